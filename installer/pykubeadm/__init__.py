@@ -1,0 +1,3 @@
+"""pykubeadm: from bare Linux nodes to a production Kubernetes cluster."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""`python -m pykubeadm`."""
+
+from pykubeadm.cli.main import main
+
+main()

@@ -1,0 +1,37 @@
+"""Names, paths and ports of a kubeadm cluster (kubeadm: constants/constants.go). Version-dependent truth: `config.versions`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KUBERNETES_DIR: Final = "/etc/kubernetes"
+CERTIFICATES_DIR: Final = "/etc/kubernetes/pki"  # the default; `certificatesDir` may name another
+ADMIN_KUBECONFIG: Final = "/etc/kubernetes/admin.conf"
+MANIFESTS_DIR: Final = "/etc/kubernetes/manifests"
+KUBELET_DIR: Final = "/var/lib/kubelet"
+KUBELET_CONFIG: Final = "/var/lib/kubelet/config.yaml"
+KUBELET_INSTANCE_CONFIG: Final = "/var/lib/kubelet/instance-config.yaml"
+KUBELET_FLAGS_ENV: Final = "/var/lib/kubelet/kubeadm-flags.env"
+# Nothing of our own lies below /etc/kubernetes or /var/lib/kubelet: journal and lock are here.
+STATE_DIR: Final = "/var/lib/pykubeadm"
+
+API_SERVER_PORT: Final = 6443
+KUBELET_PORT: Final = 10250
+KUBELET_HEALTHZ_PORT: Final = 10248
+CONTROLLER_MANAGER_PORT: Final = 10257
+SCHEDULER_PORT: Final = 10259
+ETCD_CLIENT_PORT: Final = 2379
+ETCD_PEER_PORT: Final = 2380
+ETCD_METRICS_PORT: Final = 2381
+
+CRI_SOCKETS: Final = (
+    "unix:///var/run/containerd/containerd.sock",
+    "unix:///var/run/crio/crio.sock",
+    "unix:///var/run/cri-dockerd.sock",
+)
+
+LABEL_CONTROL_PLANE: Final = "node-role.kubernetes.io/control-plane"
+LABEL_EXCLUDE_FROM_LB: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+# k8s.io/cluster-bootstrap/token/api; for re.fullmatch
+BOOTSTRAP_TOKEN_PATTERN: Final = r"([a-z0-9]{6})\.([a-z0-9]{16})"  # noqa: S105 - a pattern, not a password

@@ -1,0 +1,89 @@
+"""The families of errors a user can see, each with its exit status.
+
+An error's text is for the user: one sentence saying what failed, where, and what to do.
+A traceback on the terminal is a bug. The exit statuses are documented in docs/reference/exit-status.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PykubeadmError(Exception):
+    """Anything that ends a command with a sentence instead of a traceback."""
+
+    exit_status = 1
+
+
+class UsageError(PykubeadmError):
+    """The command line is wrong (flags that exclude each other, a missing argument)."""
+
+    exit_status = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong in the configuration.
+
+    `source` is the file's name as the user gave it, or the flag's ("--service-cidr"). `line` and `column` count
+    from 1 and are 0 where there is none (a flag). `path` is the field, as in "networking.serviceSubnet".
+    """
+
+    source: str
+    line: int
+    column: int
+    path: str
+    sentence: str
+
+    def __str__(self) -> str:
+        where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        text = f"{where}: {self.path}: {self.sentence}" if self.path else f"{where}: {self.sentence}"
+        # One line, whatever the user's values hold.
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+class ConfigError(PykubeadmError):
+    """The configuration is wrong; carries every problem found, in the order of the file."""
+
+    exit_status = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PreflightError(PykubeadmError):
+    """One or more preflight checks failed; nothing was changed."""
+
+    exit_status = 3
+
+
+class PhaseError(PykubeadmError):
+    """A phase could not do its work (a wait ran out, a certificate cannot be used)."""
+
+    exit_status = 4
+
+
+class NodeError(PykubeadmError):
+    """The node refused something: a command failed, a file could not be written, a connection broke."""
+
+    exit_status = 5
+
+
+class ApiError(PykubeadmError):
+    """The Kubernetes API refused a request or could not be reached."""
+
+    exit_status = 6
+
+
+class VersionSkewError(PykubeadmError):
+    """Versions that must not meet: kubelet newer than the API server, an unsupported Kubernetes version."""
+
+    exit_status = 7
+
+
+class LockedError(PykubeadmError):
+    """Another pykubeadm works on this node."""
+
+    exit_status = 8
