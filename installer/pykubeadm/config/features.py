@@ -1,0 +1,68 @@
+"""kubeadm's own feature gates (kubeadm: features/features.go)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pykubeadm.config.versions import DEFAULT_MINOR, parse_version
+
+if TYPE_CHECKING:
+    from pykubeadm.config.model import ClusterConfiguration
+    from pykubeadm.config.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureGate:
+    """`locked_from` and `removed_from` are Kubernetes minors; `deprecated` is the sentence a user of the gate gets."""
+
+    default: bool
+    locked_from: int | None = None
+    removed_from: int | None = None
+    deprecated: str = ""
+
+
+FEATURE_GATES = {
+    "NodeLocalCRISocket": FeatureGate(default=True, locked_from=36, removed_from=37),
+    "PublicKeysECDSA": FeatureGate(default=False, removed_from=37, deprecated="set encryptionAlgorithm: ECDSA-P256 in its place"),
+    "RootlessControlPlane": FeatureGate(default=False, deprecated="the kubelet's UserNamespacesSupport takes its place"),
+}
+
+
+def check_feature_gates(cluster: ClusterConfiguration, report: Report) -> None:
+    """Unknown and locked gates are problems, deprecated ones notes."""
+    try:
+        minor = parse_version(cluster.kubernetes_version).minor
+    except ValueError:
+        minor = DEFAULT_MINOR  # the version's own problem is reported elsewhere
+    for name, enabled in cluster.feature_gates.items():
+        gate = FEATURE_GATES.get(name)
+        path = ("featureGates", name)
+        if gate is None:
+            report.problem(path, f'"{name}" is no feature gate; there are {", ".join(FEATURE_GATES)}')
+        elif gate.removed_from and minor >= gate.removed_from:
+            report.problem(path, f'the feature gate "{name}" no longer exists in Kubernetes 1.{gate.removed_from}')
+        elif gate.locked_from and minor >= gate.locked_from and enabled != gate.default:
+            report.problem(
+                path, f'the feature gate "{name}" is locked to {str(gate.default).lower()} since Kubernetes 1.{gate.locked_from}'
+            )
+        elif gate.deprecated:
+            report.note(f'the feature gate "{name}" is deprecated; {gate.deprecated}')
+
+
+def parse_feature_gates(text: str) -> dict[str, bool]:
+    """The flag's form "A=true,B=false"; ValueError with a sentence where it is not. Names are not checked here."""
+    gates = {}
+    for part in filter(None, text.split(",")):
+        name, separator, value = (piece.strip() for piece in part.partition("="))
+        if not separator:
+            raise ValueError(f'"{part}" has no value; write {name}=true or {name}=false')
+        if value not in _TRUE | _FALSE:
+            raise ValueError(f'"{value}" is no value for {name}; write {name}=true or {name}=false')
+        gates[name] = value in _TRUE
+    return gates
+
+
+# Go: strconv.ParseBool
+_TRUE = {"1", "t", "T", "true", "TRUE", "True"}
+_FALSE = {"0", "f", "F", "false", "FALSE", "False"}

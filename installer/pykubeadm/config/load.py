@@ -1,0 +1,321 @@
+"""Text → documents: YAML or JSON read as kubeadm reads it (sigs.k8s.io/yaml, so YAML 1.1 with Go's scalars), with positions.
+
+The tree is built from the parser's events with no recursion of the parser's own, within limits on size, depth and alias
+expansion, so that no text can do harm. Everything wrong is gathered: a document that cannot be parsed does not hide others.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import yaml
+
+from pykubeadm.config.scalars import resolve
+from pykubeadm.config.source import Document, Path, Position, Source, Value, render
+from pykubeadm.errors import Problem
+
+MAX_BYTES = 3 * 1024 * 1024  # what the API server takes at most, and far above any real configuration
+MAX_DEPTH = 100
+MAX_VALUES = 200_000
+
+# The largest part of a file: a line that starts with three dashes ends a document (apimachinery: util/yaml/decoder.go).
+_SEPARATOR = re.compile(r"^---(.*)$", re.MULTILINE)
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+T = TypeVar("T")
+
+_STR_TAG = "tag:yaml.org,2002:str"
+_BINARY_TAG = "tag:yaml.org,2002:binary"
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(slots=True, eq=False)
+class _Node:
+    """A value with its place. A mapping's content is [(key node, value node), …], a sequence's [node, …]."""
+
+    kind: str  # "scalar", "sequence" or "mapping"
+    content: Any
+    position: Position
+
+
+class _RefusedError(Exception):
+    def __init__(self, position: Position, sentence: str) -> None:
+        super().__init__(sentence)
+        self.position = position
+        self.sentence = sentence
+
+
+def load(source: Source) -> tuple[list[Document], list[Problem]]:
+    """Every document of the file that has a kind, and every problem of its text. Raises nothing."""
+    documents, problems = _load(source, _document)
+    if not documents and not problems:
+        hint = "the file holds no configuration; `pykubeadm config print init-defaults` prints one to start from"
+        problems.append(Problem(source.name, 1, 1, "", hint))
+    return documents, problems
+
+
+def load_values(source: Source) -> tuple[list[Value], list[Problem]]:
+    """Every document of the file that holds anything, whatever its shape, and every problem of its text. Raises nothing."""
+    return _load(source, _value)
+
+
+def _load(source: Source, read: Callable[[str, _Node, list[Problem]], T | None]) -> tuple[list[T], list[Problem]]:
+    problems: list[Problem] = []
+
+    def refuse(refused: _RefusedError) -> None:
+        problems.append(Problem(source.name, *refused.position, "", refused.sentence))
+
+    try:
+        chunks = list(_split(_text(source.content)))
+    except _RefusedError as refused:
+        refuse(refused)
+        return [], problems
+
+    documents = []
+    for offset, chunk in chunks:
+        try:
+            for root in _roots(chunk, offset):
+                found = read(source.name, root, problems)
+                if found:
+                    documents.append(found)
+        except _RefusedError as refused:
+            refuse(refused)
+    return documents, problems
+
+
+def _text(content: bytes) -> str:
+    if len(content) > MAX_BYTES:
+        raise _RefusedError((1, 1), f"the file is {len(content)} bytes long; a configuration has at most {MAX_BYTES}")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8")
+        raise _RefusedError(_place(before, len(before)), f"the byte 0x{content[error.start]:02x} is not UTF-8 text") from None
+    text = text.removeprefix("\ufeff")
+    found = _FORBIDDEN.search(text)
+    if found:
+        place = _place(text, found.start())
+        raise _RefusedError(place, f"the control character U+{ord(found[0]):04X} is not allowed in YAML")
+    return text
+
+
+def _place(text: str, index: int) -> Position:
+    return text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1
+
+
+def _split(text: str) -> Iterator[tuple[int, str]]:
+    """The documents' texts, each with the number of lines before it."""
+    starts = [0]
+    ends = []
+    for found in _SEPARATOR.finditer(text):
+        rest = found[1].strip()
+        if rest and not rest.startswith("#"):
+            raise _RefusedError(
+                _place(text, found.start()), "a line of three dashes separates documents and takes nothing but a comment after it"
+            )
+        ends.append(found.start())
+        starts.append(found.end())
+    ends.append(len(text))
+    line = before = 0
+    for start, end in zip(starts, ends, strict=True):
+        line += text.count("\n", before, start)
+        before = start
+        if text[start:end].strip():
+            yield line, text[start:end]
+
+
+def _roots(text: str, offset: int) -> Iterator[_Node]:
+    """The root of every document in `text`, which lies `offset` lines down the file."""
+    last = text.count("\n")
+
+    def at(mark: Any) -> Position:
+        if mark.line > last:  # the parser is past the end
+            return last + 1 + offset, 1
+        return mark.line + 1 + offset, mark.column + 1
+
+    stack: list[_Node] = []
+    anchors: dict[str, _Node] = {}
+    root: _Node | None = None
+
+    def add(node: _Node) -> None:
+        nonlocal root
+        if not stack:
+            root = node
+        elif len(stack) > MAX_DEPTH:
+            raise _RefusedError(node.position, f"values are nested more than {MAX_DEPTH} deep")
+        else:
+            stack[-1].content.append(node)
+
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.AliasEvent):
+                if event.anchor not in anchors:
+                    raise _RefusedError(at(event.start_mark), f"the alias *{event.anchor} has no anchor before it")
+                target = anchors[event.anchor]
+                if target in stack:
+                    raise _RefusedError(at(event.start_mark), f"the alias *{event.anchor} stands inside the value that it names")
+                add(target)
+            elif isinstance(event, yaml.ScalarEvent):
+                node = _Node("scalar", _scalar(event, at(event.start_mark)), at(event.start_mark))
+                if event.anchor:
+                    anchors[event.anchor] = node
+                add(node)
+            elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+                kind = "sequence" if isinstance(event, yaml.SequenceStartEvent) else "mapping"
+                node = _Node(kind, [], at(event.start_mark))
+                if event.anchor:
+                    anchors[event.anchor] = node
+                add(node)
+                stack.append(node)
+            elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+                node = stack.pop()
+                if node.kind == "mapping":
+                    node.content = list(zip(node.content[::2], node.content[1::2], strict=True))
+            elif isinstance(event, yaml.DocumentEndEvent) and root:
+                yield root
+                root = None
+                anchors = {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _RefusedError(at(mark) if mark else (offset + 1, 1), _syntax(error, text, mark)) from None
+    except yaml.YAMLError:
+        raise _RefusedError((offset + 1, 1), "the text cannot be read as YAML") from None
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str, mark: Any) -> str:
+    lines = text.split("\n")
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "a tab cannot indent YAML; use spaces"
+    why = " ".join(part for part in (error.context, error.problem) if part)
+    return f"the text is not valid YAML: {why}"
+
+
+def _scalar(event: Any, position: Position) -> Any:
+    if event.tag == _BINARY_TAG:
+        try:
+            return base64.b64decode(event.value, validate=True).decode("utf-8")
+        except (binascii.Error, UnicodeDecodeError):
+            raise _RefusedError(position, "the !!binary value is not base64 of UTF-8 text") from None
+    if event.tag == "!" or (event.tag is None and event.style):  # quoted, or said to be no word of YAML's
+        return event.value
+    try:
+        return resolve(event.value, event.tag)
+    except ValueError as error:
+        raise _RefusedError(position, str(error)) from None
+
+
+def _value(source: str, root: _Node, problems: list[Problem]) -> Value | None:
+    if root.kind == "scalar" and root.content is None:
+        return None
+    positions: dict[Path, Position] = {(): root.position}
+    return Value(source, _plain(root, source, positions, {}, problems), positions)
+
+
+def _document(source: str, root: _Node, problems: list[Problem]) -> Document | None:
+    if root.kind == "scalar" and root.content is None:
+        return None
+    if root.kind != "mapping":
+        what = "a list" if root.kind == "sequence" else "a single value"
+        problems.append(
+            Problem(source, *root.position, "", f"a document must be a mapping with apiVersion and kind, this is {what}")
+        )
+        return None
+    positions: dict[Path, Position] = {(): root.position}
+    keys: dict[Path, Position] = {}
+    before = len(problems)
+    data: dict[str, Any] = _plain(root, source, positions, keys, problems)
+    header = []
+    for name, example in (("apiVersion", "kubeadm.k8s.io/v1beta4"), ("kind", "ClusterConfiguration")):
+        value = data.get(name)
+        if not isinstance(value, str) or not value:
+            why = (
+                f'must be text such as "{example}"'
+                if value not in (None, "")
+                else f'is missing; a document needs one such as "{example}"'
+            )
+            problems.append(Problem(source, *positions.get((name,), root.position), name, why))
+        header.append(value if isinstance(value, str) else "")
+    if len(problems) > before and not all(header):
+        return None
+    return Document(source, header[0], header[1], data, positions, keys)
+
+
+def _plain(root: _Node, source: str, positions: dict[Path, Position], keys: dict[Path, Position], problems: list[Problem]) -> Any:
+    """The tree as JSON data; fills `positions` and `keys`, and reports duplicate keys and values that JSON cannot hold."""
+    count = 0
+
+    def spend(node: _Node, depth: int) -> None:
+        nonlocal count
+        count += 1
+        if count > MAX_VALUES:
+            raise _RefusedError(node.position, f"the document holds more than {MAX_VALUES} values, its aliases written out")
+        if depth > MAX_DEPTH:
+            raise _RefusedError(node.position, f"values are nested more than {MAX_DEPTH} deep")
+
+    def entries(node: _Node, depth: int) -> Iterator[tuple[_Node, _Node]]:
+        """A mapping's entries, those merged with `<<` in their place."""
+        for key, value in node.content:
+            spend(key, depth)
+            if key.kind != "scalar" or key.content != "<<":
+                yield key, value
+                continue
+            for part in value.content if value.kind == "sequence" else [value]:
+                if part.kind != "mapping":
+                    raise _RefusedError(key.position, "the merge key << takes a mapping or a list of mappings")
+                for inner, held in entries(part, depth + 1):
+                    yield _Node(inner.kind, inner.content, key.position), held
+
+    def walk(node: _Node, path: Path) -> Any:
+        spend(node, len(path))
+        positions[path] = node.position
+        if node.kind == "scalar":
+            try:
+                return _json(node)
+            except _RefusedError as refused:  # of one value only
+                problems.append(Problem(source, *refused.position, render(path), refused.sentence))
+                return None
+        if node.kind == "sequence":
+            return [walk(item, (*path, index)) for index, item in enumerate(node.content)]
+        found: dict[str, Any] = {}
+        for key, value in entries(node, 0):
+            name = _key(key)
+            if name in found:
+                first = keys[(*path, name)]
+                problems.append(
+                    Problem(source, *key.position, render((*path, name)), f"is given twice; the first is in line {first[0]}")
+                )
+                continue
+            keys[(*path, name)] = key.position
+            found[name] = walk(value, (*path, name))
+            if value.position < key.position or (value.kind == "scalar" and value.content is None):
+                positions[(*path, name)] = key.position  # an alias or an empty value: the user looks at the key
+        return found
+
+    return walk(root, ())
+
+
+def _key(node: _Node) -> str:
+    value = node.content
+    if node.kind != "scalar" or value is None:
+        raise _RefusedError(node.position, "a key must be text")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _json(node: _Node) -> Any:
+    value = node.content
+    if isinstance(value, str) and (found := _FORBIDDEN.search(value)):  # written as "\u001b"
+        raise _RefusedError(node.position, f"the control character U+{ord(found[0]):04X} has no place in a configuration")
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _RefusedError(node.position, "infinity and not-a-number have no place in a configuration")
+        if value.is_integer() and abs(value) < 1e21:  # Go prints such a float without a point, so it is read as a whole number
+            return int(value)
+    return value

@@ -1,0 +1,360 @@
+"""The ways into this layer: a file or flags in, a resolved and checked configuration out, or ConfigError with every problem.
+
+Called by the command line and by phases that read a configuration from the cluster. What must be known of the world comes
+in as arguments; nothing here touches a machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API, check_component, check_env_source
+from pykubeadm.config.decode import decode, without_nulls
+from pykubeadm.config.defaults import complete_cluster, complete_init, complete_join, complete_reset, filled
+from pykubeadm.config.flags import CLUSTER_FLAG_AT, INIT_FLAG_AT, InitFlags, cluster_configuration, init_configuration
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.join_flags import JOIN_FLAG_AT, JoinFlags, join_configuration
+from pykubeadm.config.load import load
+from pykubeadm.config.migrate import OLD_API_VERSION, migrated
+from pykubeadm.config.model import (
+    API_VERSION,
+    ClusterConfiguration,
+    Configuration,
+    EnvVar,
+    InitConfiguration,
+    JoinConfiguration,
+    Model,
+    NodeRegistration,
+    ResetConfiguration,
+    UpgradeConfiguration,
+)
+from pykubeadm.config.release import LookUp, offline
+from pykubeadm.config.report import Notes, Report
+from pykubeadm.config.source import Document, Path, Source
+from pykubeadm.config.validate_cluster import check_cluster
+from pykubeadm.config.validate_node import check_init, check_join, check_reset, check_upgrade
+from pykubeadm.config.versions import DEFAULT_MINOR, parse_version
+from pykubeadm.errors import ConfigError, Problem
+from pykubeadm.util.duration import parse_duration
+
+M = TypeVar("M", bound=Model)
+N = TypeVar("N", InitConfiguration, JoinConfiguration)
+
+_OLD_KINDS = ("InitConfiguration", "ClusterConfiguration", "JoinConfiguration")
+_KINDS: dict[str, tuple[str, ...]] = {
+    API_VERSION: (*_OLD_KINDS, "ResetConfiguration", "UpgradeConfiguration"),
+    OLD_API_VERSION: _OLD_KINDS,
+    KUBELET_API[0]: (KUBELET_API[1],),
+    KUBE_PROXY_API[0]: (KUBE_PROXY_API[1],),
+}
+_NO_CLUSTER = (
+    "give the API server's host:port with --token and --discovery-token-ca-cert-hash, or --discovery-file; "
+    "`pykubeadm token create --print-join-command` on a control plane prints the whole command"
+)
+# Since which kubeadm each older API is no longer read.
+_GONE = {"v1alpha1": "1.12", "v1alpha2": "1.13", "v1alpha3": "1.15", "v1beta1": "1.22", "v1beta2": "1.27"}
+
+
+def _yes(_path: str) -> bool:
+    return True
+
+
+def _silent(_note: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What reading a configuration needs of the world.
+
+    `new_token` makes a bootstrap token; `ask` tells the version behind a label, None where it cannot; `is_dir` and `is_file`
+    look at the node; `note` takes each remark (a deprecation, a value that was guessed).
+    """
+
+    host: HostFacts
+    new_token: Callable[[], str]
+    ask: LookUp = offline
+    is_dir: Callable[[str], bool] = _yes
+    is_file: Callable[[str], bool] = _yes
+    note: Notes = _silent
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One file: its documents by kind, brought to v1beta4, and what is wrong so far."""
+
+    source: Source
+    note: Notes
+    problems: list[Problem] = field(default_factory=list)
+    documents: dict[str, Document] = field(default_factory=dict)
+    control_plane_timeout: str = ""  # v1beta3 has it in the ClusterConfiguration
+
+    def decoded(self, model: type[M]) -> tuple[M, Report]:
+        """The document of the model's kind, or its defaults where there is none."""
+        document = self.documents.get(model.__name__)
+        if document is None:
+            return model(), Report(self.problems, self.note, source=self.source.name)
+        found, problems, broken = decode(model, document)
+        self.problems += problems
+        return found, Report(self.problems, self.note, document, self.source.name, broken=broken)
+
+    def finish(self) -> None:
+        if self.problems:
+            raise ConfigError(self.problems)
+
+
+def read_init(source: Source | None, flags: InitFlags, world: Surroundings) -> Configuration:
+    """What `init` acts on, from a file or from flags; the flags that kubeadm allows beside --config win over the file.
+
+    Raises ConfigError with every problem.
+    """
+    if source is None:
+        problems: list[Problem] = []
+        init, cluster = init_configuration(flags, problems), cluster_configuration(flags, problems)
+        at_init = Report(problems, world.note, flags=INIT_FLAG_AT)
+        at_cluster = Report(problems, world.note, flags=CLUSTER_FLAG_AT)
+        configuration = _resolved(Configuration(init, cluster), at_init, at_cluster, world)
+        if problems:
+            raise ConfigError(problems)
+        return _without_skipped_addons(replace(configuration, init=_with_flags(configuration.init, flags)))
+    reading = _open(source, world.note)
+    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
+    _want(reading, "InitConfiguration", "ClusterConfiguration")
+    configuration = _init_from(reading, world, node_name=flags.node_name)
+    reading.finish()
+    return _without_skipped_addons(replace(configuration, init=_with_flags(configuration.init, flags)))
+
+
+def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> JoinConfiguration:
+    """What `join` acts on, from a file or from flags; the flags that kubeadm allows beside --config win over the file.
+
+    Raises ConfigError with every problem.
+    """
+    if source is None:
+        problems: list[Problem] = []
+        if not flags.api_server_endpoint and not flags.discovery_file:
+            raise ConfigError([Problem("which cluster?", 0, 0, "", _NO_CLUSTER)])
+        if names := flags.without_control_plane():  # a warning only, as in kubeadm
+            world.note(f"{', '.join(names)} means nothing without --control-plane: this node joins as a worker")
+        join = _join(join_configuration(flags), Report(problems, world.note, flags=JOIN_FLAG_AT), world)
+        if problems:
+            raise ConfigError(problems)
+        return _with_flags(join, flags)
+    reading = _open(source, world.note)
+    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
+    _want(reading, "JoinConfiguration")
+    join, report = reading.decoded(JoinConfiguration)
+    if flags.node_name:
+        join = join.model_copy(update={"node_registration": join.node_registration.model_copy(update={"name": flags.node_name})})
+        report.flags = {("nodeRegistration", "name"): "--node-name"}
+    join = _join(join, report, world)
+    reading.finish()
+    return _with_flags(join, flags)
+
+
+def read_reset(source: Source, world: Surroundings) -> ResetConfiguration:
+    """What `reset` acts on, from a file. Raises ConfigError with every problem."""
+    reading = _open(source, world.note)
+    _want(reading, "ResetConfiguration")
+    reset = _reset_from(reading, world)
+    reading.finish()
+    return reset
+
+
+def read_upgrade(source: Source, world: Surroundings) -> UpgradeConfiguration:
+    """What `upgrade` acts on, from a file. Raises ConfigError with every problem."""
+    reading = _open(source, world.note)
+    _want(reading, "UpgradeConfiguration")
+    upgrade = _upgrade_from(reading, world)
+    reading.finish()
+    return upgrade
+
+
+def read_all(source: Source, world: Surroundings) -> list[Model]:
+    """Every kubeadm document of a file, in v1beta4 with its defaults, as `config validate` and `config migrate` need them:
+    an InitConfiguration always comes with its ClusterConfiguration. Raises ConfigError with every problem of all of them."""
+    reading = _open(source, world.note)
+    found: list[Model] = []
+    if {"InitConfiguration", "ClusterConfiguration"} & reading.documents.keys():
+        configuration = _init_from(reading, world)
+        found += [configuration.init, configuration.cluster]
+    else:
+        for kind in (KUBELET_API[1], KUBE_PROXY_API[1]):
+            if kind in reading.documents:
+                _component(reading, kind, newer=False)
+    if "JoinConfiguration" in reading.documents:
+        found.append(_join_from(reading, world))
+    if "ResetConfiguration" in reading.documents:
+        found.append(_reset_from(reading, world))
+    if "UpgradeConfiguration" in reading.documents:
+        found.append(_upgrade_from(reading, world))
+    reading.finish()
+    return found
+
+
+def _open(source: Source, note: Notes) -> _Reading:
+    documents, problems = load(source)
+    reading = _Reading(source, note, problems)
+    for document in documents:
+        _admit(document, reading)
+    kinds = reading.documents
+    if "InitConfiguration" in kinds and "JoinConfiguration" in kinds:
+        sentence = "a node either starts a cluster or joins one: InitConfiguration and JoinConfiguration do not go into one file"
+        reading.problems.append(kinds["JoinConfiguration"].problem(("kind",), sentence))
+    return reading
+
+
+def _admit(document: Document, reading: _Reading) -> None:
+    known = _KINDS.get(document.api_version)
+    if known is None or document.kind not in known:
+        path, sentence = _unknown_api(document)
+        reading.problems.append(document.problem(path, sentence))
+        return
+    if document.kind in reading.documents:
+        first = reading.documents[document.kind].positions[()][0]
+        reading.problems.append(document.problem(("kind",), f"a second {document.kind}; the first is in line {first}"))
+        return
+    if document.api_version == OLD_API_VERSION:
+        reading.note(
+            f"{reading.source.name}: {document.kind} is in the old {OLD_API_VERSION}; `pykubeadm config migrate` rewrites it"
+        )
+        document, timeout = migrated(document, reading.problems)
+        reading.control_plane_timeout = reading.control_plane_timeout or timeout
+    reading.documents[document.kind] = document
+
+
+def _unknown_api(document: Document) -> tuple[Path, str]:
+    group, _, version = document.api_version.rpartition("/")
+    if group == "kubeadm.k8s.io" and version in _GONE:
+        return ("apiVersion",), (
+            f"{document.api_version} is not read since kubeadm {_GONE[version]}; migrate the file with an older kubeadm"
+        )
+    for api, kinds in _KINDS.items():
+        if document.kind in kinds:
+            return ("apiVersion",), f'"{document.api_version}" is not known for {document.kind}; write {api}'
+    known = sorted({kind for kinds in _KINDS.values() for kind in kinds})
+    return ("kind",), f'"{document.kind}" is not known; a configuration holds {", ".join(known)}'
+
+
+def _want(reading: _Reading, *kinds: str) -> None:
+    """A problem where none of the kinds that the command needs is there; notes on those it does not read."""
+    if not reading.problems and not reading.documents.keys() & set(kinds):
+        there = ", ".join(reading.documents)
+        reading.problems.append(Problem(reading.source.name, 1, 1, "", f"the file holds no {' or '.join(kinds)}, only {there}"))
+    components = (KUBELET_API[1], KUBE_PROXY_API[1]) if "ClusterConfiguration" in kinds else ()
+    for kind in reading.documents:
+        if kind not in (*kinds, *components):
+            reading.note(f"{reading.source.name}: {kind} is not read here")
+
+
+def _init_from(reading: _Reading, world: Surroundings, *, node_name: str | None = None) -> Configuration:
+    init, at_init = reading.decoded(InitConfiguration)
+    cluster, at_cluster = reading.decoded(ClusterConfiguration)
+    if reading.control_plane_timeout:
+        timeouts = init.timeouts.model_copy(
+            update={"control_plane_component_health_check": parse_duration(reading.control_plane_timeout)}
+        )
+        init = init.model_copy(update={"timeouts": timeouts})
+    if node_name:
+        init = init.model_copy(update={"node_registration": init.node_registration.model_copy(update={"name": node_name})})
+        at_init.flags = {("nodeRegistration", "name"): "--node-name"}
+    for index, token in enumerate(init.bootstrap_tokens):
+        path: Path = ("bootstrapTokens", index, "token")
+        if not token.token and at_init.wrote(path):
+            at_init.problem(path, "is empty; leave the field out to have a token made")
+    newer = _minor(cluster.kubernetes_version) > DEFAULT_MINOR
+    components = {kind: _component(reading, kind, newer=newer) for kind in (KUBELET_API[1], KUBE_PROXY_API[1])}
+    configuration = Configuration(init, cluster, components[KUBELET_API[1]], components[KUBE_PROXY_API[1]])
+    return _resolved(configuration, at_init, at_cluster, world)
+
+
+def _resolved(given: Configuration, at_init: Report, at_cluster: Report, world: Surroundings) -> Configuration:
+    """Defaults and checks. Both reports gather into one list."""
+    init = complete_init(given.init, world.host, at_init, new_token=world.new_token)
+    ask = offline if at_cluster.problems else world.ask  # nothing will come of it, so nobody waits for an answer
+    cluster = complete_cluster(given.cluster, init.local_api_endpoint.bind_port, at_cluster, ask=ask)
+    check_init(init, at_init, is_dir=world.is_dir)
+    check_cluster(cluster, init.local_api_endpoint.advertise_address, at_cluster)
+    _check_env_sources(cluster, at_cluster)
+    return Configuration(init, cluster, given.kubelet, given.kube_proxy)
+
+
+def _with_flags(configuration: N, flags: InitFlags | JoinFlags) -> N:
+    """With the flags that stand beside a file: names of checks are of either source, in lower case."""
+    node: NodeRegistration = configuration.node_registration
+    ignored = {name.lower() for name in (*node.ignore_preflight_errors, *(flags.ignore_preflight_errors or ()))}
+    return configuration.model_copy(
+        update={
+            "node_registration": node.model_copy(update={"ignore_preflight_errors": tuple(sorted(ignored))}),
+            "dry_run": configuration.dry_run or flags.dry_run,
+            "skip_phases": flags.skip_phases or configuration.skip_phases,
+        }
+    )
+
+
+def _without_skipped_addons(configuration: Configuration) -> Configuration:
+    """An addon whose phase is skipped is disabled in the cluster, too, so that upgrades leave it alone (kubeadm: cmd/init.go)."""
+    skipped, cluster = set(configuration.init.skip_phases), configuration.cluster
+    if skipped & {"addon", "addon/coredns"}:
+        cluster = cluster.model_copy(update={"dns": cluster.dns.model_copy(update={"disabled": True})})
+    if skipped & {"addon", "addon/kube-proxy"}:
+        cluster = cluster.model_copy(update={"proxy": cluster.proxy.model_copy(update={"disabled": True})})
+    return replace(configuration, cluster=cluster)
+
+
+def _join_from(reading: _Reading, world: Surroundings) -> JoinConfiguration:
+    join, report = reading.decoded(JoinConfiguration)
+    return _join(join, report, world)
+
+
+def _join(join: JoinConfiguration, report: Report, world: Surroundings) -> JoinConfiguration:
+    """Defaults and checks."""
+    join = complete_join(join, world.host, report)
+    check_join(join, report, is_dir=world.is_dir, is_file=world.is_file)
+    return join
+
+
+def _reset_from(reading: _Reading, world: Surroundings) -> ResetConfiguration:
+    reset, report = reading.decoded(ResetConfiguration)
+    reset = complete_reset(reset, world.host, report)
+    check_reset(reset, report)
+    return reset
+
+
+def _upgrade_from(reading: _Reading, world: Surroundings) -> UpgradeConfiguration:
+    upgrade, report = reading.decoded(UpgradeConfiguration)
+    upgrade = filled(upgrade)
+    check_upgrade(upgrade, report, is_dir=world.is_dir)
+    return upgrade
+
+
+def _component(reading: _Reading, kind: str, *, newer: bool) -> Mapping[str, Any]:
+    """The user's document without nulls; {} where there is none."""
+    document = reading.documents.get(kind)
+    if document is None:
+        return {}
+    check_component(document, Report(reading.problems, reading.note, document, reading.source.name), newer=newer)
+    plain: dict[str, Any] = without_nulls(document.data)
+    return plain
+
+
+def _check_env_sources(cluster: ClusterConfiguration, report: Report) -> None:
+    local = cluster.etcd.local
+    places: Sequence[tuple[Path, tuple[EnvVar, ...]]] = (
+        (("apiServer", "extraEnvs"), cluster.api_server.extra_envs),
+        (("controllerManager", "extraEnvs"), cluster.controller_manager.extra_envs),
+        (("scheduler", "extraEnvs"), cluster.scheduler.extra_envs),
+        (("etcd", "local", "extraEnvs"), local.extra_envs if local else ()),
+    )
+    for path, variables in places:
+        for index, variable in enumerate(variables):
+            check_env_source(variable.value_from, (*path, index, "valueFrom"), report)
+
+
+def _minor(text: str) -> int:
+    try:
+        return parse_version(text).minor
+    except ValueError:
+        return DEFAULT_MINOR

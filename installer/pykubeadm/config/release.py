@@ -1,0 +1,74 @@
+"""Labels such as `stable-1` → a version: asked of https://dl.k8s.io, with the version table where that does not answer.
+
+kubeadm: util/version.go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pykubeadm.config.versions import DEFAULT_MINOR, MAXIMUM_MINOR, RELEASES, parse_version
+
+LOOK_UP_SECONDS = 4.0
+_LABEL = re.compile(r"(?:release/)?((?:latest|stable)(?:-1(?:\.([1-9]\d?))?)?)", re.ASCII)
+
+LookUp = Callable[[str], str | None]
+
+
+def is_label(text: str) -> bool:
+    """Whether `text` names a release line (stable, stable-1, latest-1.36, …) and not a version."""
+    return bool(_LABEL.fullmatch(text))
+
+
+def look_up(label: str) -> str | None:
+    """The version that https://dl.k8s.io/release/<label>.txt holds now; None where it does not answer in time."""
+    import threading
+    from urllib.request import urlopen
+
+    answer: list[str] = []
+
+    def ask() -> None:
+        try:
+            with urlopen(f"https://dl.k8s.io/release/{label}.txt", timeout=LOOK_UP_SECONDS) as response:
+                answer.append(response.read(64).decode("ascii", "replace").strip())
+        except (OSError, ValueError):
+            return
+
+    # In a thread: the time-out of urlopen does not cover the resolution of the name.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(LOOK_UP_SECONDS)
+    return answer[0] if answer else None
+
+
+def offline(_label: str) -> str | None:
+    """In place of `look_up` where nothing shall be asked."""
+    return None
+
+
+def resolve_label(text: str, ask: LookUp, note: Callable[[str], None]) -> str:
+    """The version behind a label, never of a minor newer than this pykubeadm knows; notes what it took where it could not ask."""
+    found = _LABEL.fullmatch(text)
+    if not found:
+        raise ValueError(f'"{text}" is no release label')
+    label, minor = found[1], int(found[2] or 0)
+    version = _answer(ask, label)
+    if version and parse_version(version).minor > MAXIMUM_MINOR:
+        version = _answer(ask, f"stable-1.{MAXIMUM_MINOR}")
+    if version:
+        return version
+    known = RELEASES.get(minor, RELEASES[DEFAULT_MINOR]).newest if not minor or minor in RELEASES else f"v1.{minor}.0"
+    if ask is not offline:
+        note(
+            f"kubernetesVersion {text} could not be looked up at https://dl.k8s.io; taking {known}, the newest version known here"
+        )
+    return known
+
+
+def _answer(ask: LookUp, label: str) -> str | None:
+    answer = ask(label)
+    try:
+        return str(parse_version(answer)) if answer else None
+    except ValueError:
+        return None  # a proxy's login page, say

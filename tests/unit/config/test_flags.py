@@ -1,0 +1,112 @@
+"""The configuration that flags give, and which may stand beside a file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pykubeadm.config.flags import InitFlags
+from pykubeadm.config.read import read_init
+from pykubeadm.config.source import Source
+from pykubeadm.errors import ConfigError
+from tests.unit.config.texts import CLUSTER, INIT, TOKEN, world
+
+
+def refusals(source: Source | None, flags: InitFlags) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read_init(source, flags, world())
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_every_flag_reaches_its_field() -> None:
+    flags = InitFlags(
+        apiserver_advertise_address="10.1.1.1",
+        apiserver_bind_port=7443,
+        apiserver_cert_extra_sans=("A.example.com", "10.9.9.9"),
+        apiserver_extra_args=("v=4", "audit-log-path=/var/log/x=y"),
+        cert_dir="/pki",
+        certificate_key="0" * 64,
+        control_plane_endpoint="api.example.com",
+        controller_manager_extra_args=("bind-address=10.1.1.1",),
+        cri_socket="unix:///run/x.sock",
+        dry_run=True,
+        feature_gates="RootlessControlPlane=true",
+        ignore_preflight_errors=("Swap", "NumCPU"),
+        image_repository="registry.example.com/k8s",
+        kubernetes_version="v1.35.1",
+        node_name="cp-1",
+        patches="/patches",
+        pod_network_cidr="10.244.0.0/16",
+        scheduler_extra_args=("v=2",),
+        service_cidr="10.97.0.0/16",
+        service_dns_domain="example.local",
+        skip_phases=("addon/kube-proxy",),
+        token=TOKEN,
+        token_ttl="2h",
+    )
+    assert len(flags.given()) == 23, "a new flag belongs into this test"
+    found = read_init(None, flags, world())
+    init, cluster = found.init, found.cluster
+    assert (init.local_api_endpoint.advertise_address, init.local_api_endpoint.bind_port) == ("10.1.1.1", 7443)
+    assert cluster.api_server.cert_sans == ("a.example.com", "10.9.9.9")
+    assert [(item.name, item.value) for item in cluster.api_server.extra_args] == [("audit-log-path", "/var/log/x=y"), ("v", "4")]
+    assert cluster.controller_manager.extra_args[0].value == "10.1.1.1"
+    assert cluster.scheduler.extra_args[0].name == "v"
+    assert (cluster.certificates_dir, init.certificate_key) == ("/pki", "0" * 64)
+    assert cluster.control_plane_endpoint == "api.example.com:7443"
+    assert (init.node_registration.name, init.node_registration.cri_socket) == ("cp-1", "unix:///run/x.sock")
+    assert init.node_registration.ignore_preflight_errors == ("numcpu", "swap")
+    assert init.dry_run
+    assert cluster.feature_gates == {"RootlessControlPlane": True}
+    assert (cluster.image_repository, cluster.kubernetes_version) == ("registry.example.com/k8s", "v1.35.1")
+    assert init.patches
+    assert init.patches.directory == "/patches"
+    assert (cluster.networking.pod_subnet, cluster.networking.service_subnet) == ("10.244.0.0/16", "10.97.0.0/16")
+    assert cluster.networking.dns_domain == "example.local"
+    assert init.skip_phases == ("addon/kube-proxy",)
+    assert (init.bootstrap_tokens[0].token, init.bootstrap_tokens[0].ttl) == (TOKEN, timedelta(hours=2))
+
+
+def test_a_bad_value_is_told_with_its_flag() -> None:
+    flags = InitFlags(service_cidr="10.0.0.0/40", token="x", token_ttl="1d", feature_gates="A", apiserver_bind_port=70000)
+    assert [line.split(": ")[0] for line in refusals(None, flags)] == [
+        "--apiserver-bind-port",
+        "--feature-gates",
+        "--service-cidr",
+        "--token",
+        "--token-ttl",
+    ]
+
+
+def test_flags_beside_a_file() -> None:
+    source = Source("x.yaml", f"{INIT}nodeRegistration: {{name: a, ignorePreflightErrors: [NumCPU]}}\n---\n{CLUSTER}".encode())
+    flags = InitFlags(node_name="B", dry_run=True, ignore_preflight_errors=("Swap",), skip_phases=("addon",))
+    init = read_init(source, flags, world()).init
+    assert (init.node_registration.name, init.dry_run, init.skip_phases) == ("b", True, ("addon",))
+    assert init.node_registration.ignore_preflight_errors == ("numcpu", "swap")
+    assert refusals(source, InitFlags(node_name="b_"))[0].startswith("--node-name: ")
+
+
+def test_other_flags_exclude_a_file() -> None:
+    source = Source("x.yaml", f"{CLUSTER}certificatesDir: x\n".encode())
+    assert refusals(source, InitFlags(patches="/patches", token=TOKEN, pod_network_cidr="10.244.0.0/16")) == [
+        "--patches: cannot be given together with --config",
+        "--pod-network-cidr: cannot be given together with --config",
+        "--token: cannot be given together with --config",
+        'x.yaml:4:18: certificatesDir: "x" is not absolute; write the path from /',
+    ]
+
+
+def test_of_takes_what_is_configuration() -> None:
+    assert InitFlags.of({"token": TOKEN, "config": None, "skip_token_print": True}) == InitFlags(token=TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("skipped", "dns", "proxy"),
+    [(("addon",), True, True), (("addon/coredns",), True, False), (("addon/kube-proxy",), False, True)],
+)
+def test_an_addon_whose_phase_is_skipped_is_disabled_in_the_cluster(skipped: tuple[str, ...], dns: bool, proxy: bool) -> None:
+    for source in (None, Source("x.yaml", CLUSTER.encode())):
+        cluster = read_init(source, InitFlags(skip_phases=skipped), world()).cluster
+        assert (cluster.dns.disabled, cluster.proxy.disabled) == (dns, proxy)
