@@ -1,0 +1,51 @@
+"""The kubeconfig files of a control plane, as a table (kubeadm: phases/kubeconfig/kubeconfig.go)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pykubeadm.config.endpoint import control_plane_url, local_url
+
+if TYPE_CHECKING:
+    from pykubeadm.config.model import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row. `user` is the certificate's common name; where it ends with ":", the node's name follows.
+    `local`: the file points to this node's own API server, not to controlPlaneEndpoint."""
+
+    name: str
+    file: str
+    summary: str
+    user: str
+    organizations: tuple[str, ...] = ()
+    local: bool = False
+
+    def user_name(self, configuration: Configuration) -> str:
+        return f"{self.user}{configuration.init.node_registration.name}" if self.user.endswith(":") else self.user
+
+    def server(self, configuration: Configuration) -> str:
+        return local_url(configuration.init.local_api_endpoint) if self.local else control_plane_url(configuration)
+
+
+TABLE: tuple[Entry, ...] = (
+    Entry("admin", "admin.conf", "Write the administrator's kubeconfig", "kubernetes-admin", ("kubeadm:cluster-admins",)),
+    Entry(
+        "super-admin",
+        "super-admin.conf",
+        "Write the kubeconfig that RBAC does not bind",
+        "kubernetes-super-admin",
+        ("system:masters",),
+    ),
+    Entry("kubelet", "kubelet.conf", "Write this kubelet's kubeconfig", "system:node:", ("system:nodes",), local=True),
+    Entry(
+        "controller-manager",
+        "controller-manager.conf",
+        "Write the controller manager's kubeconfig",
+        "system:kube-controller-manager",
+        local=True,
+    ),
+    Entry("scheduler", "scheduler.conf", "Write the scheduler's kubeconfig", "system:kube-scheduler", local=True),
+)

@@ -1,0 +1,1 @@
+"""Bootstrap tokens, the signed cluster-info, certificate keys and the shared certificates: texts and documents, no API calls."""

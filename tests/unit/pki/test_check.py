@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pykubeadm.pki.check import is_ca, is_for_key, is_signed_by, leaf_problems, load_certificates, period_problem
+from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_ca, issue_leaf
+from pykubeadm.pki.keys import generate_key
+from pykubeadm.pki.sans import names_of
+from pykubeadm.pki.table import Usage
+from tests.init_runs import NOW
+
+DAY = timedelta(days=1)
+
+
+def ca(name: str = "root") -> Authority:
+    key = generate_key("ECDSA-P256")
+    return Authority(issue_ca(Subject(name, NOW - DAY, NOW + DAY), key), key)
+
+
+def intermediate(parent: Authority) -> Authority:
+    key = generate_key("ECDSA-P256")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "between")]))
+        .issuer_name(parent.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    )
+    return Authority(builder.sign(parent.key, SHA256()), key)
+
+
+def leaf(signer: Authority, *names: str, usages: tuple[Usage, ...] = (Usage.SERVER_AUTH,)) -> x509.Certificate:
+    subject = Subject("leaf", NOW - DAY, NOW + DAY, usages=usages, names=names_of(names))
+    return issue_leaf(subject, generate_key("ECDSA-P256").public_key(), signer)
+
+
+def test_chains_are_followed_over_intermediates_in_any_order() -> None:
+    root, stranger = ca(), ca()  # the same name, another key
+    middle = intermediate(root)
+    certificate = leaf(middle)
+    assert is_signed_by(leaf(root), [], root.certificate)
+    assert is_signed_by(certificate, [stranger.certificate, middle.certificate], root.certificate)
+    assert is_signed_by(certificate, [], middle.certificate)
+    assert not is_signed_by(certificate, [], root.certificate)
+    assert not is_signed_by(leaf(root), [], stranger.certificate)
+
+
+def test_a_leaf_cannot_stand_between() -> None:
+    root = ca()
+    key = generate_key("ECDSA-P256")
+    between = issue_leaf(Subject("root", NOW - DAY, NOW + DAY, usages=(Usage.SERVER_AUTH,)), key.public_key(), root)
+    assert not is_signed_by(leaf(Authority(between, key)), [between], root.certificate)
+
+
+def test_period() -> None:
+    certificate = leaf(ca())
+    assert period_problem(certificate, NOW) is None
+    assert period_problem(certificate, NOW + 2 * DAY) == "expired on 2026-03-05 05:06:07 UTC"
+    assert period_problem(certificate, NOW - 2 * DAY) == "is not valid before 2026-03-03 05:06:07 UTC"
+
+
+def test_missing_names_and_usages_are_all_told() -> None:
+    certificate = leaf(ca(), "a.test", "10.0.0.1", usages=(Usage.CLIENT_AUTH,))
+    wanted = Subject("leaf", NOW, NOW, usages=(Usage.SERVER_AUTH,), names=names_of(["a.test", "b.test", "10.0.0.1", "::1"]))
+    assert list(leaf_problems(certificate, wanted)) == [
+        "does not have the extended key usage serverAuth",
+        "does not name b.test, ::1 among its subject alternative names",
+    ]
+
+
+def test_more_than_is_wanted_is_good() -> None:
+    certificate = leaf(ca(), "a.test", "b.test", usages=(Usage.SERVER_AUTH, Usage.CLIENT_AUTH))
+    wanted = Subject("leaf", NOW, NOW, usages=(Usage.CLIENT_AUTH,), names=names_of(["a.test"]))
+    assert list(leaf_problems(certificate, wanted)) == []
+
+
+def test_authorities_and_keys_are_told_apart() -> None:
+    root = ca()
+    assert is_ca(root.certificate)
+    assert not is_ca(leaf(root))
+    assert is_for_key(root.certificate, root.key)
+    assert not is_for_key(root.certificate, generate_key("ECDSA-P256"))
+
+
+def test_certificates_are_read_in_order_and_rubbish_is_told() -> None:
+    first, second = ca("one").certificate, ca("two").certificate
+    assert load_certificates(encode_certificate(first) + encode_certificate(second)) == (first, second)
+    with pytest.raises(ValueError, match="holds no certificate"):
+        load_certificates(b"rubbish")
+
+
+def test_a_certificate_with_an_unknown_kind_of_key_is_told() -> None:
+    der = ca().certificate.public_bytes(Encoding.DER)
+    curve = bytes.fromhex("2a8648ce3d030107")  # prime256v1
+    assert curve in der
+    pem = (
+        b"-----BEGIN CERTIFICATE-----\n"
+        + base64.encodebytes(der.replace(curve, curve[:-1] + b"\x77"))
+        + b"-----END CERTIFICATE-----\n"
+    )
+    with pytest.raises(ValueError, match="holds no certificate that can be read"):
+        load_certificates(pem)
