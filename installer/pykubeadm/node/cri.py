@@ -1,0 +1,158 @@
+"""The container runtime of a node, through crictl."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pykubeadm.errors import NodeError
+from pykubeadm.node.port import Completed, Node
+
+# Where crictl is put by packages, by hand, and on systems with a read-only /usr.
+_PLACES = ("/usr/bin/crictl", "/usr/local/bin/crictl", "/opt/bin/crictl", "/opt/cni/bin/crictl")
+_MISSING = 127  # the status of a command that does not exist
+_PULL_TIMEOUT = 1800.0  # seconds for one image
+_CALL_TIMEOUT = 15.0
+_LOG_LINE = re.compile(r'^time=\S+ level=fatal msg="(.*)"$')
+
+
+class CrictlMissingError(NodeError):
+    """There is no crictl on the node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of a pod as the runtime knows it. `state` is "created", "running", "exited" or "unknown"."""
+
+    id: str
+    name: str
+    pod: str
+    namespace: str
+    state: str
+    attempt: int
+    created: int = 0  # nanoseconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a container ended: `reason` is the runtime's ("Error", "OOMKilled", "StartError"), `message` may be empty."""
+
+    code: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeVersion:
+    """`name` is "containerd" or "cri-o"; `version` as the runtime writes it ("v2.1.9", "1.34.0")."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cri:
+    """The runtime behind `socket` ("unix:///var/run/containerd/containerd.sock"; "" leaves the choice to crictl).
+
+    Every method may raise CrictlMissingError, or NodeError with what the runtime said.
+    """
+
+    node: Node
+    socket: str = ""
+
+    def images(self) -> frozenset[str]:
+        """Every name of every image, with tag or digest."""
+        found = self._json("list images", "images", "-o", "json").get("images") or ()
+        return frozenset(name for image in found for name in (*(image.get("repoTags") or ()), *(image.get("repoDigests") or ())))
+
+    def has_image(self, image: str) -> bool:
+        """Whether the runtime could start `image` without asking a registry."""
+        return self._call("look for an image", "inspecti", "-q", image, check=False).status == 0
+
+    def pull(self, image: str) -> None:
+        self._call(f"pull {image}", "pull", image, changes=True, timeout=_PULL_TIMEOUT)
+
+    def containers(self) -> tuple[Container, ...]:
+        """Every container, running or not."""
+        found = self._json("list containers", "ps", "-a", "-o", "json").get("containers") or ()
+        return tuple(_container(entry) for entry in found)
+
+    def exit(self, container: Container) -> Exit:
+        """How a container that is not running ended."""
+        status = self._json("look at a container", "inspect", "-o", "json", container.id).get("status") or {}
+        return Exit(int(status.get("exitCode") or 0), status.get("reason") or "", status.get("message") or "")
+
+    def logs(self, container: Container, lines: int) -> tuple[str, ...]:
+        """The last lines that a container wrote, to either stream."""
+        done = self._call("read a log", "logs", "--tail", str(lines), container.id)
+        return tuple(line for line in (done.stdout + done.stderr).splitlines() if line.strip())
+
+    def version(self) -> RuntimeVersion:
+        """Which runtime answers."""
+        words = dict(line.split(":", 1) for line in self._call("ask the runtime", "version").stdout.splitlines() if ":" in line)
+        return RuntimeVersion(words.get("RuntimeName", "").strip(), words.get("RuntimeVersion", "").strip())
+
+    def info(self) -> dict[str, Any]:
+        """CRI Status, verbose: "status" with its conditions, "config" in the form of the runtime."""
+        return self._json("ask the runtime for its state", "info")
+
+    def cgroup_driver(self) -> str | None:
+        """The name "systemd" or "cgroupfs"; None where the runtime does not tell (containerd 1.x, a crictl before 1.31)."""
+        done = self._call("ask for the cgroup driver", "runtime-config", check=False)
+        for line in done.stdout.splitlines() if done.status == 0 else ():
+            name, _, value = line.partition(":")
+            if name.strip() == "cgroup driver" and value.strip():
+                return value.strip().lower()
+        return None
+
+    def _json(self, summary: str, *arguments: str) -> dict[str, Any]:
+        done = self._call(summary, *arguments)
+        try:
+            found: dict[str, Any] = json.loads(done.stdout or "{}")
+        except ValueError as error:
+            raise NodeError(f"{self.node.name}: crictl {' '.join(arguments)} did not answer with JSON") from error
+        return found
+
+    def _call(
+        self, summary: str, *arguments: str, changes: bool = False, check: bool = True, timeout: float = _CALL_TIMEOUT
+    ) -> Completed:
+        endpoint = ("--runtime-endpoint", self.socket, "--image-endpoint", self.socket) if self.socket else ()
+        options = ("--timeout", "10s", *endpoint)
+        for crictl in ("crictl", *_PLACES):
+            if crictl != "crictl" and self.node.stat(crictl) is None:
+                continue
+            done = self.node.run((crictl, *options, *arguments), summary=summary, changes=changes, check=False, timeout=timeout)
+            if done.status == _MISSING:
+                continue
+            if check and done.status != 0:
+                raise NodeError(f"{self.node.name}: could not {summary}: {_said(done)}")
+            return done
+        raise CrictlMissingError(
+            f"{self.node.name}: there is no crictl (looked in PATH, {', '.join(_PLACES)});"
+            " install the package cri-tools or https://github.com/kubernetes-sigs/cri-tools"
+        )
+
+
+def _container(entry: dict[str, Any]) -> Container:
+    labels = entry.get("labels") or {}
+    metadata = entry.get("metadata") or {}
+    return Container(
+        id=entry["id"],
+        name=metadata.get("name") or labels.get("io.kubernetes.container.name", ""),
+        pod=labels.get("io.kubernetes.pod.name", ""),
+        namespace=labels.get("io.kubernetes.pod.namespace", ""),
+        state=str(entry.get("state", "")).removeprefix("CONTAINER_").lower() or "unknown",
+        attempt=int(metadata.get("attempt") or 0),
+        created=int(entry.get("createdAt") or 0),
+    )
+
+
+def _said(done: Completed) -> str:
+    """What crictl ends with, without the frame of its log lines; its warnings about deprecated defaults come before that."""
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    if not lines:
+        return f"crictl ended with status {done.status}"
+    framed = _LOG_LINE.search(lines[-1])
+    return framed[1].replace('\\"', '"') if framed else lines[-1]

@@ -1,0 +1,160 @@
+"""What `config.host.HostFacts` holds, found out from a node. Reads files of /proc and /sys; at most one command (`ip`)."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from pykubeadm.config.host import CA_DIRECTORIES, HostFacts
+from pykubeadm.constants import CRI_SOCKETS
+from pykubeadm.errors import NodeError
+from pykubeadm.node.local import LocalNode
+from pykubeadm.node.port import Node
+
+_VERSION = re.compile(r"\s*Kubernetes (v\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?)\s*")
+
+# Interface name → its addresses in the kernel's order.
+Interfaces = Mapping[str, tuple[str, ...]]
+
+
+def host_facts(node: Node) -> HostFacts:
+    """The facts, except `kubelet_version`, which costs a command of 50 to 100 ms: the function of that name asks for it.
+
+    For a file tree (--rootfs) what the kernel knows (name, addresses, cgroups) is the machine's, the rest the tree's.
+    """
+    machine = LocalNode() if isinstance(node, LocalNode) else node
+    interfaces = _interfaces(machine)
+    return HostFacts(
+        hostname=_hostname(machine),
+        default_ipv4=_default_ipv4(machine, interfaces),
+        default_ipv6=_default_ipv6(machine, interfaces),
+        addresses=frozenset(address for addresses in interfaces.values() for address in addresses),
+        cri_sockets=tuple(url for url in CRI_SOCKETS if _is_socket(node, url.removeprefix("unix://"))),
+        resolved_active=_resolved_runs(node),
+        ca_directories=tuple(path for path in CA_DIRECTORIES if _exists(node, path)),
+        proxy_env={name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
+        cgroup_version=_cgroup_version(machine),
+    )
+
+
+def kubelet_version(node: Node) -> str | None:
+    """As `kubelet --version` says ("v1.36.2"); None where no kubelet is installed or its answer is not understood."""
+    completed = node.run(("kubelet", "--version"), summary="ask for the kubelet's version", changes=False, check=False)
+    match = _VERSION.fullmatch(completed.stdout) if completed.status == 0 else None
+    return match[1] if match else None
+
+
+def _hostname(node: Node) -> str:
+    name = (node.read("/proc/sys/kernel/hostname") or b"").decode(errors="replace")
+    return name.strip() or socket.gethostname()
+
+
+def _is_socket(node: Node, path: str) -> bool:
+    # /var/run is a link to /run, so the last part alone is never one
+    try:
+        found = node.stat(path)
+    except NodeError:  # in a directory that only root may look into: preflight says what users lack
+        return False
+    return found is not None and found.kind == "socket"
+
+
+def _exists(node: Node, path: str) -> bool:
+    return node.stat(path) is not None
+
+
+def _resolved_runs(node: Node) -> bool:
+    # the file outlives a stopped service, and asking systemd costs a command
+    return _exists(node, "/run/systemd/resolve/resolv.conf") and node.unit("systemd-resolved").active == "active"
+
+
+def _cgroup_version(node: Node) -> int:
+    return 2 if node.stat("/sys/fs/cgroup/cgroup.controllers") is not None else 1
+
+
+def _interfaces(node: Node) -> Interfaces:
+    completed = node.run(("ip", "-j", "addr"), summary="list addresses", changes=False, check=False)
+    if completed.status == 0:
+        try:
+            return {
+                link["ifname"]: tuple(item["local"] for item in link.get("addr_info", ()) if "local" in item)
+                for link in json.loads(completed.stdout or "[]")
+                if "ifname" in link
+            }
+        except (ValueError, TypeError, KeyError):
+            pass  # an `ip` without JSON (busybox): the kernel's own tables say the same
+    return _interfaces_of_proc(node)
+
+
+def _interfaces_of_proc(node: Node) -> Interfaces:
+    """IPv4 addresses are those the routing table calls local, each given to the interface with its subnet's route."""
+    found: dict[str, list[str]] = {}
+    subnets = [(route[0], network) for route in _routes(node) if (network := _subnet(route)) is not None and network.prefixlen]
+    trie = _text(node, "/proc/net/fib_trie").splitlines()
+    for above, line in pairwise(trie):
+        if "/32 host LOCAL" in line and "|--" in above:
+            address = ipaddress.IPv4Address(above.split("|--")[1].strip())
+            name = next((name for name, network in subnets if address in network), "lo" if address.is_loopback else "")
+            if str(address) not in found.setdefault(name, []):
+                found[name].append(str(address))
+    for line in _text(node, "/proc/net/if_inet6").splitlines():
+        digits, *_, name = line.split()
+        found.setdefault(name, []).append(str(ipaddress.IPv6Address(int(digits, 16))))
+    return {name: tuple(addresses) for name, addresses in found.items()}
+
+
+def _default_ipv4(node: Node, interfaces: Interfaces) -> str | None:
+    """The first global unicast address of the interface of the first default route that has one."""
+    defaults = [route for route in _routes(node) if route[1] == "00000000" and route[7] == "00000000" and int(route[3], 16) & 1]
+    for route in sorted(defaults, key=lambda route: int(route[6])):
+        for address in interfaces.get(route[0], ()):
+            if _usable(address, 4):
+                return address
+    return None
+
+
+def _default_ipv6(node: Node, interfaces: Interfaces) -> str | None:
+    """As for IPv4; /proc/net/ipv6_route: destination, its prefix length, source, …, metric (5), flags (8), interface (9)."""
+    routes = [line.split() for line in _text(node, "/proc/net/ipv6_route").splitlines()]
+    defaults = [
+        route
+        for route in routes
+        # RTF_REJECT (0x200) marks the kernel's own "unreachable" entry
+        if len(route) == 10 and int(route[0], 16) == 0 and route[1] == "00" and not int(route[8], 16) & 0x200
+    ]
+    for route in sorted(defaults, key=lambda route: int(route[5], 16)):
+        for address in interfaces.get(route[9], ()):
+            if _usable(address, 6):
+                return address
+    return None
+
+
+def _usable(address: str, version: int) -> bool:
+    """Go's net.IP.IsGlobalUnicast, which kubeadm asks for: neither loopback, link-local, multicast nor unspecified."""
+    ip = ipaddress.ip_address(address)
+    if ip.version != version:
+        return False
+    return not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified)
+
+
+def _routes(node: Node) -> Iterator[list[str]]:
+    """/proc/net/route: interface, destination, gateway, flags, reference count, use, metric, mask, … (hexadecimal)."""
+    for line in _text(node, "/proc/net/route").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) >= 8:
+            yield fields
+
+
+def _subnet(route: list[str]) -> ipaddress.IPv4Network | None:
+    if route[2] != "00000000":
+        return None
+    destination, mask = (int.from_bytes(bytes.fromhex(field), "little") for field in (route[1], route[7]))
+    return ipaddress.IPv4Network((destination, mask.bit_count()), strict=False)
+
+
+def _text(node: Node, path: str) -> str:
+    return (node.read(path) or b"").decode(errors="replace")

@@ -1,0 +1,120 @@
+"""The `Node` port. Phases know only this; `LocalNode` acts on this machine (below another root with --rootfs),
+`RecordingNode` (--dry-run) answers reads from another node and keeps what would have been changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it shall be. `secret` content is masked in dry runs and events. `mode` holds from the first byte on."""
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory as it shall be; parents are made with mode 0755."""
+
+    path: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What lstat tells. `kind` is "file", "directory", "link", "socket" or "other"."""
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """systemd's view of a unit (systemctl show): "loaded"/"not-found"/…, "active"/"failed"/…, "enabled"/"disabled"/…"""
+
+    load: str
+    active: str
+    sub: str
+    enabled: str
+    result: str = ""
+    main_pid: int = 0
+    restarts: int = 0
+
+
+class Node(Protocol):
+    """A machine. Paths are absolute. Every method may raise NodeError with a sentence naming node and path or command."""
+
+    @property
+    def name(self) -> str:
+        """The name for messages: host name or "this node"."""
+
+    @property
+    def dry_run(self) -> bool:
+        """True where changes are only recorded, so that waits for their effects must not be tried."""
+
+    # reading
+    def read(self, path: str) -> bytes | None:
+        """The file's content, None where it does not exist."""
+
+    def stat(self, path: str) -> FileStat | None:
+        """None where nothing exists at `path`."""
+
+    def list_dir(self, path: str) -> tuple[str, ...]:
+        """Sorted entry names; () where the directory does not exist."""
+
+    # changing
+    def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
+        """Make the files be as given, each replaced atomically (a reader sees the old or the new content, never a part;
+        durable after a power cut). Files that are as wanted already are left alone. Returns the paths that changed."""
+
+    def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Remove files, links and whole directories; what is not there is no error. Returns the paths that were there."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        summary: str = "",
+        changes: bool = True,
+        check: bool = True,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+    ) -> Completed:
+        """Run a command to its end. `summary` says in words what it is for (events, dry run). `changes=False` marks a
+        pure look-up, which dry runs execute too. With `check`, a status ≠ 0 is a NodeError that quotes the last lines
+        of stderr. A command that does not exist ends with status 127."""
+
+    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
+        """Lines of a command's output as they come (a log)."""
+
+    # units
+    def unit(self, name: str) -> UnitState:
+        """The state of a systemd unit; load="not-found" where there is none, or no systemd."""
+
+    def ensure_unit(self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False) -> tuple[str, ...]:
+        """Enable and start a unit (daemon-reload first where its files changed); with `restart`, restart it even when it
+        runs. Returns what was done: any of "enabled", "started", "restarted"."""

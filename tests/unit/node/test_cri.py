@@ -1,0 +1,86 @@
+"""crictl's answers, and what is said where there is none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pykubeadm.errors import NodeError
+from pykubeadm.node.cri import Cri, CrictlMissingError
+from tests.fakes import FakeNode, completed
+
+SOCKET = "unix:///var/run/containerd/containerd.sock"
+OPTIONS = f"--timeout 10s --runtime-endpoint {SOCKET} --image-endpoint {SOCKET}"
+
+
+def crictl(**answers: object) -> FakeNode:
+    """A node whose crictl answers each sub-command with JSON or text."""
+    return FakeNode(
+        commands={
+            f"crictl {OPTIONS} {command}": completed(answer if isinstance(answer, str) else json.dumps(answer))
+            for command, answer in answers.items()
+        }
+    )
+
+
+def test_containers() -> None:
+    entry = {
+        "id": "4f1c",
+        "podSandboxId": "77aa",
+        "metadata": {"name": "etcd", "attempt": 3},
+        "state": "CONTAINER_EXITED",
+        "createdAt": "1763676000000000000",
+        "labels": {"io.kubernetes.pod.name": "etcd-cp1", "io.kubernetes.pod.namespace": "kube-system"},
+    }
+    (found,) = Cri(crictl(ps={"containers": [entry]}), SOCKET).containers()
+    assert (found.name, found.pod, found.namespace, found.state, found.attempt) == (
+        "etcd",
+        "etcd-cp1",
+        "kube-system",
+        "exited",
+        3,
+    )
+
+
+def test_no_containers() -> None:
+    assert Cri(crictl(ps={}), SOCKET).containers() == ()
+
+
+def test_images_by_every_name() -> None:
+    image = {"repoTags": ["registry.k8s.io/pause:3.10.2"], "repoDigests": ["registry.k8s.io/pause@sha256:00"]}
+    assert Cri(crictl(images={"images": [image]}), SOCKET).images() == {
+        "registry.k8s.io/pause:3.10.2",
+        "registry.k8s.io/pause@sha256:00",
+    }
+
+
+def test_version_and_cgroup_driver() -> None:
+    text = "Version:  0.1.0\nRuntimeName:  containerd\nRuntimeVersion:  v2.1.9\nRuntimeApiVersion:  v1\n"
+    cri = Cri(crictl(version=text, **{"runtime-config": "cgroup driver:   SYSTEMD\n"}), SOCKET)
+    assert (cri.version().name, cri.version().version) == ("containerd", "v2.1.9")
+    assert cri.cgroup_driver() == "systemd"
+
+
+def test_a_runtime_that_does_not_tell_its_cgroup_driver() -> None:
+    node = FakeNode(commands={"crictl": completed(status=1, stderr="unknown method RuntimeConfig")})
+    assert Cri(node, SOCKET).cgroup_driver() is None
+
+
+def test_no_crictl_anywhere() -> None:
+    with pytest.raises(CrictlMissingError, match="there is no crictl"):
+        Cri(FakeNode(), SOCKET).containers()
+
+
+def test_crictl_outside_of_path() -> None:
+    node = FakeNode(commands={"/opt/bin/crictl": completed('{"containers": []}')})
+    node.put("/opt/bin/crictl", mode=0o755)
+    assert Cri(node, SOCKET).containers() == ()
+
+
+def test_the_runtimes_last_word_is_told() -> None:
+    node = FakeNode(
+        commands={"crictl": completed(status=1, stderr="level=warning msg=default\nlevel=fatal msg=connection refused\n")}
+    )
+    with pytest.raises(NodeError, match="could not list containers: level=fatal msg=connection refused"):
+        Cri(node, SOCKET).containers()
