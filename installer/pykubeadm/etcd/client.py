@@ -1,0 +1,241 @@
+"""etcd's v3 API over its JSON gateway (POST /v3/…, on by default from etcd 3.4 on), with client certificates.
+
+The gateway speaks protobuf's JSON: 64-bit numbers come as text, fields with their zero value are left out.
+Reference: https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/ and api/etcdserverpb/rpc.proto.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from pykubeadm.errors import PykubeadmError
+
+REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
+
+
+class EtcdError(PykubeadmError):
+    """etcd refused a request or could not be reached."""
+
+    exit_status = 6
+
+
+class EtcdUnreachableError(EtcdError):
+    """No endpoint gave an answer; nothing is known about whether a change was made."""
+
+
+class TooManyLearnersError(EtcdError):
+    """Another learner has not been promoted yet; etcd takes one at a time (--max-learners)."""
+
+
+class PeerUrlExistsError(EtcdError):
+    """A member with this peer URL is there already."""
+
+
+class LearnerNotReadyError(EtcdError):
+    """The learner is not in step with the leader yet; try again."""
+
+
+class MemberNotFoundError(EtcdError):
+    """There is no member with this id (any more)."""
+
+
+class NotALearnerError(EtcdError):
+    """The member to promote votes already."""
+
+
+class ClusterUnhealthyError(EtcdError):
+    """etcd refuses the change because too few members are connected (--strict-reconfig-check), or it has no leader."""
+
+
+# etcd: api/v3rpc/rpctypes/error.go. The texts are part of its API.
+_REFUSALS: tuple[tuple[str, type[EtcdError]], ...] = (
+    ("too many learner members", TooManyLearnersError),
+    ("Peer URLs already exists", PeerUrlExistsError),
+    ("member ID already exist", PeerUrlExistsError),
+    ("can only promote a learner member which is in sync with leader", LearnerNotReadyError),
+    ("can only promote a learner member", NotALearnerError),
+    ("rpc not supported for learner", EtcdUnreachableError),  # that one cannot answer, the others can
+    ("member not found", MemberNotFoundError),
+    ("unhealthy cluster", ClusterUnhealthyError),
+    ("re-configuration failed due to not enough started members", ClusterUnhealthyError),
+    ("no leader", ClusterUnhealthyError),
+    ("leader changed", ClusterUnhealthyError),
+    ("request timed out", ClusterUnhealthyError),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member as the cluster knows it. `name` is "" until it has started for the first time."""
+
+    id: int
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...] = ()
+    learner: bool = False
+
+    @property
+    def started(self) -> bool:
+        return bool(self.name)
+
+    def __str__(self) -> str:
+        kind = "learner" if self.learner else "member"
+        return f"{kind} {self.name or '(never started)'} {self.id:x} at {', '.join(self.peer_urls)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What one member tells of itself. `leader` is a member's id, 0 where it sees none; sizes are bytes."""
+
+    member_id: int
+    version: str
+    leader: int
+    learner: bool
+    raft_index: int
+    raft_applied_index: int
+    db_size: int
+    errors: tuple[str, ...] = ()
+
+
+def tls_context(ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
+    """A context that trusts `ca` and shows `certificate` (all PEM). EtcdError where they do not fit together."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=ca.decode("ascii"))
+        with tempfile.NamedTemporaryFile() as pair:  # ssl reads keys from files only; mkstemp makes it 0600
+            pair.write(certificate.rstrip() + b"\n" + key)
+            pair.flush()
+            context.load_cert_chain(pair.name)
+    except (ssl.SSLError, UnicodeDecodeError) as error:
+        raise EtcdError(f"the etcd CA, client certificate and key cannot be used together: {error}") from error
+    return context
+
+
+class EtcdClient:
+    """The members behind `endpoints` (client URLs); a request goes to the first that can answer it."""
+
+    def __init__(self, endpoints: Sequence[str], tls: ssl.SSLContext | None, *, timeout: float = REQUEST_TIMEOUT) -> None:
+        self.endpoints = tuple(dict.fromkeys(endpoints))
+        self._tls = tls
+        self._timeout = timeout
+
+    def members(self) -> tuple[Member, ...]:
+        """All members, as a majority of them agrees; EtcdUnreachableError or ClusterUnhealthyError where there is no majority."""
+        return _members(self._ask("/v3/cluster/member/list", {"linearizable": True}))
+
+    def add_learner(self, peer_url: str) -> tuple[Member, ...]:
+        """Add a member that does not vote yet; the members after it. Raises TooManyLearnersError, PeerUrlExistsError."""
+        return _members(self._ask("/v3/cluster/member/add", {"peerURLs": [peer_url], "isLearner": True}))
+
+    def promote(self, member_id: int) -> tuple[Member, ...]:
+        """Let a learner vote; the members after it. LearnerNotReadyError until it has caught up; NotALearnerError."""
+        return _members(self._ask("/v3/cluster/member/promote", {"ID": str(member_id)}))
+
+    def remove(self, member_id: int) -> tuple[Member, ...]:
+        """Remove a member; the members after it. MemberNotFoundError, ClusterUnhealthyError."""
+        return _members(self._ask("/v3/cluster/member/remove", {"ID": str(member_id)}))
+
+    def status(self, endpoint: str) -> Status:
+        """What the member at `endpoint` tells of itself; EtcdUnreachableError where it does not answer."""
+        answer = _post(endpoint, "/v3/maintenance/status", {}, self._tls, self._timeout)
+        return Status(
+            member_id=int(answer.get("header", {}).get("member_id", 0)),
+            version=answer.get("version", ""),
+            leader=int(answer.get("leader", 0)),
+            learner=answer.get("isLearner", False),
+            raft_index=int(answer.get("raftIndex", 0)),
+            raft_applied_index=int(answer.get("raftAppliedIndex", 0)),
+            db_size=int(answer.get("dbSize", 0)),
+            errors=tuple(answer.get("errors", ())),
+        )
+
+    def unhealthy(self, members: Sequence[Member]) -> dict[int, str]:
+        """Those of `members` that do not answer or report errors or see no leader, by id, with the reason."""
+        return {member.id: reason for member in members if (reason := self._ailment(member))}
+
+    def _ailment(self, member: Member) -> str:
+        if not member.started or not member.client_urls:
+            return "it has never started"
+        try:
+            status = self.status(member.client_urls[0])
+        except EtcdError as error:
+            return str(error)
+        if status.errors:
+            return "; ".join(status.errors)
+        return "" if status.leader else "it sees no leader"
+
+    def _ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        failures: list[EtcdError] = []
+        for endpoint in self.endpoints:
+            try:
+                answer = _post(endpoint, path, body, self._tls, self._timeout)
+            except (EtcdUnreachableError, ClusterUnhealthyError) as error:  # cut off from the others, perhaps
+                failures.append(error)
+            else:  # a dead member costs its timeout once, not with every request
+                self.endpoints = (endpoint, *(other for other in self.endpoints if other != endpoint))
+                return answer
+        kind = (
+            ClusterUnhealthyError if any(isinstance(error, ClusterUnhealthyError) for error in failures) else EtcdUnreachableError
+        )
+        raise kind("; ".join(str(error) for error in failures) or "no etcd endpoint is known")
+
+
+def _members(answer: Mapping[str, Any]) -> tuple[Member, ...]:
+    return tuple(
+        Member(
+            id=int(member["ID"]),
+            name=member.get("name", ""),
+            peer_urls=tuple(member.get("peerURLs", ())),
+            client_urls=tuple(member.get("clientURLs", ())),
+            learner=member.get("isLearner", False),
+        )
+        for member in answer.get("members", ())
+    )
+
+
+def _post(endpoint: str, path: str, body: Mapping[str, Any], tls: ssl.SSLContext | None, timeout: float) -> dict[str, Any]:
+    url = urlsplit(endpoint)
+    if url.hostname is None:
+        raise EtcdUnreachableError(f'"{endpoint}" is not the URL of an etcd member')
+    connection: http.client.HTTPConnection
+    if url.scheme == "https":
+        connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=timeout, context=tls)
+    else:
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=timeout)
+    try:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        content = response.read()
+    except ssl.SSLCertVerificationError as error:
+        raise EtcdUnreachableError(f"the certificate of etcd at {endpoint} cannot be trusted: {error.verify_message}") from error
+    except TimeoutError as error:
+        raise EtcdUnreachableError(f"etcd at {endpoint} did not answer within {timeout:g} s") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise EtcdUnreachableError(f"etcd at {endpoint} cannot be reached: {error}") from error
+    finally:
+        connection.close()
+    return _answer(endpoint, path, response.status, content)
+
+
+def _answer(endpoint: str, path: str, status: int, content: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if status == 200 and isinstance(answer, dict):
+        return answer
+    if not isinstance(answer, dict):
+        hint = "; is its JSON gateway switched off (--enable-grpc-gateway=false)?" if status == 404 else ""
+        raise EtcdUnreachableError(f"etcd at {endpoint} answered {path} with HTTP status {status} and no JSON{hint}")
+    message = str(answer.get("message") or answer.get("error") or content.decode(errors="replace"))
+    for text, kind in _REFUSALS:
+        if text in message:
+            raise kind(f"{message} (asked at {endpoint})")
+    raise EtcdError(f"etcd at {endpoint} refused {path}: {message}")

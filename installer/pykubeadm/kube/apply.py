@@ -1,0 +1,124 @@
+"""Create-or-update that compares first, so that a second run changes nothing and says so.
+
+What is ours is what the document names; fields of others (labels, a ConfigMap's other keys, what the server filled in) stay.
+Lists are ours as a whole, as with kubeadm's update; entries that are there already keep the fields the server filled in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+
+from pykubeadm.errors import ApiError
+from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, Document, UntrustedServerError, title
+from pykubeadm.util.side_by_side import side_by_side
+
+Outcome = Literal["created", "updated", "unchanged"]
+T = TypeVar("T")
+
+RETRY_INTERVAL = 0.2  # seconds
+_TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
+# Just after the start of an API server its roles and namespaces are still being made: not allowed, or no such namespace.
+_SETTLING = frozenset({403, 404})
+_SETTLING_SECONDS = 10.0
+# Entries of these lists hold one of several alternatives: what the wanted entry does not name has to go.
+_ALTERNATIVES = frozenset({"volumes", "env"})
+
+
+def ensure(api: Api, wanted: Document) -> Outcome:
+    """Make the object be as wanted; ApiError once that failed for `api.call_timeout`, at once where trying again is no use."""
+
+    def once() -> Outcome:
+        live = _get(api, wanted)
+        if live is None:
+            api.create(wanted)
+            return "created"
+        target = merged(live, wanted)
+        if target == live:
+            return "unchanged"
+        stored = api.replace(target)
+        # The server does not store what only looks different ("0.1" for "100m"): then nothing was changed.
+        return "unchanged" if _version(stored) == _version(live) is not None else "updated"
+
+    return retrying(once, api.call_timeout)
+
+
+def ensure_present(api: Api, wanted: Document) -> Outcome:
+    """Create the object where there is none; one that exists is left as it is."""
+
+    def once() -> Outcome:
+        if _get(api, wanted) is not None:
+            return "unchanged"
+        api.create(wanted)
+        return "created"
+
+    return retrying(once, api.call_timeout)
+
+
+def ensure_all(api: Api, documents: Sequence[Document]) -> list[str]:
+    """`ensure` for documents that do not depend on each other, side by side. Returns a sentence for each that was changed."""
+    outcomes = side_by_side(lambda document: ensure(api, document), documents, api.connections)
+    return [sentence(outcome, document) for outcome, document in zip(outcomes, documents, strict=True) if outcome != "unchanged"]
+
+
+def sentence(outcome: Outcome, document: Document) -> str:
+    """What was done, for the phase's changes: "created ConfigMap kube-system/kubeadm-config"."""
+    return f"{outcome} {title(document)}"
+
+
+def retrying(call: Callable[[], T], timeout: timedelta) -> T:
+    """The call's result, tried again while its failure may pass by itself."""
+    began = time.monotonic()
+    while True:
+        try:
+            return call()
+        except (ApiStatusError, ApiUnreachableError) as error:
+            spent = time.monotonic() - began
+            if not _may_pass(error, spent):
+                raise
+            if spent + RETRY_INTERVAL > timeout.total_seconds():
+                raise ApiError(f"{error} (tried for {spent:.0f} s)" if spent >= 1 else str(error)) from error
+            time.sleep(RETRY_INTERVAL)
+
+
+def _may_pass(error: ApiStatusError | ApiUnreachableError, spent: float) -> bool:
+    if isinstance(error, ApiUnreachableError):
+        return not isinstance(error, UntrustedServerError)
+    return error.code in _TRANSIENT or (error.code in _SETTLING and spent < _SETTLING_SECONDS)
+
+
+def merged(live: Any, wanted: Any, field: str = "") -> Any:
+    """`live` with everything that `wanted` names as wanted; None in `wanted` names nothing."""
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        kept = {} if field in _ALTERNATIVES and live.keys() != wanted.keys() else live
+        return kept | {key: merged(live.get(key), value, key) for key, value in wanted.items() if value is not None}
+    if isinstance(live, list) and isinstance(wanted, list):
+        return [merged(entry, value, field) for entry, value in zip(_counterparts(live, wanted), wanted, strict=True)]
+    return wanted
+
+
+def _counterparts(live: list[Any], wanted: list[Any]) -> list[Any]:
+    """For each wanted entry the one of `live` that stands for the same thing: by name where names are unique, else by place."""
+    by_name, names = _by_name(live), _by_name(wanted)
+    if by_name is not None and names is not None:
+        return [by_name.get(entry["name"]) for entry in wanted]
+    return live if len(live) == len(wanted) else [None] * len(wanted)
+
+
+def _by_name(entries: list[Any]) -> dict[str, Any] | None:
+    if not all(isinstance(entry, dict) and "name" in entry for entry in entries):
+        return None
+    found = {entry["name"]: entry for entry in entries}
+    return found if len(found) == len(entries) else None
+
+
+def _get(api: Api, wanted: Document) -> Document | None:
+    metadata = wanted["metadata"]
+    return api.get(wanted["apiVersion"], wanted["kind"], metadata["name"], metadata.get("namespace", ""))
+
+
+def _version(document: Document) -> str | None:
+    version: str | None = document["metadata"].get("resourceVersion")
+    return version

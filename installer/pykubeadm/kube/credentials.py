@@ -1,0 +1,123 @@
+"""What a kubeconfig says of its current context, and TLS contexts from it. Keys stay in memory: they never touch a disk."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pykubeadm.errors import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The current context of a kubeconfig (client-go: tools/clientcmd/api/v1). PEM bytes are empty where the file names a
+    path instead, which then stands in the field that ends with `_path`."""
+
+    server: str
+    path: str = ""
+    ca: bytes = b""
+    ca_path: str = ""  # with neither, the system's store is used
+    certificate: bytes = field(default=b"", repr=False)
+    certificate_path: str = ""
+    key: bytes = field(default=b"", repr=False)
+    key_path: str = ""
+    insecure: bool = False  # insecure-skip-tls-verify
+    user: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the user's entry as it is: token, exec, …
+
+
+def parse_kubeconfig(data: bytes, path: str) -> Credentials:
+    """The current context of the kubeconfig `data`; ApiError names `path`, which paths in it start from."""
+    import yaml
+
+    try:
+        document = yaml.load(data, Loader=yaml.CSafeLoader)
+        context = _named(document, "contexts", "context", document["current-context"])
+        cluster = _named(document, "clusters", "cluster", context["cluster"])
+        user = _named(document, "users", "user", context["user"]) if context.get("user") else {}
+        return Credentials(
+            server=cluster["server"],
+            path=path,
+            ca=_data(cluster, "certificate-authority-data"),
+            ca_path=_beside(path, cluster.get("certificate-authority")),
+            certificate=_data(user, "client-certificate-data"),
+            certificate_path=_beside(path, user.get("client-certificate")),
+            key=_data(user, "client-key-data"),
+            key_path=_beside(path, user.get("client-key")),
+            insecure=bool(cluster.get("insecure-skip-tls-verify")),
+            user=user,
+        )
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        raise ApiError(f"{path} is not a usable kubeconfig ({_why(error)}); make it anew with `init phase kubeconfig`") from error
+
+
+def _why(error: Exception) -> str:
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
+
+
+def _named(document: dict[str, Any], group: str, item: str, name: str) -> dict[str, Any]:
+    for entry in document.get(group) or ():
+        if entry.get("name") == name:
+            found: dict[str, Any] = entry[item]
+            return found
+    raise KeyError(f"{item} {name}")
+
+
+def _data(section: dict[str, Any], key: str) -> bytes:
+    return base64.b64decode(section.get(key) or "", validate=True)
+
+
+def _beside(path: str, file: str | None) -> str:
+    """Relative paths in a kubeconfig start from its own directory."""
+    return os.path.join(os.path.dirname(path), file) if file else ""
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """A path below /proc at which `content` can be read while the block runs, for libraries that want files."""
+    descriptor = os.memfd_create("pykubeadm", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as stream:
+            stream.write(content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def tls_context(credentials: Credentials) -> ssl.SSLContext:
+    """Trusts the kubeconfig's CA and shows its client certificate; ApiError where a file cannot be used.
+
+    Not create_default_context: its strict checks (Python 3.13) refuse CAs that Go, and so all of Kubernetes, accepts.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if credentials.insecure:
+            context = unverified_context()
+        elif credentials.ca:
+            context.load_verify_locations(cadata=credentials.ca.decode("ascii", errors="replace"))
+        elif credentials.ca_path:
+            context.load_verify_locations(cafile=credentials.ca_path)
+        else:
+            context.load_default_certs()
+        if credentials.certificate and credentials.key:
+            with _in_memory(credentials.certificate + b"\n" + credentials.key) as path:
+                context.load_cert_chain(path)
+        elif credentials.certificate_path:
+            context.load_cert_chain(credentials.certificate_path, credentials.key_path or None)
+    except (OSError, ValueError) as error:
+        raise ApiError(f"the certificates of {credentials.path} cannot be used: {error}") from error
+    return context
+
+
+def unverified_context() -> ssl.SSLContext:
+    """For the health endpoints of controller manager and scheduler on the loopback interface, which sign their own
+    certificates: there is nothing to hold them against, and nothing secret is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,90 @@
+"""A Lease (coordination.k8s.io/v1) as a lock between machines: one holder at a time, free again when it is no longer renewed.
+
+Whether a holder is gone is told by watching, as client-go's leader election does: a Lease that did not change for its
+own duration is free. So clocks that differ do no harm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+from pykubeadm.errors import ApiError, PhaseError
+from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, Document
+
+API_VERSION, KIND, NAMESPACE = "coordination.k8s.io/v1", "Lease", "kube-system"
+DURATION = timedelta(seconds=20)
+_RENEW_EVERY = 5.0  # seconds
+_LOOK_EVERY = 0.5  # seconds
+
+Renew = Callable[[], None]  # to be called often; writes only every few seconds, and never raises
+
+
+@contextmanager
+def held(api: Api, name: str, holder: str, *, timeout: timedelta, report: Callable[[str], None]) -> Iterator[Renew]:
+    """Wait until the Lease `name` is `holder`'s, hold it while the block runs, then free it. A holder of the same name is
+    ourselves from an earlier run. PhaseError after `timeout`; `report` gets who has it meanwhile."""
+    _acquire(api, name, holder, timeout, report)
+    renewed = time.monotonic()
+
+    def renew() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed < _RENEW_EVERY:
+            return
+        renewed = time.monotonic()
+        _write_if_ours(api, name, holder, holder)
+
+    try:
+        yield renew
+    finally:
+        _write_if_ours(api, name, holder, "")
+
+
+def _acquire(api: Api, name: str, holder: str, timeout: timedelta, report: Callable[[str], None]) -> None:
+    began = seen_at = time.monotonic()
+    seen = ""
+    while True:
+        try:
+            lease = api.get(API_VERSION, KIND, name, NAMESPACE)
+            if lease is None:
+                api.create(_document(name, holder))
+                return
+            version, now = str(lease["metadata"].get("resourceVersion")), time.monotonic()
+            if version != seen:
+                seen, seen_at = version, now
+            other = lease["spec"].get("holderIdentity") or ""
+            seconds = lease["spec"].get("leaseDurationSeconds") or DURATION.total_seconds()
+            if other in ("", holder) or now - seen_at > seconds:
+                api.replace(_document(name, holder, lease))
+                return
+            why = f"{other} has the Lease {NAMESPACE}/{name}"
+        except ApiStatusError as error:
+            if error.reason not in ("Conflict", "AlreadyExists") and error.code < 500:
+                raise
+            why = str(error)
+        except ApiUnreachableError as error:
+            why = str(error)
+        if time.monotonic() - began > timeout.total_seconds():
+            raise PhaseError(f"waited {timeout.total_seconds():.0f} s for the Lease {NAMESPACE}/{name} in vain: {why}")
+        report(why)
+        time.sleep(_LOOK_EVERY)
+
+
+def _write_if_ours(api: Api, name: str, holder: str, new_holder: str) -> None:
+    """Losing the Lease must not stop what is under way, so errors are left to the next one who looks."""
+    with suppress(ApiError):
+        lease = api.get(API_VERSION, KIND, name, NAMESPACE)
+        if lease is not None and lease["spec"].get("holderIdentity") == holder:
+            api.replace(_document(name, new_holder, lease))
+
+
+def _document(name: str, holder: str, stored: Document | None = None) -> Document:
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    spec = dict((stored or {}).get("spec", {}))
+    if spec.get("holderIdentity") != holder:
+        spec |= {"acquireTime": now, "leaseTransitions": spec.get("leaseTransitions", 0) + (1 if stored else 0)}
+    spec |= {"holderIdentity": holder, "leaseDurationSeconds": int(DURATION.total_seconds()), "renewTime": now}
+    metadata = (stored or {}).get("metadata") or {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}

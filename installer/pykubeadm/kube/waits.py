@@ -1,0 +1,62 @@
+"""Waiting until something is so: polled, with the reason of the last failure kept and told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from pykubeadm.errors import PhaseError
+
+INTERVAL = 0.1  # seconds between looks
+_TELL_EVERY = 1.0  # seconds between two reports
+_ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless
+
+Probe = Callable[[], str | None]  # None where it is so, else the reason why not
+
+
+class WaitError(PhaseError):
+    """A wait ran out, or was given up: `reasons` are those of the targets that were not reached."""
+
+    def __init__(self, reasons: Mapping[str, str], seconds: float, hopeless: str = "") -> None:
+        self.reasons = dict(reasons)
+        self.hopeless = hopeless
+        what = "; ".join(f"{target} ({reason})" for target, reason in reasons.items())
+        how = f"gave up after {seconds:.0f} s of waiting for" if hopeless else f"waited {seconds:.0f} s in vain for"
+        super().__init__(f"{how} {what}" + (f": {hopeless}" if hopeless else ""))
+
+
+def wait_for(
+    targets: Mapping[str, Probe],
+    timeout: timedelta,
+    *,
+    report: Callable[[str, str], None],
+    hopeless: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Poll until every target is so; WaitError after `timeout`. `report` gets (targets, reasons) at most once a second.
+
+    `hopeless` is asked now and then: a sentence from it ends the wait at once, as waiting longer cannot help.
+    """
+    began = told = time.monotonic()
+    asked = began
+    reasons = dict.fromkeys(targets, "not tried yet")
+    while True:
+        for target in list(reasons):
+            reason = targets[target]()
+            if reason is None:
+                del reasons[target]
+            else:
+                reasons[target] = reason
+        now = time.monotonic()
+        if not reasons:
+            return
+        if now - began > timeout.total_seconds():
+            raise WaitError(reasons, now - began)
+        if now - told >= _TELL_EVERY:
+            told = now
+            report(", ".join(reasons), "; ".join(dict.fromkeys(reasons.values())))
+        if now - asked >= _ASK_EVERY:
+            asked = now
+            if (sentence := hopeless()) is not None:
+                raise WaitError(reasons, now - began, sentence)
+        time.sleep(INTERVAL)

@@ -1,0 +1,106 @@
+"""One holder at a time; a holder that is gone does not keep the others out."""
+
+from datetime import timedelta
+
+import pytest
+
+from pykubeadm.errors import PhaseError
+from pykubeadm.kube import lease
+from pykubeadm.kube.port import ApiUnreachableError
+from tests.fake_api import FakeApi
+
+NAME = "pykubeadm-etcd-join"
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Time passes by sleeping only."""
+
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+        def sleep(self, seconds):
+            self.now += seconds
+
+    found = Clock()
+    monkeypatch.setattr(lease, "time", found)
+    return found
+
+
+def holder(api: FakeApi) -> str:
+    found = api.get("coordination.k8s.io/v1", "Lease", NAME, "kube-system")
+    return found["spec"]["holderIdentity"] if found else ""
+
+
+def held(api: FakeApi, name: str, *, timeout: float = 60, report=lambda _who: None):
+    return lease.held(api, NAME, name, timeout=timedelta(seconds=timeout), report=report)
+
+
+def test_it_is_made_held_and_freed():
+    api = FakeApi()
+    with held(api, "a"):
+        assert holder(api) == "a"
+    assert holder(api) == ""
+    with held(api, "b"):
+        assert holder(api) == "b"
+
+
+def test_it_is_freed_where_the_work_fails():
+    api = FakeApi()
+    with pytest.raises(ValueError), held(api, "a"):
+        raise ValueError
+    assert holder(api) == ""
+
+
+def test_ones_own_of_a_killed_run_is_taken_at_once(clock):
+    api, began = FakeApi(), clock.now
+    lease._acquire(api, NAME, "a", timedelta(seconds=1), lambda _who: None)
+    with held(api, "a"):
+        assert clock.now == began
+
+
+def test_one_that_is_renewed_is_waited_for_in_vain():
+    api = FakeApi()
+    lease._acquire(api, NAME, "a", timedelta(seconds=1), lambda _who: None)
+    told: list[str] = []
+
+    def report(who: str) -> None:
+        told.append(who)
+        lease._write_if_ours(api, NAME, "a", "a")
+
+    with pytest.raises(PhaseError, match="a has the Lease kube-system/pykubeadm-etcd-join"), held(api, "b", report=report):
+        pass
+    assert holder(api) == "a"
+    assert told[0] == "a has the Lease kube-system/pykubeadm-etcd-join"
+
+
+def test_one_that_is_no_longer_renewed_is_taken_over(clock):
+    api, began = FakeApi(), clock.now
+    lease._acquire(api, NAME, "a", timedelta(seconds=1), lambda _who: None)
+    with held(api, "b"):
+        assert holder(api) == "b"
+    assert 20 < clock.now - began < 25
+
+
+def test_it_is_renewed_every_few_seconds_only(clock):
+    api = FakeApi()
+    with held(api, "a") as renew:
+        writes = len(api.writes)
+        for _ in range(12):
+            renew()
+            clock.sleep(1)
+        assert len(api.writes) - writes == 2
+
+
+def test_an_outage_while_it_is_held_does_no_harm(clock):
+    api = FakeApi()
+    with held(api, "a") as renew:
+        clock.sleep(10)
+        api.failures.append(ApiUnreachableError("gone"))
+        renew()
+        clock.sleep(10)
+        renew()
+        assert holder(api) == "a"
