@@ -1,0 +1,75 @@
+"""Runs steps one after the other: check, apply, verify; tells the events; leaves the journal true at every point."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from pykubeadm.errors import PykubeadmError
+from pykubeadm.plan.events import (
+    Event,
+    PhaseFailed,
+    PhaseFinished,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+)
+from pykubeadm.plan.journal import Journal
+from pykubeadm.plan.phase import Step
+
+R = TypeVar("R")
+
+INTERRUPTED = 130  # the shell's status of a command ended by SIGINT
+
+
+def run_steps(
+    command: str, node: str, steps: Sequence[Step[R]], run: R, *, dry_run: bool, journal: Journal, emit: Callable[[Event], None]
+) -> bool:
+    """Run `steps` to the end; True where anything changed. An error ends the run, is told as an event and raised again."""
+    emit(RunStarted(command=command, node=node, phases=tuple(step.path for step in steps), dry_run=dry_run))
+    journal.begin(command, _timestamp())
+    changed = 0
+    try:
+        for step in steps:
+            journal.phase(step.path)
+            changed += _run_step(step, run, dry_run=dry_run, emit=emit)
+    except PykubeadmError as error:
+        journal.finish("failed", _timestamp())
+        emit(RunFinished(outcome="failed", changed=changed, exit_status=error.exit_status))
+        raise
+    except KeyboardInterrupt:
+        journal.finish("interrupted", _timestamp())
+        emit(RunFinished(outcome="interrupted", changed=changed, exit_status=INTERRUPTED))
+        raise
+    journal.finish("changed" if changed else "unchanged", _timestamp())
+    emit(RunFinished(outcome="changed" if changed else "unchanged", changed=changed, exit_status=0))
+    return bool(changed)
+
+
+def _run_step(step: Step[R], run: R, *, dry_run: bool, emit: Callable[[Event], None]) -> int:
+    phase, began = step.phase, time.monotonic()
+
+    def finished(outcome: str, changes: Sequence[str] = (), reason: str = "") -> int:
+        seconds = time.monotonic() - began
+        emit(PhaseFinished(phase=step.path, outcome=outcome, changes=tuple(changes), reason=reason, seconds=seconds))
+        return len(changes)
+
+    if not phase.when(run):
+        return finished("skipped")
+    emit(PhaseStarted(phase=step.path, summary=phase.summary))
+    try:
+        if phase.check is not None and (reason := phase.check(run)) is not None:
+            return finished("unchanged", reason=reason)
+        changes = tuple(phase.apply(run)) if phase.apply is not None else ()
+        if phase.verify is not None and not dry_run:
+            phase.verify(run)
+    except PykubeadmError as error:
+        emit(PhaseFailed(phase=step.path, error=str(error), exit_status=error.exit_status))
+        raise
+    return finished("changed", changes) if changes else finished("unchanged", reason=phase.unchanged)
+
+
+def _timestamp() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
