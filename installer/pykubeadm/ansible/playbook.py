@@ -1,0 +1,112 @@
+"""Runs `ansible-playbook` of our own environment as a subprocess and reads its events while it goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import IO
+
+from pykubeadm.ansible.results import PlaybookEvent, Summary, TaskEnded, failure_sentence, parse
+from pykubeadm.ansible.workspace import Workspace
+from pykubeadm.errors import NodeError
+
+_GRACE = 5.0  # seconds that an interrupted ansible-playbook gets to end its connections
+
+
+def run_playbook(
+    space: Workspace,
+    playbook: str,
+    tell: Callable[[PlaybookEvent], None],
+    *,
+    limit: str = "",
+    tags: Sequence[str] = (),
+    check: bool = False,
+    diff: bool = False,
+    forks: int = 20,
+    verbosity: int = 0,
+) -> Summary:
+    """Run a playbook of the collection by its name; every event goes to `tell`. Raises NodeError with a sentence for each
+    failed node, or with what ansible-playbook said when it could not begin."""
+    command = [_program(), space.playbook(playbook), f"--forks={forks}"]
+    for inventory in space.inventories:
+        command += ["--inventory", inventory]
+    command += [f"--limit={limit}"] if limit else []
+    command += [f"--tags={','.join(tags)}"] if tags else []
+    command += ["--check"] if check else []
+    command += ["--diff"] if diff else []
+    command += [f"-{'v' * verbosity}"] if verbosity else []
+    failures: list[str] = []
+    summary: Summary | None = None
+    with tempfile.TemporaryFile() as output:
+        reading, writing = os.pipe()
+        try:
+            process = subprocess.Popen(
+                command,
+                env={**space.environment, "PYKUBEADM_EVENTS_FD": str(writing)},
+                pass_fds=(writing,),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=space.directory,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(reading)
+            raise NodeError(
+                f"cannot start {command[0]}: {error.strerror}; install pykubeadm again with its dependencies"
+            ) from error
+        finally:
+            os.close(writing)
+        try:
+            with os.fdopen(reading, encoding="utf-8") as lines:
+                for line in lines:
+                    event = parse(line)
+                    if event is None:
+                        continue
+                    tell(event)
+                    if isinstance(event, Summary):
+                        summary = event
+                    elif isinstance(event, TaskEnded) and event.failed:
+                        failures.append(failure_sentence(event))
+            status = process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        if failures:
+            raise NodeError("\n".join(failures))
+        said = _said(output)
+        if "no hosts to target" in said or (summary is not None and not summary.hosts):
+            raise NodeError(f'no node of the inventory matches "{limit or "all"}"; ansible-inventory --graph shows what there is')
+        if status != 0 or summary is None:
+            raise NodeError(f"ansible-playbook ended with status {status} before it was through: {said}")
+    return summary
+
+
+def _program() -> str:
+    """Beside our own interpreter, so that a virtual environment needs no PATH."""
+    beside = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
+    return beside if os.access(beside, os.X_OK) else "ansible-playbook"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C and errors of ours must not leave ansible-playbook behind. SIGINT lets it clean up on the nodes."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _said(output: IO[bytes]) -> str:
+    """The errors that ansible-playbook printed, else its last lines."""
+    output.seek(0)
+    lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("ERROR", "[ERROR]"))]
+    return " / ".join((errors or lines)[-3:]) or "it said nothing"

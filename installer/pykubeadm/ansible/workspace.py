@@ -1,0 +1,111 @@
+"""A temporary directory in which ansible-playbook finds the collection and an inventory, and no configuration but ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pykubeadm.errors import NodeError
+from pykubeadm.resources import collection_dir
+
+LOCAL_HOST = "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """`environment` is what ansible-playbook runs with; `inventories` are in the order of rising precedence."""
+
+    directory: str
+    environment: Mapping[str, str]
+    inventories: tuple[str, ...]
+
+    def playbook(self, name: str) -> str:
+        return str(collection_dir() / "playbooks" / f"{name}.yml")
+
+
+@contextmanager
+def workspace(
+    variables: Mapping[str, Any], inventories: tuple[str, ...] = (), host_name: str = LOCAL_HOST
+) -> Iterator[Workspace]:
+    """A workspace with `variables` for all nodes, which the user's `inventories` may override; without any, the one node is
+    this machine, under the name `host_name`. Removed at the end; readable by us alone, for variables may hold secrets."""
+    if not (collection_dir() / "galaxy.yml").is_file():
+        raise NodeError(f"the node roles are not below {collection_dir()}; install pykubeadm again")
+    with tempfile.TemporaryDirectory(prefix="pykubeadm-ansible-") as directory:
+        home = os.path.join(directory, "ansible_collections", "pykubeadm")
+        os.makedirs(home)
+        os.symlink(collection_dir(), os.path.join(home, "kube"))
+        with open(os.path.join(directory, "ansible.cfg"), "w", encoding="utf-8"):
+            pass  # empty: the environment says it all, and the user's own file is not read
+        defaults = _write(directory, "defaults.yml", {"all": {"vars": dict(variables)}})
+        if not inventories:
+            local = {
+                "ansible_connection": "local",
+                "ansible_python_interpreter": sys.executable,
+                "ansible_become": False,
+                "ansible_remote_tmp": os.path.join(directory, "tmp"),  # or it makes ~/.ansible, even in check mode
+            }
+            inventories = (_write(directory, "local.yml", {"all": {"hosts": {host_name: local}}}),)
+        yield Workspace(directory, _environment(directory), (defaults, *inventories))
+
+
+def _write(directory: str, name: str, document: object) -> str:
+    path = os.path.join(directory, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        yaml.dump(document, file, Dumper=_Dumper, sort_keys=False)
+    return path
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text that looks like a template is data: !unsafe keeps Ansible from rendering it."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    tag = "!unsafe" if "{{" in text or "{%" in text or "{#" in text else "tag:yaml.org,2002:str"
+    return dumper.represent_scalar(tag, text)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _environment(directory: str) -> dict[str, str]:
+    """Ours alone: the user's ansible.cfg could switch on anything. SSH settings of the user's environment are kept."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_") or name in _KEPT}
+    # The user's own collections stay visible, for the connection plugins that an inventory may name.
+    collections = [directory, *filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":"))]
+    return kept | {
+        "ANSIBLE_CONFIG": os.path.join(directory, "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": ":".join(
+            [*collections, os.path.expanduser("~/.ansible/collections"), "/usr/share/ansible/collections"]
+        ),
+        "ANSIBLE_STDOUT_CALLBACK": "pykubeadm.kube.events",
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_NO_TARGET_SYSLOG": "true",
+        "ANSIBLE_RETRY_FILES_ENABLED": "false",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "ANSIBLE_INVENTORY_ENABLED": "host_list,script,auto,yaml,ini,toml",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+        "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
+        "ANSIBLE_LOCAL_TEMP": os.path.join(directory, "tmp"),
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_DEPRECATION_WARNINGS": "false",
+        "PYTHONWARNINGS": "ignore",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+_KEPT = (
+    "ANSIBLE_HOST_KEY_CHECKING",
+    "ANSIBLE_PRIVATE_KEY_FILE",
+    "ANSIBLE_REMOTE_USER",
+    "ANSIBLE_SSH_ARGS",
+    "ANSIBLE_SSH_COMMON_ARGS",
+)

@@ -1,0 +1,162 @@
+# Copyright: the pykubeadm authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Tells what happens as one JSON object a line, on a file descriptor that the caller handed over."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: events
+type: stdout
+short_description: JSON lines on a file descriptor
+description:
+  - Writes one JSON object a line - task started, task ended on a host, and at the end the sums - for a program to read.
+  - Without E(PYKUBEADM_EVENTS_FD) the lines go to standard output.
+version_added: 0.1.0
+author: the pykubeadm authors (@pykubeadm)
+options:
+  descriptor:
+    description: The number of the open file descriptor.
+    type: int
+    default: 1
+    env:
+      - name: PYKUBEADM_EVENTS_FD
+"""
+
+import json
+import os
+import time
+
+from ansible.plugins.callback import CallbackBase
+
+# Actions that do their work where Ansible runs; all others are a module call on the node.
+CONTROLLER_ACTIONS = frozenset(
+    "ansible.builtin." + name
+    for name in [
+        "add_host",
+        "assert",
+        "debug",
+        "fail",
+        "group_by",
+        "import_role",
+        "import_tasks",
+        "include_role",
+        "include_tasks",
+        "include_vars",
+        "meta",
+        "set_fact",
+        "validate_argument_spec",
+    ]
+)
+
+
+class CallbackModule(CallbackBase):
+    """Each method is Ansible's; every line has the key "event"."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "pykubeadm.kube.events"
+
+    def __init__(self, display=None):
+        super().__init__(display=display)
+        self.began = {}
+        self.calls = {}
+
+    def tell(self, event, **fields):
+        line = json.dumps(dict(event=event, **fields), default=str) + "\n"
+        os.write(self.get_option("descriptor"), line.encode())
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        self.task_started(task)
+
+    def v2_playbook_on_handler_task_start(self, task):
+        self.task_started(task)
+
+    def task_started(self, task):
+        self.began[task._uuid] = time.monotonic()
+        self.tell("task", role=role_of(task), task=name_of(task))
+
+    def ended(self, result, outcome):
+        task, host = part(result, "task"), part(result, "host")
+        data = part(result, "result")
+        action = task.resolved_action or task.action
+        if outcome not in ("skipped", "unreachable") and action not in CONTROLLER_ACTIONS:
+            self.calls[host.get_name()] = self.calls.get(host.get_name(), 0) + 1
+        hidden = bool(data.get("_ansible_no_log") or task.no_log)
+        began = self.began.get(task._uuid, time.monotonic())
+        self.tell(
+            "result",
+            host=host.get_name(),
+            role=role_of(task),
+            task=name_of(task),
+            outcome=outcome,
+            message="the details are hidden because they hold secrets" if hidden else message_of(data),
+            changes=[] if hidden or outcome != "changed" else changes_of(data),
+            diff="" if hidden or not task.diff or not data.get("diff") else self._get_diff(data["diff"]),
+            warnings=[]
+            if hidden
+            else [str(warning) for warning in data.get("warnings") or [] if "remote_tmp" not in str(warning)],
+            facts={} if hidden else (data.get("ansible_facts") or {}).get("pykubeadm") or {},
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    def v2_runner_on_ok(self, result):
+        self.ended(result, "changed" if part(result, "result").get("changed") else "ok")
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        self.ended(result, "ignored" if ignore_errors else "failed")
+
+    def v2_runner_on_skipped(self, result):
+        self.ended(result, "skipped")
+
+    def v2_runner_on_unreachable(self, result):
+        self.ended(result, "unreachable")
+
+    def v2_playbook_on_no_hosts_matched(self):
+        self.tell("no_hosts")
+
+    def v2_playbook_on_stats(self, stats):
+        hosts = {}
+        for host in sorted(stats.processed):
+            summary = stats.summarize(host)
+            hosts[host] = {
+                "ok": summary["ok"],
+                "changed": summary["changed"],
+                "failed": summary["failures"],
+                "unreachable": summary["unreachable"],
+                "calls": self.calls.get(host, 0),
+            }
+        self.tell("stats", hosts=hosts)
+
+
+def part(result, name):
+    """`result.task` and its like; before ansible-core 2.19 they are `result._task`."""
+    return getattr(result, name) if hasattr(type(result), name) or hasattr(result, name) else getattr(result, "_" + name)
+
+
+def role_of(task):
+    return task._role.get_name() if task._role else ""
+
+
+def name_of(task):
+    name = task.get_name()
+    return name.partition(" : ")[2] or name
+
+
+def message_of(data):
+    """The module's message; of a module that broke, the last line of its traceback; of a loop, the failed items'."""
+    items = [message_of(item) for item in data.get("results") or [] if isinstance(item, dict) and item.get("failed")]
+    if items:
+        return "; ".join(items)
+    trace = str(data.get("module_stderr") or data.get("exception") or "").strip().splitlines()
+    message = str(data.get("msg") or "").strip()
+    if message.startswith("MODULE FAILURE") and trace:
+        return "%s (the module broke: %s)" % (message.splitlines()[0], trace[-1])
+    return message
+
+
+def changes_of(data):
+    """What changed, in the modules' own words."""
+    found = []
+    for key in ("paths", "actions", "installed", "held", "loaded", "imported", "pulled", "opened"):
+        found += [str(value) for value in data.get(key) or []]
+    return found + ["%s was %s" % pair for pair in (data.get("drifted") or {}).items()]

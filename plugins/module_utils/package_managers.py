@@ -1,0 +1,243 @@
+# Copyright: the pykubeadm authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""apt, dnf and zypper behind one face: versions, held, install, hold, refresh."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+
+class PackageError(Exception):
+    """A package cannot be had; the text is a sentence for the user."""
+
+
+def upstream(version):
+    """Without epoch: "1:1.36.2-1.1" → "1.36.2-1.1"."""
+    return version.partition(":")[2] if ":" in version else version
+
+
+def satisfies(found, wish):
+    """Whether the installed version is the wanted one, on a boundary: 1.36.2 takes 1.36.2-1.1 and not 1.36.20."""
+    found, wish = upstream(found), wish.lstrip("v")
+    return bool(found) and (not wish or found == wish or (found.startswith(wish) and not found[len(wish)].isdigit()))
+
+
+class Manager:
+    """Base. `planned` maps a name to the version that check mode found to be installable."""
+
+    program = ""
+    suffix = ""
+
+    def __init__(self, module, program):
+        self.module = module
+        self.path = program
+        self.planned = {}
+        self.environment = dict(module.params["environment"], LC_ALL="C")
+
+    def run(self, *command, check=True):
+        status, out, err = self.module.run_command(list(command), environ_update=self.environment)
+        if check and status != 0:
+            raise PackageError("%s failed: %s" % (" ".join(command[:2]), reason(err or out)))
+        return status, out, err
+
+    def refresh(self):
+        pass
+
+    def install(self, packages, files, may_be_unknown):
+        raise NotImplementedError
+
+
+def reason(text):
+    """The lines that say what is wrong: errors where there are any, else the last ones."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"(E:|Error|error:|No match|Problem:)", line)]
+    return " / ".join((errors or lines)[-3:]) or "it gave no reason"
+
+
+class Apt(Manager):
+    program = "apt-get"
+    suffix = ".deb"
+    index_age = 24 * 3600  # an index older than this is brought up to date before it is relied on
+    options = (
+        "-o",
+        "Dpkg::Options::=--force-confdef",
+        "-o",
+        "Dpkg::Options::=--force-confold",
+        "-o",
+        "APT::Install-Recommends=false",
+    )
+
+    def __init__(self, module, program):
+        super().__init__(module, program)
+        self.environment.update(DEBIAN_FRONTEND="noninteractive", NEEDRESTART_MODE="l")
+        self.lock = ("-o", "DPkg::Lock::Timeout=%d" % module.params["lock_timeout"])
+        self.fresh = False
+
+    def versions(self, names):
+        _status, out, _err = self.run(
+            "dpkg-query", "-W", "-f", "${Package} ${db:Status-Status} ${Version}\n", *names, check=False
+        )
+        found = {}
+        for line in out.splitlines():
+            name, state, version = (line.split(" ", 2) + ["", ""])[:3]
+            if state == "installed":
+                found[name] = version
+        return found
+
+    def held(self, names):
+        return set(self.run("apt-mark", "showhold", *names)[1].split())
+
+    def hold(self, names):
+        self.run("apt-mark", "hold", *names)
+
+    def refresh(self):
+        self.fresh = True
+        self.run(self.path, *self.lock, "update")
+
+    def candidate(self, name, wish):
+        """The version to install: the newest that satisfies `wish`; "" where the index has none."""
+        if not wish:
+            out = self.run("apt-cache", "policy", name, check=False)[1]
+            match = re.search(r"Candidate: (\S+)", out)
+            return match.group(1) if match and match.group(1) != "(none)" else ""
+        out = self.run("apt-cache", "madison", name, check=False)[1]
+        found = [line.split("|")[1].strip() for line in out.splitlines() if line.count("|") >= 2]
+        return next((version for version in found if satisfies(version, wish)), "")
+
+    def index_is_old(self):
+        try:
+            return time.time() - max(e.stat().st_mtime for e in os.scandir("/var/lib/apt/lists") if e.is_file()) > self.index_age
+        except (ValueError, FileNotFoundError):
+            return True
+
+    def install(self, packages, files, may_be_unknown):
+        names = {package["name"]: package["version"] for package in packages}
+        local = {}
+        for file in files:
+            name, _sep, rest = os.path.basename(file).partition("_")
+            local[name] = (file, rest.partition("_")[0].replace("%3a", ":"))
+        if all(name in local for name in names):
+            self.planned = {name: local[name][1] for name in names}
+            if not self.module.check_mode:
+                # Dependencies lie beside what they are for; apt takes from the index only what the folder lacks.
+                self.run(
+                    self.path,
+                    *self.lock,
+                    *self.options,
+                    "install",
+                    "-y",
+                    "--allow-change-held-packages",
+                    *[local[name][0] for name in sorted(names)],
+                    *self.dependencies(local, names),
+                )
+            return
+        candidates = {name: self.candidate(name, wish) for name, wish in names.items()}
+        old = self.index_is_old()
+        if (not all(candidates.values()) or old) and not self.fresh and not self.module.check_mode:
+            try:
+                self.refresh()
+            except PackageError as error:
+                if not all(candidates.values()):
+                    raise PackageError(
+                        "%s cannot be installed: the package index cannot be had (%s)" % (", ".join(sorted(names)), error)
+                    )
+            candidates = {name: self.candidate(name, wish) for name, wish in names.items()}
+        unknown = [name for name, version in candidates.items() if not version]
+        if unknown and not (self.module.check_mode and (may_be_unknown or old)):
+            wishes = ["%s %s" % (name, names[name]) if names[name] else name for name in sorted(unknown)]
+            raise PackageError(
+                "no repository of this machine has %s; add one, or give a folder with package files" % ", ".join(wishes)
+            )
+        self.planned = candidates
+        if not self.module.check_mode:
+            wanted = ["%s=%s" % (name, candidates[name]) if names[name] else name for name in sorted(names)]
+            self.run(self.path, *self.lock, *self.options, "install", "-y", "--allow-change-held-packages", *wanted)
+
+    def dependencies(self, local, names):
+        """Files of the folder that the wanted packages depend on, followed through the folder."""
+        queue, seen = list(names), set(names)
+        while queue:
+            out = self.run("dpkg-deb", "-f", local[queue.pop()][0], "Depends", "Pre-Depends")[1]
+            for name in re.findall(r"(?:^|[,|:]\s*)([a-z0-9][a-z0-9+.-]+)", out, re.MULTILINE):
+                if name in local and name not in seen and not self.versions([name]):
+                    seen.add(name)
+                    queue.append(name)
+        return [local[name][0] for name in sorted(seen - set(names))]
+
+
+class Rpm(Manager):
+    """What dnf and zypper share."""
+
+    suffix = ".rpm"
+
+    def versions(self, names):
+        out = self.run("rpm", "-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\n", *names, check=False)[1]
+        return dict(line.split(" ", 1) for line in out.splitlines() if line.count(" ") == 1 and line.split(" ")[0] in names)
+
+    def arguments(self, packages, files):
+        """Package files where the folder has them, else names with versions."""
+        found = []
+        for package in packages:
+            pattern = re.compile(re.escape(package["name"]) + r"-\d[^/]*\.rpm$")
+            local = [file for file in files if pattern.match(os.path.basename(file))]
+            wish = package["version"].lstrip("v")
+            found.append(local[-1] if local else self.with_version(package["name"], wish) if wish else package["name"])
+        return found
+
+    def with_version(self, name, wish):
+        raise NotImplementedError
+
+
+class Dnf(Rpm):
+    program = "dnf"
+
+    def held(self, names):
+        out = self.run(self.path, "versionlock", "list", check=False)[1]
+        return {name for name in names if re.search(r"(^|[\s:])%s([-\s]|$)" % re.escape(name), out, re.MULTILINE)}
+
+    def hold(self, names):
+        status, _out, err = self.run(self.path, "versionlock", "add", *names, check=False)
+        if status != 0:
+            raise PackageError("cannot hold %s: %s; install the dnf plugin versionlock" % (", ".join(names), reason(err)))
+
+    def with_version(self, name, wish):
+        return "%s-%s*" % (name, wish)
+
+    def install(self, packages, files, may_be_unknown):
+        command = [self.path, "install", "-y", "--setopt=install_weak_deps=False"]
+        # pkgs.k8s.io's documented repository file excludes its packages from ordinary upgrades.
+        command += (
+            ["--disableexcludes=kubernetes"] if any("kubernetes" in r["path"] for r in self.module.params["repositories"]) else []
+        )
+        if self.module.check_mode:
+            self.planned = {package["name"]: package["version"] for package in packages}
+            return
+        self.run(*command, *self.arguments(packages, files))
+
+
+class Zypper(Rpm):
+    program = "zypper"
+
+    def held(self, names):
+        out = self.run(self.path, "--non-interactive", "locks", check=False)[1]
+        return {name for name in names if re.search(r"\|\s*%s\s*\|" % re.escape(name), out)}
+
+    def hold(self, names):
+        self.run(self.path, "--non-interactive", "addlock", *names)
+
+    def with_version(self, name, wish):
+        return "%s>=%s" % (name, wish)
+
+    def refresh(self):
+        self.run(self.path, "--non-interactive", "--gpg-auto-import-keys", "refresh")
+
+    def install(self, packages, files, may_be_unknown):
+        if self.module.check_mode:
+            self.planned = {package["name"]: package["version"] for package in packages}
+            return
+        self.run(self.path, "--non-interactive", "install", "--no-recommends", *self.arguments(packages, files))
+
+
+MANAGERS = (Zypper, Dnf, Apt)

@@ -1,0 +1,461 @@
+#!/usr/bin/python
+# Copyright: the pykubeadm authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: downloads
+short_description: Install many verified files and archives, each from the first source that has it
+description:
+  - Takes programs and archives from folders on the node, from the machine that runs Ansible, or from URLs, in the order
+    given. What comes from a URL must match its SHA-256, which is given or published beside it.
+  - Files are put in place by renaming, and running programs are not disturbed. Archives are unpacked file by file in the
+    same way.
+  - A source of a single file may be a tar archive (by its name); the file in it that has the name of O(items[].dest) is taken.
+  - What was installed is kept in O(record) with its digests, so that a second run needs no source and sees any file that
+    was altered.
+version_added: 0.1.0
+author: the pykubeadm authors (@pykubeadm)
+options:
+  items:
+    description: What to install.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Its name and version for messages, as in C(kubelet 1.36.2). A new name means a new wish.
+        type: str
+        required: true
+      sources:
+        description: Absolute paths on the node and URLs.
+        type: list
+        elements: str
+        default: []
+      controller_sources:
+        description: Paths on the machine that runs Ansible; used before O(items[].sources), sent only where needed.
+        type: list
+        elements: str
+        default: []
+      sha256:
+        description: The digest, in hexadecimal. Left out, a URL's is taken from O(items[].checksum_suffix).
+        type: str
+        default: ""
+      checksum_suffix:
+        description: Added to a URL to get its checksum file; lines of C(sha256sum) and a bare digest are understood.
+        type: str
+        default: .sha256
+      checksum_file:
+        description: >-
+          The checksum file's name beside the URL, where one file has the sums of all; instead of O(items[].checksum_suffix).
+        type: str
+        default: ""
+      dest:
+        description: Where the file goes; for an archive, the directory to unpack into.
+        type: path
+        required: true
+      mode:
+        description: Permissions of the file as octal text. An archive's files keep theirs.
+        type: str
+        default: "0755"
+      archive:
+        description: Whether it is a tar archive to be unpacked. A source may then also be a directory, whose files are copied.
+        type: bool
+        default: false
+      strip:
+        description: How many leading folders of the archive's paths are dropped.
+        type: int
+        default: 0
+      include:
+        description: Patterns of paths in the archive (after O(items[].strip)); left out, all files.
+        type: list
+        elements: str
+        default: []
+  record:
+    description: Where the digests of what was installed are kept.
+    type: path
+    default: /var/lib/pykubeadm/downloads.json
+  environment:
+    description: Environment variables for downloads, such as proxies.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds to wait for a server to answer.
+    type: int
+    default: 15
+  advice:
+    description: What to do when no source has an item; it ends the error message.
+    type: str
+    default: ""
+  defer:
+    description: Used by the action plugin that goes with this module.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Tells what would be installed, and installs nothing; URLs are not asked.
+  diff_mode:
+    support: full
+    description: Shows what is there before and after.
+"""
+
+EXAMPLES = r"""
+- name: Install the kubelet
+  pykubeadm.kube.downloads:
+    items:
+      - name: kubelet 1.36.2
+        dest: /usr/bin/kubelet
+        sources:
+          - /opt/kubernetes/bin/kubelet
+          - https://dl.k8s.io/v1.36.2/bin/linux/amd64/kubelet
+"""
+
+RETURN = r"""
+installed:
+  description: Names of the items that were installed, or in check mode would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [kubelet 1.36.2]
+bytes:
+  description: How much came over the network.
+  returned: always
+  type: int
+  sample: 84095138
+"""
+
+import fnmatch
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
+
+CHUNK = 1 << 20
+OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "sources": {"type": "list", "elements": "str", "default": []},
+    "controller_sources": {"type": "list", "elements": "str", "default": []},
+    "sha256": {"type": "str", "default": ""},
+    "checksum_suffix": {"type": "str", "default": ".sha256"},
+    "checksum_file": {"type": "str", "default": ""},
+    "dest": {"type": "path", "required": True},
+    "mode": {"type": "str", "default": "0755"},
+    "archive": {"type": "bool", "default": False},
+    "strip": {"type": "int", "default": 0},
+    "include": {"type": "list", "elements": "str", "default": []},
+}
+
+
+class NoSource(Exception):
+    """A source does not have what is wanted; the text says why."""
+
+
+def digest(path):
+    """SHA-256 of a file in hexadecimal, None where there is none."""
+    found = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for chunk in iter(lambda: file.read(CHUNK), b""):
+                found.update(chunk)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None
+    return found.hexdigest()
+
+
+class Record:
+    """What was installed: item's destination and name → digests of the files and of the source they came from."""
+
+    def __init__(self, path):
+        self.path = path
+        try:
+            self.items = json.loads(fs.read(path) or b"{}")
+        except ValueError:
+            self.items = {}  # damaged: everything is looked at anew
+
+    def key(self, item):
+        return "%s@%s" % (item["dest"], ",".join(item["include"]) if item["archive"] else "")
+
+    def current(self, item):
+        """True where everything that was installed for this wish is there unaltered."""
+        entry = self.items.get(self.key(item))
+        if not entry or entry["name"] != item["name"] or (item["sha256"] and entry["source"] not in ("", item["sha256"])):
+            return False
+        if not entry["source"] and not self.follows(item, entry):
+            return False
+        return all(digest(path) == wanted for path, wanted in entry["files"].items())
+
+    def follows(self, item, entry):
+        """True where the directory that the files were copied from still has the same ones (a package may have been upgraded)."""
+        source = next((path for path in item["sources"] if os.path.isdir(path)), None)
+        if source is None:
+            return True
+        found = {os.path.join(item["dest"], name): digest(os.path.join(source, name)) for name in directory_files(source, item)}
+        return found == entry["files"]
+
+    def keep(self, item, source, files):
+        self.items[self.key(item)] = {"name": item["name"], "source": source, "files": files}
+        fs.make_parents(self.path)
+        fs.write_atomic(self.path, json.dumps(self.items, indent=1, sort_keys=True).encode(), 0o600)
+
+
+class Fetcher:
+    """Gets one item's bytes into a temporary file."""
+
+    def __init__(self, module):
+        self.module = module
+        self.timeout = module.params["timeout"]
+        self.bytes = 0
+
+    def local(self, source, item):
+        if item["archive"] and os.path.isdir(source):
+            return source, ""
+        found = digest(source)
+        if found is None:
+            raise NoSource("%s does not exist" % source)
+        published = fs.read(source + item["checksum_suffix"]) if item["checksum_suffix"] else None
+        wanted = item["sha256"] or (
+            checksum(published.decode(errors="replace"), os.path.basename(source)) if published else found
+        )
+        if found != wanted:
+            raise NoSource("%s has the SHA-256 %s instead of %s" % (source, found, wanted))
+        return source, found
+
+    def published(self, source, item):
+        """The digest that the server publishes for `source`."""
+        base, _slash, name = source.rpartition("/")
+        url = "%s/%s" % (base, item["checksum_file"]) if item["checksum_file"] else source + item["checksum_suffix"]
+        try:
+            text = open_url(url, timeout=self.timeout).read(CHUNK).decode(errors="replace")
+        except Exception as error:  # open_url raises what urllib, http and ssl raise
+            raise NoSource("%s: %s" % (url, sentence(error)))
+        found = checksum(text, name)
+        if not found:
+            raise NoSource("%s has no SHA-256 of %s" % (url, name))
+        return found
+
+    def remote(self, source, item, directory):
+        wanted = item["sha256"] or self.published(source, item)
+        descriptor, temporary = tempfile.mkstemp(prefix=".pykubeadm-", dir=directory)
+        found = hashlib.sha256()
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                response = open_url(source, timeout=self.timeout)
+                for chunk in iter(lambda: response.read(CHUNK), b""):
+                    found.update(chunk)
+                    file.write(chunk)
+                    self.bytes += len(chunk)
+        except Exception as error:  # as above, and a full disk
+            os.unlink(temporary)
+            raise NoSource("%s: %s" % (source, sentence(error)))
+        if found.hexdigest() != wanted:
+            os.unlink(temporary)
+            raise NoSource("%s came with the SHA-256 %s instead of %s" % (source, found.hexdigest(), wanted))
+        return temporary, wanted
+
+
+def sentence(error):
+    reason = getattr(error, "reason", None)
+    return " ".join(str(reason or error).split()) or type(error).__name__
+
+
+def checksum(text, name):
+    """The digest in a checksum file: a bare one, or the line of `name`."""
+    for line in text.splitlines():
+        words = line.split()
+        if words and len(words[0]) == 64 and (len(words) == 1 or os.path.basename(words[-1].lstrip("*")) == name):
+            return words[0].lower()
+    return ""
+
+
+def install_file(path, item, label):
+    """A copy in place of `dest`; returns path → digest."""
+    dest = item["dest"]
+    fs.make_parents(dest)
+    descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(dest), dir=os.path.dirname(dest))
+    try:
+        with os.fdopen(descriptor, "wb") as target, open(path, "rb") as source:
+            shutil.copyfileobj(source, target, CHUNK)
+            os.fchmod(target.fileno(), fs.parse_mode(item["mode"], dest))
+            target.flush()
+            os.fsync(target.fileno())
+        if label:
+            label(temporary, dest)
+        os.rename(temporary, dest)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    fs.sync_directory(os.path.dirname(dest))
+    return {dest: digest(dest)}
+
+
+def install_archive(path, item, label):
+    """Regular files and links of the archive, each put in place by renaming; returns path → digest."""
+    files, links = {}, []
+    with tarfile.open(path) as archive:
+        for member in archive:
+            parts = [part for part in member.name.split("/") if part not in ("", ".")][item["strip"] :]
+            relative = "/".join(parts)
+            if not parts or ".." in parts or (item["include"] and not any(fnmatch.fnmatch(relative, p) for p in item["include"])):
+                continue
+            dest = os.path.join(item["dest"], relative)
+            if member.issym():
+                links.append(fs.Wanted(dest, "link", target=member.linkname))
+            elif member.isfile():
+                fs.make_parents(dest)
+                fs.write_atomic(dest, archive.extractfile(member).read(), member.mode & 0o755, label=label)
+                files[dest] = digest(dest)
+    for link in links:
+        fs.apply(link)
+    if not files:
+        raise NoSource("the archive %s has no file that matches %s" % (path, ", ".join(item["include"]) or "anything"))
+    return files
+
+
+def install_directory(path, item, label):
+    """The files of a directory, copied where they differ; returns path → digest."""
+    files = {}
+    for name in directory_files(path, item):
+        dest = os.path.join(item["dest"], name)
+        source = os.path.join(path, name)
+        files[dest] = digest(source)
+        if digest(dest) != files[dest]:
+            install_file(source, dict(item, dest=dest, mode="%04o" % (os.stat(source).st_mode & 0o755)), label)
+    if not files:
+        raise NoSource("the directory %s has no file that matches %s" % (path, ", ".join(item["include"]) or "anything"))
+    return files
+
+
+def directory_files(path, item):
+    names = [name for name in sorted(os.listdir(path)) if os.path.isfile(os.path.join(path, name))]
+    return [name for name in names if not item["include"] or any(fnmatch.fnmatch(name, pattern) for pattern in item["include"])]
+
+
+def take(path, source, item, label):
+    """Install from one file or directory that is on this node."""
+    if os.path.isdir(path):
+        return install_directory(path, item, label)
+    if item["archive"]:
+        return install_archive(path, item, label)
+    if not source.endswith((".tar.gz", ".tgz", ".tar")):
+        return install_file(path, item, label)
+    name = os.path.basename(item["dest"])
+    with tarfile.open(path) as archive:
+        member = next((member for member in archive if member.isfile() and os.path.basename(member.name) == name), None)
+        if member is None:
+            raise NoSource("the archive %s has no file %s" % (source, name))
+        fs.make_parents(item["dest"])
+        fs.write_atomic(item["dest"], archive.extractfile(member).read(), fs.parse_mode(item["mode"], item["dest"]), label=label)
+    return {item["dest"]: digest(item["dest"])}
+
+
+def install(item, fetcher, record, label):
+    """Install from the first source that has it; raises NoSource with all the reasons."""
+    reasons = []
+    for source in item["sources"]:
+        temporary = None
+        try:
+            if "://" in source:
+                fs.make_parents(record.path)
+                path, found = fetcher.remote(source, item, os.path.dirname(record.path))
+                temporary = path
+            else:
+                path, found = fetcher.local(source, item)
+            files = take(path, source, item, label)
+        except NoSource as error:
+            reasons.append(str(error))
+        except tarfile.TarError as error:
+            reasons.append("%s is not a tar archive: %s" % (source, error))
+        else:
+            record.keep(item, found, files)
+            return
+        finally:
+            if temporary:
+                os.unlink(temporary)
+    raise NoSource("; ".join(reasons) or "no source is given")
+
+
+def unavailable_sentence(items, advice):
+    """One sentence for all items that cannot be had; the reasons of the first stand for the others, whose places are the same."""
+    names = [name for name, _reasons in items]
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    found = "%s cannot be had: %s" % (listed, items[0][1])
+    return "%s; %s" % (found, advice) if advice else found
+
+
+def already_there(item):
+    """A plain file that is as wanted, by whatever way it came: by its digest, or equal to a source on this node."""
+    if item["archive"] or not os.path.exists(item["dest"]):
+        return None
+    found = digest(item["dest"])
+    if item["sha256"]:
+        return found if found == item["sha256"] else None
+    for source in item["sources"]:
+        if "://" not in source and os.path.exists(source):
+            return found if digest(source) == found else None
+    return None
+
+
+def main():
+    module = AnsibleModule(
+        {
+            "items": {"type": "list", "elements": "dict", "required": True, "options": OPTIONS},
+            "record": {"type": "path", "default": "/var/lib/pykubeadm/downloads.json"},
+            "environment": {"type": "dict", "default": {}},
+            "timeout": {"type": "int", "default": 15},
+            "advice": {"type": "str", "default": ""},
+            "defer": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    os.environ.update({name: str(value) for name, value in module.params["environment"].items()})
+    record, fetcher, label = Record(module.params["record"]), Fetcher(module), fs.selinux_label(module)
+    installed, deferred, failures, unavailable = [], [], [], []
+    for item in module.params["items"]:
+        item["sha256"] = item["sha256"].lower()
+        try:
+            if record.current(item):
+                if item["archive"] or fs.kind_of(item["dest"]) == "link":
+                    continue
+                if os.stat(item["dest"]).st_mode & 0o7777 == fs.parse_mode(item["mode"], item["dest"]):
+                    continue
+            found = already_there(item)
+            if found and os.stat(item["dest"]).st_mode & 0o7777 == fs.parse_mode(item["mode"], item["dest"]):
+                if not module.check_mode:
+                    record.keep(item, found, {item["dest"]: found})
+                continue
+            if module.params["defer"] and item["controller_sources"]:
+                deferred.append(item["name"])
+                continue
+            if module.check_mode:
+                if not any("://" in source or os.path.exists(source) for source in item["sources"]):
+                    raise NoSource("; ".join("%s does not exist" % source for source in item["sources"]) or "no source is given")
+            else:
+                install(item, fetcher, record, label)
+            installed.append(item["name"])
+        except NoSource as error:
+            unavailable.append((item["name"], str(error)))
+        except fs.Unusable as error:
+            failures.append(str(error))
+        except OSError as error:
+            failures.append("%s cannot be installed: %s: %s" % (item["name"], error.filename, error.strerror))
+    if unavailable:
+        failures.append(unavailable_sentence(unavailable, module.params["advice"]))
+    if failures:
+        module.fail_json(msg="; ".join(failures), installed=installed, bytes=fetcher.bytes)
+    lines = "".join("%s\n" % name for name in installed + deferred)
+    diff = {"before_header": "installed", "after_header": "installed", "before": "", "after": lines}
+    module.exit_json(changed=bool(installed), installed=installed, deferred=deferred, bytes=fetcher.bytes, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

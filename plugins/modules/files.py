@@ -1,0 +1,206 @@
+#!/usr/bin/python
+# Copyright: the pykubeadm authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: files
+short_description: Make many files, directories and links as wanted, in one call
+description:
+  - Takes the whole list of files that a step needs, and writes those that differ, each atomically and durably.
+  - With O(files[].validate), nothing of the list is written unless every validation passes.
+version_added: 0.1.0
+author: the pykubeadm authors (@pykubeadm)
+options:
+  files:
+    description: The files, directories and links; they are handled in this order.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      state:
+        description: What shall be there. V(adjusted) sets mode and owner of a file or directory that exists, and makes nothing.
+        type: str
+        choices: [file, directory, link, absent, adjusted]
+        default: file
+      content:
+        description: The file's text. Left out, an existing file keeps its content and a missing one is made empty.
+        type: str
+      secret_content:
+        description: As O(files[].content), but never shown, neither in diffs nor in logs.
+        type: str
+      mode:
+        description: Permissions as octal text. By default V(0644), for directories V(0755).
+        type: str
+      owner:
+        description: User name or number.
+        type: str
+        default: root
+      group:
+        description: Group name or number.
+        type: str
+        default: root
+      target:
+        description: Where the link points to.
+        type: path
+      keep:
+        description: Leave the content of a file that exists alone.
+        type: bool
+        default: false
+      backup:
+        description:
+          - Keep what was there before the first change beside it, with C(.before-pykubeadm) added to its name.
+          - A copy that exists already is not replaced.
+        type: bool
+        default: false
+      validate:
+        description:
+          - A command, as a list of words, that must end with status 0 before the file is replaced.
+          - A C(%s) in a word stands for the file with the new content. A program that is not installed skips the validation.
+        type: list
+        elements: str
+attributes:
+  check_mode:
+    support: full
+    description: Tells what would change, and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the content before and after.
+"""
+
+EXAMPLES = r"""
+- name: Configure the runtime
+  pykubeadm.kube.files:
+    files:
+      - path: /etc/containerd
+        state: directory
+      - path: /etc/containerd/config.toml
+        content: "{{ lookup('ansible.builtin.template', 'config.toml.j2') }}"
+        validate: [containerd, --config, "%s", config, dump]
+"""
+
+RETURN = r"""
+paths:
+  description: The paths that changed (in check mode, those that would).
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/containerd/config.toml]
+"""
+
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
+
+SUFFIX = ".before-pykubeadm"
+
+OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "state": {"choices": [*fs.KINDS, "adjusted"], "default": "file"},
+    "content": {"type": "str"},
+    "secret_content": {"type": "str", "no_log": True},
+    "mode": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "target": {"type": "path"},
+    "keep": {"type": "bool", "default": False},
+    "backup": {"type": "bool", "default": False},
+    "validate": {"type": "list", "elements": "str"},
+}
+
+
+def wanted(item):
+    """The item as `fs.Wanted`; None where nothing is to be done."""
+    if item["state"] == "link" and not item["target"]:
+        raise fs.Unusable("the link %s has no target" % item["path"])
+    state = item["state"]
+    if state == "adjusted":
+        state = fs.kind_of(item["path"])
+        if state not in ("file", "directory"):
+            return None
+    text = item["content"] if item["secret_content"] is None else item["secret_content"]
+    content = None if text is None else text.encode()
+    return fs.Wanted(item["path"], state, content, item["mode"], item["owner"], item["group"], item["target"], item["keep"])
+
+
+def diff(item, want, changes):
+    """Before and after, in the form that --diff shows."""
+    path = want.path
+    entry = {"before_header": path, "after_header": path}
+    if item["secret_content"] is not None:
+        return dict(entry, before="(secret)\n", after="(secret, changed)\n")
+    if changes == {"attributes"}:
+        found = os.lstat(path)
+        before = "mode %04o owner %d:%d\n" % (found.st_mode & 0o7777, found.st_uid, found.st_gid)
+        return dict(entry, before=before, after="mode %04o owner %d:%d\n" % (want.mode, want.uid, want.gid))
+    if want.kind == "file":
+        return dict(entry, before=_text(fs.read(path)), after=_text(want.content))
+    return dict(entry, before=fs.kind_of(path) + "\n", after=want.kind + (" to %s" % want.target if want.target else "") + "\n")
+
+
+def _text(content):
+    if content is None:
+        return ""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return "(%d bytes that are not text)\n" % len(content)
+
+
+def validate(module, item, want):
+    """Raise Unusable where the new content does not pass."""
+    command = item["validate"]
+    if module.get_bin_path(command[0]) is None:
+        return
+    descriptor, candidate = tempfile.mkstemp(prefix="pykubeadm-", dir=module.tmpdir)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(want.content or b"")
+        status, out, err = module.run_command([word.replace("%s", candidate) for word in command])
+    finally:
+        os.unlink(candidate)
+    if status != 0:
+        lines = (err or out).strip().splitlines()[-3:]
+        raise fs.Unusable("%s refuses the new %s: %s" % (command[0], want.path, " / ".join(lines) or "status %d" % status))
+
+
+def main():
+    module = AnsibleModule(
+        {"files": {"type": "list", "elements": "dict", "required": True, "options": OPTIONS}}, supports_check_mode=True
+    )
+    paths, diffs = [], []
+    try:
+        work = [(item, want) for item in module.params["files"] for want in [wanted(item)] if want]
+        # Attributes and the rest of the list may hang on directories that are not there yet: validation first, then in order.
+        for item, want in work:
+            if item["validate"] and "content" in fs.differences(want):
+                validate(module, item, want)
+        for item, want in work:
+            changes = fs.differences(want)
+            if not changes:
+                continue
+            paths.append(want.path)
+            diffs.append(diff(item, want, changes))
+            if module.check_mode:
+                continue
+            before = fs.read(want.path)
+            if item["backup"] and before is not None and "content" in changes and not os.path.exists(want.path + SUFFIX):
+                fs.write_atomic(want.path + SUFFIX, before, 0o600)
+            fs.apply(want, fs.selinux_label(module))
+    except fs.Unusable as error:
+        module.fail_json(msg=str(error), paths=paths)
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename, error.strerror), paths=paths)
+    module.exit_json(changed=bool(paths), paths=paths, diff=diffs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+#!/usr/bin/python
+# Copyright: the pykubeadm authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: images
+short_description: Have container images on the node, imported from archives or pulled, in parallel
+description:
+  - Compares with what the runtime has and imports or pulls only what is missing.
+  - Archives may be OCI layouts or C(docker save) files, compressed with gzip or not. An OCI archive whose image has the
+    same name but another digest is imported anew.
+version_added: 0.1.0
+author: the pykubeadm authors (@pykubeadm)
+options:
+  names:
+    description: Images that must be there. Those that no archive brings are pulled.
+    type: list
+    elements: str
+    default: []
+  archives:
+    description: >-
+      Archives on the node; folders stand for all their C(.tar), C(.tar.gz) and C(.tgz) files. Folders that do not exist
+      are empty.
+    type: list
+    elements: path
+    default: []
+  pull:
+    description: Whether missing images are pulled. With V(false) a missing image is an error.
+    type: bool
+    default: true
+  pinned:
+    description: >-
+      Images that the kubelet's garbage collection must not remove (containerd only; CRI-O has them in its
+      configuration).
+    type: list
+    elements: str
+    default: []
+  socket:
+    description: The runtime's socket.
+    type: path
+    default: /run/containerd/containerd.sock
+  jobs:
+    description: How many imports or pulls at a time.
+    type: int
+    default: 4
+attributes:
+  check_mode:
+    support: full
+    description: Tells what would be imported or pulled.
+  diff_mode:
+    support: full
+    description: Lists the images that come.
+"""
+
+EXAMPLES = r"""
+- name: Have the control plane's images
+  pykubeadm.kube.images:
+    names: ["registry.k8s.io/pause:3.10.2"]
+    archives: [/opt/kubernetes/images]
+    pinned: ["registry.k8s.io/pause:3.10.2"]
+"""
+
+RETURN = r"""
+imported:
+  description: Archives that were imported.
+  returned: always
+  type: list
+  elements: str
+pulled:
+  description: Images that were pulled.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import json
+import os
+import subprocess
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible.module_utils.basic import AnsibleModule
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz")
+PINNED = "io.cri-containerd.pinned=pinned"
+
+
+class ImageError(Exception):
+    """The text is a sentence for the user."""
+
+
+def full_name(name):
+    """As the runtime keeps it: "nginx" → "docker.io/library/nginx:latest"."""
+    first, slash, _rest = name.partition("/")
+    if not slash:
+        name = "docker.io/library/" + name
+    elif not ("." in first or ":" in first or first == "localhost"):
+        name = "docker.io/" + name
+    return name if "@" in name or ":" in name.rpartition("/")[2] else name + ":latest"
+
+
+def expand(paths):
+    found = []
+    for path in paths:
+        if os.path.isdir(path):
+            found += [os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(SUFFIXES)]
+        elif os.path.exists(path) or path.endswith(SUFFIXES):
+            found.append(path)
+    return found
+
+
+def content(path):
+    """name → digest of the images in an archive; the digest is "" where the format does not tell it."""
+    index, manifest = None, []
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.name.lstrip("./") == "index.json":
+                    index = json.loads(archive.extractfile(member).read())
+                elif member.name.lstrip("./") == "manifest.json":
+                    manifest = json.loads(archive.extractfile(member).read())
+    except (OSError, tarfile.TarError, ValueError) as error:
+        raise ImageError("%s is not an image archive: %s" % (path, error))
+    found = {}
+    for entry in (index or {}).get("manifests", []):
+        name = (entry.get("annotations") or {}).get("io.containerd.image.name")
+        if name:
+            found[full_name(name)] = entry["digest"]
+    if not found:
+        found = {full_name(name): "" for entry in manifest for name in entry.get("RepoTags") or []}
+    if not found:
+        raise ImageError("%s names no image (neither an OCI layout with image names nor a docker archive)" % path)
+    return found
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise ImageError(lines[-1].strip() if lines else "%s ended with status %d" % (command[0], done.returncode))
+    return done.stdout
+
+
+class Containerd:
+    """Images through ctr, in the namespace of the CRI."""
+
+    def __init__(self, module, socket):
+        self.ctr = module.get_bin_path("ctr", required=not module.check_mode, opt_dirs=["/usr/local/bin"])
+        self.base = [self.ctr, "--address", socket, "--namespace", "k8s.io"]
+        self.crictl = module.get_bin_path("crictl", opt_dirs=["/usr/local/bin"])
+        self.socket = socket
+
+    def present(self):
+        """name → (digest, pinned)"""
+        found = {}
+        for line in run(*self.base, "images", "list").splitlines()[1:]:
+            words = line.split()
+            digests = [word for word in words if word.startswith("sha256:")]
+            if digests:
+                found[words[0]] = (digests[0], PINNED in line)
+        return found
+
+    def load(self, path):
+        run(*self.base, "images", "import", path)
+
+    def pull(self, name):
+        # The CRI's own pull takes the registry mirrors and credentials of the configuration; ctr needs to be told of them.
+        if self.crictl:
+            run(
+                self.crictl,
+                "--image-endpoint",
+                "unix://" + self.socket,
+                "--runtime-endpoint",
+                "unix://" + self.socket,
+                "pull",
+                name,
+            )
+        else:
+            run(*self.base, "images", "pull", "--hosts-dir", "/etc/containerd/certs.d", name)
+
+    def pin(self, name):
+        run(*self.base, "images", "label", name, PINNED)
+
+
+class Crio:
+    """Images through crictl; archives through podman or skopeo, into the storage that CRI-O shares with them."""
+
+    def __init__(self, module, socket):
+        self.crictl = module.get_bin_path("crictl", required=not module.check_mode, opt_dirs=["/usr/local/bin"])
+        self.base = [self.crictl, "--image-endpoint", "unix://" + socket, "--runtime-endpoint", "unix://" + socket]
+        self.podman = module.get_bin_path("podman")
+
+    def present(self):
+        listed = json.loads(run(*self.base, "images", "-o", "json"))["images"]
+        return {name: ("", True) for image in listed for name in image.get("repoTags") or []}
+
+    def load(self, path):
+        if not self.podman:
+            raise ImageError("importing %s into CRI-O needs podman on the node" % path)
+        run(self.podman, "load", "--input", path)
+
+    def pull(self, name):
+        run(*self.base, "pull", name)
+
+    def pin(self, name):
+        pass
+
+
+def main():
+    module = AnsibleModule(
+        {
+            "names": {"type": "list", "elements": "str", "default": []},
+            "archives": {"type": "list", "elements": "path", "default": []},
+            "pull": {"type": "bool", "default": True},
+            "pinned": {"type": "list", "elements": "str", "default": []},
+            "socket": {"type": "path", "default": "/run/containerd/containerd.sock"},
+            "jobs": {"type": "int", "default": 4},
+        },
+        supports_check_mode=True,
+    )
+    socket = module.params["socket"]
+    names = [full_name(name) for name in module.params["names"]]
+    # A fresh node in check mode has no runtime yet.
+    running = os.path.exists(socket)
+    if not running and not module.check_mode:
+        module.fail_json(msg="the container runtime does not listen on %s; it is not running" % socket)
+    failures, imports, pulls, pins = [], [], [], []
+    try:
+        runtime = (Crio if "crio" in socket else Containerd)(module, socket)
+        present = runtime.present() if running else {}
+        coming = {}
+        for path in expand(module.params["archives"]):
+            held = content(path)
+            if any(name not in present or (digest and present[name][0] not in ("", digest)) for name, digest in held.items()):
+                imports.append(path)
+            coming.update(held)
+        pulls = [name for name in names if name not in present and name not in coming]
+        if pulls and not module.params["pull"]:
+            raise ImageError("the node lacks %s, no archive brings them, and pulling is switched off" % ", ".join(pulls))
+        pins = [full_name(name) for name in module.params["pinned"]]
+        pins = [name for name in pins if name in coming or name in pulls or name in present]
+        pins = [name for name in pins if not present.get(name, ("", False))[1]]
+    except ImageError as error:
+        module.fail_json(msg=str(error))
+    if not module.check_mode:
+        with ThreadPoolExecutor(max(1, module.params["jobs"])) as pool:
+            work = [(path, pool.submit(runtime.load, path)) for path in imports]
+            work += [(name, pool.submit(runtime.pull, name)) for name in pulls]
+            for what, future in work:
+                try:
+                    future.result()
+                except ImageError as error:
+                    failures.append("%s: %s" % (what, error))
+            for name in [] if failures else pins:
+                try:
+                    runtime.pin(name)
+                except ImageError as error:
+                    failures.append("cannot pin %s: %s" % (name, error))
+    if failures:
+        module.fail_json(msg="; ".join(failures), imported=imports, pulled=pulls)
+    lines = ["import %s" % path for path in imports] + ["pull %s" % name for name in pulls] + ["pin %s" % name for name in pins]
+    diff = {"before_header": "images", "after_header": "images", "before": "", "after": "".join(line + "\n" for line in lines)}
+    module.exit_json(changed=bool(lines), imported=imports, pulled=pulls, pinned=pins, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

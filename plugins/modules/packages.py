@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright: the pykubeadm authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: packages
+short_description: Install and hold packages with apt, dnf or zypper, repositories included, in one call
+description:
+  - Installs what is missing, from the repositories that the machine has, from those given, or from a folder of package files.
+  - Nothing that is installed is upgraded, unless a version is asked for. The package index is only brought up to date
+    where something has to be installed.
+version_added: 0.1.0
+author: the pykubeadm authors (@pykubeadm)
+options:
+  packages:
+    description: The packages.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The package's name.
+        type: str
+        required: true
+      version:
+        description:
+          - The upstream version or its beginning (V(1.36.2) takes V(1.36.2-1.1)). Left out, any version will do.
+        type: str
+        default: ""
+      hold:
+        description: Keep the package from being upgraded together with others.
+        type: bool
+        default: false
+      provides:
+        description: A program. Where it exists already, by whatever way it came, the package is not installed.
+        type: path
+  repositories:
+    description: Repositories to add first; they are only written where something has to be installed from them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The repository file, below C(/etc/apt/sources.list.d), C(/etc/yum.repos.d) or C(/etc/zypp/repos.d).
+        type: path
+        required: true
+      content:
+        description: The repository file's text.
+        type: str
+        required: true
+      key_path:
+        description: Where the signing key goes.
+        type: path
+      key_url:
+        description: Where the signing key comes from, when it is not there yet.
+        type: str
+  folder:
+    description: A folder on the node with package files (C(.deb), C(.rpm)) that are used before any repository.
+    type: path
+  environment:
+    description: Environment variables for the package manager, such as proxies.
+    type: dict
+    default: {}
+  lock_timeout:
+    description: Seconds to wait for another package manager that is at work.
+    type: int
+    default: 300
+attributes:
+  check_mode:
+    support: full
+    description: Tells what would be installed, and installs nothing.
+  diff_mode:
+    support: full
+    description: Shows the packages' versions before and after.
+"""
+
+EXAMPLES = r"""
+- name: Install the container runtime
+  pykubeadm.kube.packages:
+    packages:
+      - {name: containerd, provides: /usr/bin/containerd}
+      - {name: runc}
+"""
+
+RETURN = r"""
+installed:
+  description: The packages that were installed by this call.
+  returned: always
+  type: list
+  elements: str
+  sample: [containerd]
+versions:
+  description: Versions of the packages as they are now (in check mode, as they would be; empty where unknown).
+  returned: always
+  type: dict
+  sample: {"containerd": "1.6.20~ds1-1+deb12u2"}
+"""
+
+import glob
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
+from ansible_collections.pykubeadm.kube.plugins.module_utils.package_managers import MANAGERS, PackageError, satisfies
+
+OPTIONS = {
+    "packages": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "version": {"type": "str", "default": ""},
+            "hold": {"type": "bool", "default": False},
+            "provides": {"type": "path"},
+        },
+    },
+    "repositories": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "path", "required": True},
+            "content": {"type": "str", "required": True},
+            "key_path": {"type": "path"},
+            "key_url": {"type": "str", "no_log": False},
+        },
+    },
+    "folder": {"type": "path"},
+    "environment": {"type": "dict", "default": {}},
+    "lock_timeout": {"type": "int", "default": 300},
+}
+
+
+def add_repositories(module, manager):
+    """Write what is missing; True where a repository is new."""
+    added = False
+    label = fs.selinux_label(module)
+    for repository in module.params["repositories"]:
+        key = repository["key_path"]
+        if key and not os.path.exists(key):
+            added = True
+            if not module.check_mode:
+                try:
+                    content = open_url(repository["key_url"], timeout=30).read()
+                except Exception as error:  # open_url raises what urllib, http and ssl raise
+                    raise PackageError("the key of the repository cannot be had from %s: %s" % (repository["key_url"], error))
+                fs.apply(fs.Wanted(key, content=content), label)
+        want = fs.Wanted(repository["path"], content=repository["content"].encode())
+        if fs.differences(want):
+            added = True
+            if not module.check_mode:
+                fs.apply(want, label)
+    if added and not module.check_mode:
+        manager.refresh()
+    return added
+
+
+def main():
+    module = AnsibleModule(OPTIONS, supports_check_mode=True)
+    for manager_class in MANAGERS:
+        program = module.get_bin_path(manager_class.program)
+        if program:
+            manager = manager_class(module, program)
+            break
+    else:
+        module.fail_json(msg="none of apt-get, dnf and zypper is on this machine, so packages cannot be installed")
+    wanted = module.params["packages"]
+    names = [package["name"] for package in wanted]
+    try:
+        before = manager.versions(names)
+        held = manager.held(names) if any(package["hold"] for package in wanted) else set()
+        missing = []
+        for package in wanted:
+            elsewhere = package["provides"] and os.path.exists(package["provides"]) and not before.get(package["name"])
+            if not elsewhere and not satisfies(before.get(package["name"], ""), package["version"]):
+                missing.append(package)
+        if missing:
+            new_repository = add_repositories(module, manager)
+            files = (
+                sorted(glob.glob(os.path.join(module.params["folder"], "*" + manager.suffix))) if module.params["folder"] else []
+            )
+            manager.install(missing, files, may_be_unknown=module.check_mode and new_repository)
+        after = dict(before, **manager.planned) if module.check_mode else (manager.versions(names) if missing else before)
+        if not module.check_mode:
+            for package in missing:
+                if not satisfies(after.get(package["name"], ""), package["version"]):
+                    raise PackageError(
+                        "%s is installed in version %s, but %s is wanted"
+                        % (package["name"], after.get(package["name"]), package["version"])
+                    )
+        to_hold = [
+            p["name"] for p in wanted if p["hold"] and p["name"] not in held and (after.get(p["name"]) or module.check_mode)
+        ]
+        if to_hold and not module.check_mode:
+            manager.hold(to_hold)
+    except PackageError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
+
+    def lines(versions):
+        return "".join("%s %s\n" % (name, versions.get(name) or "(none)") for name in names)
+
+    diff = {
+        "before_header": "packages",
+        "after_header": "packages",
+        "before": lines(before),
+        "after": lines(after) + "".join("hold %s\n" % name for name in to_hold),
+    }
+    module.exit_json(
+        changed=bool(missing or to_hold), installed=[p["name"] for p in missing], held=to_hold, versions=after, diff=diff
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+#!/usr/bin/python
+# Copyright: the pykubeadm authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: swap
+short_description: Switch swap off, now and after every boot
+description:
+  - Finds every way in which a machine gets its swap - lines of fstab, swap units (also those that systemd makes for
+    partitions that it discovers), zram - and ends each of them.
+  - In a container the present swap is the host's and is left alone, with a warning.
+version_added: 0.1.0
+author: the pykubeadm authors (@pykubeadm)
+options:
+  fstab:
+    description: The table of file systems.
+    type: path
+    default: /etc/fstab
+attributes:
+  check_mode:
+    support: full
+    description: Tells what would change, and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows fstab and what is on before and after.
+"""
+
+EXAMPLES = r"""
+- name: Switch swap off
+  pykubeadm.kube.swap:
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: str
+  sample: ["swapoff /dev/sda2", "mask dev-sda2.swap"]
+"""
+
+import os
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
+
+# Services that set zram swap up: Debian's zram-tools and Ubuntu's zram-config, openSUSE's zram service.
+ZRAM_SERVICES = ("zramswap.service", "zram-config.service", "zram_swap.service")
+# An empty file in /etc hides the distribution's (zram-generator.conf(5)); Fedora has zram swap by default.
+GENERATOR = "/etc/systemd/zram-generator.conf"
+GENERATOR_BINARIES = ("/usr/lib/systemd/system-generators/zram-generator", "/lib/systemd/system-generators/zram-generator")
+MARK = "# swap is off for Kubernetes: "
+
+
+def without_swap(table):
+    """fstab with its swap lines made comments."""
+    lines = []
+    for line in table.splitlines(keepends=True):
+        fields = line.split()
+        active = len(fields) >= 3 and not fields[0].startswith("#") and fields[2] == "swap"
+        lines.append(MARK + line if active else line)
+    return "".join(lines)
+
+
+def devices():
+    """Swap that is on now."""
+    try:
+        with open("/proc/swaps", encoding="utf-8") as file:
+            return [line.split()[0].replace("\\040", " ") for line in file.readlines()[1:]]
+    except FileNotFoundError:
+        return []
+
+
+def units(module):
+    """Swap units that are on, or would be at boot."""
+    found = []
+    for command in (
+        ["systemctl", "list-units", "--type=swap", "--all", "--plain", "--no-legend"],
+        ["systemctl", "list-unit-files", "--type=swap", "--plain", "--no-legend"],
+    ):
+        status, out, _err = module.run_command(command)
+        for line in out.splitlines() if status == 0 else []:
+            name = line.split()[0]
+            if name.endswith(".swap") and name not in found:
+                found.append(name)
+    return found
+
+
+def in_container(module):
+    status, out, _err = module.run_command(["systemd-detect-virt", "--container"])
+    return status == 0 and out.strip() != "none"
+
+
+class Plan:
+    """What is to be done, gathered first, so that check mode tells all of it."""
+
+    def __init__(self, module):
+        self.module = module
+        self.actions = []
+
+    def run(self, *command):
+        self.actions.append(" ".join(command[1:] if command[0] == "systemctl" else command))
+        if not self.module.check_mode:
+            status, _out, err = self.module.run_command(list(command))
+            if status != 0:
+                self.module.fail_json(msg="%s failed: %s" % (" ".join(command), " ".join(err.split())), actions=self.actions)
+
+
+def end_units(module, plan):
+    for name in units(module):
+        status, out, _err = module.run_command(["systemctl", "show", name, "--property=LoadState,FragmentPath,UnitFileState"])
+        found = dict(line.partition("=")[::2] for line in out.splitlines()) if status == 0 else {}
+        if found.get("LoadState") != "loaded":
+            continue
+        path = found.get("FragmentPath", "")
+        if path.startswith("/etc/systemd/system/"):
+            # A unit file of the administrator's: masking would have to overwrite it.
+            if found.get("UnitFileState") == "enabled":
+                plan.run("systemctl", "disable", name)
+        elif path and not path.startswith("/run/systemd/generator/"):
+            # Units made from fstab end with its lines; the others (discovered partitions, packages) have to be masked.
+            plan.run("systemctl", "mask", name)
+
+
+def end_zram(module, plan):
+    for name in ZRAM_SERVICES:
+        status, out, _err = module.run_command(["systemctl", "is-enabled", name])
+        if status == 0 and out.strip() == "enabled":
+            plan.run("systemctl", "disable", "--now", name)
+    if any(os.path.exists(path) for path in GENERATOR_BINARIES):
+        want = fs.Wanted(GENERATOR, content=b"")
+        if fs.differences(want):
+            plan.actions.append("empty %s" % GENERATOR)
+            if not module.check_mode:
+                fs.apply(want, fs.selinux_label(module))
+
+
+def main():
+    module = AnsibleModule({"fstab": {"type": "path", "default": "/etc/fstab"}}, supports_check_mode=True)
+    plan, fstab = Plan(module), module.params["fstab"]
+    on = devices()
+    if on and in_container(module):
+        module.warn("swap is on (%s), but it belongs to the host of this container; switch it off there" % ", ".join(on))
+        on = []
+    table = (fs.read(fstab) or b"").decode(errors="surrogateescape")
+    new_table = without_swap(table)
+    try:
+        if os.path.isdir("/run/systemd/system"):
+            end_units(module, plan)
+            end_zram(module, plan)
+        for device in on:
+            plan.run("swapoff", device)
+        if new_table != table:
+            plan.actions.append("edit %s" % fstab)
+            if not module.check_mode:
+                found = os.stat(fstab)
+                content = new_table.encode(errors="surrogateescape")
+                fs.write_atomic(fstab, content, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, fs.selinux_label(module))
+                # Units that systemd made from the old table would start at the next isolate.
+                module.run_command(["systemctl", "daemon-reload"])
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename, error.strerror), actions=plan.actions)
+    diff = {"before_header": fstab, "after_header": fstab, "before": table, "after": new_table}
+    diff["before"] += "".join("swap on %s\n" % device for device in on)
+    module.exit_json(changed=bool(plan.actions), actions=plan.actions, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The examples of inventories/ are what they say: each prepares its hosts (recorded systems), with its own variables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.roles.conftest import record
+from tests.roles.systems import SYSTEMS
+
+INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
+
+
+def hosts_of(name):
+    """Host → its variables, as Ansible itself merges them."""
+    program = Path(sys.executable).with_name("ansible-inventory")
+    done = subprocess.run(
+        [str(program), "--inventory", str(INVENTORIES / name / "hosts.yml"), "--list"], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)["_meta"]["hostvars"]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """All hosts of all inventories in one run, each as a Debian 13 machine; the connection is not the inventory's."""
+    systems, variables = {}, {}
+    for name in ("single", "ha", "airgap"):
+        for host, own in hosts_of(name).items():
+            systems[f"{name}-{host}"] = SYSTEMS["debian13-arm64"]
+            variables[f"{name}-{host}"] = {key: value for key, value in own.items() if not key.startswith("ansible_")}
+    return record(tmp_path_factory.mktemp("inventories"), {}, systems, variables)
+
+
+def test_single(recorded):
+    assert recorded.of("single-node1", "units", "kubelet"), recorded.output[-3000:]
+
+
+def test_ha_has_load_balancers_with_nothing_of_kubernetes_on_them(recorded):
+    for host in ("ha-lb1", "ha-lb2"):
+        [units] = recorded.of(host, "units", "load_balancer")
+        assert [unit["name"] for unit in units["units"]] == ["haproxy.service", "keepalived.service"]
+        assert not recorded.of(host, "units", "kubelet")
+        configuration = recorded.file(host, "/etc/haproxy/haproxy.cfg")["content"]
+        assert configuration.count("server control") == 3
+        assert "http-check send meth GET uri /readyz" in configuration
+    assert recorded.of("ha-control3", "units", "kubelet")
+    assert not recorded.of("ha-worker1", "units", "load_balancer")
+
+
+def test_airgap_names_no_public_place(recorded):
+    for host in ("airgap-node1", "airgap-node2"):
+        calls = [call for call in recorded.calls[host] if call["module"] == "downloads"]
+        folders = [path for call in calls for item in call["args"]["items"] for path in item.get("controller_sources") or []]
+        assert folders
+        assert all(path.startswith("/srv/kubernetes/") for path in folders)
+        hosts = recorded.file(host, "/etc/containerd/certs.d/registry.k8s.io/hosts.toml")["content"]
+        assert "https://registry.k8s.io" not in hosts
+        assert 'server = "https://registry.example.com"' in hosts
+
+
+@pytest.mark.parametrize("name", ["docker", "vagrant"])
+def test_those_of_the_lab_can_be_read(name):
+    assert hosts_of(name)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+
+from pykubeadm.ansible.workspace import workspace
+
+
+class Loader(yaml.SafeLoader):
+    pass
+
+
+Loader.add_constructor("!unsafe", lambda _loader, node: ("unsafe", node.value))
+
+
+def load(path):
+    return yaml.load(Path(path).read_text(), Loader)  # noqa: S506 - a SafeLoader with one more tag
+
+
+def test_variables_are_ours_alone_and_gone_afterwards():
+    with workspace({"secret": "s3cret"}) as space:
+        defaults, local = space.inventories
+        assert os.stat(defaults).st_mode & 0o777 == 0o600
+        assert load(defaults) == {"all": {"vars": {"secret": "s3cret"}}}
+        here = load(local)["all"]["hosts"]["localhost"]
+        assert here["ansible_connection"] == "local"
+        assert here["ansible_remote_tmp"].startswith(space.directory)  # nothing is left in the user's home
+        assert os.path.isfile(os.path.join(space.directory, "ansible_collections/pykubeadm/kube/galaxy.yml"))
+        assert os.path.isfile(space.playbook("prepare"))
+    assert not os.path.exists(space.directory)
+
+
+def test_text_that_looks_like_a_template_stays_text():
+    with workspace({"a": "{{ lookup('pipe', 'id') }}", "b": ["{% x %}"], "c": "plain"}) as space:
+        assert load(space.inventories[0])["all"]["vars"] == {
+            "a": ("unsafe", "{{ lookup('pipe', 'id') }}"),
+            "b": [("unsafe", "{% x %}")],
+            "c": "plain",
+        }
+
+
+def test_inventories_of_the_user_come_after_ours():
+    with workspace({}, ("/etc/hosts.yml",)) as space:
+        assert space.inventories[1:] == ("/etc/hosts.yml",)
+
+
+def test_the_users_ansible_settings_are_left_out(monkeypatch):
+    monkeypatch.setenv("ANSIBLE_STRATEGY", "debug")
+    monkeypatch.setenv("ANSIBLE_PRIVATE_KEY_FILE", "/k")
+    with workspace({}) as space:
+        assert "ANSIBLE_STRATEGY" not in space.environment
+        assert space.environment["ANSIBLE_PRIVATE_KEY_FILE"] == "/k"
+        assert Path(space.environment["ANSIBLE_CONFIG"]).read_text() == ""
