@@ -1,0 +1,47 @@
+"""kubelet-start: the kubelet's way into the cluster, its configuration and flags, and the kubelet with them."""
+
+from __future__ import annotations
+
+from pykubeadm.constants import KUBERNETES_DIR
+from pykubeadm.node.port import Directory, File
+from pykubeadm.phases.joining.flags import DISCOVERY
+from pykubeadm.phases.joining.run import JoinRun
+from pykubeadm.plan.phase import Changes, Phase
+
+BOOTSTRAP_CONF = f"{KUBERNETES_DIR}/bootstrap-kubelet.conf"
+
+
+def _apply(run: JoinRun) -> Changes:
+    from pykubeadm.phases.kubelet_config import kubelet_files
+    from pykubeadm.phases.kubelet_start import start_kubelet
+
+    # A control plane's taints are set with its labels, by mark-control-plane.
+    files = kubelet_files(run, register_with_taints=not run.is_control_plane)
+    return start_kubelet(run, [*_trust_files(run), *files])
+
+
+def _trust_files(run: JoinRun) -> list[File | Directory]:
+    files: list[File | Directory] = []
+    ca = run.join.ca_cert_path
+    if run.trust.ca and (run.node.stat(ca) is None or (not run.is_control_plane and run.journal.owns(ca))):
+        files.append(File(ca, run.trust.ca))
+    if not run.trust.own:
+        files.append(
+            File(BOOTSTRAP_CONF, run.trust.kubeconfig(run.configuration.cluster.cluster_name, _server(run)), 0o600, secret=True)
+        )
+    return files
+
+
+def _server(run: JoinRun) -> str:
+    """A control plane's kubelet speaks to its own API server (kubeadm: ControlPlaneKubeletLocalMode), others as discovered."""
+    from pykubeadm.config.endpoint import local_url
+
+    return local_url(run.configuration.init.local_api_endpoint) if run.is_control_plane else ""
+
+
+kubelet_start: Phase[JoinRun] = Phase(
+    name="kubelet-start",
+    summary="Write the kubelet's settings and (re)start the kubelet",
+    apply=_apply,
+    flags=(*DISCOVERY, "cri-socket", "node-name", "patches"),
+)

@@ -1,0 +1,86 @@
+"""kubelet-wait-bootstrap: until the kubelet has a certificate of its own; then the token's credentials leave the disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pykubeadm.phases.joining.kubelet_start import BOOTSTRAP_CONF
+from pykubeadm.phases.joining.run import JoinRun
+from pykubeadm.plan.phase import Changes, Phase
+
+if TYPE_CHECKING:
+    from pykubeadm.kube.port import Document
+
+_NAME = "kubelet-wait-bootstrap"
+_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+
+
+def _apply(run: JoinRun) -> Changes:
+    from pykubeadm.phases.wait_control_plane import wait_for_kubelet
+    from pykubeadm.phases.waiting import wait
+
+    if run.dry_run:
+        return ()
+    wait_for_kubelet(run)
+    changes: list[str] = []
+    if not run.trust.own:
+        components = ("etcd", "kube-apiserver") if run.is_control_plane else ()
+        target = {f"the kubelet's certificate for {run.node_name}": lambda: _not_bootstrapped(run)}
+        wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components)
+        changes.append(f"the kubelet has its certificate for system:node:{run.node_name}")
+    return [*changes, *(f"removed {path}, which held the token" for path in run.node.remove([BOOTSTRAP_CONF]))]
+
+
+def _not_bootstrapped(run: JoinRun) -> str | None:
+    """The kubelet writes kubelet.conf last, with a link to its certificate, which must be there, too."""
+    from pykubeadm.errors import PhaseError
+    from pykubeadm.phases.joining.trust import KUBELET_CONF, own_credentials
+
+    try:
+        return None if own_credentials(run.node) is not None else f"it has not written {KUBELET_CONF} yet{_request_state(run)}"
+    except PhaseError as error:
+        return str(error)
+
+
+def _request_state(run: JoinRun) -> str:
+    """What has become of its certificate signing request, as far as the bootstrap credentials may see: nothing else tells
+    whether the cluster refuses, or nobody there approves or signs."""
+    from pykubeadm.errors import ApiError
+
+    user = f"system:node:{run.node_name}"
+    try:
+        requests = run.bootstrap_api.list("certificates.k8s.io/v1", "CertificateSigningRequest")
+    except ApiError:
+        return ""
+    ours = [request for request in requests if request["spec"].get("signerName") == _SIGNER and _is_for(request, user)]
+    if not ours:
+        return " and sent no certificate signing request"
+    newest = max(ours, key=lambda request: str(request["metadata"].get("creationTimestamp")))
+    name, status = newest["metadata"]["name"], newest.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("type") in ("Denied", "Failed"):
+            return f"; its request {name} is {condition['type']}: {condition.get('message', '')}"
+    if not status.get("conditions"):
+        return f"; its request {name} waits for approval: `kubectl certificate approve {name}`"
+    return "" if status.get("certificate") else f"; its request {name} is approved, but the controller manager has not signed it"
+
+
+def _is_for(request: Document, user: str) -> bool:
+    import base64
+
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    try:
+        csr = x509.load_pem_x509_csr(base64.b64decode(request["spec"]["request"]))
+    except ValueError:
+        return False
+    return any(attribute.value == user for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+
+
+kubelet_wait_bootstrap: Phase[JoinRun] = Phase(
+    name=_NAME,
+    summary="Wait until the kubelet has its certificate",
+    apply=_apply,
+    flags=("cri-socket",),
+)

@@ -1,0 +1,30 @@
+"""preflight: the checks are imported when the phase runs, not for the help text."""
+
+from __future__ import annotations
+
+from pykubeadm.phases.joining.flags import DISCOVERY
+from pykubeadm.phases.joining.run import JoinRun
+from pykubeadm.plan.phase import Changes, Phase
+
+
+def _apply(run: JoinRun) -> Changes:
+    from pykubeadm.phases.preflight.join import run_join_preflight
+
+    return run_join_preflight(run)
+
+
+preflight: Phase[JoinRun] = Phase(
+    name="preflight",
+    summary="Check that the node is ready to join, and pull a control plane's images",
+    apply=_apply,
+    flags=(
+        *DISCOVERY,
+        "apiserver-advertise-address",
+        "apiserver-bind-port",
+        "certificate-key",
+        "control-plane",
+        "cri-socket",
+        "ignore-preflight-errors",
+        "node-name",
+    ),
+)

@@ -1,0 +1,28 @@
+"""The files the kubelet starts with: its configuration, what holds for this machine only, and its flags."""
+
+from __future__ import annotations
+
+from pykubeadm.constants import KUBELET_CONFIG, KUBELET_DIR, KUBELET_FLAGS_ENV, KUBELET_INSTANCE_CONFIG
+from pykubeadm.node.port import Directory, File
+from pykubeadm.phases.patching import patched
+from pykubeadm.phases.run import Run
+from pykubeadm.phases.static_pods import missing_directory
+from pykubeadm.util.yaml_output import to_yaml
+
+
+def kubelet_files(run: Run, *, register_with_taints: bool = False) -> list[File | Directory]:
+    """The files config.yaml, instance-config.yaml and kubeadm-flags.env, and their directory where it is missing."""
+    from pykubeadm.manifests.kubelet import for_node, instance_configuration, kubelet_configuration, kubelet_flags
+
+    configuration = run.configuration
+    registration = configuration.init.node_registration
+    document = for_node(kubelet_configuration(configuration.cluster, configuration.kubelet, run.note), run.host, run.note)
+    instance = instance_configuration(registration)
+    document = patched(run, "kubeletconfiguration", document) | instance
+    flags = kubelet_flags(registration, run.host, register_with_taints=register_with_taints)
+    return [
+        *missing_directory(run.node, KUBELET_DIR),
+        File(KUBELET_FLAGS_ENV, flags.encode()),
+        File(KUBELET_INSTANCE_CONFIG, to_yaml(instance).encode()),
+        File(KUBELET_CONFIG, to_yaml(document).encode()),
+    ]

@@ -1,0 +1,48 @@
+"""The user's patches on what a phase generates."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import Node
+from pykubeadm.phases.run import Run
+
+if TYPE_CHECKING:
+    from pykubeadm.patches.files import Patch
+
+
+def patched(run: Run, target: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the patches for `target` (patches.files.TARGETS) applied. Raises ConfigError."""
+    if not run.patches_dir:
+        return dict(document)
+    from pykubeadm.patches.apply import apply_patches
+
+    return apply_patches(target, document, run.patches)
+
+
+def load_patches(run: Run) -> tuple[Patch, ...]:
+    """What the patches directory holds; a note says which of its files are passed over. Raises ConfigError, PhaseError."""
+    from pykubeadm.config.source import Source
+    from pykubeadm.patches.files import read_patches
+
+    patches, ignored = read_patches([Source(path, content) for path, content in _files(run.node, run.patches_dir)])
+    for file in ignored:
+        run.note("warning", f"{file.path} is not used as a patch: {file.reason}", "patches")
+    return patches
+
+
+def _files(node: Node, directory: str) -> Iterator[tuple[str, bytes]]:
+    """Path and content of every file below the directory in the order of their names, sub-directories in their place."""
+    stat = node.stat(directory)
+    if stat is None or stat.kind != "directory":
+        raise PhaseError(f"patches.directory: {directory} is no directory on {node.name}")
+    for name in node.list_dir(directory):
+        path = posixpath.join(directory, name)
+        entry = node.stat(path)
+        if entry and entry.kind == "directory":
+            yield from _files(node, path)
+        else:
+            yield path, node.read(path) or b""

@@ -1,0 +1,96 @@
+"""The check of an etcd that is not ours: does it answer, is it new enough."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from functools import partial
+from urllib.parse import urlsplit
+
+from pykubeadm.config.model import ExternalEtcd
+from pykubeadm.config.versions import MINIMUM_EXTERNAL_ETCD, parse_version
+from pykubeadm.etcd.client import EtcdError, tls_context
+from pykubeadm.phases.preflight.check import Check, Findings, error
+from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.util.side_by_side import side_by_side
+
+_TIMEOUT = 10.0  # seconds, as kubeadm's
+_ATTEMPTS = 3
+_PAUSE = 1.0
+
+
+def external_etcd_version(external: ExternalEtcd) -> Check:
+    """Every endpoint answers over TLS with a version that is supported."""
+    return Check("ExternalEtcdVersion", partial(_version, external))
+
+
+def _version(external: ExternalEtcd, machine: Machine) -> Findings:
+    try:
+        tls = _tls(external, machine)
+    except (EtcdError, ssl.SSLError, UnicodeDecodeError) as failure:
+        return error(str(failure))
+    except FileNotFoundError as missing:
+        return error(f"{missing.filename} does not exist; put it there, or correct the path in etcd.external")
+    endpoints = external.http_endpoints or external.endpoints
+    found = side_by_side(lambda endpoint: _judge(endpoint, tls), endpoints, len(endpoints))
+    return Findings(errors=tuple(sentence for sentence in found if sentence))
+
+
+def _tls(external: ExternalEtcd, machine: Machine) -> ssl.SSLContext:
+    def content(path: str) -> bytes:
+        found = machine.node.read(path)
+        if found is None:
+            raise FileNotFoundError(2, "not found", path)
+        return found
+
+    if external.ca_file and external.cert_file and external.key_file:
+        return tls_context(content(external.ca_file), content(external.cert_file), content(external.key_file))
+    return ssl.create_default_context(cadata=content(external.ca_file).decode("ascii") if external.ca_file else None)
+
+
+def _judge(endpoint: str, tls: ssl.SSLContext) -> str:
+    """What is wrong with the member at `endpoint`, "" where nothing is."""
+    try:
+        found = _ask(endpoint, tls)
+        version = parse_version(found)
+    except (OSError, http.client.HTTPException, ValueError) as failure:
+        return f"external etcd {endpoint} does not tell its version: {failure}; check its address, firewall and certificates"
+    if version < parse_version(MINIMUM_EXTERNAL_ETCD):
+        return f"external etcd {endpoint} is {found}; {MINIMUM_EXTERNAL_ETCD} is the oldest supported, upgrade it"
+    return ""
+
+
+def _ask(endpoint: str, tls: ssl.SSLContext) -> str:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _get_version(endpoint, tls)
+        except (ConnectionError, TimeoutError):
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(_PAUSE)
+    raise AssertionError  # the last attempt returned or raised
+
+
+def _get_version(endpoint: str, tls: ssl.SSLContext) -> str:
+    parts = urlsplit(endpoint)
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        http.client.HTTPSConnection(host, port, context=tls, timeout=_TIMEOUT)
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
+    )
+    try:
+        connection.request("GET", f"{parts.path.rstrip('/')}/version")
+        answer = connection.getresponse()
+        body = answer.read(65536)
+    finally:
+        connection.close()
+    if answer.status != http.client.OK:
+        raise http.client.HTTPException(f"it answers with status {answer.status}")
+    found = json.loads(body)
+    if not isinstance(found, dict) or not isinstance(found.get("etcdserver"), str):
+        raise http.client.HTTPException("its answer names no version")
+    version: str = found["etcdserver"]
+    return version

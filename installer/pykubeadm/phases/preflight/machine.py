@@ -1,0 +1,82 @@
+"""A machine as the checks see it: its node, its facts, and what several checks ask for, found out once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from pykubeadm.config.host import HostFacts
+from pykubeadm.errors import NodeError
+from pykubeadm.node.cri import Cri, CrictlMissingError
+from pykubeadm.node.facts import kubelet_version
+from pykubeadm.node.port import Node
+from pykubeadm.phases.preflight.sockets import Listener, listeners
+
+T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """What earlier runs of ours did here; `plan.journal.Journal`."""
+
+    def owns(self, path: str) -> bool: ...
+
+    def started_kubelet(self) -> bool: ...
+
+
+class Once(Generic[T]):
+    """A value made at the first call, by one thread while the others wait for it."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: list[T] = []
+
+    def __call__(self) -> T:
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The container runtime's answer (`crictl info`): `failure` is why there is none, "" where there is one."""
+
+    failure: str = ""
+    crictl_missing: bool = False
+    status: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+class Machine:
+    """`kubelet_version` ("v1.36.2", None where there is no kubelet), `runtime`, `cgroup_driver` (the one the runtime names, if
+    it does) and `listeners` are asked for at the first call."""
+
+    def __init__(self, node: Node, host: HostFacts, journal: Owner, cri_socket: str) -> None:
+        self.node = node
+        self.host = host
+        self.journal = journal
+        self.cri_socket = cri_socket
+        self.cri = Cri(node, cri_socket)
+        self.kubelet_version = Once(lambda: host.kubelet_version or kubelet_version(node))
+        self.runtime = Once(self._runtime)
+        self.cgroup_driver = Once(self.cri.cgroup_driver)
+        self.listeners: Once[dict[int, Listener]] = Once(lambda: listeners(node))
+
+    def text(self, path: str) -> str:
+        """A file of /proc, /sys or /etc; "" where it does not exist."""
+        return (self.node.read(path) or b"").decode(errors="replace")
+
+    def _runtime(self) -> Runtime:
+        path = self.cri_socket.removeprefix("unix://")
+        if path.startswith("/") and self.node.stat(path) is None:
+            return Runtime(failure=f"there is no container runtime at {self.cri_socket}")
+        try:
+            info = self.cri.info()
+        except CrictlMissingError as missing:
+            return Runtime(failure=str(missing), crictl_missing=True)
+        except NodeError as failure:
+            return Runtime(failure=str(failure))
+        return Runtime(status=info.get("status") or {}, config=info.get("config") or {})

@@ -1,0 +1,138 @@
+"""Checks of names, proxies, firewalls and name servers."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from pykubeadm.errors import NodeError
+from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
+from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.util.ip import parse_ip
+
+_LOOKUP_TIMEOUT = 3.0  # seconds
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")  # RFC 1123
+_RESOLVED = "/run/systemd/resolve/resolv.conf"
+
+
+def hostname(node_name: str) -> Check:
+    """The name can be a node's and leads to an address."""
+    return Check("Hostname", partial(_hostname, node_name))
+
+
+def firewalld(ports: Sequence[int]) -> Check:
+    return Check("Firewalld", partial(_firewalld, tuple(ports)))
+
+
+def http_proxy(host: str) -> Check:
+    """Nothing is between this node and `host`."""
+    return Check("HTTPProxy", partial(_http_proxy, host))
+
+
+def http_proxy_cidr(cidr: str) -> Check:
+    """Nothing is between this node and the addresses of services or pods."""
+    return Check("HTTPProxyCIDR", partial(_http_proxy_cidr, cidr))
+
+
+def resolv_conf(configured: str | None) -> Check:
+    """Pods get name servers that they can reach. `configured` is the kubelet's resolvConf, None where it is not set."""
+    return Check("ResolvConf", partial(_resolv_conf, configured))
+
+
+def _hostname(name: str, machine: Machine) -> Findings:
+    if len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+        return warning(
+            f"the node name {name!r} is not a DNS name of small letters, digits, '-' and '.'; choose one with --node-name"
+        )
+    try:
+        answer = machine.node.run(
+            ("getent", "ahosts", name), summary="look up a name", changes=False, check=False, timeout=_LOOKUP_TIMEOUT
+        )
+    except NodeError:
+        return warning(f"looking up the host name {name!r} took more than {_LOOKUP_TIMEOUT:g} s; put it into /etc/hosts or DNS")
+    if answer.status in (0, 127):  # 127: no getent here
+        return FINE
+    return warning(f"the host name {name!r} leads to no address; put it into /etc/hosts or DNS")
+
+
+def _firewalld(ports: Sequence[int], machine: Machine) -> Findings:
+    if machine.node.unit("firewalld").active != "active":
+        return FINE
+    opened = " ".join(f"--add-port={port}/tcp" for port in ports)
+    return warning(
+        f"firewalld is active; other nodes cannot reach this one before `firewall-cmd --permanent {opened}` and a reload"
+    )
+
+
+def _http_proxy(host: str, machine: Machine) -> Findings:
+    proxy = proxy_for(host, machine.host.proxy_env)
+    if not proxy:
+        return FINE
+    return warning(
+        f"connections to {host} go through the proxy {_without_password(proxy)}; add {host} to NO_PROXY if that is not wanted"
+    )
+
+
+def _http_proxy_cidr(cidr: str, machine: Machine) -> Findings:
+    try:
+        network = ipaddress.ip_network(cidr, strict=False)
+    except ValueError:
+        return error(f"{cidr!r} is not a subnet such as 10.96.0.0/12")
+    first = network[1] if network.num_addresses > 1 else network[0]
+    proxy = proxy_for(str(first), machine.host.proxy_env)
+    if not proxy:
+        return FINE
+    return warning(
+        f"connections to {cidr} use the proxy {_without_password(proxy)}; add {cidr} to NO_PROXY, or services and pods fail"
+    )
+
+
+def proxy_for(host: str, environment: Mapping[str, str]) -> str:
+    """The proxy for https to `host`, "" where there is none; NO_PROXY as Go reads it (golang.org/x/net/http/httpproxy) with
+    subnets."""
+    proxy = environment.get("HTTPS_PROXY") or environment.get("https_proxy") or ""
+    address = parse_ip(host)
+    if not proxy or host == "localhost" or (address is not None and address.is_loopback):
+        return ""
+    for item in (environment.get("NO_PROXY") or environment.get("no_proxy") or "").lower().split(","):
+        if _excepted(host.lower(), item.strip()):
+            return ""
+    return proxy
+
+
+def _excepted(host: str, item: str) -> bool:
+    if item == "*":
+        return True
+    address = parse_ip(host)
+    if address is not None:
+        try:
+            return address in ipaddress.ip_network(item, strict=False)
+        except ValueError:
+            return False
+    domain = item.removeprefix("*")  # "*.example.org" is ".example.org": only what is below
+    return bool(domain) and (host == domain or host.endswith(f".{domain.removeprefix('.')}"))
+
+
+def _without_password(proxy: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", proxy)
+
+
+def _resolv_conf(configured: str | None, machine: Machine) -> Findings:
+    path = configured if configured is not None else _RESOLVED if machine.host.resolved_active else "/etc/resolv.conf"
+    if not path:
+        return FINE
+    content = machine.node.read(path)
+    if content is None:
+        return warning(
+            f"{path}, from which pods get their name servers, does not exist; set resolvConf in the KubeletConfiguration"
+        )
+    servers = re.findall(r"^\s*nameserver\s+(\S+)", content.decode(errors="replace"), re.MULTILINE)
+    loopback = [server for server in servers if (address := parse_ip(server)) is not None and address.is_loopback]
+    if not loopback:
+        return FINE
+    return warning(
+        f"the name server {loopback[0]} in {path} is this node's own; CoreDNS would ask itself and stop"
+        " (Loop detected): set resolvConf in the KubeletConfiguration to a file with the real name servers (https://coredns.io/plugins/loop/#troubleshooting)"
+    )

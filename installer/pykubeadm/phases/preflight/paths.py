@@ -1,0 +1,84 @@
+"""Checks of files and directories: what must be there, what must not be there yet."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
+from pykubeadm.phases.preflight.machine import Machine
+
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_PACKAGES = {"losetup": "util-linux", "mount": "mount (util-linux)", "cp": "coreutils"}
+
+
+def file_available(path: str, owned_with: str = "") -> Check:
+    """Nobody else's file may be in the place of one that is to be written. `owned_with` is a file of ours that tells whose it
+    is, where another program writes `path` itself."""
+    return Check(f"FileAvailable-{_dashed(path)}", partial(_file_available, path, owned_with or path))
+
+
+def file_existing(path: str, name: str) -> Check:
+    return Check(name, partial(_file_existing, path))
+
+
+def directory_available(path: str, owned_with: str) -> Check:
+    """The directory is missing or empty, or our own earlier run, which wrote `owned_with`, had it filled."""
+    return Check(f"DirAvailable-{_dashed(path)}", partial(_directory_available, path, owned_with))
+
+
+def file_content(path: str, wanted: str, remedy: str) -> Check:
+    """The file begins with `wanted`."""
+    return Check(f"FileContent-{_dashed(path)}", partial(_file_content, path, wanted, remedy))
+
+
+def in_path(command: str) -> Check:
+    """The command is in PATH."""
+    return Check(f"FileExisting-{command}", partial(_in_path, command))
+
+
+def _dashed(path: str) -> str:
+    return path.replace("/", "-")
+
+
+def _file_available(path: str, owned_with: str, machine: Machine) -> Findings:
+    if machine.node.stat(path) is None or machine.journal.owns(owned_with):
+        return FINE
+    return error(
+        f"{path} already exists and is not from an earlier run of this tool; if another cluster's remains are on this node,"
+        " remove them with `pykubeadm reset` or `kubeadm reset`"
+    )
+
+
+def _file_existing(path: str, machine: Machine) -> Findings:
+    if machine.node.stat(path) is not None:
+        return FINE
+    return error(f"{path} does not exist; put it there, or correct the path in the configuration")
+
+
+def _directory_available(path: str, owned_with: str, machine: Machine) -> Findings:
+    # A fresh ext4 volume has lost+found, which etcd does not mind.
+    content = [name for name in machine.node.list_dir(path) if name != "lost+found"]
+    if not content or machine.journal.owns(owned_with):
+        return FINE
+    return error(
+        f"{path} is not empty (it has {content[0]}); if its data is of no use any more, empty it or use `pykubeadm reset`"
+    )
+
+
+def _file_content(path: str, wanted: str, remedy: str, machine: Machine) -> Findings:
+    content = machine.node.read(path)
+    if content is None:
+        return error(f"{path} does not exist; {remedy}")
+    if not content.startswith(wanted.encode()):
+        return error(f"{path} is {content.decode(errors='replace').strip()!r} and must be {wanted}; {remedy}")
+    return FINE
+
+
+def _in_path(command: str, machine: Machine) -> Findings:
+    directories = dict.fromkeys([*filter(None, os.environ.get("PATH", "").split(":")), *_SYSTEM_PATH])
+    for directory in directories:
+        found = machine.node.stat(f"{directory}/{command}") if directory.startswith("/") else None
+        if found is not None and found.kind in ("file", "link"):
+            return FINE
+    return error(f"{command} is not in PATH; install the package {_PACKAGES.get(command, command)}")

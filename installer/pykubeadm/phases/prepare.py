@@ -1,0 +1,177 @@
+"""Phase `prepare` of init and join: what a bare node lacks is brought by the node roles; a node that has it is left alone.
+
+Looking costs milliseconds and starts no Ansible, so `init` on a node that was prepared, by whatever means, is not slower for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pykubeadm.constants import STATE_DIR
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import File, Node
+from pykubeadm.phases.run import Run
+from pykubeadm.plan.events import Event, NodeTask, Note
+from pykubeadm.plan.phase import Phase
+
+if TYPE_CHECKING:
+    from pykubeadm.ansible.results import PlaybookEvent
+    from pykubeadm.config.model import Configuration
+
+NAME = "prepare"
+# The roles that are at work, one a line: there while they are, so that a run that was killed is finished by the next one, and
+# a runtime that is installed but not configured yet is not taken for one that was set up by other means.
+MARK = f"{STATE_DIR}/preparing"
+_KUBELET_PLACES = ("/usr/bin/kubelet", "/usr/local/bin/kubelet")
+_SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock")
+
+
+def missing(node: Node, configuration: Configuration) -> dict[str, str]:
+    """Tag of the playbook → what the node lacks, in words; {} where it lacks nothing that the roles would bring."""
+    found: dict[str, str] = {}
+    wanted = configuration.init.node_registration.cri_socket.removeprefix("unix://")
+    sockets = (wanted,) if wanted else _SOCKETS
+    if not any(_is_socket(node, path) for path in sockets):
+        found["runtime"] = f"no container runtime listens on {' or '.join(sockets)}"
+        found["cni"] = "its network plugins come with the runtime"
+    if not any(node.stat(path) for path in _KUBELET_PLACES):
+        found["kubelet"] = "there is no kubelet"
+    elif node.unit("kubelet.service").load != "loaded":
+        found["kubelet"] = "there is no unit kubelet.service"
+    if (node.read("/proc/sys/net/ipv4/ip_forward") or b"1").strip() == b"0":
+        found["kernel"] = "IP forwarding is off"
+    if _swap_is_on(node) and configuration.kubelet.get("failSwapOn") is not False:
+        found["cgroups"] = "swap is on"
+    if "runtime" in found or "kubelet" in found:
+        found |= {
+            "kernel": found.get("kernel", "a bare node"),
+            "cgroups": found.get("cgroups", "a bare node"),
+            "firewall": "a bare node",
+        }
+    if "runtime" in found:
+        found["images"] = "a new runtime has no images"
+    unfinished = (node.read(MARK) or b"").decode(errors="replace").split()
+    return dict.fromkeys(unfinished, "an earlier run was interrupted") | found
+
+
+def _is_socket(node: Node, path: str) -> bool:
+    stat = node.stat(path)
+    return stat is not None and stat.kind == "socket"
+
+
+def _swap_is_on(node: Node) -> bool:
+    """In a container the swap that shows is the host's, which the roles leave alone."""
+    if node.stat("/run/systemd/container") is not None:
+        return False
+    return len((node.read("/proc/swaps") or b"").splitlines()) > 1
+
+
+def _has_systemd(run: Run) -> bool:
+    """Below another root (--rootfs) and on machines without systemd there is nothing that the roles could do."""
+    return run.node.stat("/run/systemd/system") is not None
+
+
+def check(run: Run) -> str | None:
+    """The reason why nothing is to be done, None where something is."""
+    if missing(run.node, run.configuration):
+        return None
+    return "a container runtime and a kubelet are there"
+
+
+def apply(run: Run) -> Sequence[str]:
+    """Run the roles of what is missing on this node; returns what they changed."""
+    from pykubeadm.ansible.assets import find_assets
+    from pykubeadm.ansible.playbook import run_playbook
+    from pykubeadm.ansible.variables import node_variables
+    from pykubeadm.ansible.workspace import workspace
+
+    changes: list[str] = list(_start_runtime(run.node))
+    lacks = missing(run.node, run.configuration)
+    if not lacks:
+        return changes
+    configuration, host = run.configuration, run.host
+    variables = node_variables(
+        configuration,
+        part=part_of(run),
+        assets=find_assets(configuration.cluster.kubernetes_version, os.environ),
+        proxy_env=host.proxy_env,
+        addresses=(host.hostname, *sorted(host.addresses)),
+    )
+    tell = translated(run.emit, changes)
+    # The inventory's name of this node is what errors call it.
+    name = configuration.init.node_registration.name or host.hostname
+    if run.dry_run:
+        run.lacked = frozenset(lacks)
+    else:
+        run.node.write([File(MARK, "".join(f"{tag}\n" for tag in sorted(lacks)).encode())])
+    with workspace(variables, host_name=name) as space:
+        run_playbook(space, "prepare", tell, tags=sorted(lacks), check=run.dry_run, diff=run.dry_run)
+    run.node.remove([MARK])
+    return changes
+
+
+def _start_runtime(node: Node) -> Sequence[str]:
+    """A runtime that was set up by other means and only does not run is started as it is."""
+    if node.read(MARK) is not None:
+        return ()
+    for unit, socket in (("containerd.service", _SOCKETS[0]), ("crio.service", _SOCKETS[1])):
+        if not _is_socket(node, socket) and node.unit(unit).load == "loaded":
+            return tuple(f"{unit} {action}" for action in node.ensure_unit(unit))
+    return ()
+
+
+def part_of(run: Run) -> Literal["control-plane", "worker"]:
+    return "control-plane" if run.is_control_plane else "worker"
+
+
+def verify(run: Run) -> None:
+    left = missing(run.node, run.configuration)
+    if left:
+        raise PhaseError(
+            f"the node was prepared, but still {'; '.join(left.values())}; pykubeadm node prepare --check --diff shows more"
+        )
+
+
+def translated(emit: Callable[[Event], None], changes: list[str]) -> Callable[[PlaybookEvent], None]:
+    """A subscriber of a playbook that emits ours and gathers what changed, as sentences."""
+    from pykubeadm.ansible.results import TaskEnded, TaskStarted
+
+    def tell(event: PlaybookEvent) -> None:
+        match event:
+            case TaskStarted():
+                role = event.role.rpartition(".")[2]
+                emit(NodeTask(phase=NAME, node="", role=role, task=event.task, outcome="started"))
+            case TaskEnded():
+                emit(
+                    NodeTask(
+                        phase=NAME,
+                        node=event.host,
+                        role=event.role_name,
+                        task=event.task,
+                        outcome=event.outcome,
+                        changes=event.changes,
+                        diff=event.diff,
+                        seconds=event.seconds,
+                    )
+                )
+                for warning in event.warnings:
+                    emit(Note(level="warning", topic=f"{NAME}/{event.host}", message=warning))
+                if event.outcome == "ok" and event.message.startswith("Warning: "):
+                    emit(Note(level="warning", topic=f"{NAME}/{event.host}", message=event.message.removeprefix("Warning: ")))
+                if event.outcome == "changed":
+                    task = event.task[:1].lower() + event.task[1:]
+                    changes.append(f"{event.host}: {task}" + (f": {', '.join(event.changes)}" if event.changes else ""))
+
+    return tell
+
+
+prepare: Phase[Run] = Phase(
+    name=NAME,
+    summary="Bring what the node lacks: kernel settings, container runtime, kubelet",
+    check=check,
+    apply=apply,
+    verify=verify,
+    when=_has_systemd,
+)

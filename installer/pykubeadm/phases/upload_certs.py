@@ -1,0 +1,73 @@
+"""upload-certs: what further control planes need, encrypted with a key that is shown once, for two hours."""
+
+from __future__ import annotations
+
+from pykubeadm.errors import PhaseError
+from pykubeadm.phases.run import InitRun
+from pykubeadm.plan.phase import Changes, Phase
+
+
+def _apply(run: InitRun) -> Changes:
+    from pykubeadm.kube.apply import ensure, ensure_all, retrying, sentence
+    from pykubeadm.phases.cluster import cluster_api
+    from pykubeadm.tokens.bootstrap import generate_token
+    from pykubeadm.tokens.certificate_key import generate_certificate_key, parse_certificate_key
+    from pykubeadm.tokens.documents import expiry_secret
+    from pykubeadm.tokens.shared_certificates import (
+        LIFETIME,
+        encrypt_files,
+        shared_certificates_rbac,
+        shared_certificates_secret,
+        shared_files,
+    )
+
+    api = cluster_api(run)
+    contents = {name: run.node.read(path) for name, path in shared_files(run.configuration.cluster).items()}
+    if run.certificate_key and _is_there(run, contents):
+        return []
+    run.certificate_key = run.certificate_key or generate_certificate_key()
+    try:
+        key = parse_certificate_key(run.certificate_key)
+    except ValueError as error:
+        raise PhaseError(f"certificateKey: {error}") from error
+    token = expiry_secret(generate_token(), run.now() + LIFETIME)
+    owner = retrying(lambda: api.create(token), api.call_timeout)["metadata"]
+    secret = shared_certificates_secret(encrypt_files(contents, key), owner["name"], owner["uid"])
+    changes = [sentence(ensure(api, secret), secret), *ensure_all(api, shared_certificates_rbac())]
+    if not run.skip_certificate_key_print and not run.dry_run:
+        run.result(
+            "certificate-key", f"certificate key (secret, valid for two hours):\n{run.certificate_key}", key=run.certificate_key
+        )
+    return changes
+
+
+def _is_there(run: InitRun, contents: dict[str, bytes | None]) -> bool:
+    """Whether the cluster holds the same files under the same key, owned by a token that is still there."""
+    from pykubeadm.phases.cluster import cluster_api
+    from pykubeadm.tokens.certificate_key import parse_certificate_key
+    from pykubeadm.tokens.shared_certificates import SECRET_NAME, decrypt_files
+
+    api = cluster_api(run)
+    secret = api.get("v1", "Secret", SECRET_NAME, "kube-system")
+    if secret is None:
+        return False
+    owners = secret["metadata"].get("ownerReferences") or ()
+    if not any(api.get("v1", "Secret", owner["name"], "kube-system") for owner in owners):
+        return False
+    try:
+        return decrypt_files(secret.get("data") or {}, parse_certificate_key(run.certificate_key)) == contents
+    except ValueError:
+        return False  # encrypted with another key
+
+
+def _is_wanted(run: InitRun) -> bool:
+    return run.upload_certs
+
+
+upload_certs: Phase[InitRun] = Phase(
+    name="upload-certs",
+    summary="Upload the control plane's certificates for control planes that join (with --upload-certs)",
+    apply=_apply,
+    when=_is_wanted,
+    flags=("config", "kubeconfig", "upload-certs", "certificate-key", "skip-certificate-key-print", "dry-run"),
+)

@@ -1,0 +1,95 @@
+"""What the phase finds missing, and that it leaves a node alone that has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykubeadm.config.model import Configuration
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import UnitState
+from pykubeadm.phases import prepare
+from tests.fakes import FakeNode
+from tests.init_runs import configuration, init_run
+
+SOCKET = "/var/run/containerd/containerd.sock"
+
+
+@pytest.fixture
+def ready():
+    node = FakeNode(sockets={SOCKET})
+    node.put("/usr/bin/kubelet")
+    node.put("/proc/sys/net/ipv4/ip_forward", "1\n")
+    node.put("/proc/swaps", "Filename Type Size Used Priority\n")
+    node.put("/run/systemd/system/x")
+    node.units["kubelet.service"] = UnitState("loaded", "inactive", "dead", "enabled")
+    return node
+
+
+def swap_on(node):
+    node.put("/proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n")
+
+
+def test_a_ready_node_is_left_alone(ready):
+    run, _events = init_run(ready)
+    assert prepare.check(run) == "a container runtime and a kubelet are there"
+    assert ready.ran == []
+    assert prepare.prepare.when(run)
+
+
+def test_a_bare_node_lacks_everything(ready):
+    ready.sockets.clear()
+    ready.remove(["/usr/bin/kubelet"])
+    assert prepare.missing(ready, configuration()).keys() >= {"runtime", "cni", "kubelet", "kernel", "cgroups", "images"}
+
+
+def test_a_running_runtime_is_not_touched_where_only_the_kubelet_is_missing(ready):
+    ready.remove(["/usr/bin/kubelet"])
+    assert "runtime" not in prepare.missing(ready, configuration())
+
+
+def test_forwarding_that_is_off_is_all_that_is_mended(ready):
+    ready.put("/proc/sys/net/ipv4/ip_forward", "0\n")
+    assert prepare.missing(ready, configuration()).keys() == {"kernel"}
+
+
+def test_swap(ready):
+    swap_on(ready)
+    assert prepare.missing(ready, configuration()).keys() == {"cgroups"}
+    base = configuration()
+    assert prepare.missing(ready, Configuration(base.init, base.cluster, {"failSwapOn": False})) == {}
+    ready.put("/run/systemd/container", "docker")
+    assert prepare.missing(ready, base) == {}
+
+
+def test_an_interrupted_run_is_finished(ready):
+    ready.put(prepare.MARK, "runtime\nkubelet\n")
+    assert prepare.missing(ready, configuration()).keys() == {"runtime", "kubelet"}
+
+
+def test_a_runtime_that_only_does_not_run_is_started_as_it_is(ready):
+    ready.sockets.clear()
+    ready.units["containerd.service"] = UnitState("loaded", "inactive", "dead", "enabled")
+    original = ready.ensure_unit
+
+    def start(name, **options):
+        ready.sockets.update({SOCKET, "/run/containerd/containerd.sock"})
+        return original(name, **options)
+
+    ready.ensure_unit = start
+    run, _events = init_run(ready)
+    assert prepare.check(run) is None
+    assert all(change.startswith("containerd.service") for change in prepare.apply(run))
+    assert prepare.check(run) is not None
+
+
+def test_nothing_is_tried_without_systemd(ready):
+    ready.remove(["/run/systemd"])
+    run, _events = init_run(ready)
+    assert not prepare.prepare.when(run)
+
+
+def test_verify_says_what_is_still_missing(ready):
+    ready.sockets.clear()
+    run, _events = init_run(ready)
+    with pytest.raises(PhaseError, match="no container runtime listens on"):
+        prepare.verify(run)
