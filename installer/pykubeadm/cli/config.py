@@ -1,0 +1,229 @@
+"""`pykubeadm config`: validate, print and migrate configuration files, list the images a control plane needs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pykubeadm.cli.flags import option
+from pykubeadm.cli.lazy import Command, Globals, Group
+from pykubeadm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pykubeadm.config.model import Model
+    from pykubeadm.config.read import Surroundings
+    from pykubeadm.config.source import Source
+
+COMPONENT_KINDS = ("KubeletConfiguration", "KubeProxyConfiguration")
+PLACEHOLDER_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - kubeadm's placeholder, too
+MAX_INPUT = 64 * 1024 * 1024  # a device such as /dev/zero must end
+
+
+@click.group(cls=Group)
+def config() -> None:
+    """Validate, print and migrate configuration files; list images."""
+
+
+def read_source(path: str, root: str) -> Source:
+    """The file at `path` below `root`; UsageError where it cannot be read."""
+    from pykubeadm.config.source import Source
+
+    place = path if root == "/" else os.path.join(root, os.path.abspath(path).lstrip("/"))
+    try:
+        with open(place, "rb") as file:
+            return Source(path, file.read(MAX_INPUT))
+    except OSError as error:
+        raise UsageError(f'the configuration file "{path}" cannot be read: {error.strerror}') from None
+    except ValueError:
+        raise UsageError(f"{path!r} is no file name") from None
+
+
+def _example_world(root: str, *, note: Callable[[str], None]) -> Surroundings:
+    """A machine that any file fits: what a file says is checked, not whether it suits this machine."""
+    from pykubeadm.config.host import HostFacts
+    from pykubeadm.config.read import Surroundings
+    from pykubeadm.constants import CRI_SOCKETS
+
+    host = HostFacts(hostname="node", default_ipv4="1.2.3.4", cri_sockets=CRI_SOCKETS[:1])
+
+    def below(path: str) -> str:
+        return path if root == "/" else os.path.join(root, os.path.abspath(path).lstrip("/"))
+
+    return Surroundings(
+        host=host,
+        new_token=lambda: PLACEHOLDER_TOKEN,
+        is_dir=lambda path: os.path.isdir(below(path)),
+        is_file=lambda path: os.path.isfile(below(path)),
+        note=note,
+    )
+
+
+def _warn(message: str) -> None:
+    click.echo(f"warning: {message}", err=True)
+
+
+def _rootfs(ctx: click.Context) -> str:
+    return ctx.ensure_object(Globals).rootfs
+
+
+@config.command(cls=Command)
+@click.option("--config", "path", metavar="FILE", required=True, help="The kubeadm configuration file to check.")
+@click.option("--allow-deprecated-api", is_flag=True, help="Say nothing of an old API version that is still read.")
+@click.option(
+    "--allow-experimental-api", is_flag=True, expose_value=False, help="As kubeadm has it; there is no experimental API now."
+)
+@click.pass_context
+def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> None:
+    """Check a configuration file and print every problem with its place; prints "ok" where there is none."""
+    from pykubeadm.config.migrate import OLD_API_VERSION
+    from pykubeadm.config.read import read_all
+
+    def note(message: str) -> None:
+        if not (allow_deprecated_api and OLD_API_VERSION in message):
+            _warn(message)
+
+    read_all(read_source(path, _rootfs(ctx)), _example_world(_rootfs(ctx), note=note))
+    click.echo("ok")
+
+
+@config.command(cls=Command)
+@click.option("--old-config", metavar="FILE", required=True, help="The file to rewrite.")
+@click.option("--new-config", metavar="FILE", help="Where to write the result (default: standard output).")
+@click.option(
+    "--allow-experimental-api", is_flag=True, expose_value=False, help="As kubeadm has it; there is no experimental API now."
+)
+@click.pass_context
+def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None:
+    """Rewrite a configuration file in kubeadm.k8s.io/v1beta4, with the defaults filled in as `init` reads it."""
+    from dataclasses import replace
+
+    from pykubeadm.config.read import read_all
+    from pykubeadm.config.release import look_up
+    from pykubeadm.node.facts import host_facts
+    from pykubeadm.node.local import LocalNode
+    from pykubeadm.tokens.bootstrap import generate_token
+    from pykubeadm.util.yaml_output import to_yaml
+
+    root = _rootfs(ctx)
+    world = replace(
+        _example_world(root, note=_warn), host=host_facts(LocalNode(root)), new_token=lambda: generate_token().text, ask=look_up
+    )
+    models = read_all(read_source(old_config, root), world)
+    if not models:
+        raise UsageError(f"{old_config}: the file holds no kubeadm document to migrate")
+    text = "---\n".join(to_yaml(model.document()) for model in models)
+    if new_config is None:
+        click.echo(text, nl=False)
+        return
+    from pykubeadm.node.port import File
+
+    # The file holds bootstrap tokens.
+    LocalNode(root).write([File(os.path.abspath(new_config), text.encode(), mode=0o600, secret=True)])
+
+
+@config.group("print", cls=Group)
+def print_() -> None:
+    """Print default configurations to start from."""
+
+
+@print_.command("init-defaults", cls=Command)
+@click.option("--component-configs", metavar="LIST", default="", help=f"Which to print as well: {', '.join(COMPONENT_KINDS)}.")
+def init_defaults(component_configs: str) -> None:
+    """Print what `init` takes where nothing is given; token and address are placeholders."""
+    from pykubeadm.config.printed import init_documents
+    from pykubeadm.util.yaml_output import to_yaml
+
+    kinds = [kind for kind in component_configs.split(",") if kind]
+    unknown = [kind for kind in kinds if kind not in COMPONENT_KINDS]
+    if unknown:
+        raise UsageError(f"--component-configs: there is no {', '.join(unknown)}; there are {', '.join(COMPONENT_KINDS)}")
+    configuration = init_documents(PLACEHOLDER_TOKEN)
+    documents: list[dict[str, Any]] = [configuration.init.document(), configuration.cluster.document()]
+    for kind in kinds:
+        if kind == "KubeletConfiguration":
+            from pykubeadm.manifests.kubelet import kubelet_configuration
+
+            documents.append(kubelet_configuration(configuration.cluster, configuration.kubelet, _ignore))
+        else:
+            from pykubeadm.addons.kube_proxy import kube_proxy_configuration
+
+            documents.append(kube_proxy_configuration(configuration, _ignore))
+    click.echo("---\n".join(to_yaml(document) for document in documents), nl=False)
+
+
+def _ignore(_level: str, _message: str) -> None:
+    return
+
+
+def _print_defaults(name: str, summary: str) -> None:
+    @print_.command(f"{name}-defaults", cls=Command, help=summary)
+    def command() -> None:
+        from pykubeadm.config import printed
+        from pykubeadm.util.yaml_output import to_yaml
+
+        model: Model
+        if name == "join":
+            import socket
+
+            model = printed.join_document(PLACEHOLDER_TOKEN, socket.gethostname())
+        else:
+            model = printed.reset_document() if name == "reset" else printed.upgrade_document()
+        click.echo(to_yaml(model.document()), nl=False)
+
+
+_print_defaults("join", "Print what `join` takes where nothing is given; the discovery is a placeholder.")
+_print_defaults("reset", "Print what `reset` takes where nothing is given.")
+_print_defaults("upgrade", "Print what `upgrade` takes where nothing is given.")
+
+
+@config.group("images", cls=Group)
+def images_group() -> None:
+    """The container images of a control plane."""
+
+
+def _list_images(ctx: click.Context, output: str, **values: Any) -> None:
+    from dataclasses import replace
+
+    from pykubeadm.config.flags import InitFlags
+    from pykubeadm.config.read import read_init
+    from pykubeadm.config.release import look_up
+    from pykubeadm.config.versions import images
+
+    root = _rootfs(ctx)
+    path = values.pop("config")
+    source = read_source(path, root) if path else None
+    world = replace(_example_world(root, note=_warn), ask=look_up)
+    # kubeadm lets the file win over flags here, without a word.
+    flags = InitFlags() if source else InitFlags.of(values)
+    names = images(read_init(source, flags, world).cluster)
+    if output == "text":
+        click.echo("\n".join(names))
+        return
+    document = {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": list(names)}
+    if output == "json":
+        import json
+
+        click.echo(json.dumps(document, indent=4))
+    else:
+        from pykubeadm.util.yaml_output import to_yaml
+
+        click.echo(to_yaml(document), nl=False)
+
+
+images_group.add_command(
+    Command(
+        "list",
+        callback=click.pass_context(_list_images),
+        params=[
+            *(option(name) for name in ("config", "feature-gates", "image-repository", "kubernetes-version")),
+            click.Option(
+                ["-o", "--output"], type=click.Choice(["text", "json", "yaml"]), default="text", help="The form to print."
+            ),
+        ],
+        help="Print the images a control plane needs, one a line.",
+    )
+)

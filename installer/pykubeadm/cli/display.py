@@ -1,0 +1,200 @@
+"""How a run is shown: a live display on a terminal, plain lines elsewhere, JSON lines for `--output json`.
+
+Results (join commands, manifests) and progress go to standard output, warnings to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pykubeadm.plan.events import (
+    Event,
+    NodeTask,
+    Note,
+    PhaseFailed,
+    PhaseFinished,
+    PhaseStarted,
+    Planned,
+    Result,
+    RunFinished,
+    RunStarted,
+    Subscriber,
+    Waiting,
+    to_json,
+)
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+def stamped(subscriber: Subscriber) -> Callable[[Event], None]:
+    """What the run emits to: adds the time and hands on."""
+    began = time.monotonic()
+
+    def emit(event: Event) -> None:
+        subscriber(replace(event, time=time.time(), elapsed=time.monotonic() - began))
+
+    return emit
+
+
+def subscriber(output: str, *, verbosity: int, quiet: bool = False) -> Subscriber:
+    """The display for `output` ("text" or "json"); `quiet` shows results and warnings only."""
+    if output == "json":
+        return lambda event: click.echo(to_json(event))
+    if quiet:
+        return _results_only
+    if sys.stdout.isatty() and (os.environ.get("TERM") or "dumb") != "dumb" and "utf" in sys.stdout.encoding.lower():
+        return LiveDisplay(verbosity)
+    return PlainDisplay(verbosity)
+
+
+def _results_only(event: Event) -> None:
+    if isinstance(event, Result | Planned):
+        click.echo(event.text)
+    elif isinstance(event, Note) and event.level == "warning":
+        click.echo(f"warning: {event.message}", err=True)
+
+
+class PlainDisplay:
+    """A line for each phase that did something, one for each warning; nothing is redrawn."""
+
+    def __init__(self, verbosity: int) -> None:
+        self._verbosity = verbosity
+        self._last_reason = ""
+        self._dry_run = False
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._dry_run = event.dry_run
+                self.line(f"[{event.command}] on {event.node}" + (" (dry run: nothing is changed)" if event.dry_run else ""))
+            case PhaseFinished(outcome="skipped"):
+                if self._verbosity:
+                    self.line(f"[{event.phase}] not wanted here")
+            case PhaseFinished():
+                self.line(f"[{event.phase}] {_summary(event)} ({event.seconds:.1f}s)")
+                if self._verbosity:
+                    for change in event.changes:
+                        self.line(f"[{event.phase}]   {change}")
+            case PhaseFailed():
+                self.line(f"[{event.phase}] failed")
+            case Waiting():
+                reason = f"{event.target}: {event.reason}"
+                if reason != self._last_reason:  # a log is no place for the same line every second
+                    self._last_reason = reason
+                    self.line(f"[{event.phase}] waiting for {reason}")
+            case Note():
+                self.note(event)
+            case NodeTask(outcome="changed"):
+                if self._verbosity or event.diff:
+                    self.line(
+                        f"[{event.phase}] {event.node}: {event.role}: {event.task}: {', '.join(event.changes) or 'changed'}"
+                    )
+                if event.diff:
+                    self.line(event.diff.rstrip())
+            case Planned() | Result():
+                self.line(event.text)
+            case RunFinished():
+                self.line(_closing(event, dry_run=self._dry_run))
+
+    def line(self, text: str) -> None:
+        click.echo(text)
+
+    def note(self, event: Note) -> None:
+        topic = f"[{event.topic}] " if event.topic else ""
+        if event.level == "warning":
+            prefix = "" if event.message.startswith("[WARNING ") else "warning: "  # preflight names its checks as kubeadm does
+            click.echo(f"{topic}{prefix}{event.message}", err=True)
+        elif event.level == "info" or self._verbosity:
+            self.line(f"{topic}{event.message}")
+
+
+class LiveDisplay(PlainDisplay):
+    """On a terminal: finished phases scroll up with a mark, the running one shows its time and what it waits for."""
+
+    def __init__(self, verbosity: int) -> None:
+        from rich.console import Console
+
+        super().__init__(verbosity)
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._status: Status | None = None
+        self._phase: PhaseStarted | None = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case PhaseStarted():
+                self._phase = event
+                self._show(event.summary)
+            case Waiting():
+                self._show(f"waiting for {event.target}: {event.reason}")
+            case NodeTask(outcome="started"):
+                self._show(f"{event.role}: {event.task}" if event.role else event.task)
+            case PhaseFinished(outcome="skipped"):
+                super().__call__(event)
+            case PhaseFinished():
+                self._hide()
+                mark = "[green]✓[/]" if event.outcome == "changed" else "[dim]=[/]"
+                self._markup(
+                    f"{mark} {{phase:<38}} {{summary}} [dim]{event.seconds:.1f}s[/]", phase=event.phase, summary=_summary(event)
+                )
+                if self._verbosity:
+                    for change in event.changes:
+                        self._markup("    [dim]{change}[/]", change=change)
+            case PhaseFailed():
+                self._hide()
+                self._markup("[red]✗[/] {phase}", phase=event.phase)
+            case RunFinished():
+                self._hide()
+                super().__call__(event)
+            case _:
+                super().__call__(event)
+
+    def _show(self, text: str) -> None:
+        from rich.markup import escape
+        from rich.status import Status
+
+        shown = f"{escape(self._phase.phase) if self._phase else ''} [dim]{escape(text[:120])}[/]"
+        if self._status is None:
+            self._status = Status(shown, console=self._console)
+            self._status.start()
+        else:
+            self._status.update(shown)
+
+    def _hide(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _markup(self, template: str, **values: Any) -> None:
+        from rich.markup import escape
+
+        self._console.print(template.format(**{name: escape(value) for name, value in values.items()}))
+
+    def line(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+
+def _summary(event: PhaseFinished) -> str:
+    if event.outcome == "unchanged":
+        return event.reason
+    return event.changes[0] if len(event.changes) == 1 else f"{len(event.changes)} changes"
+
+
+def _closing(event: RunFinished, *, dry_run: bool) -> str:
+    match event.outcome:
+        case "unchanged":
+            return f"Nothing to do: all is as wanted ({event.elapsed:.1f}s)"
+        case "changed":
+            changes = f"{event.changed} change{'' if event.changed == 1 else 's'}"
+            return f"{f'Dry run: {changes} would be made' if dry_run else f'Done: {changes}'} ({event.elapsed:.1f}s)"
+        case "interrupted":
+            return f"Interrupted after {event.elapsed:.1f}s"
+        case _:
+            return f"Failed after {event.elapsed:.1f}s; run the same command again to go on from here"

@@ -1,0 +1,97 @@
+"""kubeadm's flags, by name, with their types and help; commands take those they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from pykubeadm.cli.lazy import Globals
+
+
+class Strings(click.ParamType[tuple[str, ...]]):
+    """pflag's StringSlice: comma-separated; may be given several times."""
+
+    name = "strings"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+def flattened(value: Iterable[Iterable[str]] | None) -> tuple[str, ...] | None:
+    """The parts of all mentions of a Strings flag; None where it was not given."""
+    parts = tuple(part for mention in value or () for part in mention)
+    return parts or None
+
+
+_TEXT: dict[str, str] = {
+    "apiserver-advertise-address": "The address the API server says it listens on (default: the default route's).",
+    "cert-dir": "Where certificates and keys are (default: /etc/kubernetes/pki).",
+    "certificate-key": "Hex-encoded 32-byte AES key for the kubeadm-certs Secret (default: a new one).",
+    "config": "A kubeadm configuration file (kubeadm.k8s.io/v1beta4 or v1beta3).",
+    "control-plane-endpoint": "A stable address or DNS name, with an optional port, for the whole control plane.",
+    "cri-socket": "The container runtime's socket (default: the one that is there).",
+    "discovery-file": "A kubeconfig, or the https URL of one, that says where the cluster is and whom to trust there.",
+    "discovery-token": "The bootstrap token with which cluster-info is signed (default: that of --token).",
+    "feature-gates": "key=value pairs, comma-separated: RootlessControlPlane, NodeLocalCRISocket, PublicKeysECDSA.",
+    "image-repository": "Where control-plane images come from (default: registry.k8s.io).",
+    "kubeconfig": "The kubeconfig to speak to the cluster with (default: /etc/kubernetes/admin.conf).",
+    "kubeconfig-dir": "Where kubeconfig files are written (default: /etc/kubernetes).",
+    "kubernetes-version": "The control plane's version, or a label such as stable-1.36 (default: stable-1).",
+    "node-name": "The node's name (default: the host name).",
+    "patches": "A directory of patches named target[suffix][+patchtype].extension.",
+    "pod-network-cidr": "The pods' addresses; nodes get their part of it.",
+    "service-cidr": "The Services' addresses (default: 10.96.0.0/12).",
+    "service-dns-domain": "The cluster's DNS domain (default: cluster.local).",
+    "tls-bootstrap-token": "The bootstrap token with which the kubelet asks for its certificate (default: that of --token).",
+    "token": "The bootstrap token, [a-z0-9]{6}.[a-z0-9]{16} (default: a new one).",
+    "token-ttl": "How long the token is valid, such as 2h; 0 for ever (default: 24h0m0s).",
+}
+_STRINGS: dict[str, str] = {
+    "apiserver-cert-extra-sans": "More names and addresses for the API server's certificate.",
+    "apiserver-extra-args": "name=value flags for the kube-apiserver, over those that are set anyway.",
+    "controller-manager-extra-args": "name=value flags for the kube-controller-manager, over those that are set anyway.",
+    "discovery-token-ca-cert-hash": "sha256:<hex> of the public key that the cluster's CA must have; one of several.",
+    "ignore-preflight-errors": "Checks whose errors shall only be warnings, by name; all for every one.",
+    "scheduler-extra-args": "name=value flags for the kube-scheduler, over those that are set anyway.",
+    "skip-phases": "Phases to leave out, such as addon/kube-proxy.",
+}
+_SWITCHES: dict[str, str] = {
+    "control-plane": "Make this node a control plane, not a worker.",
+    "discovery-token-unsafe-skip-ca-verification": "Trust the CA in cluster-info without knowing its hash.",
+    "dry-run": "Print what would be written and run, secrets masked; change nothing.",
+    "print-manifest": "Print the manifests instead of applying them.",
+    "skip-certificate-key-print": "Do not print the certificate key.",
+    "skip-token-print": "Do not print the bootstrap token.",
+    "upload-certs": "Upload the control plane's certificates, encrypted, for control planes that join.",
+}
+
+
+def option(name: str) -> click.Option:
+    """The click option of a kubeadm flag; its value is None (or False for a switch) where it is not given."""
+    if name in _TEXT:
+        return click.Option([f"--{name}"], metavar="TEXT", help=_TEXT[name])
+    if name in _STRINGS:
+        return click.Option([f"--{name}"], type=Strings(), multiple=True, metavar="LIST", help=_STRINGS[name])
+    if name in _SWITCHES:
+        return click.Option([f"--{name}"], is_flag=True, help=_SWITCHES[name])
+    assert name == "apiserver-bind-port", name
+    return click.Option([f"--{name}"], type=int, metavar="PORT", help="The port the API server listens on (default: 6443).")
+
+
+def _remember_output(ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    ctx.ensure_object(Globals).output = value
+    return value
+
+
+def output_option() -> click.Option:
+    return click.Option(
+        ["-o", "--output"],
+        type=click.Choice(["text", "json"]),
+        default="text",
+        callback=_remember_output,
+        help="How to tell what happens: for people, or one JSON object a line (pykubeadm.events/v1).",
+    )

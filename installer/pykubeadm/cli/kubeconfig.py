@@ -1,0 +1,32 @@
+"""Which kubeconfig a command takes that speaks to a cluster without a run of phases."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pykubeadm.cli.lazy import Globals
+from pykubeadm.errors import UsageError
+
+if TYPE_CHECKING:
+    import click
+
+    from pykubeadm.kube.credentials import Credentials
+
+
+def credentials(ctx: click.Context, path: str | None) -> Credentials:
+    """As kubectl looks for them, then admin.conf, as kubeadm does (cmd/util/cmdutil.go, GetKubeConfigPath)."""
+    from pykubeadm.constants import ADMIN_KUBECONFIG
+    from pykubeadm.kube.credentials import parse_kubeconfig
+    from pykubeadm.node.local import LocalNode
+
+    node = LocalNode(ctx.ensure_object(Globals).rootfs)
+    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)
+    places = [path] if path else [*filter(None, named), os.path.expanduser("~/.kube/config"), ADMIN_KUBECONFIG]
+    for place in places:
+        content = node.read(os.path.abspath(place))
+        if content is not None:
+            return parse_kubeconfig(content, place)
+    raise UsageError(
+        f"there is no kubeconfig at {' or '.join(places)}: give one with --kubeconfig, or run this on a control plane"
+    )

@@ -1,0 +1,110 @@
+"""Click groups whose sub-commands are imported when they are used, and the options that every command takes.
+
+`pykubeadm --help` and `version` must start in well under 100 ms; pydantic or cryptography alone take that long.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+
+@dataclass(slots=True)
+class Globals:
+    """Options that may stand at any level of the command line."""
+
+    rootfs: str = "/"
+    verbosity: int = 0
+    output: str = "text"  # "json": errors are events, too
+
+
+class _Level(click.ParamType[int]):
+    """klog's level; cobra also takes "-v=5", of which click hands over "=5"."""
+
+    name = "level"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).removeprefix("=")
+        if not text.isdecimal():
+            self.fail(f"{value!r} is not a whole number", param, ctx)
+        return int(text)
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """The innermost mention wins; one that is absent leaves what an outer level said."""
+    if value is None:
+        return
+    settings = ctx.ensure_object(Globals)
+    if param.name == "rootfs":
+        settings.rootfs = value
+    else:
+        settings.verbosity = value
+
+
+def global_options() -> list[click.Parameter]:
+    """`--rootfs` and `-v`, for each command and group."""
+    return [
+        click.Option(
+            ["--rootfs"],
+            metavar="DIR",
+            expose_value=False,
+            callback=_keep,
+            help="Take every path, --config and --patches included, below DIR.",
+        ),
+        click.Option(
+            ["-v", "--v", "verbosity"],
+            type=_Level(),
+            metavar="LEVEL",
+            expose_value=False,
+            callback=_keep,
+            help="How much to tell: 1 adds details, 5 tracebacks.",
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command with the global options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(global_options())
+
+
+class Group(click.Group):
+    """A group with the global options; `lazy` maps a name to ("module:attribute", one-line help)."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(global_options())
+        self._lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._lazy:
+            module, _, attribute = self._lazy[cmd_name][0].partition(":")
+            command = getattr(importlib.import_module(module), attribute)
+            assert isinstance(command, click.Command)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in self._lazy:
+                rows.append((name, self._lazy[name][1]))
+            elif (command := self.get_command(ctx, name)) is not None and not command.hidden:
+                rows.append((name, command.get_short_help_str(limit=100)))
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+Group.group_class = Group

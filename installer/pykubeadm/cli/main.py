@@ -1,0 +1,135 @@
+"""`pykubeadm`: the root of the command line, and the one place where errors become text and an exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from pykubeadm.cli.lazy import Globals, Group
+from pykubeadm.errors import ConfigError, PykubeadmError
+
+INTERRUPTED = 130
+BUG = 70  # EX_SOFTWARE of sysexits.h
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    lazy={
+        "certs": ("pykubeadm.cli.certs:certs", "Keys and certificates"),
+        "completion": ("pykubeadm.cli.completion:completion", "Print the completion code for bash, zsh or fish"),
+        "config": ("pykubeadm.cli.config:config", "Validate, print, migrate configuration; list images"),
+        "init": ("pykubeadm.cli.init:init", "Make this node the first control plane of a cluster"),
+        "join": ("pykubeadm.cli.join:join", "Make this node a part of a cluster: a worker, or a further control plane"),
+        "node": ("pykubeadm.cli.node:node", "Prepare nodes for Kubernetes, show what is found on them"),
+        "token": ("pykubeadm.cli.token:token", "Bootstrap tokens"),
+        "version": ("pykubeadm.cli.version:version", "Print pykubeadm's version"),
+    },
+)
+def cli() -> None:
+    """From bare Linux nodes to a production Kubernetes cluster.
+
+    On a bare node `pykubeadm init` ends with a healthy control plane; run again after any failure, it goes on
+    where it stopped. Its clusters are kubeadm's: either tool can read, join and upgrade what the other made.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; the exit statuses are in docs/reference/exit-status.md."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    _open_standard_streams()
+    try:
+        status = _run(Globals())
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        _leave()
+    except OSError as error:  # of writing what there is to tell; what a node refuses comes as NodeError
+        if not isinstance(error, BrokenPipeError):  # who reads no further, as head(1), wants no message
+            with suppress(OSError):
+                click.echo(
+                    f"error: the output cannot be written: {error.strerror}; run the same command again to go on", err=True
+                )
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries again at its end
+        status = 1
+    sys.exit(status)
+
+
+def _run(settings: Globals) -> int:
+    """The exit status, once errors are told."""
+    try:
+        status = cli.main(prog_name="pykubeadm", obj=settings, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except PykubeadmError as error:
+        _tell(error, settings)
+        return error.exit_status
+    except click.Abort:
+        raise
+    except Exception as error:  # users get a sentence, whatever it is
+        if isinstance(error, OSError) and error.filename is None:
+            raise
+        return _bug(error, settings)
+
+
+def _bug(error: Exception, settings: Globals) -> int:
+    if settings.verbosity >= 5:
+        raise error
+    click.echo(f"error: this is a bug in pykubeadm ({type(error).__name__}: {error}); -v 5 shows where", err=True)
+    return BUG
+
+
+def _tell(error: PykubeadmError, settings: Globals) -> None:
+    problems = [str(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
+    if settings.output == "json":
+        from pykubeadm.plan.events import Failure, to_json
+
+        event = Failure(error=str(error), problems=tuple(problems), exit_status=error.exit_status, time=time.time())
+        click.echo(to_json(event))
+    else:
+        click.echo("\n".join(problems) or f"error: {error}", err=True)
+
+
+def _leave() -> NoReturn:
+    """End at once, as the user wants: not when the last command or request of another thread is through."""
+    from pykubeadm.node.local import end_commands
+
+    with suppress(OSError):
+        click.echo("interrupted; run the same command again to go on", err=True)
+        sys.stdout.flush()
+    end_commands()
+    os._exit(INTERRUPTED)
+
+
+def _open_standard_streams() -> None:
+    """Streams that we were started without (`>&-`) lead nowhere; else the next file to be opened, such as the lock, would take
+    their place. Streams of another encoding than UTF-8 take every text."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:  # opened by the interpreter meanwhile
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115  stays open
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no name or message shall fail for want of a character
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

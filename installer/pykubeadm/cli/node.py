@@ -1,0 +1,146 @@
+"""`pykubeadm node prepare` and `pykubeadm node facts`"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pykubeadm.cli.flags import option, output_option
+from pykubeadm.cli.lazy import Command, Globals, Group
+from pykubeadm.constants import CRI_SOCKETS
+
+if TYPE_CHECKING:
+    from pykubeadm.phases.prepare_nodes import Nodes
+
+_OWN = frozenset({"inventory", "limit", "check", "diff", "part", "tags"})
+# Those of init's flags that decide what a node needs.
+_FLAGS = ("config", "cri-socket", "image-repository", "kubernetes-version", "node-name", "pod-network-cidr", "service-cidr")
+
+
+def _node_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["-i", "--inventory"],
+            multiple=True,
+            metavar="FILE",
+            help="An Ansible inventory: act on its nodes over SSH instead of on this one. May be given several times.",
+        ),
+        click.Option(["-l", "--limit"], metavar="NODES", help="Only these nodes of the inventory (Ansible's patterns)."),
+    ]
+
+
+node = Group("node", help="Prepare nodes for Kubernetes, show what is found on them.")
+
+
+def _prepare(ctx: click.Context, **values: Any) -> None:
+    from contextlib import nullcontext
+
+    from pykubeadm.ansible.assets import find_assets
+    from pykubeadm.ansible.variables import node_variables
+    from pykubeadm.cli.display import stamped, subscriber
+    from pykubeadm.cli.run import init_run
+    from pykubeadm.node.local import LocalNode
+    from pykubeadm.node.lock import exclusive
+    from pykubeadm.phases.prepare_nodes import prepare_nodes
+
+    settings = ctx.ensure_object(Globals)
+    given: dict[str, Any] = {name: value for name, value in values.items() if name not in _OWN}
+    if not given["config"] and not given["cri_socket"]:
+        given["cri_socket"] = CRI_SOCKETS[0]  # what is on the machine we run on says nothing of the nodes
+    emit = stamped(subscriber(settings.output, verbosity=settings.verbosity))
+    run = init_run(LocalNode(), given, emit)
+    nodes = _nodes(ctx, values, run.configuration.init.node_registration.name)
+    variables = node_variables(
+        run.configuration,
+        part=values["part"],
+        assets=find_assets(run.configuration.cluster.kubernetes_version, os.environ),
+        proxy_env=run.host.proxy_env,
+        addresses=() if nodes.inventories else (run.host.hostname, *sorted(run.host.addresses)),
+    )
+    here = not nodes.inventories and not values["check"]
+    with exclusive(settings.rootfs, "pykubeadm node prepare") if here else nullcontext():
+        prepare_nodes(
+            nodes, variables, emit, check=values["check"], diff=values["diff"], tags=[values["tags"]] if values["tags"] else []
+        )
+
+
+node.add_command(
+    Command(
+        "prepare",
+        callback=click.pass_context(_prepare),
+        params=[
+            *_node_options(),
+            click.Option(["--check"], is_flag=True, help="Tell what would change, and change nothing."),
+            click.Option(["--diff"], is_flag=True, help="Show files and settings before and after."),
+            click.Option(
+                ["--part"],
+                type=click.Choice(["control-plane", "worker"]),
+                default="control-plane",
+                show_default=True,
+                help="What the node will be; decides which ports are opened where a firewall is active.",
+            ),
+            click.Option(["--tags"], metavar="LIST", help="Only these roles, such as kernel,runtime."),
+            *(option(flag) for flag in _FLAGS),
+            output_option(),
+        ],
+        help="Bring what nodes need for Kubernetes: kernel settings, swap off, container runtime, network plugins, kubelet."
+        " Run it again any time: what is as wanted stays as it is. Without -i it acts on this node.",
+        short_help="Bring what nodes need for Kubernetes",
+    )
+)
+
+
+def _facts(ctx: click.Context, **values: Any) -> None:
+    import json
+    import socket
+
+    from pykubeadm.phases.prepare_nodes import facts_of
+
+    nodes = _nodes(ctx, values, socket.gethostname())
+    found = facts_of(nodes)
+    shown = found if nodes.inventories else next(iter(found.values()))
+    if values["format"] == "json":
+        click.echo(json.dumps(shown, indent=2, sort_keys=True))
+    else:
+        from pykubeadm.util.yaml_output import to_yaml
+
+        click.echo(to_yaml(shown), nl=False)
+
+
+node.add_command(
+    Command(
+        "facts",
+        callback=click.pass_context(_facts),
+        params=[
+            *_node_options(),
+            click.Option(
+                ["-o", "--output", "format"],
+                type=click.Choice(["yaml", "json"]),
+                default="yaml",
+                show_default=True,
+                help="The form.",
+            ),
+        ],
+        help="Print what the node roles find on this node, or on those of an inventory.",
+        short_help="Print what the node roles find on nodes",
+    )
+)
+
+
+def _nodes(ctx: click.Context, values: dict[str, Any], name: str) -> Nodes:
+    from pykubeadm.errors import NodeError, UsageError
+    from pykubeadm.phases.prepare_nodes import Nodes
+
+    inventories = tuple(os.path.abspath(path) for path in values["inventory"] or ())
+    for path in inventories:
+        if not os.path.exists(path):
+            raise UsageError(f"--inventory: {path} does not exist")
+    if values["limit"] and not inventories:
+        raise UsageError("--limit chooses among the nodes of an inventory; name one with -i")
+    if not inventories and ctx.ensure_object(Globals).rootfs != "/":
+        raise UsageError("--rootfs: the node roles act on running machines, not on file trees")
+    if not inventories and os.geteuid() != 0:
+        raise NodeError("preparing a node needs root; run it with sudo")
+    return Nodes(name, inventories, values["limit"] or "")

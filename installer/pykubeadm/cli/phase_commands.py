@@ -1,0 +1,113 @@
+"""Commands that run phases: from one tuple of phases the whole run, `phase …` with a sub-command a phase, and the help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pykubeadm.cli.flags import option, output_option
+from pykubeadm.cli.lazy import Command, Group
+
+if TYPE_CHECKING:
+    from pykubeadm.plan.phase import Phase, Step
+
+Choose = Callable[[Sequence[str]], "tuple[Step[Any], ...]"]  # the phases to skip → the steps to run
+
+
+@dataclass(frozen=True, slots=True)
+class Phased:
+    """What tells one command with phases from another. `load` brings the phases in when they are needed; `execute` goes from
+    flags to a run of the chosen steps; `arguments` makes the arguments of a phase that takes the given flags."""
+
+    name: str
+    load: Callable[[], tuple[Phase[Any], ...]]
+    execute: Callable[[click.Context, str, dict[str, Any], Choose], None]
+    arguments: Callable[[Sequence[str]], list[click.Argument]] = lambda _flags: []
+    flag_help: Mapping[str, str] | None = None
+
+    def option(self, name: str) -> click.Option:
+        made = option(name)
+        if self.flag_help and name in self.flag_help:
+            made.help = self.flag_help[name]
+        return made
+
+    def run_all(self, ctx: click.Context, values: dict[str, Any]) -> None:
+        """The command itself, without a sub-command."""
+        from pykubeadm.plan.phase import without
+
+        self.execute(ctx, self.name, values, lambda skip: without(self.load(), skip))
+
+
+class PhasedGroup(Group):
+    """The command; lists its phases below the help, and has them below `phase`."""
+
+    def __init__(self, phased: Phased, flags: Sequence[str], summary: str, details: str) -> None:
+        self.phased = phased
+        super().__init__(
+            phased.name,
+            callback=click.pass_context(self._whole),
+            invoke_without_command=True,
+            params=[*(phased.option(name) for name in flags), output_option()],
+            help=f"{summary}. {details}",
+            short_help=summary,
+        )
+        self.add_command(_PhaseGroup(phased))
+
+    def _whole(self, ctx: click.Context, **values: Any) -> None:
+        if ctx.invoked_subcommand is None:
+            self.phased.run_all(ctx, values)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Phases"):
+            formatter.write_dl(_rows(self.phased.load()))
+
+
+def _rows(phases: Sequence[Phase[Any]], indent: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for phase in phases:
+        if not phase.hidden:
+            rows.append((f"{indent}{phase.name}", phase.summary))
+            rows.extend(_rows(phase.phases, f"{indent}  /"))
+    return rows
+
+
+class _PhaseGroup(Group):
+    """The `phase` sub-commands, made from the tuple of phases."""
+
+    def __init__(self, phased: Phased) -> None:
+        summary = f"Run a single phase of {phased.name}"
+        super().__init__("phase", help=f"{summary}.", short_help=summary)
+        self._phased = phased
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [phase.name for phase in self._phased.load()]  # in the order they run
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for phase in self._phased.load():
+            if phase.name == cmd_name:
+                return _command(self._phased, phase, phase.name)
+        return None
+
+
+def _command(phased: Phased, phase: Phase[Any], path: str) -> click.Command:
+    from pykubeadm.plan.phase import Step, steps
+
+    def run_leaves(leaves: tuple[Step[Any], ...], flags: Sequence[str], name: str, summary: str) -> click.Command:
+        def callback(ctx: click.Context, **values: Any) -> None:
+            phased.execute(ctx, f"{phased.name} phase {path.replace('/', ' ')}", values, lambda _skip: leaves)
+
+        wanted = sorted({"config", "dry-run", *flags})
+        params: list[click.Parameter] = [*(phased.option(flag) for flag in wanted), output_option(), *phased.arguments(flags)]
+        return Command(name, callback=click.pass_context(callback), params=params, help=summary, hidden=phase.hidden)
+
+    if not phase.phases:
+        return run_leaves((Step(path, phase),), phase.flags, phase.name, phase.summary)
+    group = Group(phase.name, help=phase.summary, hidden=phase.hidden)
+    every = [*phase.flags, *(flag for part in phase.phases for flag in part.flags)]
+    group.add_command(run_leaves(tuple(steps((phase,))), every, "all", f"{phase.summary}: all of it"))
+    for part in phase.phases:
+        group.add_command(_command(phased, part, f"{path}/{part.name}"))
+    return group

@@ -1,0 +1,113 @@
+"""From flags to the run that the phases get."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pykubeadm.cli.config import read_source
+from pykubeadm.config.flags import InitFlags
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.read import Surroundings, read_init
+from pykubeadm.config.release import look_up
+from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
+from pykubeadm.node.facts import host_facts
+from pykubeadm.node.local import LocalNode
+from pykubeadm.node.port import Node
+from pykubeadm.node.recording import RecordingNode, render, save
+from pykubeadm.phases.run import InitRun
+from pykubeadm.plan.events import Event, Note, PhaseFinished, PhaseStarted, Planned, RunFinished
+from pykubeadm.plan.journal import Journal
+from pykubeadm.plan.node import JournaledNode
+from pykubeadm.tokens.bootstrap import generate_token
+
+Emit = Callable[[Event], None]
+
+
+def init_run(machine: LocalNode, given: Mapping[str, Any], emit: Emit) -> InitRun:
+    """The run of `init` for these flags (names as click has them, None where not given); raises ConfigError with every
+    problem of the flags and of the file."""
+    host = host_facts(machine)
+
+    source = read_source(given["config"], machine.root) if given.get("config") else None
+    made_tokens: list[str] = []
+    configuration = read_init(source, InitFlags.of(given), surroundings(machine, host, emit, made_tokens))
+    node: Node = machine
+    if given.get("dry_run") or configuration.init.dry_run:
+        node = RecordingNode(machine)
+        emit = DryRun(node, emit, "INIT")
+    journal = Journal(node)
+    return InitRun(
+        configuration=configuration,
+        node=JournaledNode(node, journal),
+        host=host,
+        journal=journal,
+        emit=emit,
+        ignore_preflight_errors=frozenset(name.lower() for name in configuration.init.node_registration.ignore_preflight_errors),
+        upload_certs=bool(given.get("upload_certs")),
+        certificate_key=configuration.init.certificate_key,
+        made_tokens=frozenset(made_tokens),
+        skip_token_print=bool(given.get("skip_token_print")),
+        skip_certificate_key_print=bool(given.get("skip_certificate_key_print")),
+        print_manifest=bool(given.get("print_manifest")),
+        kubeconfig_dir=os.path.abspath(given.get("kubeconfig_dir") or KUBERNETES_DIR),
+        kubeconfig_path=os.path.abspath(given.get("kubeconfig") or ADMIN_KUBECONFIG),
+    )
+
+
+def surroundings(machine: LocalNode, host: HostFacts, emit: Emit, made_tokens: list[str]) -> Surroundings:
+    """What reading a configuration needs of this machine; `made_tokens` gathers the tokens that nobody gave."""
+
+    def new_token() -> str:
+        made_tokens.append(generate_token().text)
+        return made_tokens[-1]
+
+    def is_kind(kind: str) -> Callable[[str], bool]:
+        def check(path: str) -> bool:
+            found = machine.stat(os.path.abspath(path))
+            return found is not None and found.kind in (kind, "link")  # where a link leads, whoever reads will see
+
+        return check
+
+    return Surroundings(
+        host=host,
+        new_token=new_token,
+        ask=look_up,
+        is_dir=is_kind("directory"),
+        is_file=is_kind("file"),
+        note=lambda message: emit(Note(level="warning", topic="config", message=message)),
+    )
+
+
+@dataclass(slots=True)
+class DryRun:
+    """Tells what each phase would have changed when it is through, and keeps the files at the end where an environment
+    variable names a directory for those of `command`; kubeadm's own name for it works, too."""
+
+    node: RecordingNode
+    emit: Emit
+    command: str
+    told: int = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, PhaseStarted):
+            self.node.phase = event.phase
+        if isinstance(event, Planned) and not event.phase:
+            event = replace(event, phase=self.node.phase)  # of the cluster's API, which knows no phase
+        self.emit(event)
+        if isinstance(event, PhaseFinished) and len(self.node.entries) > self.told:
+            entries = self.node.entries[self.told :]
+            self.told = len(self.node.entries)
+            self.emit(Planned(phase=event.phase, text=render(entries).rstrip()))
+        if isinstance(event, RunFinished) and event.exit_status == 0:
+            self._keep()
+
+    def _keep(self) -> None:
+        names = (f"{tool}_{self.command}_DRYRUN_DIR" for tool in ("PYKUBEADM", "KUBEADM"))
+        wanted = next((os.environ[name] for name in names if os.environ.get(name)), "")
+        if not wanted:
+            return
+        save(self.node.entries, wanted)
+        self.emit(Note(level="info", topic="dry-run", message=f"the files that would have been written are below {wanted}"))

@@ -1,0 +1,63 @@
+"""`pykubeadm certs approve-kubelet-serving`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pykubeadm.cli.lazy import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pykubeadm.kube.port import Api
+
+_LOOK_EVERY = 5.0  # seconds; a kubelet without a certificate is only without logs, exec and metrics meanwhile
+
+
+@click.command("approve-kubelet-serving", cls=Command)
+@click.option(
+    "--watch", is_flag=True, help="Go on looking for requests until interrupted; what the service on control planes does."
+)
+@click.option("--kubeconfig", metavar="TEXT", help="The kubeconfig to speak to the cluster with (default: as `token` has it).")
+@click.option("--dry-run", is_flag=True, help="Say what would be approved, approve nothing.")
+@click.pass_context
+def approve_kubelet_serving(ctx: click.Context, kubeconfig: str | None, *, watch: bool, dry_run: bool) -> None:
+    """Approve kubelets' requests for serving certificates (serverTLSBootstrap).
+
+    A request is approved where it comes from a node and asks for this node's own names and addresses, as its Node has
+    them, and nothing else; what is wrong with another one is said.
+    """
+    import time
+
+    from pykubeadm.cli.kubeconfig import credentials
+    from pykubeadm.errors import ApiError
+    from pykubeadm.kube.client import ClusterApi
+
+    told: set[str] = set()
+    while True:
+        try:
+            # Anew each time: the file's certificate is renewed once a year.
+            _look(ClusterApi(credentials(ctx, kubeconfig)), told, click.echo, dry_run=dry_run)
+        except ApiError as error:
+            if not watch:
+                raise
+            click.echo(f"warning: {error}", err=True)
+        if not watch:
+            return
+        time.sleep(_LOOK_EVERY)
+
+
+def _look(api: Api, told: set[str], say: Callable[[str], None], *, dry_run: bool) -> None:
+    """One look at all pending requests; each objection is said once."""
+    from pykubeadm.kube.serving_requests import approve, pending_verdicts
+
+    for verdict in pending_verdicts(api):
+        if not verdict.objections:
+            if not dry_run:
+                approve(api, verdict.name)
+            say(f"{'would approve' if dry_run else 'approved'} {verdict.name} of node {verdict.node}")
+        elif (sentence := f"not approved: {verdict.name} of node {verdict.node}: {'; '.join(verdict.objections)}") not in told:
+            told.add(sentence)
+            say(sentence)

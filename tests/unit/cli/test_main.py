@@ -1,0 +1,115 @@
+"""The root of the command line: start-up stays light, errors are sentences with a documented exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("pydantic", "cryptography", "lightkube", "jinja2", "rich", "paramiko", "yaml")
+
+
+def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pykubeadm", *argv]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("argv", [["version"], ["version", "-o", "json"], ["--help"], ["token", "generate"], ["token", "--help"]])
+def test_light_commands_import_nothing_heavy(argv: list[str]) -> None:
+    script = (
+        f"import sys; sys.argv = ['pykubeadm', *{argv!r}]\n"
+        "from pykubeadm.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
+        f"heavy = sorted(set({HEAVY!r}) & set(sys.modules))\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_version_in_every_form() -> None:
+    short = run("version", "-o", "short").stdout.strip()
+    assert run("version").stdout == f"pykubeadm version: {short}\n"
+    assert json.loads(run("version", "-o", "json").stdout)["clientVersion"]["version"] == short
+    assert f"version: {short}" in run("version", "-o", "yaml").stdout
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["-v=5", "version"], ["version", "--v=2"], ["version", "-v", "1"], ["--rootfs", "/", "version"], ["version", "--rootfs=/"]],
+)
+def test_global_flags_stand_anywhere(argv: list[str]) -> None:
+    assert run(*argv).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "sentence"),
+    [
+        (["initialise"], 2, "No such command 'initialise'"),
+        (["init", "--bogus"], 2, "No such option"),
+        (["version", "-v", "much"], 2, "'much' is not a whole number"),
+        (["init", "phase", "certs", "caa"], 2, "No such command 'caa'"),
+        (["init", "--config", "/does/not/exist"], 2, 'the configuration file "/does/not/exist" cannot be read'),
+        (["init", "--rootfs", "/does/not/exist"], 5, "the root directory /does/not/exist does not exist"),
+        (["init", "--dry-run", "--skip-phases", "cert", "--kubernetes-version", "v1.36.2"], 2, "there is no phase 'cert'"),
+    ],
+)
+def test_wrong_command_lines_are_told_in_a_sentence(argv: list[str], status: int, sentence: str) -> None:
+    done = run(*argv)
+    assert (done.returncode, sentence in done.stderr) == (status, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_with_json_output_errors_are_events(tmp_path: Path) -> None:
+    config = tmp_path / "kubeadm.yaml"
+    config.write_text("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterNam: x\ncertificatesDir: pki\n")
+    done = run("init", "--config", str(config), "--output", "json")
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, last["schema"], last["type"], last["exit_status"]) == (2, "pykubeadm.events/v1", "failure", 2)
+    assert [problem.split(": ")[0] for problem in last["problems"]] == [f"{config}:3:1", f"{config}:4:18"]
+    assert done.stderr == ""
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        command = [sys.executable, "-m", "pykubeadm", "init", "--help"]
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_code_names_the_command(shell: str) -> None:
+    done = run("completion", shell)
+    assert done.returncode == 0
+    assert "_PYKUBEADM_COMPLETE" in done.stdout
+
+
+def test_completion_offers_phases_by_name() -> None:
+    words = run(COMP_WORDS="pykubeadm init phase kube", COMP_CWORD="3", _PYKUBEADM_COMPLETE="bash_complete")
+    assert words.returncode == 0
+    assert {line.partition(",")[2] for line in words.stdout.split()} == {"kubeconfig", "kubelet-start", "kubelet-finalize"}
+
+
+def test_help_lists_every_phase_with_its_parts() -> None:
+    text = run("init", "--help").stdout
+    assert all(
+        name in text for name in ("prepare", "preflight", "/apiserver-etcd-client", "/enable-client-cert-rotation", "addon")
+    )
+
+
+def test_patches_that_cannot_be_read_are_told_before_anything_is_changed(tmp_path: Path) -> None:
+    (tmp_path / "patches").mkdir()
+    (tmp_path / "patches/etcd.yaml").write_text("spec: [1")
+    (tmp_path / "patches/kube-apiserver0+merge.yaml").write_text("- a\n")
+    flags = ("--patches", "/patches", "--kubernetes-version", "v1.36.2", "--apiserver-advertise-address", "10.0.0.9")
+    done = run("init", "--rootfs", str(tmp_path), "--skip-phases", "preflight", *flags)
+    assert done.returncode == 2
+    assert "/patches/etcd.yaml:1:" in done.stderr
+    assert "/patches/kube-apiserver0+merge.yaml:1:1: a patch of type merge must be a mapping" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["patches"]

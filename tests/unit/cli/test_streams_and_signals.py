@@ -1,0 +1,102 @@
+"""The command line as a process: streams that are closed, full or broken, and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+PYKUBEADM = (sys.executable, "-m", "pykubeadm")
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+CA = ("init", "phase", "certs", "ca", "--config", "/kubeadm.yaml")
+CONFIG = """\
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint: {advertiseAddress: 10.0.0.9}
+nodeRegistration: {name: cp1, criSocket: "unix:///run/containerd/containerd.sock"}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.36.2
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "kubeadm.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def shell(tree: Path, redirections: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["sh", "-c", f'"$@" {redirections}', "sh", *PYKUBEADM, "--rootfs", str(tree), *arguments]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_works_with_streams_that_are_closed(tree: Path, closed: str) -> None:
+    done = shell(tree, closed, *CA)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tree / "etc/kubernetes/pki/ca.crt").exists()
+    # No file took the place of a stream.
+    assert (tree / "var/lib/pykubeadm/lock").read_text().startswith("pykubeadm init phase certs ca (process ")
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_says_so_where_the_output_cannot_be_written(tree: Path, output: str) -> None:
+    done = shell(tree, ">/dev/full", *CA, "--output", output)
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written: No space left on device; run the same command again to go on\n"
+
+
+def test_a_reader_that_goes_away_is_no_bug(tree: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        command = [*PYKUBEADM, "--rootfs", str(tree), *CA]
+        done = subprocess.run(command, env=ENVIRONMENT, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(("variables", "live"), [({"LC_ALL": "C"}, False), ({"TERM": ""}, False), ({}, True)])
+def test_the_display_is_live_where_the_terminal_can_show_it(tree: Path, variables: dict[str, str], live: bool) -> None:
+    environment = ENVIRONMENT | {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} | variables
+    ours, theirs = os.openpty()
+    command = [*PYKUBEADM, "--rootfs", str(tree), *CA]
+    process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # EIO: the other side is closed
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    assert process.wait(30) == 0, shown
+    assert b"made the certificate authority" in shown
+    assert (b"\x1b[" in shown) is live
+
+
+def test_characters_that_the_output_lacks_do_no_harm(tree: Path) -> None:
+    environment = ENVIRONMENT | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [*PYKUBEADM, "--rootfs", str(tree), "init", "--config", "/é.yaml"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"cannot be read: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_words_with_status_130(tree: Path, number: signal.Signals) -> None:
+    path = tree / "held.yaml"
+    os.mkfifo(path)
+    command = [*PYKUBEADM, "--rootfs", str(tree), "init", "--config", "/held.yaml"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    writer = os.open(path, os.O_WRONLY)  # returns when it is being read
+    time.sleep(0.1)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    os.close(writer)
+    assert (process.returncode, errors.strip()) == (130, "interrupted; run the same command again to go on")

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from pykubeadm.cli.certs import certs
+from pykubeadm.cli.token import token
+
+
+def test_token_generate_prints_a_token() -> None:
+    result = CliRunner().invoke(token, ["generate"])
+    assert result.exit_code == 0
+    assert re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}\n", result.output)
+
+
+def test_certificate_key_prints_a_key() -> None:
+    result = CliRunner().invoke(certs, ["certificate-key"])
+    assert result.exit_code == 0
+    assert re.fullmatch(r"[0-9a-f]{64}\n", result.output)
+
+
+@pytest.mark.parametrize("arguments", [("token", "generate"), ("certs", "certificate-key")])
+def test_neither_loads_what_takes_long(arguments: tuple[str, ...]) -> None:
+    code = (
+        "import sys\n"
+        "from pykubeadm.cli.main import cli\n"
+        f"cli.main({list(arguments)!r}, standalone_mode=False)\n"
+        "print(sorted({'pydantic', 'cryptography', 'lightkube', 'rich', 'jinja2', 'yaml'} & set(sys.modules)))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,120 @@
+"""What `token list` prints, and what `token create` refuses."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import click
+import pytest
+import yaml
+
+from pykubeadm.cli import token
+from pykubeadm.config.model import BootstrapToken
+from pykubeadm.errors import ApiError, ConfigError, UsageError
+from pykubeadm.kube.bootstrap_tokens import create_token, delete_token, list_tokens
+from pykubeadm.tokens.documents import token_secret
+from tests.fake_api import FakeApi
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NODES = "system:bootstrappers:kubeadm:default-node-token"
+
+
+def stored(*tokens: BootstrapToken) -> FakeApi:
+    api = FakeApi()
+    for wanted in tokens:
+        create_token(api, token_secret(wanted, NOW))
+    return api
+
+
+def listed(api: FakeApi):
+    damaged: list[str] = []
+    return list_tokens(api, damaged.append), damaged
+
+
+def test_a_token_is_printed_as_kubeadm_prints_it():
+    found, damaged = listed(stored(BootstrapToken(token="abcdef.0123456789abcdef", description="for me", ttl=timedelta(hours=1))))
+    assert damaged == []
+    assert token._rendered(found, "json").startswith(
+        '{\n    "kind": "BootstrapToken",\n    "apiVersion": "output.kubeadm.k8s.io/v1alpha3",'
+    )
+    wanted = {
+        "kind": "BootstrapToken",
+        "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
+        "token": "abcdef.0123456789abcdef",
+        "description": "for me",
+        "expires": "2026-01-02T04:04:05Z",
+        "usages": ["authentication", "signing"],
+        "groups": [NODES],
+    }
+    assert json.loads(token._rendered(found, "json")) == wanted
+    assert yaml.safe_load(token._rendered(found, "yaml")) == wanted
+
+
+def test_several_are_several_documents_in_the_order_of_their_ids():
+    found, _ = listed(stored(*(BootstrapToken(token=f"{name}.0123456789abcdef") for name in ("zzzzzz", "aaaaaa"))))
+    assert [document["token"][:6] for document in yaml.safe_load_all(token._rendered(found, "yaml"))] == ["aaaaaa", "zzzzzz"]
+
+
+def test_the_table_names_what_is_not_set():
+    found, _ = listed(stored(BootstrapToken(token="abcdef.0123456789abcdef", ttl=timedelta(0), usages=("signing",), groups=())))
+    header, row = token._rendered(found, "text").splitlines()
+    assert header.split() == ["TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA", "GROUPS"]
+    assert row.split() == ["abcdef.0123456789abcdef", "<forever>", "<never>", "signing", "<none>", "<none>"]
+    assert token._rendered([], "text") == ""
+
+
+@pytest.mark.parametrize(
+    ("left", "text"),
+    [
+        ({"seconds": -1}, "<expired>"),
+        ({"seconds": 59}, "59s"),
+        ({"minutes": 61}, "1h"),
+        ({"hours": 47}, "1d"),
+        ({"minutes": 3}, "3m"),
+    ],
+)
+def test_what_is_left_is_in_the_largest_unit(left, text):
+    assert token._left(NOW + timedelta(**left), NOW) == text
+
+
+def test_secrets_that_are_no_tokens_are_told_and_left_out():
+    api = stored(BootstrapToken(token="abcdef.0123456789abcdef"))
+    broken = token_secret(BootstrapToken(token="ffffff.0123456789abcdef"), NOW)
+    del broken["data"]["token-secret"]
+    api.put(broken)
+    api.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other", "namespace": "kube-system"}, "type": "Opaque"})
+    found, damaged = listed(api)
+    assert len(found) == 1
+    assert damaged == ["Secret kube-system/bootstrap-token-ffffff has no token-secret"]
+
+
+def test_an_id_is_given_once_and_deleted_once():
+    api = stored(BootstrapToken(token="abcdef.0123456789abcdef"))
+    with pytest.raises(ApiError, match="a token with the id abcdef is there already"):
+        create_token(api, token_secret(BootstrapToken(token="abcdef.ffffffffffffffff"), NOW))
+    delete_token(api, "abcdef")
+    with pytest.raises(ApiError, match="there is no bootstrap token abcdef"):
+        delete_token(api, "abcdef")
+
+
+def wanted(given: str | None = None, **values: object):
+    ctx = click.Context(token.create)
+    return token._wanted(ctx, given, {"config": None, "ttl": None, "usages": (), "groups": (), "description": None, **values})
+
+
+def test_every_wrong_flag_is_told_at_once():
+    with pytest.raises(ConfigError) as error:
+        wanted("bad", ttl="soon", usages=(("signing", "eating"),), groups=(("admins",),))
+    said = str(error.value)
+    for part in ("token: ", "--ttl: ", '--usages: "eating"', '--groups: "admins"'):
+        assert part in said
+
+
+def test_a_file_and_flags_exclude_each_other():
+    with pytest.raises(UsageError, match="--config cannot be given together with --ttl"):
+        wanted(config="x.yaml", ttl="1h")
+
+
+def test_defaults_are_kubeadms():
+    (made,) = wanted()
+    assert (made.usages, made.groups, made.ttl) == (("signing", "authentication"), (NODES,), None)
+    assert token_secret(made, NOW)["data"]["expiration"] == "MjAyNi0wMS0wM1QwMzowNDowNVo="
