@@ -1,0 +1,40 @@
+"""`make bench`: pykubeadm beside real kubeadm where it is there, in one run. Prints a table; asserts nothing."""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.bench import join, nodes, offline, prepare
+from tests.bench.timing import HEADER
+from tests.lab import assets, engine
+from tests.lab.host import LabError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("kind", nargs="?", choices=["offline", "init", "join", "prepare"], help="only these")
+    kind = parser.parse_args().kind
+    try:
+        found = assets.find(sources=None)
+    except LabError as missing:
+        found = None
+        print(f"without nodes and without kubeadm beside us: {missing}")
+    print(HEADER, flush=True)
+    if kind in (None, "offline"):
+        for row in offline.rows(found.program("kubeadm") if found else None):
+            print(row, flush=True)
+    if found and kind in (None, "init"):
+        engine.ensure()
+        for row in nodes.rows(found):
+            print(row, flush=True)
+    if found and kind in (None, "join"):
+        engine.ensure()
+        for row in join.rows(found):
+            print(row, flush=True)
+    if found and kind in (None, "prepare"):
+        engine.ensure()
+        for line in prepare.rows(found):
+            print(line, flush=True)
+
+
+main()
