@@ -1,0 +1,115 @@
+"""What the tests of `join` share: first control planes by either tool, join commands, and a pod network over several nodes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import yaml
+
+from tests.e2e.conftest import NewNode
+from tests.lab import assets, cluster
+from tests.lab.cluster import kubectl, kubectl_json
+from tests.lab.node import Node
+
+IGNORED = [f"--ignore-preflight-errors={','.join(cluster.ignored_checks())}"] if cluster.ignored_checks() else []
+ETCD = (
+    "etcdctl", "--endpoints=https://127.0.0.1:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
+    "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt", "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
+)  # fmt: skip
+
+
+def first_control_plane(
+    new_node: NewNode, kubernetes: assets.Assets, name: str, *, tool: str = "pykubeadm", endpoint: str = "", **kubelet: Any
+) -> Node:
+    """A cluster of one control plane, made by `tool`; `kubelet` adds to its KubeletConfiguration. etcd's image is the default
+    one, whose tag real kubeadm takes whatever it is told."""
+    node = new_node(name)
+    documents = cluster.documents(kubernetes.version, node.address)
+    host = endpoint or node.address
+    if endpoint:
+        name_endpoint(node, endpoint, node.address)
+    documents[1]["controlPlaneEndpoint"] = f"{host}:6443"
+    documents[2] |= kubelet
+    node.write(cluster.CONFIG, yaml.safe_dump_all(documents, sort_keys=False))
+    node.run(tool, "init", "--config", cluster.CONFIG, timeout=300)
+    cluster.install_cni(node)
+    return node
+
+
+def name_endpoint(node: Node, name: str, address: str) -> None:
+    """What a DNS server would do for the name of all API servers. /etc/hosts of a container cannot be replaced, only written."""
+    node.shell(f"sed '/ {name}$/d' /etc/hosts >/tmp/hosts; echo '{address} {name}' >>/tmp/hosts; cat /tmp/hosts >/etc/hosts")
+
+
+def join_command(control_plane: Node, *, tool: str = "pykubeadm", as_control_plane: bool = False) -> list[str]:
+    """The words after `join` of the command that `tool` prints."""
+    words = control_plane.run(tool, "token", "create", "--print-join-command").stdout.split()
+    assert words[:2] == [tool, "join"]
+    more = ["--control-plane", "--certificate-key", certificate_key(control_plane, tool=tool)] if as_control_plane else []
+    return words[2:] + more
+
+
+def certificate_key(control_plane: Node, *, tool: str = "pykubeadm") -> str:
+    """A new key, with the certificates uploaded under it."""
+    said = control_plane.run(tool, "init", "phase", "upload-certs", "--upload-certs", timeout=120).stdout
+    return re.findall(r"\b[0-9a-f]{64}\b", said)[-1]
+
+
+def join(node: Node, words: Sequence[str], *options: str, tool: str = "pykubeadm", timeout: float = 300) -> str:
+    """Join with the words of a join command; what it printed."""
+    return node.run(tool, "join", *words, *IGNORED, *options, timeout=timeout).stdout
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    """The events of a run with --output=json."""
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+def outcome(output: str) -> str:
+    """How such a run ended."""
+    return str(next(event["outcome"] for event in events(output) if event["type"] == "run-finished"))
+
+
+def side_by_side(calls: Sequence[Any]) -> list[Any]:
+    """Call all at the same time; their results."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(lambda call: call(), calls))
+
+
+def connect(control_plane: Node, nodes: Sequence[Node]) -> None:
+    """A pod network over all nodes: a bridge on each, and routes to the others' pods."""
+    for node in nodes:
+        cluster.install_cni(node, asking=control_plane)
+    subnets = {node.name: kubectl(control_plane, "get", "node", node.name, "--output=jsonpath={.spec.podCIDR}") for node in nodes}
+    for node in nodes:
+        routes = [f"ip route replace {subnets[other.name]} via {other.address}" for other in nodes if other is not node]
+        node.shell("\n".join(["set -e", *routes]))
+    for node in nodes:
+        cluster.wait_node_ready(control_plane, node.name)
+
+
+def etcd_members(node: Node) -> list[dict[str, Any]]:
+    """The member list, as the member on `node` knows it."""
+    members: list[dict[str, Any]] = json.loads(node.run(*ETCD, "member", "list", "--write-out=json").stdout)["members"]
+    return members
+
+
+def voters(node: Node) -> list[str]:
+    """The names of the voting members; an error where one is a learner or never started."""
+    members = etcd_members(node)
+    assert not [member for member in members if member.get("isLearner") or not member.get("name")], members
+    return sorted(member["name"] for member in members)
+
+
+def node_names(control_plane: Node) -> list[str]:
+    return sorted(item["metadata"]["name"] for item in kubectl_json(control_plane, "get", "nodes")["items"])
+
+
+def fingerprint(node: Node) -> str:
+    """Every file of a node that joining could change, with its content. (A kubelet without configuration starts and ends.)"""
+    places = "/etc/kubernetes /var/lib/kubelet /var/lib/etcd /etc/containerd /etc/sysctl.d /etc/modules-load.d"
+    return node.shell(f"find {places} -type f -exec sha256sum {{}} + 2>/dev/null | sort", check=False)
