@@ -54,6 +54,11 @@ def ask(server: str, path: str, ca: bytes | None, now: datetime) -> Answer:
         body = response.read()
     except ssl.SSLCertVerificationError as error:
         raise EndpointError(_untrusted(place, server, error, now)) from error
+    except (ssl.SSLEOFError, ConnectionResetError) as error:
+        raise EndpointError(
+            f"{place} closes connections before TLS begins, as a load balancer does with no API server behind it: check those",
+            transient=True,
+        ) from error
     except ssl.SSLError as error:
         raise EndpointError(
             f"{place} is no API server's endpoint: it does not speak TLS as one does ({error.reason or error}); "

@@ -26,8 +26,10 @@ JWS_PREFIX = "jws-kubeconfig-"
 
 _RETRY_INTERVAL = 1.0  # seconds
 # The controller manager signs within a second of a token's creation; where it has signed for others it is at work.
-_SIGNATURE_AFTER_OTHERS = timedelta(seconds=5)
+_SIGNATURE_AFTER_OTHERS = timedelta(seconds=15)
 _FIRST_SIGNATURE = timedelta(seconds=30)
+# Nodes may be told to join while the first control plane is being made: its API answers before `init` has come this far.
+_BEING_MADE = timedelta(seconds=60)
 _JOIN_COMMAND = "`pykubeadm token create --print-join-command` on a control plane prints a new join command"
 
 
@@ -39,12 +41,12 @@ class Cluster:
     ca: bytes
 
 
-class _SignatureMissingError(ApiError):
-    def __init__(self, token_id: str, *, others: bool) -> None:
-        super().__init__(
-            f"the bootstrap token {token_id} has expired or was deleted (cluster-info has no signature of it): {_JOIN_COMMAND}"
-        )
-        self.patience = _SIGNATURE_AFTER_OTHERS if others else _FIRST_SIGNATURE
+class _NotYetError(ApiError):
+    """What the cluster lacks and may get by itself within `patience`."""
+
+    def __init__(self, sentence: str, patience: timedelta) -> None:
+        super().__init__(sentence)
+        self.patience = patience
 
 
 def discover_by_token(
@@ -62,7 +64,8 @@ def discover_by_token(
     server = f"https://{endpoint}"
 
     def signed_kubeconfig() -> str:
-        return _signed(_cluster_info(server, None, now), token, endpoint)
+        info = _cluster_info(server, None, now)
+        return _signed(info, token, endpoint, young_for=_young_for(info, timeout, now()))
 
     kubeconfig = _patiently(signed_kubeconfig, timeout, report)
     cluster = _cluster_of(kubeconfig, endpoint)
@@ -103,31 +106,48 @@ def _cluster_info(server: str, ca: bytes | None, now: Callable[[], datetime]) ->
     answer = ask(server, CLUSTER_INFO, ca, now())
     place = urlsplit(server).netloc
     if answer.status == 404:
-        raise EndpointError(
+        raise _NotYetError(
             f"the cluster at {place} has no ConfigMap kube-public/cluster-info, so tokens cannot be used to find it: "
-            "run `pykubeadm init phase bootstrap-token` on a control plane, or use --discovery-file"
+            "run `pykubeadm init phase bootstrap-token` on a control plane, or use --discovery-file",
+            _BEING_MADE,
         )
     if answer.status in (401, 403):
-        raise EndpointError(
+        raise _NotYetError(
             f"the API server at {place} does not show cluster-info to anonymous requests ({answer.document.get('message')}): "
-            "use --discovery-file, or allow it with `pykubeadm init phase bootstrap-token` on a control plane"
+            "use --discovery-file, or allow it with `pykubeadm init phase bootstrap-token` on a control plane",
+            _BEING_MADE,
         )
     if answer.status != 200:
         raise EndpointError(f"the API server at {place} answered {answer.status}: {answer.document.get('message')}")
     return answer
 
 
-def _signed(info: Answer, token: Token, endpoint: str) -> str:
-    """The kubeconfig in cluster-info, whose signature by the token must be right to the byte."""
+def _young_for(info: Answer, youth: timedelta, now: datetime) -> timedelta:
+    """How much of its youth the cluster has left, by the clock of its API server; none where it does not tell its age."""
+    try:
+        made = datetime.fromisoformat(info.document["metadata"]["creationTimestamp"])
+    except (KeyError, TypeError, ValueError):
+        return timedelta()
+    return youth - (now + info.ahead - made)
+
+
+def _signed(info: Answer, token: Token, endpoint: str, *, young_for: timedelta) -> str:
+    """The kubeconfig in cluster-info, whose signature by the token must be right to the byte. `young_for` is how much longer
+    the cluster's controller manager may take for its first signature: it starts and elects a leader first."""
     data: Mapping[str, str] = info.document.get("data") or {}
     kubeconfig = data.get("kubeconfig")
     if not kubeconfig:
-        raise EndpointError(
-            f"cluster-info of {endpoint} holds no kubeconfig: run `pykubeadm init phase bootstrap-token` on a control plane"
+        raise _NotYetError(
+            f"cluster-info of {endpoint} holds no kubeconfig: run `pykubeadm init phase bootstrap-token` on a control plane",
+            _BEING_MADE,
         )
     signature = data.get(f"{JWS_PREFIX}{token.id}")
     if not signature:
-        raise _SignatureMissingError(token.id, others=any(key.startswith(JWS_PREFIX) for key in data))
+        at_work = any(key.startswith(JWS_PREFIX) for key in data)
+        raise _NotYetError(
+            f"the bootstrap token {token.id} has expired or was deleted (cluster-info has no signature of it): {_JOIN_COMMAND}",
+            _SIGNATURE_AFTER_OTHERS if at_work else max(_FIRST_SIGNATURE, young_for),
+        )
     if not is_signed_with(signature, kubeconfig, token):
         raise EndpointError(
             f"cluster-info of {endpoint} is not signed with this token: the part after the dot of {token.id}.… is wrong, or "
@@ -165,13 +185,13 @@ def _check_pins(ca: bytes, pins: Sequence[str], endpoint: str) -> None:
 
 
 def _patiently(call: Callable[[], T], timeout: timedelta, report: Callable[[str], None]) -> T:
-    """The call's result; what may pass by itself is tried again for `timeout`, a missing signature for less."""
+    """The call's result; what may pass by itself is tried again for `timeout`, what the cluster lacks for less."""
     began = time.monotonic()
     failure: ApiError
     while True:
         try:
             return call()
-        except _SignatureMissingError as error:
+        except _NotYetError as error:
             failure, patience = error, min(error.patience, timeout)
         except EndpointError as error:
             if not error.transient:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import ssl
 import tempfile
 import threading
@@ -265,13 +266,48 @@ def test_another_service_behind_tls_is_told_at_once():
 def test_a_cluster_without_cluster_info_is_told():
     with serving() as server:
         server.answers = [status(404, 'configmaps "cluster-info" not found')]
-        assert "init phase bootstrap-token" in refusal(server.endpoint, timeout=60)
+        assert "init phase bootstrap-token" in refusal(server.endpoint)
 
 
 def test_anonymous_requests_that_are_forbidden_are_told():
     with serving() as server:
         server.answers = [status(403, "configmaps is forbidden")]
-        assert "--discovery-file" in refusal(server.endpoint, timeout=60)
+        assert "--discovery-file" in refusal(server.endpoint)
+
+
+def test_a_cluster_that_is_just_being_made_is_waited_for():
+    """Nodes told to join while `init` runs on the first find an API server that has not published cluster-info yet."""
+    with serving() as server:
+        server.answers = [status(403, "forbidden"), status(404, "not found"), (200, config_map(f"https://{server.endpoint}"))]
+        reasons: list[str] = []
+        discover(server.endpoint, timeout=10, report=reasons.append)
+    assert len(reasons) == 2
+
+
+@pytest.mark.parametrize(("age", "waits"), [(timedelta(minutes=1), True), (timedelta(hours=1), False)])
+def test_the_first_signature_of_a_young_cluster_is_waited_for(monkeypatch, age, waits):
+    """By the server's clock, whatever ours says; in an old cluster a token without a signature has gone."""
+    monkeypatch.setattr("pykubeadm.kube.discovery._FIRST_SIGNATURE", timedelta())
+    served_at = NOW + timedelta(minutes=3)
+    with serving(date=served_at) as server:
+        signed = config_map(f"https://{server.endpoint}")
+        unsigned = json.loads(signed)
+        del unsigned["data"]["jws-kubeconfig-abcdef"]
+        unsigned["metadata"] = {"creationTimestamp": (served_at - age).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        server.answers = [(200, json.dumps(unsigned).encode()), (200, signed)]
+        if waits:
+            assert discover(server.endpoint, timeout=300).ca == ca_pem()
+        else:
+            assert "expired or was deleted" in refusal(server.endpoint, timeout=300)
+
+
+def test_a_load_balancer_with_nothing_behind_it_is_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closing = threading.Thread(target=lambda: listener.accept()[0].close())
+        closing.start()
+        said = refusal(f"127.0.0.1:{listener.getsockname()[1]}")
+        closing.join()
+    assert "no API server behind it" in said
 
 
 def refresh(cluster: Cluster) -> Cluster:
