@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -15,6 +15,7 @@ from tests.lab import assets, cluster
 from tests.lab.cluster import kubectl, kubectl_json
 from tests.lab.node import Node
 
+T = TypeVar("T")
 IGNORED = [f"--ignore-preflight-errors={','.join(cluster.ignored_checks())}"] if cluster.ignored_checks() else []
 ETCD = (
     "etcdctl", "--endpoints=https://127.0.0.1:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
@@ -74,10 +75,13 @@ def outcome(output: str) -> str:
     return str(next(event["outcome"] for event in events(output) if event["type"] == "run-finished"))
 
 
-def side_by_side(calls: Sequence[Any]) -> list[Any]:
-    """Call all at the same time; their results."""
+def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Call all at the same time; their results, or every failure: one node's is often the cause of another's."""
     with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(lambda call: call(), calls))
+        running = [pool.submit(call) for call in calls]
+    if failures := [error for each in running if isinstance(error := each.exception(), Exception)]:
+        raise ExceptionGroup(f"{len(failures)} of {len(calls)} failed", failures)
+    return [each.result() for each in running]
 
 
 def connect(control_plane: Node, nodes: Sequence[Node]) -> None:

@@ -12,12 +12,14 @@ import sys
 import time
 from pathlib import Path
 
-from tests.lab.host import CAP_SYS_RESOURCE, FILES, STATE, LabError, docker, has_capability, locked, require_commands, run
+from tests.lab.host import CAP_SYS_RESOURCE, FILES, STATE, LabError, docker, has_capability, locked, require_commands, require_disk, run
 
 LOG = STATE / "dockerd.log"
 # One limit for all nodes of the machine; systemd, containerd and kubelet take dozens of instances each.
 INOTIFY_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 ENOUGH_INSTANCES = 1024
+# Two clusters at a time; an etcd member alone sets 128 MB aside for its log.
+DISK = 5  # GB
 
 
 def answers() -> bool:
@@ -28,6 +30,7 @@ def answers() -> bool:
 def ensure() -> None:
     """Have an engine that answers; LabError says why there can be none. Safe to call from several processes at once."""
     require_commands("docker")
+    require_disk(STATE, DISK)
     if answers():
         _raise_inotify_limit()
         return

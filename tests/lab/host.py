@@ -134,3 +134,12 @@ def require_commands(*names: str) -> None:
     missing = [name for name in names if shutil.which(name, path=path) is None]
     if missing:
         raise LabError(f"not installed: {', '.join(missing)}; run `make setup`")
+
+
+def require_disk(place: Path, gigabytes: int) -> None:
+    """LabError where less is free: on a full disk etcd and containerd end in ways that look like faults of their own."""
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 1e9
+    if free < gigabytes:
+        raise LabError(f"only {free:.1f} GB are free at {place}, and nodes need {gigabytes}: make room")

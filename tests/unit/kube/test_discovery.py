@@ -303,7 +303,11 @@ def test_the_first_signature_of_a_young_cluster_is_waited_for(monkeypatch, age, 
 
 def test_a_load_balancer_with_nothing_behind_it_is_waited_for():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        closing = threading.Thread(target=lambda: listener.accept()[0].close())
+
+        def close_the_next() -> None:
+            listener.accept()[0].close()
+
+        closing = threading.Thread(target=close_the_next)
         closing.start()
         said = refusal(f"127.0.0.1:{listener.getsockname()[1]}")
         closing.join()
