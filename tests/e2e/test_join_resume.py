@@ -125,6 +125,7 @@ def test_control_plane_that_lost_its_disk_joins_again(seed: Node, new_node: NewN
     assert len(voters(seed)) == 3
     second.shell(
         "systemctl stop kubelet; crictl pods -q | xargs -r crictl rmp -f >/dev/null;"
+        "awk '$2 ~ \"^/var/lib/kubelet/\" {print $2}' /proc/mounts | xargs -r umount -l;"
         "rm -rf /etc/kubernetes/* /var/lib/etcd/* /var/lib/kubelet/* /var/lib/pykubeadm",
         timeout=120,
     )

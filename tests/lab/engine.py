@@ -12,7 +12,18 @@ import sys
 import time
 from pathlib import Path
 
-from tests.lab.host import CAP_SYS_RESOURCE, FILES, STATE, LabError, docker, has_capability, locked, require_commands, require_disk, run
+from tests.lab.host import (
+    CAP_SYS_RESOURCE,
+    FILES,
+    STATE,
+    LabError,
+    docker,
+    has_capability,
+    locked,
+    require_commands,
+    require_disk,
+    run,
+)
 
 LOG = STATE / "dockerd.log"
 # One limit for all nodes of the machine; systemd, containerd and kubelet take dozens of instances each.
