@@ -81,7 +81,7 @@ def _replace(data: Any, path: Path, kind: str) -> None:
     for part in path[:-1]:
         data = data[part]
     zero = _ZERO.get(kind.removesuffix("_type"))
-    if zero and isinstance(path[-1], int):
+    if zero and (isinstance(path[-1], int) or path[:-1] == ("featureGates",)):
         data[path[-1]] = zero()
     else:
         del data[path[-1]]  # the field's default stands in

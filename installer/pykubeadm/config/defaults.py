@@ -84,7 +84,8 @@ def complete_cluster(cluster: ClusterConfiguration, bind_port: int, report: Repo
     changes["controller_manager"] = _with_environment(cluster.controller_manager)
     changes["scheduler"] = _with_environment(cluster.scheduler)
     ecdsa = cluster.feature_gates.get("PublicKeysECDSA")
-    if ecdsa is not None:  # the old gate decides where it is given (kubeadm: apis/kubeadm/types.go, EncryptionAlgorithmType)
+    if ecdsa is not None and not rules.one_of(cluster.encryption_algorithm, rules.ENCRYPTION_ALGORITHMS):
+        # the old gate decides where it is given (kubeadm: apis/kubeadm/types.go, EncryptionAlgorithmType)
         changes["encryption_algorithm"] = "ECDSA-P256" if ecdsa else "RSA-2048"
     return cluster.model_copy(update=changes)
 
@@ -117,7 +118,7 @@ def _token(token: BootstrapToken, new_token: Callable[[], str]) -> BootstrapToke
     changes: dict[str, Any] = {}
     if not token.token:
         changes["token"] = new_token()
-    if token.ttl is None and token.expires is None:
+    if token.ttl is None:
         changes["ttl"] = DEFAULT_TOKEN_TTL
     return token.model_copy(update=changes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -29,7 +30,9 @@ _SEPARATOR = re.compile(r"^---(.*)$", re.MULTILINE)
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 T = TypeVar("T")
 
-_STR_TAG = "tag:yaml.org,2002:str"
+_MERGE = object()  # the key << that merges; in quotes it is a field
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_NO_DOCUMENT = "an empty document, which kubeadm refuses: remove it with its three dashes, and put comments into the documents"
 _BINARY_TAG = "tag:yaml.org,2002:binary"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -53,9 +56,9 @@ class _RefusedError(Exception):
 def load(source: Source) -> tuple[list[Document], list[Problem]]:
     """Every document of the file that has a kind, and every problem of its text. Raises nothing."""
     documents, problems = _load(source, _document)
-    if not documents and not problems:
+    if not documents and all(problem.sentence == _NO_DOCUMENT for problem in problems):
         hint = "the file holds no configuration; `pykubeadm config print init-defaults` prints one to start from"
-        problems.append(Problem(source.name, 1, 1, "", hint))
+        problems = [Problem(source.name, 1, 1, "", hint)]
     return documents, problems
 
 
@@ -71,7 +74,8 @@ def _load(source: Source, read: Callable[[str, _Node, list[Problem]], T | None])
         problems.append(Problem(source.name, *refused.position, "", refused.sentence))
 
     try:
-        chunks = list(_split(_text(source.content)))
+        text = _text(source.content)
+        chunks = list(_split(text))
     except _RefusedError as refused:
         refuse(refused)
         return [], problems
@@ -79,7 +83,10 @@ def _load(source: Source, read: Callable[[str, _Node, list[Problem]], T | None])
     documents = []
     for offset, chunk in chunks:
         try:
-            for root in _roots(chunk, offset):
+            roots = list(_roots(chunk, offset)) or [_Node("scalar", None, (offset + 1, 1))]
+            if chunk.lstrip().startswith("{") and not (offset == 0 and text.startswith("---")):
+                _check_json(chunk, offset)
+            for root in roots:
                 found = read(source.name, root, problems)
                 if found:
                     documents.append(found)
@@ -109,7 +116,8 @@ def _place(text: str, index: int) -> Position:
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
-    """The documents' texts, each with the number of lines before it."""
+    """The documents' texts, each with the number of lines before it. There need not be one before the first dashes or after
+    the last."""
     starts = [0]
     ends = []
     for found in _SEPARATOR.finditer(text):
@@ -122,10 +130,11 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
         starts.append(found.end())
     ends.append(len(text))
     line = before = 0
-    for start, end in zip(starts, ends, strict=True):
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         line += text.count("\n", before, start)
         before = start
-        if text[start:end].strip():
+        absent = (number == 0 and start == end) or (number == len(starts) - 1 and text[start:end] in ("", "\n"))
+        if not absent:
             yield line, text[start:end]
 
 
@@ -187,6 +196,16 @@ def _roots(text: str, offset: int) -> Iterator[_Node]:
         raise _RefusedError((offset + 1, 1), "the text cannot be read as YAML") from None
 
 
+def _check_json(text: str, offset: int) -> None:
+    """A document that starts with a brace is JSON to Kubernetes, which YAML's flow style need not be; three dashes at the start
+    of the file make it YAML. The text was read as YAML before, so it is not nested too deep."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        sentence = f"a document that starts with a brace must be JSON, and this is none: {error.msg[0].lower()}{error.msg[1:]}"
+        raise _RefusedError((offset + error.lineno, error.colno), sentence) from None
+
+
 def _syntax(error: yaml.MarkedYAMLError, text: str, mark: Any) -> str:
     lines = text.split("\n")
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
@@ -202,6 +221,8 @@ def _scalar(event: Any, position: Position) -> Any:
             return base64.b64decode(event.value, validate=True).decode("utf-8")
         except (binascii.Error, UnicodeDecodeError):
             raise _RefusedError(position, "the !!binary value is not base64 of UTF-8 text") from None
+    if event.value == "<<" and (event.tag == _MERGE_TAG or (event.tag is None and not event.style)):
+        return _MERGE
     if event.tag == "!" or (event.tag is None and event.style):  # quoted, or said to be no word of YAML's
         return event.value
     try:
@@ -219,6 +240,7 @@ def _value(source: str, root: _Node, problems: list[Problem]) -> Value | None:
 
 def _document(source: str, root: _Node, problems: list[Problem]) -> Document | None:
     if root.kind == "scalar" and root.content is None:
+        problems.append(Problem(source, *root.position, "", _NO_DOCUMENT))
         return None
     if root.kind != "mapping":
         what = "a list" if root.kind == "sequence" else "a single value"
@@ -262,7 +284,7 @@ def _plain(root: _Node, source: str, positions: dict[Path, Position], keys: dict
         """A mapping's entries, those merged with `<<` in their place."""
         for key, value in node.content:
             spend(key, depth)
-            if key.kind != "scalar" or key.content != "<<":
+            if key.content is not _MERGE:
                 yield key, value
                 continue
             for part in value.content if value.kind == "sequence" else [value]:
@@ -310,7 +332,7 @@ def _key(node: _Node) -> str:
 
 
 def _json(node: _Node) -> Any:
-    value = node.content
+    value = "<<" if node.content is _MERGE else node.content
     if isinstance(value, str) and (found := _FORBIDDEN.search(value)):  # written as "\u001b"
         raise _RefusedError(node.position, f"the control character U+{ord(found[0]):04X} has no place in a configuration")
     if isinstance(value, float):

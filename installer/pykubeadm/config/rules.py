@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from pykubeadm.util.ip import parse_ip
+from pykubeadm.util.timestamp import parse_timestamp
 
 Network = IPv4Network | IPv6Network
 
@@ -32,10 +32,10 @@ _HOST_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _REGISTRY = rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _FOLDER = r"[a-z0-9]+(?:(?:[._]|__|[-]+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_REGISTRY}|(?:{_REGISTRY}/)?{_FOLDER}(?:/{_FOLDER})*", re.ASCII)
-_IMAGE_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
-_ENDPOINT = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[^\s/?#:\[\]@]+)(:\d*)?(/[^\s?#]*)?", re.ASCII)
+_IMAGE_TAG = re.compile(r"\w[\w.-]{0,127}(@[a-z0-9]+:[0-9a-f]{32,})?", re.ASCII)  # a digest may follow
+_ENDPOINT = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[^\s/?#:\[\]@%]+)(:\d*)?(/[^\s?#]*)?", re.ASCII)
+_HOST = re.compile(r"\w([\w.-]*[\w.])?", re.ASCII)
 _UNIX_ENDPOINT = re.compile(r"unixs?://[^\s]+", re.ASCII)
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def subdomain(text: str) -> str:
@@ -118,9 +118,12 @@ def endpoint(text: str) -> str:
 
 
 def endpoint_with_port(text: str) -> str:
+    """host:port as `join` is told it. The host may be any name that a resolver may know: "my_lb", "lb.example.com."."""
     pair = split_endpoint(text)
     if pair and not pair[1]:
         return f'"{text}" needs a port, as in "10.0.0.1:6443"'
+    if pair and _HOST.fullmatch(pair[0]):
+        return port_text(pair[1])
     return endpoint(text)
 
 
@@ -168,10 +171,10 @@ def pin(text: str) -> str:
 
 def timestamp(text: str) -> str:
     try:
-        valid = _RFC3339.fullmatch(text) and datetime.fromisoformat(text.upper())
-    except ValueError:
-        valid = None
-    return "" if valid else f'"{text}" is no time of the form "2030-01-31T12:00:00Z"'
+        parse_timestamp(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def url(text: str, *, https: bool) -> str:
@@ -217,7 +220,8 @@ def networks(text: str) -> tuple[list[Network], str]:
         base, slash, length = part.partition("/")
         ip = parse_ip(base)
         digits = length.isascii() and length.isdigit() and len(length) <= 4
-        if not ip or not slash or not digits or int(length) > ip.max_prefixlen:
+        mapped = ip and ip.version == 4 and ":" in base  # ::ffff:10.0.0.0 takes another length than IPv4 does
+        if not ip or mapped or not slash or not digits or int(length) > ip.max_prefixlen:
             spaced = "; leave out the space" if part != part.strip() else ""
             return [], f'"{part}" is no subnet such as "10.244.0.0/16"{spaced}'
         found.append(ip_network(f"{ip}/{int(length)}", strict=False))

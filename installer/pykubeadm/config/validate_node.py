@@ -113,8 +113,8 @@ def _taints(taints: tuple[Taint, ...], path: Path, report: Report) -> None:
         report.problem(
             (*where, "effect"), rules.one_of(taint.effect, rules.TAINT_EFFECTS) if taint.effect else "a taint needs an effect"
         )
-        if taint.time_added:
-            report.problem((*where, "timeAdded"), rules.timestamp(taint.time_added))
+        if taint.time_added is not None or report.wrote((*where, "timeAdded")):
+            report.problem((*where, "timeAdded"), rules.timestamp(taint.time_added or ""))
         if (taint.key, taint.effect) in seen:
             report.problem(where, f'the taint "{taint.key}" with effect "{taint.effect}" is given twice')
         seen.add((taint.key, taint.effect))
@@ -130,10 +130,10 @@ def check_tokens(tokens: tuple[BootstrapToken, ...], report: Report) -> None:
         if identity in seen:
             report.problem((*where, "token"), f'the token ID "{identity}" is given twice')
         seen.add(identity)
-        if token.expires and token.ttl is not None:
-            report.problem((*where, "expires"), "ttl and expires exclude each other")
-        if token.expires:
-            report.problem((*where, "expires"), rules.timestamp(token.expires))
+        if token.expires is not None or report.wrote((*where, "expires")):
+            # kubeadm gives every token of a file a ttl before it looks whether there are both.
+            why = "a token cannot have expires beside its ttl, which is 24h where none is given; give a ttl in its place"
+            report.problem((*where, "expires"), rules.timestamp(token.expires or "") or why)
         if token.ttl is not None and token.ttl < timedelta():
             report.problem((*where, "ttl"), "cannot be negative; 0s makes a token that never expires")
         for number, usage in enumerate(token.usages):
@@ -188,7 +188,7 @@ def _discovery_file(text: str, is_file: Exists) -> str:
         return "a file or an https URL is needed"
     scheme, separator, rest = text.partition("://")
     if separator:
-        return "" if scheme == "https" and rest else f'"{text}" must be a file or an https URL'
+        return "" if scheme == "https" and rest and not set(rest) & set(" \t\r\n") else f'"{text}" must be a file or an https URL'
     return "" if is_file(text) else f'there is no file "{text}"'
 
 

@@ -43,7 +43,9 @@ KUBELET_SKEW: Final = 3  # minors that a kubelet may be older than the API serve
 UPGRADE_SKEW: Final = 1  # minors that one upgrade of the control plane may go
 
 _SEMANTIC = re.compile(
-    r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+([0-9A-Za-z.-]+))?", re.ASCII
+    r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(?:-((?!0\d+(?:[.+]|$))[0-9A-Za-z-]+(?:\.(?!0\d+(?:[.+]|$))[0-9A-Za-z-]+)*))?(?:\+([0-9A-Za-z.-]+))?",
+    re.ASCII,
 )
 
 

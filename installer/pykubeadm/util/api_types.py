@@ -17,6 +17,7 @@ from typing import Any
 
 from pykubeadm.util.duration import format_duration, parse_duration
 from pykubeadm.util.quantity import canonical_quantity
+from pykubeadm.util.timestamp import parse_timestamp
 
 _INTEGERS = {
     "int": (-(2**63), 2**63 - 1),
@@ -94,9 +95,11 @@ def is_struct(type_: str) -> bool:
 
 def misfits(type_: str, value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Misfit]:
     """Everything in `value` that the type does not know or cannot hold, in the order of the document."""
-    type_ = type_.removeprefix("*")
     if value is None:
+        if type_ == "Duration":  # the one type that null does not leave as it is: its reader wants text
+            yield Misfit(path, "must be a duration in quotes, not null; leave the field out for its default")
         return
+    type_ = type_.removeprefix("*")
     if type_.startswith("[]"):
         if isinstance(value, list):
             for index, item in enumerate(value):
@@ -159,6 +162,8 @@ def _scalar_misfit(type_: str, value: Any) -> str:
         fits = isinstance(value, int | str) and not isinstance(value, bool)
         return "" if fits else f"must be a whole number or text, not {_name(value)}"
     if type_ in ("string", "Time", "MicroTime", "bytes"):
+        if type_ == "Time" and isinstance(value, str):
+            return _refusal(parse_timestamp, value)
         return "" if isinstance(value, str) else f"must be text, not {_name(value)}"
     return ""
 

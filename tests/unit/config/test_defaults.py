@@ -163,11 +163,6 @@ def test_tokens() -> None:
     ]
 
 
-def test_a_token_that_expires_at_a_time_gets_no_ttl() -> None:
-    found = read_cluster(f"{INIT}bootstrapTokens: [{{expires: '2030-01-01T00:00:00Z'}}]\n---\n{CLUSTER}")
-    assert found.init.bootstrap_tokens[0].ttl is None
-
-
 def test_external_etcd_answers_http_where_it_answers_grpc() -> None:
     found = read_cluster(f"{CLUSTER}etcd: {{external: {{endpoints: [http://10.0.0.1:2379]}}}}\n")
     assert found.cluster.etcd.external

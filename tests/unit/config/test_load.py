@@ -81,8 +81,20 @@ def test_anchors_aliases_and_merge_keys() -> None:
     assert data["e"] == {"b": 1, "c": 2, "f": 3}
 
 
-def test_blank_documents_are_skipped() -> None:
-    assert [found.kind for found in documents(f"# a\n---\n---\n\n---\n{CLUSTER}---\n# end\n")] == ["ClusterConfiguration"]
+def test_dashes_at_either_end_make_no_document() -> None:
+    assert [found.kind for found in documents(f"---\n# a\n{CLUSTER}---\n")] == ["ClusterConfiguration"]
+
+
+def test_every_empty_document_is_told_where_its_dashes_are() -> None:
+    found = problems(f"# a\n---\n{CLUSTER}---\n# b\n---\nnull\n")
+    assert [text.partition(": ")[0] for text in found] == ["x.yaml:1:1", "x.yaml:6:1", "x.yaml:9:1"]
+    assert all("an empty document" in text for text in found)
+
+
+def test_a_document_in_braces_is_json() -> None:
+    text = '{"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration",\n  "clusterName": "a",\n}\n'
+    [found] = problems(text)
+    assert found.startswith("x.yaml:3:1: a document that starts with a brace must be JSON, and this is none: expecting property")
 
 
 def test_a_byte_order_mark_and_windows_line_ends() -> None:

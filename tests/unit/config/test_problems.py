@@ -129,7 +129,7 @@ def test_cluster(body: str, path: str, words: str) -> None:
         (
             f"bootstrapTokens: [{{token: {TOKEN}, ttl: 1h, expires: '2030-01-01T00:00:00Z'}}]",
             "bootstrapTokens[0].expires",
-            "exclude",
+            "beside its ttl",
         ),
         (f"bootstrapTokens: [{{token: {TOKEN}, usages: [signing]}}]", "bootstrapTokens[0].usages", "authentication"),
         ("certificateKey: '12'", "certificateKey", "has 2 hexadecimal digits"),
