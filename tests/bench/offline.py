@@ -13,8 +13,8 @@ from tests.bench.timing import Row, command
 PYKUBEADM = (sys.executable, "-m", "pykubeadm")
 # Without these, `init` consists of its offline phases: certs, kubeconfig, etcd, control-plane, kubelet-start (with no kubelet).
 ONLINE = (
-    "preflight", "wait-control-plane", "upload-config", "upload-certs", "mark-control-plane", "bootstrap-token", "kubelet-finalize",
-    "addon", "show-join-command",
+    "preflight", "wait-control-plane", "upload-config", "upload-certs", "mark-control-plane", "bootstrap-token",
+    "kubelet-finalize", "addon", "show-join-command",
 )  # fmt: skip
 OURS_ONLINE = ("prepare", "serving-approver")
 RUNS = 5
