@@ -126,7 +126,10 @@ def start(
     options += [f"--volume={here}:{there}:ro" for here, there in [*mounts, *_kernel_files(), *_commands(assets)]]
     if with_pykubeadm:
         options += payload.mounts(image)
+    if hostname in existing():
+        raise LabError(f"there is a node {hostname} already: `docker rm --force --volumes {hostname}` removes it")
     disk = NODES / hostname / "containerd"
+    run(["rm", "-rf", disk], root=True, timeout=120)  # of a node whose container was removed by hand
     run(["mkdir", "-p", disk], root=True)
     if assets and image.flavour == "ready":
         imagestore.copy(imagestore.ensure(image, assets), disk)
