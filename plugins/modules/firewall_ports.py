@@ -10,8 +10,9 @@ module: firewall_ports
 short_description: Open a list of ports in the firewall that is at work
 description:
   - Adds what is missing to firewalld, ufw or nftables, now and permanently. Nothing is ever removed or flushed.
-  - For nftables the ports go into one table of their own in O(nftables_path), which the main configuration must include;
-    a verdict there cannot undo a drop of another table, so a warning tells of base chains that drop by policy.
+  - In nftables only a rule of the chain that drops can let a packet pass. Each base chain for input and forwarded packets that
+    drops gets a call of a chain of ours at its top; O(nftables_path) has these chains, and a drop-in of nftables.service loads
+    it with every start.
 version_added: 0.1.0
 author: the pykubeadm authors (@pykubeadm)
 options:
@@ -26,7 +27,7 @@ options:
     elements: str
     required: true
   sources:
-    description: Networks from which everything is accepted (the pods' networks).
+    description: Networks from which everything is accepted, and to and from which packets are forwarded (the pods' networks).
     type: list
     elements: str
     default: []
@@ -37,7 +38,7 @@ options:
   nftables_path:
     description: Where the nftables rules go.
     type: path
-    default: /etc/nftables.d/pykubeadm.nft
+    default: /etc/pykubeadm/firewall.nft
 attributes:
   check_mode:
     support: full
@@ -64,10 +65,21 @@ opened:
   sample: [10250/tcp]
 """
 
+import json
 import re
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
+
+# A rule without a condition that ends what passed all rules before it.
+FINAL = re.compile(r"^\s*(counter( packets \d+ bytes \d+)? )?(drop|reject( with .*)?)$", re.MULTILINE)
+SIDES = {"input": ("saddr",), "forward": ("saddr", "daddr")}
+DROP_IN = "/etc/systemd/system/nftables.service.d/10-pykubeadm.conf"
+DROP_IN_TEXT = """# Written by pykubeadm; changes made here are lost.
+[Service]
+ExecStartPost=-/usr/sbin/nft --file %(path)s
+ExecReload=-/usr/sbin/nft --file %(path)s
+"""
 
 
 class Refused(Exception):
@@ -75,9 +87,9 @@ class Refused(Exception):
 
 
 def runner(module):
-    def run(*command, check=True):
-        status, out, err = module.run_command(list(command), environ_update={"LC_ALL": "C"})
-        if check and status != 0:
+    def run(*command, data=None):
+        status, out, err = module.run_command(list(command), environ_update={"LC_ALL": "C"}, data=data)
+        if status != 0:
             raise Refused("%s failed: %s" % (" ".join(command), " ".join((err or out).split())))
         return out
 
@@ -109,45 +121,109 @@ def ufw(module, run, ports, sources):
             opened.append(port)
             if not module.check_mode:
                 run("ufw", "allow", rule)
-    for source in sources:
-        if not re.search(r"^ufw allow from %s$" % re.escape(source), have, re.MULTILINE):
-            opened.append(source)
+    for source, rule in ufw_rules(sources):
+        if not re.search(r"^ufw %s$" % re.escape(" ".join(rule)), have, re.MULTILINE):
+            if source not in opened:
+                opened.append(source)
             if not module.check_mode:
-                run("ufw", "allow", "from", source)
+                run("ufw", *rule)
     return opened
 
 
-def ruleset(ports, sources):
-    """One table, replaced as a whole in one transaction."""
-    by_protocol = {}
-    for port in ports:
-        number, _slash, protocol = port.partition("/")
-        by_protocol.setdefault(protocol, []).append(number)
-    rules = ["%s dport { %s } accept" % (protocol, ", ".join(numbers)) for protocol, numbers in sorted(by_protocol.items())]
-    rules += ["ip%s saddr %s accept" % ("6" if ":" in source else "", source) for source in sources]
-    body = "".join("    %s\n" % rule for rule in rules)
-    return (
-        "# Written by pykubeadm; changes made here are lost.\n"
-        "table inet pykubeadm\ndelete table inet pykubeadm\n"
-        "table inet pykubeadm {\n  chain input {\n    type filter hook input priority filter - 5; policy accept;\n%s  }\n}\n"
-        % body
-    )
+def ufw_rules(sources):
+    """What everything from a network, and forwarded to and from it, is in ufw's words."""
+    for source in sources:
+        yield source, ("allow", "from", source)
+        yield source, ("route", "allow", "from", source)
+        yield source, ("route", "allow", "to", source)
+
+
+class Chain:
+    """A base chain that drops what it does not accept; ours is called from its top."""
+
+    def __init__(self, found, listing):
+        self.family, self.table, self.name, self.hook = (found[key] for key in ("family", "table", "name", "hook"))
+        self.own = "pykubeadm_" + self.hook
+        self.listing = listing
+        self.closed = found.get("policy") == "drop" or bool(FINAL.search(listing))
+
+    @property
+    def place(self):
+        return "%s %s" % (self.family, self.table)
+
+    @property
+    def calls_ours(self):
+        return "jump %s" % self.own in self.listing
+
+    def rules(self, ports, sources):
+        by_protocol = {}
+        for port in ports if self.hook == "input" else []:
+            number, _slash, protocol = port.partition("/")
+            by_protocol.setdefault(protocol, []).append(number)
+        found = ["%s dport { %s } accept" % (protocol, ", ".join(numbers)) for protocol, numbers in sorted(by_protocol.items())]
+        for source in sources:
+            family = "ip6" if ":" in source else "ip"
+            if self.family in ("inet", family):
+                found += ["%s %s %s accept" % (family, side, source) for side in SIDES[self.hook]]
+        return found
+
+
+def own_chains(chains, ports, sources):
+    """Our chains as a script for nft, which replaces them in one transaction. Named again, the callers may be missing at boot."""
+    text = ""
+    for chain in chains:
+        body = "".join("    %s\n" % rule for rule in chain.rules(ports, sources))
+        text += "table %s {\n  chain %s {\n  }\n  chain %s {\n  }\n}\n" % (chain.place, chain.name, chain.own)
+        text += "flush chain %s %s\n" % (chain.place, chain.own)
+        text += "table %s {\n  chain %s {\n%s  }\n}\n" % (chain.place, chain.own, body)
+    return text
+
+
+def calls(chains):
+    return "".join("insert rule %s %s jump %s\n" % (chain.place, chain.name, chain.own) for chain in chains)
+
+
+def closed_chains(run):
+    """The administrator's base chains that drop. Tables that a program keeps as it wants them are left alone."""
+    for entry in json.loads(run("nft", "--json", "list", "chains"))["nftables"]:
+        found = entry.get("chain", {})
+        if found.get("type") != "filter" or found.get("hook") not in SIDES or found["family"] not in ("inet", "ip", "ip6"):
+            continue
+        # iptables-nft has its chains in capitals, and cannot read sets.
+        if found["name"].isupper() or re.match(r"(kube-proxy|firewalld|calico|cilium|docker-)", found["table"]):
+            continue
+        chain = Chain(found, run("nft", "list", "chain", found["family"], found["table"], found["name"]))
+        if chain.closed:
+            yield chain
 
 
 def nftables(module, run, ports, sources):
     path = module.params["nftables_path"]
-    want = fs.Wanted(path, content=ruleset(ports, sources).encode())
-    loaded = "table inet pykubeadm" in run("nft", "list", "tables")
-    opened = list(ports + sources) if fs.differences(want) or not loaded else []
-    if opened and not module.check_mode:
-        fs.apply(want, fs.selinux_label(module))
-        run("nft", "--file", path)
-    main_file = (fs.read("/etc/nftables.conf") or fs.read("/etc/sysconfig/nftables.conf") or b"").decode(errors="replace")
-    if "nftables.d" not in main_file:
-        module.warn('the nftables configuration does not include %s, so it is lost at boot; add: include "%s"' % (path, path))
-    if re.search(r"hook input [^;]*; policy drop", run("nft", "list", "chains")):
-        module.warn("another nftables table drops what it does not accept; accept these ports there too: %s" % ", ".join(ports))
-    return opened
+    chains = [chain for chain in closed_chains(run) if chain.rules(ports, sources)]
+    if not chains:
+        return []
+    own = own_chains(chains, ports, sources)
+    wants = [
+        fs.Wanted(path, content=("# Written by pykubeadm; changes made here are lost.\n" + own + calls(chains)).encode()),
+        fs.Wanted(DROP_IN, content=(DROP_IN_TEXT % {"path": path}).encode()),
+    ]
+    to_write = [want for want in wants if fs.differences(want)]
+    without_call = [chain for chain in chains if not chain.calls_ours]
+    incomplete = [chain for chain in chains if chain.calls_ours and not complete(run, chain, chain.rules(ports, sources))]
+    if not to_write and not without_call and not incomplete:
+        return []
+    if not module.check_mode:
+        for want in to_write:
+            fs.apply(want, fs.selinux_label(module))
+        run("nft", "--file", "-", data=own + calls(without_call))
+        if to_write:
+            run("systemctl", "daemon-reload")
+    return list(ports + sources)
+
+
+def complete(run, chain, rules):
+    listing = run("nft", "list", "chain", chain.family, chain.table, chain.own)
+    return sum(line.strip().endswith("accept") for line in listing.splitlines()) == len(rules)
 
 
 def main():
@@ -157,7 +233,7 @@ def main():
             "ports": {"type": "list", "elements": "str", "required": True},
             "sources": {"type": "list", "elements": "str", "default": []},
             "zone": {"type": "str", "default": ""},
-            "nftables_path": {"type": "path", "default": "/etc/nftables.d/pykubeadm.nft"},
+            "nftables_path": {"type": "path", "default": "/etc/pykubeadm/firewall.nft"},
         },
         supports_check_mode=True,
     )
