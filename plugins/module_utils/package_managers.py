@@ -92,6 +92,9 @@ class Apt(Manager):
     def hold(self, names):
         self.run("apt-mark", "hold", *names)
 
+    def release(self, names):
+        self.run("apt-mark", "unhold", *names)
+
     def refresh(self):
         self.fresh = True
         self.run(self.path, *self.lock, "update")
@@ -198,19 +201,26 @@ class Dnf(Rpm):
         return {name for name in names if re.search(r"(^|[\s:])%s([-\s]|$)" % re.escape(name), out, re.MULTILINE)}
 
     def hold(self, names):
-        status, _out, err = self.run(self.path, "versionlock", "add", *names, check=False)
+        command = (self.path, "versionlock", "add", *names)
+        if self.run(*command, check=False)[0] == 0:
+            return
+        # In dnf 4 it is a plugin, which minimal systems lack.
+        self.run(self.path, "install", "-y", "--setopt=install_weak_deps=False", "dnf-command(versionlock)", check=False)
+        status, out, err = self.run(*command, check=False)
         if status != 0:
-            raise PackageError("cannot hold %s: %s; install the dnf plugin versionlock" % (", ".join(names), reason(err)))
+            raise PackageError("cannot hold %s: %s; install the dnf plugin versionlock" % (", ".join(names), reason(err or out)))
+
+    def release(self, names):
+        self.run(self.path, "versionlock", "delete", *names)
 
     def with_version(self, name, wish):
         return "%s-%s*" % (name, wish)
 
     def install(self, packages, files, may_be_unknown):
         command = [self.path, "install", "-y", "--setopt=install_weak_deps=False"]
-        # pkgs.k8s.io's documented repository file excludes its packages from ordinary upgrades.
-        command += (
-            ["--disableexcludes=kubernetes"] if any("kubernetes" in r["path"] for r in self.module.params["repositories"]) else []
-        )
+        # pkgs.k8s.io's documented repository file excludes its packages from ordinary upgrades. dnf 5 has no --disableexcludes.
+        if any("kubernetes" in repository["path"] for repository in self.module.params["repositories"]):
+            command.append("--setopt=disable_excludes=kubernetes")
         if self.module.check_mode:
             self.planned = {package["name"]: package["version"] for package in packages}
             return
@@ -227,8 +237,12 @@ class Zypper(Rpm):
     def hold(self, names):
         self.run(self.path, "--non-interactive", "addlock", *names)
 
+    def release(self, names):
+        self.run(self.path, "--non-interactive", "removelock", *names)
+
     def with_version(self, name, wish):
-        return "%s>=%s" % (name, wish)
+        # A whole version takes any release of it; "1.36" is the beginning of one, and the repository has one minor only.
+        return "%s%s%s" % (name, "=" if wish.count(".") >= 2 else ">=", wish)
 
     def refresh(self):
         self.run(self.path, "--non-interactive", "--gpg-auto-import-keys", "refresh")
