@@ -10,10 +10,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
 
+PASSWORD_IN_URL = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 KINDS = ("file", "directory", "link", "absent")
 
 
@@ -55,6 +57,13 @@ def _id(name, look_up, what, path):
         return look_up(name)
     except KeyError:
         raise Unusable('the %s "%s" that shall own %s does not exist' % (what, name, path))
+
+
+def hide_passwords(module, texts):
+    """Passwords in URLs among `texts` (mirrors, proxies) stay out of everything that the module says."""
+    for text in texts:
+        for password in PASSWORD_IN_URL.findall(str(text)):
+            module.no_log_values.add(password)
 
 
 def read(path):

@@ -417,6 +417,8 @@ def main():
         },
         supports_check_mode=True,
     )
+    fs.hide_passwords(module, [source for item in module.params["items"] for source in item["sources"]])
+    fs.hide_passwords(module, module.params["environment"].values())
     os.environ.update({name: str(value) for name, value in module.params["environment"].items()})
     record, fetcher, label = Record(module.params["record"]), Fetcher(module), fs.selinux_label(module)
     installed, deferred, failures, unavailable = [], [], [], []

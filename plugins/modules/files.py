@@ -95,12 +95,18 @@ paths:
 """
 
 import os
+import re
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 
 SUFFIX = ".before-pykubeadm"
+# Lines of configurations that others wrote: containerd's, keepalived's and haproxy's passwords.
+SECRET_LINE = re.compile(
+    r"^(\s*(?:auth_pass|password|auth|identity_?token|stats\s+auth|authorization)\b\s*=?\s*)(?![={\s])\S.*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 OPTIONS = {
     "path": {"type": "path", "required": True},
@@ -142,8 +148,15 @@ def diff(item, want, changes):
         before = "mode %04o owner %d:%d\n" % (found.st_mode & 0o7777, found.st_uid, found.st_gid)
         return dict(entry, before=before, after="mode %04o owner %d:%d\n" % (want.mode, want.uid, want.gid))
     if want.kind == "file":
-        return dict(entry, before=_text(fs.read(path)), after=_text(want.content))
+        return dict(entry, before=_before(want), after=_text(want.content))
     return dict(entry, before=fs.kind_of(path) + "\n", after=want.kind + (" to %s" % want.target if want.target else "") + "\n")
+
+
+def _before(want):
+    """The present content. What was for root alone and will not be any more held secrets that the new content has not."""
+    if fs.kind_of(want.path) == "file" and not os.stat(want.path).st_mode & 0o044 and want.mode & 0o044:
+        return "(secret)\n"
+    return SECRET_LINE.sub(r"\1(secret)", _text(fs.read(want.path)))
 
 
 def _text(content):
@@ -157,9 +170,11 @@ def _text(content):
 
 def validate(module, item, want):
     """Raise Unusable where the new content does not pass."""
-    command = item["validate"]
-    if module.get_bin_path(command[0]) is None:
+    # sudo's PATH leaves /usr/local/bin out on RHEL and its like.
+    program = module.get_bin_path(item["validate"][0], opt_dirs=["/usr/local/bin", "/usr/local/sbin"])
+    if program is None:
         return
+    command = [program] + item["validate"][1:]
     descriptor, candidate = tempfile.mkstemp(prefix="pykubeadm-", dir=module.tmpdir)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -169,7 +184,9 @@ def validate(module, item, want):
         os.unlink(candidate)
     if status != 0:
         lines = (err or out).strip().splitlines()[-3:]
-        raise fs.Unusable("%s refuses the new %s: %s" % (command[0], want.path, " / ".join(lines) or "status %d" % status))
+        raise fs.Unusable(
+            "%s refuses the new %s: %s" % (item["validate"][0], want.path, " / ".join(lines) or "status %d" % status)
+        )
 
 
 def main():

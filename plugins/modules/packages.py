@@ -150,7 +150,8 @@ def add_repositories(module, manager):
                 except Exception as error:  # open_url raises what urllib, http and ssl raise
                     raise PackageError("the key of the repository cannot be had from %s: %s" % (repository["key_url"], error))
                 fs.apply(fs.Wanted(key, content=content), label)
-        want = fs.Wanted(repository["path"], content=repository["content"].encode())
+        secret = fs.PASSWORD_IN_URL.search(repository["content"])
+        want = fs.Wanted(repository["path"], content=repository["content"].encode(), mode="0600" if secret else None)
         if fs.differences(want):
             added = True
             if not module.check_mode:
@@ -162,6 +163,9 @@ def add_repositories(module, manager):
 
 def main():
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
+    fs.hide_passwords(module, module.params["environment"].values())
+    fs.hide_passwords(module, [repository["key_url"] for repository in module.params["repositories"]])
+    fs.hide_passwords(module, [repository["content"] for repository in module.params["repositories"]])
     for manager_class in MANAGERS:
         program = module.get_bin_path(manager_class.program)
         if program:
@@ -184,6 +188,11 @@ def main():
             files = (
                 sorted(glob.glob(os.path.join(module.params["folder"], "*" + manager.suffix))) if module.params["folder"] else []
             )
+            # A lock of ours would keep the new version away; it comes back below.
+            locked = held.intersection(package["name"] for package in missing)
+            if locked and not module.check_mode:
+                manager.release(sorted(locked))
+            held -= locked
             manager.install(missing, files, may_be_unknown=module.check_mode and new_repository)
         after = dict(before, **manager.planned) if module.check_mode else (manager.versions(names) if missing else before)
         if not module.check_mode:
