@@ -48,8 +48,8 @@ import stat
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 
-# Services that set zram swap up: Debian's zram-tools and Ubuntu's zram-config, openSUSE's zram service.
-ZRAM_SERVICES = ("zramswap.service", "zram-config.service", "zram_swap.service")
+# Services that bring swap with every boot: zram of Debian's zram-tools, Ubuntu's zram-config and openSUSE; a Raspberry Pi's file.
+SERVICES = ("zramswap.service", "zram-config.service", "zram_swap.service", "dphys-swapfile.service")
 # An empty file in /etc hides the distribution's (zram-generator.conf(5)); Fedora has zram swap by default.
 GENERATOR = "/etc/systemd/zram-generator.conf"
 GENERATOR_BINARIES = ("/usr/lib/systemd/system-generators/zram-generator", "/lib/systemd/system-generators/zram-generator")
@@ -126,8 +126,8 @@ def end_units(module, plan):
             plan.run("systemctl", "mask", name)
 
 
-def end_zram(module, plan):
-    for name in ZRAM_SERVICES:
+def end_services(module, plan):
+    for name in SERVICES:
         status, out, _err = module.run_command(["systemctl", "is-enabled", name])
         if status == 0 and out.strip() == "enabled":
             plan.run("systemctl", "disable", "--now", name)
@@ -137,6 +137,14 @@ def end_zram(module, plan):
             plan.actions.append("empty %s" % GENERATOR)
             if not module.check_mode:
                 fs.apply(want, fs.selinux_label(module))
+
+
+def end_devices(plan, on):
+    """Those that are still on: a service that was stopped has taken its device with it."""
+    still = on if plan.module.check_mode else devices()
+    for device in on:
+        if device in still:
+            plan.run("swapoff", device)
 
 
 def main():
@@ -151,9 +159,8 @@ def main():
     try:
         if os.path.isdir("/run/systemd/system"):
             end_units(module, plan)
-            end_zram(module, plan)
-        for device in on:
-            plan.run("swapoff", device)
+            end_services(module, plan)
+        end_devices(plan, on)
         if new_table != table:
             plan.actions.append("edit %s" % fstab)
             if not module.check_mode:

@@ -44,9 +44,11 @@ options:
         elements: path
         default: []
       on_change:
-        description: What to do when O(units[].configuration) is newer than the process.
+        description: >-
+          What to do when O(units[].configuration), the unit or its drop-ins are newer than the process. V(nothing) is for slices,
+          whose settings systemd takes over as it reads them.
         type: str
-        choices: [restart, reload]
+        choices: [restart, reload, nothing]
         default: restart
       missing_ok:
         description: A unit that does not exist is no error.
@@ -114,7 +116,7 @@ OPTIONS = {
     "enabled": {"type": "bool"},
     "masked": {"type": "bool"},
     "configuration": {"type": "list", "elements": "path", "default": []},
-    "on_change": {"choices": ["restart", "reload"], "default": "restart"},
+    "on_change": {"choices": ["restart", "reload", "nothing"], "default": "restart"},
     "missing_ok": {"type": "bool", "default": False},
     "wait_for": {"type": "list", "elements": "path", "default": []},
     "timeout": {"type": "int", "default": 30},
@@ -238,7 +240,7 @@ def ensure(module, systemd, unit):
         if found["ActiveState"] == "failed":
             systemd.do("reset-failed", name)
         systemd.must("start", name)
-    elif unit["state"] != "stopped" and active:
+    elif unit["state"] != "stopped" and active and unit["on_change"] != "nothing":
         cause = outdated(unit, found)
         if cause:
             systemd.must(unit["on_change"], name)

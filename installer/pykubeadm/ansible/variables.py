@@ -47,6 +47,7 @@ def node_variables(
         "cgroups_driver": "systemd" if systemd_cgroup else "cgroupfs",
         "cgroups_allow_v1": kubelet.get("failCgroupV1") is False,
         "cgroups_swap": "kept" if kubelet.get("failSwapOn") is False else "disabled",
+        "cgroups_slices": _slices(kubelet),
         "firewall_part": part,
         "firewall_api_port": configuration.init.local_api_endpoint.bind_port,
         "firewall_ports": _extra_ports(configuration, part),
@@ -103,6 +104,13 @@ def _kernel(configuration: Configuration) -> dict[str, Any]:
         "kernel_proxy_mode": configuration.kube_proxy.get("mode") or "iptables",
         "kernel_ip_families": families or ["ipv4"],
     }
+
+
+def _slices(kubelet: Mapping[str, Any]) -> list[str]:
+    """The slices that kubeReservedCgroup and systemReservedCgroup name; the kubelet refuses to start without them."""
+    paths = (str(kubelet.get(key) or "") for key in ("kubeReservedCgroup", "systemReservedCgroup"))
+    names = {path.rstrip("/").rpartition("/")[2] for path in paths}
+    return sorted(name for name in names if name.endswith(".slice") and name != "system.slice")
 
 
 def _cni_plugins(assets: Assets) -> dict[str, Any]:

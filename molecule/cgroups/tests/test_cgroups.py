@@ -17,4 +17,7 @@ def test_no_zram_swap(host):
 
 
 def test_slice_for_reserved_resources(host):
+    slice_there = host.service("kubelet-reserved.slice")
+    assert slice_there.is_running
+    assert slice_there.is_enabled
     assert host.check_output("systemctl show -P CPUAccounting kubelet-reserved.slice") == "yes"
