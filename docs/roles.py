@@ -23,6 +23,8 @@ def default(option: dict[str, Any], found: Any) -> str:
     if option.get("required"):
         return "required"
     value = option.get("default", found)
+    if isinstance(value, str) and "{{" in value:
+        return "computed"
     if value is None:
         return ""
     return f"`{yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix('...').strip()}`"

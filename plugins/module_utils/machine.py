@@ -156,6 +156,7 @@ def gather(run, which, root="/"):
         "machine_id": text(root, "/etc/machine-id").strip(),
         "product_uuid": text(root, "/sys/class/dmi/id/product_uuid").strip().lower(),
         "time_synchronized": time_synchronized(run),
+        "ipv6": os.path.exists(os.path.join(root, "proc/net/if_inet6")),
         "default_ipv4": default_address("192.0.2.1", 4),
         "default_ipv6": default_address("2001:db8::1", 6),
         "addresses": addresses(run),

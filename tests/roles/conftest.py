@@ -40,7 +40,7 @@ class Recording:
         return next((entry for args in self.of(host, "files") for entry in args["files"] if entry["path"] == path), None)
 
 
-def record(folder: Path, variables, systems=SYSTEMS, host_variables=None, playbook="prepare") -> Recording:
+def record(folder: Path, variables, systems=SYSTEMS, host_variables=None, *, playbook="prepare", recorded=None) -> Recording:
     """Run a playbook on all systems; asserts nothing about its success."""
     collection = folder / "collections" / "ansible_collections" / "pykubeadm" / "kube"
     (collection / "plugins" / "action").mkdir(parents=True)
@@ -54,7 +54,7 @@ def record(folder: Path, variables, systems=SYSTEMS, host_variables=None, playbo
         name: {
             "ansible_connection": "local",
             "ansible_become": False,
-            "recorded": facts(name, system),
+            "recorded": facts(name, system) | (recorded or {}).get(name, {}),
             "available": {"containerd": system.containerd},
             **(host_variables or {}).get(name, {}),
         }

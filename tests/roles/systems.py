@@ -94,6 +94,7 @@ def facts(name: str, system: System) -> dict[str, object]:
         "machine_id": f"{hash(name) & 0xFFFFFFFF:032x}",
         "product_uuid": "",
         "time_synchronized": True,
+        "ipv6": "noipv6" not in name,
         "default_ipv4": "192.0.2.10",
         "default_ipv6": "",
         "addresses": ["192.0.2.10"],

@@ -109,3 +109,16 @@ def test_no_part_of_a_template_is_left(recording):
             for entry in args["files"]:
                 assert "{{" not in (entry.get("content") or "")
                 assert "{%" not in (entry.get("content") or "")
+
+
+@pytest.mark.parametrize(
+    ("host", "folder"),
+    [
+        ("debian12", "vendor-completions"),
+        ("ubuntu2404", "vendor-completions"),
+        ("rhel9", "site-functions"),
+        ("leap16", "site-functions"),
+    ],
+)
+def test_completion_where_the_systems_zsh_looks(recording, host, folder):
+    assert recording.file(host, f"/usr/share/zsh/{folder}/_kubectl"), recording.output[-2000:]

@@ -81,7 +81,7 @@ def failure_sentence(ended: TaskEnded) -> str:
         return f"{ended.host} cannot be reached: {_one_line(ended.message)}; check its address, user and key in the inventory"
     tried = ended.task[:1].lower() + ended.task[1:]
     where = f"{ended.host}: role {ended.role_name}" if ended.role else ended.host
-    return f"{where}: cannot {tried}: {_one_line(ended.message) or 'no reason was given; -v 1 shows more'}"
+    return f"{where}: cannot {tried}: {_one_line(ended.message) or 'no reason was given; journalctl on the node may tell'}"
 
 
 def _one_line(text: str) -> str:

@@ -9,9 +9,9 @@ import tarfile
 
 import pytest
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
-from ansible_collections.pykubeadm.kube.plugins.module_utils import kernel, machine
+from ansible_collections.pykubeadm.kube.plugins.module_utils import kernel, machine, package_managers
 from ansible_collections.pykubeadm.kube.plugins.module_utils.package_managers import reason, satisfies
-from ansible_collections.pykubeadm.kube.plugins.modules import downloads, firewall_ports, images, swap, sysctls
+from ansible_collections.pykubeadm.kube.plugins.modules import downloads, files, firewall_ports, images, swap, sysctls
 
 from tests.roles.systems import SYSTEMS
 
@@ -304,14 +304,149 @@ class TestMachine:
         assert not kernel.present("ip_vs", str(tmp_path))
 
 
-def test_nftables_rules_replace_only_their_own_table():
-    text = firewall_ports.ruleset(["6443/tcp", "8472/udp"], ["10.244.0.0/16", "fd01::/48"])
-    assert text.count("delete table") == text.count("delete table inet pykubeadm") == 1
-    assert "flush" not in text
-    for rule in (
-        "tcp dport { 6443 } accept",
-        "udp dport { 8472 } accept",
-        "ip saddr 10.244.0.0/16 accept",
-        "ip6 saddr fd01::/48 accept",
-    ):
-        assert rule in text
+class Machine:
+    """Stands in for AnsibleModule: answers commands by their beginning, and remembers them."""
+
+    check_mode = False
+    tmpdir = None
+
+    def __init__(self, answers=(), **params):
+        self.answers = dict(answers)
+        self.params = {"environment": {}, "repositories": [], "lock_timeout": 1} | params
+        self.commands = []
+        self.no_log_values = set()
+
+    def run_command(self, command, **_options):
+        line = " ".join(command)
+        self.commands.append(line)
+        found = next((answer for start, answer in self.answers.items() if line.startswith(start)), "")
+        status, text = found if isinstance(found, tuple) else (0, found)
+        return status, text, text if status else ""
+
+    def get_bin_path(self, name, **_options):
+        return "/usr/bin/" + name
+
+    def fail_json(self, **result):
+        raise AssertionError(result)
+
+    def warn(self, message):
+        raise AssertionError(message)
+
+
+def chain(listing="", **fields):
+    found = {"family": "inet", "table": "filter", "name": "input", "hook": "input", "policy": "drop"} | fields
+    return firewall_ports.Chain(found, listing)
+
+
+class TestFirewalls:
+    def test_nftables_rules_replace_only_their_own_chain(self):
+        script = firewall_ports.own_chains([chain()], ["6443/tcp", "8472/udp"], ["10.244.0.0/16", "fd01::/48"])
+        assert [line for line in script.splitlines() if "flush" in line] == ["flush chain inet filter pykubeadm_input"]
+        assert "delete" not in script
+        for rule in (
+            "tcp dport { 6443 } accept",
+            "udp dport { 8472 } accept",
+            "ip saddr 10.244.0.0/16 accept",
+            "ip6 saddr fd01::/48 accept",
+        ):
+            assert rule in script
+        assert firewall_ports.calls([chain()]) == "insert rule inet filter input jump pykubeadm_input\n"
+
+    def test_forwarded_packets_have_no_ports_but_two_sides(self):
+        rules = chain(hook="forward", name="forward").rules(["6443/tcp"], ["10.244.0.0/16"])
+        assert rules == ["ip saddr 10.244.0.0/16 accept", "ip daddr 10.244.0.0/16 accept"]
+        assert chain(family="ip").rules([], ["fd01::/48"]) == []
+
+    @pytest.mark.parametrize(
+        ("policy", "listing", "closed"),
+        [
+            ("drop", "", True), ("accept", "", False), ("accept", "\t\ttcp dport 23 drop\n", False),
+            ("accept", "\t\tdrop\n\t}", True),
+            ("accept", "\t\tcounter packets 1 bytes 60 reject with icmpx admin-prohibited\n", True),
+        ],
+    )  # fmt: skip
+    def test_only_chains_that_drop_are_touched(self, policy, listing, closed):
+        assert chain(listing, policy=policy).closed is closed
+
+    def test_tables_that_programs_keep_are_left_alone(self):
+        ours, *others = [
+            {"family": family, "table": table, "name": name, "type": "filter", "hook": "input", "policy": "drop"}
+            for family, table, name in (
+                ("inet", "mine", "input"), ("ip", "filter", "INPUT"), ("ip", "kube-proxy", "filter-input"),
+                ("inet", "firewalld", "x"),
+            )
+        ]  # fmt: skip
+        listed = json.dumps({"nftables": [{"metainfo": {}}, *({"chain": entry} for entry in (ours, *others))]})
+        machine_here = Machine({"nft --json": listed})
+        found = list(firewall_ports.closed_chains(firewall_ports.runner(machine_here)))
+        assert [one.table for one in found] == ["mine"]
+
+    def test_ufw_gets_only_what_it_lacks(self):
+        here = Machine({"ufw show added": "ufw allow 10250/tcp\nufw allow from 10.244.0.0/16\n"})
+        opened = firewall_ports.ufw(here, firewall_ports.runner(here), ["10250/tcp", "30000-32767/tcp"], ["10.244.0.0/16"])
+        assert opened == ["30000-32767/tcp", "10.244.0.0/16"]
+        assert here.commands[1:] == [
+            "ufw allow 30000:32767/tcp", "ufw route allow from 10.244.0.0/16", "ufw route allow to 10.244.0.0/16",
+        ]  # fmt: skip
+
+
+KUBELET = {"name": "kubelet", "version": "1.36.2"}
+
+
+class TestPackageManagers:
+    def test_zypper_takes_the_version_that_is_asked_for(self):
+        here = Machine()
+        package_managers.Zypper(here, "zypper").install(
+            [KUBELET, {"name": "cri-tools", "version": "1.36"}], [], may_be_unknown=False
+        )
+        assert here.commands == ["zypper --non-interactive install --no-recommends kubelet=1.36.2 cri-tools>=1.36"]
+
+    def test_dnf_looks_past_the_exclusion_of_the_repository(self):
+        here = Machine(repositories=[{"path": "/etc/yum.repos.d/kubernetes.repo"}])
+        package_managers.Dnf(here, "dnf").install([KUBELET], [], may_be_unknown=False)
+        assert here.commands == [
+            "dnf install -y --setopt=install_weak_deps=False --setopt=disable_excludes=kubernetes kubelet-1.36.2*"
+        ]
+
+    def test_dnf_gets_its_plugin_where_holding_needs_it(self):
+        here = Machine({"dnf versionlock": (1, "No such command: versionlock.")})
+        with pytest.raises(package_managers.PackageError, match="No such command: versionlock"):
+            package_managers.Dnf(here, "dnf").hold(["kubelet"])
+        assert "dnf-command(versionlock)" in here.commands[1]
+
+
+def test_a_service_that_took_its_swap_with_it_is_no_error(monkeypatch):
+    """swapoff of a device that is off already fails."""
+    on = ["/dev/zram0", "/dev/sda2"]
+    here = Machine({"swapoff /dev/zram0": (255, "Invalid argument")})
+    monkeypatch.setattr(swap, "devices", lambda: on[1:])
+    plan = swap.Plan(here)
+    swap.end_devices(plan, on)
+    assert plan.actions == here.commands == ["swapoff /dev/sda2"]
+
+
+class TestSecrets:
+    def test_passwords_in_urls(self):
+        here = Machine()
+        fs.hide_passwords(here, ["http://user:s3cret@proxy:3128", "https://mirror/x", "https://robot:t0ken@mirror/a:b@c"])
+        assert here.no_log_values == {"s3cret", "t0ken"}
+
+    def diff(self, tmp_path, before, mode, after_mode="0644"):
+        path = tmp_path / "config.toml"
+        path.write_text(before)
+        path.chmod(mode)
+        want = mine(path, content=b"version = 3\n", mode=after_mode)
+        return files.diff({"secret_content": None}, want, fs.differences(want))["before"]
+
+    def test_what_was_for_root_alone_is_not_shown_when_it_becomes_readable(self, tmp_path):
+        assert self.diff(tmp_path, 'password = "s3cret"\n', 0o600) == "(secret)\n"
+
+    def test_passwords_that_others_left_in_a_configuration_are_not_shown(self, tmp_path):
+        before = (
+            '[plugins."x".auth]\n  username = "me"\n  password = "s3cret"\n  auth="s3cret"\n\tauth_pass s3cret\nversion = 2\n'
+        )
+        shown = self.diff(tmp_path, before, 0o644)
+        assert "s3cret" not in shown
+        assert 'username = "me"' in shown
+        assert '[plugins."x".auth]' in shown
+        assert shown.endswith("version = 2\n")

@@ -37,6 +37,7 @@ CASES = {
         configuration(networking=Networking(service_subnet="10.96.0.0/12,fd00::/108", pod_subnet="10.244.0.0/16,fd01::/48")),
         {},
     ),
+    "reserved": (changed(configuration(), kubelet={"kubeReservedCgroup": "/kubelet.slice"}), {}),
     "kubelet": (changed(configuration(), kubelet={"failCgroupV1": False, "failSwapOn": False, "cgroupDriver": "cgroupfs"}), {}),
     "ipvs": (changed(configuration(), kube_proxy={"mode": "ipvs"}), {}),
 }
@@ -129,3 +130,8 @@ def test_a_control_plane_without_taints_opens_node_ports():
     )
     assert "30000-32767/tcp" in node_variables(changed(base, init=untainted))["firewall_ports"]
     assert node_variables(changed(base, init=tainted))["firewall_ports"] == []
+
+
+def test_slices_of_reserved_resources():
+    kubelet = {"kubeReservedCgroup": "/kube.slice/", "systemReservedCgroup": "/system.slice"}
+    assert node_variables(changed(configuration(), kubelet=kubelet))["cgroups_slices"] == ["kube.slice"]
