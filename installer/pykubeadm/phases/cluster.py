@@ -9,10 +9,11 @@ from __future__ import annotations
 import posixpath
 
 from pykubeadm.config.endpoint import local_url
-from pykubeadm.constants import KUBERNETES_DIR
+from pykubeadm.constants import KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.credentials import Credentials, parse_kubeconfig
 from pykubeadm.kube.port import Api
+from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
 from pykubeadm.phases.run import Run
 from pykubeadm.plan.events import Planned
 
@@ -39,9 +40,20 @@ def _api(run: Run, credentials: Credentials) -> Api:
     """Another kubeconfig than admin.conf is the user's choice, address included."""
     from pykubeadm.kube.client import ClusterApi
 
-    server = local_url(run.configuration.init.local_api_endpoint) if run.kubeconfig_path == _ADMIN_CONF else ""
+    server = _local_server(run) if run.kubeconfig_path == _ADMIN_CONF else ""
     timeout = run.configuration.init.timeouts.kubernetes_api_call
     return ClusterApi(credentials, server=server, call_timeout=timeout, dry_run=run.node.dry_run)
+
+
+def _local_server(run: Run) -> str:
+    """Where this node's API server listens: a single phase may be run without the configuration that said so, and the address
+    of the default route need not be it."""
+    import yaml
+
+    content = run.node.read(f"{MANIFESTS_DIR}/kube-apiserver.yaml")
+    metadata = (yaml.load(content, Loader=yaml.CSafeLoader) or {}).get("metadata") or {} if content else {}
+    endpoint = (metadata.get("annotations") or {}).get(ENDPOINT_ANNOTATION)
+    return f"https://{endpoint}" if endpoint else local_url(run.configuration.init.local_api_endpoint)
 
 
 def _bootstrapped_api(run: Run) -> Api:
@@ -69,7 +81,7 @@ def _recording_api(run: Run) -> Api:
     from pykubeadm.kube.recording import RecordingApi
 
     inner: Api | None = None
-    server = local_url(run.configuration.init.local_api_endpoint)
+    server = _local_server(run)
     if run.node.read(run.kubeconfig_path) is not None:
         credentials = admin_credentials(run)
         if run.kubeconfig_path != _ADMIN_CONF:

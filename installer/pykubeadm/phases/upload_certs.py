@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.run import InitRun
 from pykubeadm.plan.phase import Changes, Phase
+
+if TYPE_CHECKING:
+    from pykubeadm.config.model import ClusterConfiguration
+    from pykubeadm.kube.port import Api
 
 
 def _apply(run: InitRun) -> Changes:
@@ -22,7 +28,7 @@ def _apply(run: InitRun) -> Changes:
     )
 
     api = cluster_api(run)
-    contents = {name: run.node.read(path) for name, path in shared_files(run.configuration.cluster).items()}
+    contents = {name: run.node.read(path) for name, path in shared_files(_cluster(run, api)).items()}
     if run.certificate_key and _is_there(run, contents):
         return []
     run.certificate_key = run.certificate_key or generate_certificate_key()
@@ -39,6 +45,18 @@ def _apply(run: InitRun) -> Changes:
             "certificate-key", f"certificate key (secret, valid for two hours):\n{run.certificate_key}", key=run.certificate_key
         )
     return changes
+
+
+def _cluster(run: InitRun, api: Api) -> ClusterConfiguration:
+    """As the cluster keeps it, which is what a joining node goes by: run alone, the phase is seldom given the whole file."""
+    from pykubeadm.config.stored import read_stored_cluster
+    from pykubeadm.kube.apply import retrying
+
+    stored = retrying(lambda: api.get("v1", "ConfigMap", "kubeadm-config", "kube-system"), api.call_timeout)
+    text = ((stored or {}).get("data") or {}).get("ClusterConfiguration")
+    if not text:
+        return run.configuration.cluster
+    return read_stored_cluster(text, lambda message: run.note("warning", message, topic="upload-certs"))
 
 
 def _is_there(run: InitRun, contents: dict[str, bytes | None]) -> bool:

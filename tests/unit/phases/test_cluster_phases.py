@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from pykubeadm.config.model import BootstrapToken, Configuration, Taint
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.model import APIEndpoint, BootstrapToken, Configuration, Etcd, ExternalEtcd, Taint, Timeouts
 from pykubeadm.errors import PhaseError
+from pykubeadm.kube import admin
+from pykubeadm.manifests.apiserver import apiserver_pod
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases import cluster
 from pykubeadm.phases.addon import addon
@@ -23,6 +26,7 @@ from pykubeadm.phases.show_join_command import show_join_command
 from pykubeadm.phases.upload_certs import upload_certs
 from pykubeadm.phases.upload_config import upload_config
 from pykubeadm.plan.events import Event, Result
+from pykubeadm.util.yaml_output import to_yaml
 from tests.fake_api import FakeApi
 from tests.fakes import FakeNode
 from tests.init_runs import NOW, configuration, init_run, perform
@@ -147,6 +151,27 @@ def test_certificates_are_uploaded_only_where_wanted(node: FakeNode, api: FakeAp
     secret = api.objects["v1", "Secret", "kube-system", "kubeadm-certs"]
     (owner,) = secret["metadata"]["ownerReferences"]
     assert api.objects["v1", "Secret", "kube-system", owner["name"]]["metadata"]["uid"] == owner["uid"]
+
+
+def test_uploaded_are_the_files_that_the_cluster_names_whatever_the_phase_was_told(node: FakeNode, api: FakeApi) -> None:
+    files = {"ca_file": "/etcd/ca.crt", "cert_file": "/etcd/tls.crt", "key_file": "/etcd/tls.key"}
+    external = Etcd(external=ExternalEtcd(endpoints=("https://10.0.0.5:2379",), **files))
+    perform(started(node, api, configured(etcd=external))[0], upload_config)
+    for path in files.values():
+        node.put(path, path)
+    perform(started(node, api, upload_certs=True)[0], upload_certs)
+    data = api.objects["v1", "Secret", "kube-system", "kubeadm-certs"]["data"]
+    assert {"external-etcd-ca.crt", "external-etcd.crt", "external-etcd.key"} < data.keys()
+    assert "etcd-ca.key" not in data
+
+
+def test_the_local_api_server_is_where_its_manifest_says(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "bind_admins", lambda _api, _super_admin: False)
+    assert cluster.cluster_api(init_run(node)[0]).server == "https://10.0.0.9:6443"
+    endpoint = APIEndpoint(advertise_address="fd00::9", bind_port=7443)
+    pod = apiserver_pod(configuration().cluster, endpoint, Timeouts(), HostFacts("cp1"), lambda _level, _message: None)
+    node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", to_yaml(pod))
+    assert cluster.cluster_api(init_run(node)[0]).server == "https://[fd00::9]:7443"
 
 
 def test_a_named_certificate_key_is_uploaded_once(node: FakeNode, api: FakeApi) -> None:
