@@ -18,6 +18,7 @@ API_VERSION, KIND, NAMESPACE = "coordination.k8s.io/v1", "Lease", "kube-system"
 DURATION = timedelta(seconds=20)
 _RENEW_EVERY = 5.0  # seconds
 _LOOK_EVERY = 0.5  # seconds
+_PASSING = (408, 409, 429)  # another was faster, or the API server has too much to do
 
 Renew = Callable[[], None]  # to be called often; writes only every few seconds, and never raises
 
@@ -61,7 +62,7 @@ def _acquire(api: Api, name: str, holder: str, timeout: timedelta, report: Calla
                 return
             why = f"{other} has the Lease {NAMESPACE}/{name}"
         except ApiStatusError as error:
-            if error.reason not in ("Conflict", "AlreadyExists") and error.code < 500:
+            if error.code not in _PASSING and error.code < 500:
                 raise
             why = str(error)
         except ApiUnreachableError as error:

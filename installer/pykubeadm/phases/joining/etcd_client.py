@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from pykubeadm.errors import PhaseError
-from pykubeadm.etcd.client import EtcdClient, tls_context
+from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdClient, EtcdUnreachableError, Member, tls_context
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api
 from pykubeadm.kube.waits import Probe, wait_for
@@ -41,12 +41,30 @@ def etcd_client(run: JoinRun) -> EtcdClient:
 
 
 def wait_for_others(run: JoinRun, phase: str, target: str, probe: Probe) -> None:
-    """Wait for what the other members have to do; this node's own kubelet and containers would explain nothing."""
+    """Wait for what the other members have to do; this node's own kubelet and containers would explain nothing. While they
+    elect a leader, as they may whenever one joins, they answer nothing: what `probe` asks is asked again."""
 
     def report(waited_for: str, reason: str) -> None:
         run.emit(Waiting(phase=phase, target=waited_for, reason=reason))
 
-    wait_for({target: probe}, run.configuration.init.timeouts.etcd_api_call, report=report)
+    def asked() -> str | None:
+        try:
+            return probe()
+        except (ClusterUnhealthyError, EtcdUnreachableError) as error:
+            return str(error)
+
+    wait_for({target: asked}, run.configuration.init.timeouts.etcd_api_call, report=report)
+
+
+def members_of(run: JoinRun, phase: str, client: EtcdClient) -> tuple[Member, ...]:
+    """All members, once a majority of them agrees who they are."""
+    found: list[Member] = []
+
+    def answered() -> None:
+        found[:] = client.members()
+
+    wait_for_others(run, phase, "etcd's members", answered)
+    return tuple(found)
 
 
 def etcd_endpoints(api: Api) -> tuple[str, ...]:

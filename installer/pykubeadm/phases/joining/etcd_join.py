@@ -42,8 +42,9 @@ def _peer_url(run: JoinRun) -> str:
 
 def _plan(run: JoinRun, client: EtcdClient) -> tuple[Plan, tuple[Member, ...]]:
     from pykubeadm.etcd.membership import plan_membership
+    from pykubeadm.phases.joining.etcd_client import members_of
 
-    members = client.members()
+    members = members_of(run, _NAME, client)
     has_data = bool(run.node.list_dir(f"{_data_dir(run)}/member"))
     unhealthy = client.unhealthy(members)
     return plan_membership(members, unhealthy, name=run.node_name, peer_url=_peer_url(run), has_data=has_data), members
@@ -97,7 +98,7 @@ def _join(run: JoinRun, client: EtcdClient, renew: Renew) -> Changes:
 
 def _add(run: JoinRun, client: EtcdClient, renew: Renew) -> tuple[Member, ...]:
     """Tried again while another tool's learner (kubeadm knows no queue) is in the way, or etcd elects a leader."""
-    from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdUnreachableError, PeerUrlExistsError, TooManyLearnersError
+    from pykubeadm.etcd.client import PeerUrlExistsError, TooManyLearnersError
     from pykubeadm.phases.joining.etcd_client import wait_for_others
 
     members: list[Member] = []
@@ -113,8 +114,6 @@ def _add(run: JoinRun, client: EtcdClient, renew: Renew) -> tuple[Member, ...]:
             return (
                 f"{error}; it is {learners or 'gone by now'}: if that node does not come, remove it with `etcdctl member remove`"
             )
-        except (ClusterUnhealthyError, EtcdUnreachableError) as error:
-            return str(error)
         return None
 
     wait_for_others(run, _NAME, "etcd to take a learner", added)
@@ -123,7 +122,7 @@ def _add(run: JoinRun, client: EtcdClient, renew: Renew) -> tuple[Member, ...]:
 
 def _remove(run: JoinRun, client: EtcdClient, renew: Renew, member: Member) -> tuple[Member, ...]:
     """Tried again while etcd elects a leader, or does not yet count enough members as healthy to do without one."""
-    from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdUnreachableError, MemberNotFoundError
+    from pykubeadm.etcd.client import MemberNotFoundError
     from pykubeadm.phases.joining.etcd_client import wait_for_others
 
     members: list[Member] = []
@@ -134,8 +133,6 @@ def _remove(run: JoinRun, client: EtcdClient, renew: Renew, member: Member) -> t
             members[:] = client.remove(member.id)
         except MemberNotFoundError:  # an answer that was lost
             members[:] = client.members()
-        except (ClusterUnhealthyError, EtcdUnreachableError) as error:
-            return str(error)
         return None
 
     wait_for_others(run, _NAME, f"etcd to remove {member}", removed)

@@ -25,10 +25,12 @@ from pykubeadm.etcd.client import (
     EtcdUnreachableError,
     LearnerNotReadyError,
     Member,
+    PeerUrlExistsError,
     TooManyLearnersError,
 )
 from pykubeadm.kube import waits
 from pykubeadm.phases.joining import etcd_client
+from pykubeadm.phases.joining.check_etcd import check_etcd
 from pykubeadm.phases.joining.etcd_join import etcd_join
 from pykubeadm.phases.joining.run import JoinRun
 from pykubeadm.phases.joining.trust import Trust
@@ -150,6 +152,43 @@ def test_a_learner_that_is_not_in_step_yet_is_waited_for(run, etcd):
     assert etcd.done == ["add", "promote"]
 
 
+def test_an_election_is_waited_for_whatever_is_asked_in_it(run, etcd):
+    no_leader = ClusterUnhealthyError("etcdserver: leader changed")
+    etcd.refusals["members"] = [no_leader, no_leader]
+    etcd.refusals["promote"] = [no_leader]
+    answers = iter([no_leader, None, *[PeerUrlExistsError("Peer URLs already exists")] * 2])
+
+    def add(url: str) -> tuple[Member, ...]:
+        answer = next(answers)
+        if answer is None:  # added, and the answer is lost
+            etcd.known.append(Member(99, "", (url,), (), learner=True))
+            etcd.refusals["members"] = [no_leader]
+            raise EtcdUnreachableError("no answer within 5 s")
+        raise answer
+
+    etcd.add_learner = add
+    etcd_join.apply(run)
+    assert etcd.done == ["promote"]
+
+
+def test_a_majority_that_is_not_healthy_yet_is_waited_for(run, etcd):
+    looks = iter([{1: "it sees no leader"}, {}])
+    etcd.unhealthy = lambda _members: next(looks)
+    check_etcd.verify(run)
+    etcd.unhealthy = lambda _members: {1: "dead"}
+    with pytest.raises(PhaseError, match=r"only 0 of its 1 voting members are healthy.*member cp1 1 at .*: dead"):
+        check_etcd.verify(run)
+
+
+def test_members_that_the_majority_can_do_without_are_only_told(run, etcd):
+    etcd.known += [member(2), member(3)]
+    etcd.dead = {3}
+    told = []
+    run.emit = told.append
+    check_etcd.verify(run)
+    assert [event.message for event in told] == ["etcd's member cp3 3 at https://10.0.0.3:2380 is not healthy: dead"]
+
+
 def test_another_tools_learner_is_waited_for(run, etcd):
     etcd.refusals["add"] = [TooManyLearnersError("too many learner members in cluster")]
     etcd_join.apply(run)
@@ -171,8 +210,6 @@ def test_an_addition_whose_answer_was_lost_is_found_again(run, etcd):
         raise EtcdUnreachableError("no answer within 5 s")
 
     def again(_url: str) -> tuple[Member, ...]:
-        from pykubeadm.etcd.client import PeerUrlExistsError
-
         raise PeerUrlExistsError("Peer URLs already exists")
 
     etcd.add_learner = lost
