@@ -224,7 +224,13 @@ def _control_plane_files(
     missing = [path for path in _needed(cluster, node) if node.stat(path) is None]
     downloaded = not missing and journal.owns(posixpath.join(cluster.certificates_dir, "ca.crt"))
     if control_plane.certificate_key and not downloaded:  # two hours after the upload only the node has them
-        return _download(api, cluster, control_plane.certificate_key)
+        files = _download(api, cluster, control_plane.certificate_key)
+        if absent := [path for path in missing if path not in files]:
+            raise PreflightError(
+                f"the control planes share no {', '.join(absent)} (an external CA?), and on this node there is none either: copy "
+                "it here, or, in place of a CA's key, all that the CA signs for this node"
+            )
+        return files
     if missing:
         raise PreflightError(
             f"a control plane needs what the others have, and there is neither a certificate key nor, on this node, "

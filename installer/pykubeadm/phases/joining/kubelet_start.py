@@ -21,15 +21,23 @@ def _apply(run: JoinRun) -> Changes:
 
 
 def _trust_files(run: JoinRun) -> list[File | Directory]:
-    files: list[File | Directory] = []
-    ca = run.join.ca_cert_path
-    if run.trust.ca and (run.node.stat(ca) is None or (not run.is_control_plane and run.journal.owns(ca))):
-        files.append(File(ca, run.trust.ca))
+    files: list[File | Directory] = [
+        File(path, run.trust.ca)
+        for path in (_ca_paths(run) if run.trust.ca else ())
+        if run.node.stat(path) is None or (not run.is_control_plane and run.journal.owns(path))
+    ]
     if not run.trust.own:
         files.append(
             File(BOOTSTRAP_CONF, run.trust.kubeconfig(run.configuration.cluster.cluster_name, _server(run)), 0o600, secret=True)
         )
     return files
+
+
+def _ca_paths(run: JoinRun) -> tuple[str, ...]:
+    """caCertPath, and where the cluster's kubelets look for the CA of their clients: another place in a cluster with another
+    certificatesDir, whose kubelets would not start without it."""
+    x509 = (run.configuration.kubelet.get("authentication") or {}).get("x509") or {}
+    return tuple(dict.fromkeys(path for path in (run.join.ca_cert_path, x509.get("clientCAFile")) if path))
 
 
 def _server(run: JoinRun) -> str:

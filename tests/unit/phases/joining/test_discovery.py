@@ -1,6 +1,7 @@
 """What `join` asks the cluster before the node changes, and what it says when the answer is no."""
 
 import base64
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import pytest
@@ -207,9 +208,9 @@ def test_keys_of_an_external_ca_are_not_asked_for(monkeypatch):
     ask(cluster(), joining(control_plane=CONTROL_PLANE), monkeypatch, node=node)
 
 
-def uploaded(key: str, configuration: ClusterConfiguration = CLUSTER) -> FakeApi:
+def uploaded(key: str, configuration: ClusterConfiguration = CLUSTER, *, without: Collection[str] = ()) -> FakeApi:
     api = cluster(configuration)
-    contents = {name: path.encode() for name, path in shared_files(configuration).items()}
+    contents = {name: None if name in without else path.encode() for name, path in shared_files(configuration).items()}
     api.put(shared_certificates_secret(encrypt_files(contents, parse_certificate_key(key)), "owner", "uid"))
     return api
 
@@ -232,6 +233,12 @@ def test_an_external_etcds_certificates_come_along(monkeypatch):
     answers, _told = ask(uploaded(key, configuration), with_key(key), monkeypatch)
     assert {"/x/ca.crt", "/x/c.crt", "/x/c.key"} <= answers.shared_files.keys()
     assert "/etc/kubernetes/pki/etcd/ca.key" not in answers.shared_files
+
+
+def test_a_cas_key_that_the_control_planes_lack_is_told_before_anything_is_changed(monkeypatch):
+    key = generate_certificate_key()
+    with pytest.raises(PreflightError, match=r"share no /etc/kubernetes/pki/ca\.key \(an external CA\?\)"):
+        ask(uploaded(key, without=["ca.key"]), with_key(key), monkeypatch)
 
 
 def test_another_key_opens_nothing(monkeypatch):
