@@ -25,6 +25,8 @@ NAME = "prepare"
 # a runtime that is installed but not configured yet is not taken for one that was set up by other means.
 MARK = f"{STATE_DIR}/preparing"
 _KUBELET_PLACES = ("/usr/bin/kubelet", "/usr/local/bin/kubelet")
+_FORWARDING = "/proc/sys/net/ipv4/ip_forward"
+_FORWARDING6 = "/proc/sys/net/ipv6/conf/default/forwarding"
 _SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock")
 
 
@@ -40,7 +42,7 @@ def missing(node: Node, configuration: Configuration) -> dict[str, str]:
         found["kubelet"] = "there is no kubelet"
     elif node.unit("kubelet.service").load != "loaded":
         found["kubelet"] = "there is no unit kubelet.service"
-    if (node.read("/proc/sys/net/ipv4/ip_forward") or b"1").strip() == b"0":
+    if any((node.read(setting) or b"1").strip() == b"0" for setting in _forwarding(configuration)):
         found["kernel"] = "IP forwarding is off"
     if _swap_is_on(node) and configuration.kubelet.get("failSwapOn") is not False:
         found["cgroups"] = "swap is on"
@@ -54,6 +56,13 @@ def missing(node: Node, configuration: Configuration) -> dict[str, str]:
         found["images"] = "a new runtime has no images"
     unfinished = (node.read(MARK) or b"").decode(errors="replace").split()
     return dict.fromkeys(unfinished, "an earlier run was interrupted") | found
+
+
+def _forwarding(configuration: Configuration) -> Sequence[str]:
+    """The kernel's settings for the IP families of the cluster."""
+    networking = configuration.cluster.networking
+    has_ipv6 = ":" in networking.service_subnet + networking.pod_subnet
+    return (_FORWARDING, *((_FORWARDING6,) if has_ipv6 else ()))
 
 
 def _is_socket(node: Node, path: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pykubeadm.config.model import Configuration
+from pykubeadm.config.model import Configuration, Networking
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases import prepare
@@ -50,6 +50,13 @@ def test_a_running_runtime_is_not_touched_where_only_the_kubelet_is_missing(read
 def test_forwarding_that_is_off_is_all_that_is_mended(ready):
     ready.put("/proc/sys/net/ipv4/ip_forward", "0\n")
     assert prepare.missing(ready, configuration()).keys() == {"kernel"}
+
+
+def test_ipv6_is_forwarded_where_the_cluster_has_it(ready):
+    ready.put("/proc/sys/net/ipv6/conf/default/forwarding", "0\n")
+    assert prepare.missing(ready, configuration()) == {}
+    networking = Networking(service_subnet="fd00:10:96::/112", pod_subnet="fd00:10:244::/56")
+    assert prepare.missing(ready, configuration(networking=networking)).keys() == {"kernel"}
 
 
 def test_swap(ready):
