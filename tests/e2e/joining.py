@@ -12,13 +12,13 @@ import yaml
 
 from tests.e2e.conftest import NewNode
 from tests.lab import assets, cluster
-from tests.lab.cluster import kubectl, kubectl_json
+from tests.lab.cluster import kubectl_json
 from tests.lab.node import Node
 
 T = TypeVar("T")
 IGNORED = [f"--ignore-preflight-errors={','.join(cluster.ignored_checks())}"] if cluster.ignored_checks() else []
 ETCD = (
-    "etcdctl", "--endpoints=https://127.0.0.1:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
+    "etcdctl", "--endpoints=https://localhost:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
     "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt", "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
 )  # fmt: skip
 
@@ -88,9 +88,14 @@ def connect(control_plane: Node, nodes: Sequence[Node]) -> None:
     """A pod network over all nodes: a bridge on each, and routes to the others' pods."""
     for node in nodes:
         cluster.install_cni(node, asking=control_plane)
-    subnets = {node.name: kubectl(control_plane, "get", "node", node.name, "--output=jsonpath={.spec.podCIDR}") for node in nodes}
+    cidrs = {node.name: cluster.pod_cidrs(control_plane, node.name) for node in nodes}
     for node in nodes:
-        routes = [f"ip route replace {subnets[other.name]} via {other.address}" for other in nodes if other is not node]
+        routes = [
+            f"ip route replace {cidr} via {other.address6 if ':' in cidr else other.address}"
+            for other in nodes
+            if other is not node
+            for cidr in cidrs[other.name]
+        ]
         node.shell("\n".join(["set -e", *routes]))
     for node in nodes:
         cluster.wait_node_ready(control_plane, node.name)

@@ -93,24 +93,33 @@ def eventually(question: Callable[[], str | None], what: str, seconds: float, pa
         time.sleep(pause)
 
 
+def pod_cidrs(control_plane: Machine, name: str) -> list[str]:
+    """The pod addresses of a node, a range for each IP family; waits for the controller manager to give them out."""
+    cidrs: list[str] = []
+
+    def none() -> str | None:
+        cidrs[:] = kubectl(control_plane, "get", "node", name, "--output=jsonpath={.spec.podCIDRs[*]}").split()
+        return None if cidrs else "the controller manager has not given it any"
+
+    eventually(none, f"pod addresses for node {name}", 60)
+    return cidrs
+
+
 def install_cni(node: Machine, *, asking: Machine | None = None) -> None:
-    """A pod network of the standard plugins: a bridge with addresses from the node's podCIDR, and host ports. `asking` is a
-    control plane that knows the podCIDR, where `node` is none."""
-    cidr = ""
-
-    def no_cidr() -> str | None:
-        nonlocal cidr
-        cidr = kubectl(asking or node, "get", "node", node.name, "--output=jsonpath={.spec.podCIDR}")
-        return None if cidr else "the controller manager has not given it one"
-
-    eventually(no_cidr, f"pod addresses for node {node.name}", 60)
+    """A pod network of the standard plugins: a bridge with addresses from the node's podCIDRs, and host ports. `asking` is a
+    control plane that knows the podCIDRs, where `node` is none."""
+    cidrs = pod_cidrs(asking or node, node.name)
     bridge = {
         "type": "bridge",
         "bridge": "cni0",
         "isGateway": True,
         "ipMasq": True,
         "hairpinMode": True,
-        "ipam": {"type": "host-local", "ranges": [[{"subnet": cidr}]], "routes": [{"dst": "0.0.0.0/0"}]},
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": cidr}] for cidr in cidrs],
+            "routes": [{"dst": "::/0" if ":" in cidr else "0.0.0.0/0"} for cidr in cidrs],
+        },
     }
     plugins = [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]
     node.write(CNI_CONFIG, json.dumps({"cniVersion": "1.0.0", "name": "bridge", "plugins": plugins}, indent=1))

@@ -21,10 +21,11 @@ from tests.lab.machine import Machine
 from tests.lab.nodeimage import NodeImage
 
 NETWORK = "pykubeadm-lab"
-SUBNETS = tuple(f"172.{second}.250.0/24" for second in range(31, 17, -1))
+SECONDS = range(31, 17, -1)  # of the addresses 172.SECOND.250.0/24 that the network may have
 NODES = STATE / "nodes"
 NODE_LABEL = f"{LABEL}.node"
 ADDRESS_LABEL = f"{LABEL}.address"
+PREFIX6 = "fd1a:b000"  # of a network with IPv6: PREFIX6:SECOND::/64 beside 172.SECOND.250.0/24
 BOOT_SECONDS = 180.0  # two seconds where nothing else runs
 READY = NodeImage("debian13", "ready")
 COMMANDS = ("kubeadm", "kubelet", "kubectl", "crictl", "etcdctl")
@@ -32,11 +33,13 @@ COMMANDS = ("kubeadm", "kubelet", "kubectl", "crictl", "etcdctl")
 
 @dataclass(frozen=True, slots=True)
 class Node(Machine):
-    """A node that was started. `name` is the container's and the host's; `address` is its IPv4 address."""
+    """A node that was started. `name` is the container's and the host's; `address` is its IPv4 address, `address6` its IPv6
+    address, "" where the network has none."""
 
     name: str
     address: str
     image: NodeImage = READY
+    address6: str = ""
 
     def run(
         self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 60.0, env: dict[str, str] | None = None
@@ -136,9 +139,11 @@ def start(
     options.append(f"--volume={disk}:/var/lib/containerd")
     # Addresses are given out by us, since an engine may give a stopped node's address to the next.
     with locked("network"):
-        address = _free_address()
-        docker("run", *options, f"--network={NETWORK}", f"--ip={address}", f"--label={ADDRESS_LABEL}={address}", tag)
-    node = Node(hostname, address, image)
+        address, address6 = _free_addresses()
+        options += [f"--network={NETWORK}", f"--ip={address}", f"--label={ADDRESS_LABEL}={address}"]
+        options += [f"--ip6={address6}"] if address6 else []
+        docker("run", *options, tag)
+    node = Node(hostname, address, image, address6)
     try:
         node.wait_booted()
     except LabError:
@@ -203,36 +208,33 @@ def _mtu() -> int:
     return 1500
 
 
-def _free_address() -> str:
-    """An address of the lab's network that no node has; makes the network where it is missing. Call it under the lock."""
+def _free_addresses() -> tuple[str, str]:
+    """Addresses of the lab's network that no node has, IPv4 and IPv6 with the same number, "" where the network has no IPv6;
+    makes the network where it is missing. Call it under the lock."""
     described = docker("network", "inspect", NETWORK, check=False)
     networks = json.loads(described) if described else []
     if not networks:
         _make_network()
         networks = json.loads(docker("network", "inspect", NETWORK))
-    [configuration] = networks[0]["IPAM"]["Config"]
-    subnet = ipaddress.ip_network(configuration["Subnet"])
+    subnets = [ipaddress.ip_network(configuration["Subnet"]) for configuration in networks[0]["IPAM"]["Config"]]
+    [subnet] = [each for each in subnets if each.version == 4]
+    [subnet6] = [each for each in subnets if each.version == 6] or [None]
     taken = set(
         docker("ps", "--all", "--filter", f"label={ADDRESS_LABEL}", "--format", f'{{{{.Label "{ADDRESS_LABEL}"}}}}').split()
     )
-    for address in list(subnet.hosts())[9:200]:  # the gateway has the first; those above 200 are free for virtual addresses
-        if str(address) not in taken:
-            return str(address)
+    for number in range(10, 201):  # the gateway has the first; those above 200 are free for virtual addresses
+        if str(subnet[number]) not in taken:
+            return str(subnet[number]), str(subnet6[number]) if subnet6 else ""
     raise LabError(f"all addresses of the network {NETWORK} are taken: `make clean` removes nodes that were left over")
 
 
 def _make_network() -> None:
-    for subnet in SUBNETS:
+    """With IPv6 as well where the machine has it."""
+    for second in SECONDS:
+        options = [f"--subnet=172.{second}.250.0/24", f"--opt=com.docker.network.driver.mtu={_mtu()}", f"--label={LABEL}"]
+        if Path("/proc/net/if_inet6").exists():
+            options += ["--ipv6", f"--subnet={PREFIX6}:{second}::/64"]
         with contextlib.suppress(CommandError):  # it overlaps a network that exists
-            docker(
-                "network",
-                "create",
-                f"--subnet={subnet}",
-                "--opt",
-                f"com.docker.network.driver.mtu={_mtu()}",
-                "--label",
-                LABEL,
-                NETWORK,
-            )
+            docker("network", "create", *options, NETWORK)
             return
-    raise LabError(f"none of the networks {', '.join(SUBNETS)} is free")
+    raise LabError(f"none of the networks 172.{SECONDS[-1]}.250.0/24 to 172.{SECONDS[0]}.250.0/24 is free")
