@@ -141,7 +141,8 @@ def start(
     with locked("network"):
         address, address6 = _free_addresses()
         options += [f"--network={NETWORK}", f"--ip={address}", f"--label={ADDRESS_LABEL}={address}"]
-        options += [f"--ip6={address6}"] if address6 else []
+        if address6:
+            options += [f"--ip6={address6}", *(f"--sysctl=net.ipv6.conf.{which}.disable_ipv6=0" for which in ("all", "default"))]
         docker("run", *options, tag)
     node = Node(hostname, address, image, address6)
     try:
@@ -218,7 +219,7 @@ def _free_addresses() -> tuple[str, str]:
         networks = json.loads(docker("network", "inspect", NETWORK))
     subnets = [ipaddress.ip_network(configuration["Subnet"]) for configuration in networks[0]["IPAM"]["Config"]]
     [subnet] = [each for each in subnets if each.version == 4]
-    [subnet6] = [each for each in subnets if each.version == 6] or [None]
+    subnet6 = next((each for each in subnets if each.version == 6), None)
     taken = set(
         docker("ps", "--all", "--filter", f"label={ADDRESS_LABEL}", "--format", f'{{{{.Label "{ADDRESS_LABEL}"}}}}').split()
     )
