@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.flags import option
+from pykubeadm.cli.flags import Strings, flattened, option
 from pykubeadm.cli.lazy import Command, Globals, Group
 from pykubeadm.errors import UsageError
 
@@ -121,6 +121,9 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
         return
     from pykubeadm.node.port import File
 
+    target = LocalNode(root).stat(os.path.dirname(os.path.abspath(new_config)))
+    if target is None:
+        raise UsageError(f'--new-config: "{new_config}" cannot be written: there is no such directory')
     # The file holds bootstrap tokens.
     LocalNode(root).write([File(os.path.abspath(new_config), text.encode(), mode=0o600, secret=True)])
 
@@ -131,13 +134,19 @@ def print_() -> None:
 
 
 @print_.command("init-defaults", cls=Command)
-@click.option("--component-configs", metavar="LIST", default="", help=f"Which to print as well: {', '.join(COMPONENT_KINDS)}.")
-def init_defaults(component_configs: str) -> None:
+@click.option(
+    "--component-configs",
+    type=Strings(),
+    multiple=True,
+    metavar="LIST",
+    help=f"Which to print as well: {', '.join(COMPONENT_KINDS)}.",
+)
+def init_defaults(component_configs: tuple[tuple[str, ...], ...]) -> None:
     """Print what `init` takes where nothing is given; token and address are placeholders."""
     from pykubeadm.config.printed import init_documents
     from pykubeadm.util.yaml_output import to_yaml
 
-    kinds = [kind for kind in component_configs.split(",") if kind]
+    kinds = flattened(component_configs) or ()
     unknown = [kind for kind in kinds if kind not in COMPONENT_KINDS]
     if unknown:
         raise UsageError(f"--component-configs: there is no {', '.join(unknown)}; there are {', '.join(COMPONENT_KINDS)}")

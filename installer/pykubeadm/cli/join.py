@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pykubeadm.cli.flags import flattened
-from pykubeadm.cli.lazy import Globals
+from pykubeadm.cli.lazy import Globals, as_click_has_it
 from pykubeadm.cli.phase_commands import Choose, Phased, PhasedGroup
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class _JoinGroup(PhasedGroup):
     """`join [API-SERVER-ENDPOINT] [flags…]` beside `join phase …`; flags may come after the endpoint, as in the join command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        args = as_click_has_it(self, ctx, args)
         _options, rest, _order = self.make_parser(ctx).parse_args(list(args))
         if rest[:1] == ["phase"] or ctx.resilient_parsing:
             ctx.params[_ENDPOINT] = None

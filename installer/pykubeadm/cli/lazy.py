@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import click
+
+from pykubeadm.constants import FALSE, TRUE
 
 
 @dataclass(slots=True)
@@ -23,12 +26,12 @@ class Globals:
 
 
 class _Level(click.ParamType[int]):
-    """klog's level; cobra also takes "-v=5", of which click hands over "=5"."""
+    """klog's level."""
 
     name = "level"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value).removeprefix("=")
+        text = str(value)
         if not text.isdecimal():
             self.fail(f"{value!r} is not a whole number", param, ctx)
         return int(text)
@@ -66,12 +69,41 @@ def global_options() -> list[click.Parameter]:
     ]
 
 
+def as_click_has_it(command: click.Command, ctx: click.Context, args: list[str]) -> list[str]:
+    """Users of kubeadm also write `--dry-run=true`, `--dry-run=false` and `-o=json` (pflag), which click does not know."""
+    options = [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
+    switches = {name for option in options if option.is_flag for name in option.opts}
+    valued = {name for option in options if not option.is_flag for name in option.opts}
+    found: list[str] = []
+    rest = iter(args)
+    for word in rest:
+        name, separator, value = word.partition("=")
+        if word == "--":
+            found.append(word)
+            break
+        if name in switches and separator:
+            if value not in TRUE | FALSE:
+                raise click.BadOptionUsage(name, f"Option {name!r} takes true or false, not {value!r}.", ctx)
+            if value in TRUE:
+                found.append(name)
+        elif name in valued and separator and not name.startswith("--"):
+            found += [name, value]
+        else:
+            found.append(word)
+            if word in valued:
+                found += itertools.islice(rest, 1)  # its value, whatever it looks like
+    return [*found, *rest]
+
+
 class Command(click.Command):
     """A command with the global options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.extend(global_options())
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, as_click_has_it(self, ctx, args))
 
 
 class Group(click.Group):
@@ -83,6 +115,9 @@ class Group(click.Group):
         super().__init__(*args, **kwargs)
         self.params.extend(global_options())
         self._lazy = dict(lazy or {})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, as_click_has_it(self, ctx, args))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self._lazy})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.versions import DEFAULT_MINOR, parse_version
+from pykubeadm.constants import FALSE, TRUE
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration
@@ -57,12 +58,7 @@ def parse_feature_gates(text: str) -> dict[str, bool]:
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator:
             raise ValueError(f'"{part}" has no value; write {name}=true or {name}=false')
-        if value not in _TRUE | _FALSE:
+        if value not in TRUE | FALSE:
             raise ValueError(f'"{value}" is no value for {name}; write {name}=true or {name}=false')
-        gates[name] = value in _TRUE
+        gates[name] = value in TRUE
     return gates
-
-
-# Go: strconv.ParseBool
-_TRUE = {"1", "t", "T", "true", "TRUE", "True"}
-_FALSE = {"0", "f", "F", "false", "FALSE", "False"}

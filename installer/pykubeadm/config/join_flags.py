@@ -78,6 +78,7 @@ JOIN_FLAG_AT: Mapping[Path, str] = {
     ("controlPlane", "localAPIEndpoint", "bindPort"): "--apiserver-bind-port",
     ("controlPlane", "certificateKey"): "--certificate-key",
     ("patches",): "--patches",
+    ("discovery",): "--discovery-file",  # the rest: given beside an endpoint
 }
 
 

@@ -138,13 +138,17 @@ def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> J
             raise ConfigError([Problem("which cluster?", 0, 0, "", _NO_CLUSTER)])
         if names := flags.without_control_plane():  # a warning only, as in kubeadm
             world.note(f"{', '.join(names)} means nothing without --control-plane: this node joins as a worker")
-        join = _join(join_configuration(flags), Report(problems, world.note, flags=JOIN_FLAG_AT), world)
+        token = "--discovery-token" if flags.discovery_token else "--token"
+        flag_at = {**JOIN_FLAG_AT, ("discovery", "bootstrapToken", "token"): token}
+        join = _join(join_configuration(flags), Report(problems, world.note, flags=flag_at), world)
         if problems:
             raise ConfigError(problems)
         return _with_flags(join, flags)
     reading = _open(source, world.note)
     reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
     _want(reading, "JoinConfiguration")
+    if "JoinConfiguration" not in reading.documents:
+        reading.finish()  # a document that is not there has no missing fields
     join, report = reading.decoded(JoinConfiguration)
     if flags.node_name:
         join = join.model_copy(update={"node_registration": join.node_registration.model_copy(update={"name": flags.node_name})})
@@ -285,6 +289,9 @@ def _with_flags(configuration: N, flags: InitFlags | JoinFlags) -> N:
     """With the flags that stand beside a file: names of checks are of either source, in lower case."""
     node: NodeRegistration = configuration.node_registration
     ignored = {name.lower() for name in (*node.ignore_preflight_errors, *(flags.ignore_preflight_errors or ()))}
+    if "all" in ignored and len(ignored) > 1:
+        source = "--ignore-preflight-errors" if flags.ignore_preflight_errors else "nodeRegistration.ignorePreflightErrors"
+        raise ConfigError([Problem(source, 0, 0, "", "all stands for every check; give no other names beside it")])
     return configuration.model_copy(
         update={
             "node_registration": node.model_copy(update={"ignore_preflight_errors": tuple(sorted(ignored))}),

@@ -77,6 +77,36 @@ def test_print_init_defaults_with_components() -> None:
     assert isinstance(run("print", "init-defaults", "--component-configs", "Foo").exception, UsageError)
 
 
+def test_component_configs_may_be_given_one_by_one() -> None:
+    each = [word for kind in ("KubeletConfiguration", "KubeProxyConfiguration") for word in ("--component-configs", kind)]
+    both = run("print", "init-defaults", "--component-configs", "KubeletConfiguration,KubeProxyConfiguration")
+    assert run("print", "init-defaults", *each).stdout == both.stdout
+
+
+def test_migrate_makes_no_directories(file: Path) -> None:
+    target = file.parent / "nowhere" / "new.yaml"
+    assert isinstance(run("migrate", "--old-config", str(file), "--new-config", str(target)).exception, UsageError)
+    assert not target.parent.exists()
+
+
+@pytest.mark.parametrize(("given", "told"), [("=true", False), ("=1", False), ("=false", True), ("=F", True)])
+def test_switches_take_a_value_as_with_kubeadm(file: Path, given: str, told: bool) -> None:
+    file.write_text(old(CLUSTER))
+    result = run("validate", "--config", str(file), f"--allow-deprecated-api{given}")
+    assert (result.exit_code, bool(result.stderr)) == (0, told)
+
+
+def test_a_switch_takes_true_or_false_only(file: Path) -> None:
+    result = run("validate", "--config", str(file), "--allow-deprecated-api=maybe")
+    assert result.exit_code == 2
+    assert "'--allow-deprecated-api' takes true or false, not 'maybe'" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["-ojson", "-o=json", "--output=json"])
+def test_every_form_of_a_flag_with_a_value(form: str) -> None:
+    assert json.loads(run("images", "list", "--kubernetes-version", "v1.36.2", form).stdout)["kind"] == "Images"
+
+
 @pytest.mark.parametrize("command", ["init", "join", "reset", "upgrade"])
 def test_printed_defaults_are_valid(command: str, tmp_path: Path) -> None:
     path = tmp_path / "cfg.yaml"

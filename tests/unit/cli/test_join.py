@@ -99,7 +99,7 @@ def test_every_wrong_value_is_told_with_its_flag():
     with pytest.raises(ConfigError) as error:
         read(api_server_endpoint="10.0.0.1", token="no", discovery_token_ca_cert_hash=("md5:1",), node_name="A_B")
     said = str(error.value)
-    for part in ("API server endpoint: ", "--discovery-token: ", "--discovery-token-ca-cert-hash: ", "--node-name: "):
+    for part in ("API server endpoint: ", "--token: ", "--discovery-token-ca-cert-hash: ", "--node-name: "):
         assert part in said
 
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from pykubeadm.config.flags import InitFlags
-from pykubeadm.config.read import read_init
+from pykubeadm.config.join_flags import JoinFlags
+from pykubeadm.config.read import read_init, read_join
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from tests.unit.config.texts import CLUSTER, INIT, TOKEN, world
@@ -110,3 +111,37 @@ def test_an_addon_whose_phase_is_skipped_is_disabled_in_the_cluster(skipped: tup
     for source in (None, Source("x.yaml", CLUSTER.encode())):
         cluster = read_init(source, InitFlags(skip_phases=skipped), world()).cluster
         assert (cluster.dns.disabled, cluster.proxy.disabled) == (dns, proxy)
+
+
+def test_a_bad_token_is_told_with_the_flag_that_gave_it() -> None:
+    for flags, source in (
+        (JoinFlags(api_server_endpoint="10.0.0.1:6443", token="x"), "--token: "),
+        (JoinFlags(api_server_endpoint="10.0.0.1:6443", token=TOKEN, discovery_token="x"), "--discovery-token: "),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read_join(None, flags, world())
+        assert any(line.startswith(source) for line in str(caught.value).splitlines())
+
+
+def test_a_cluster_is_found_by_endpoint_or_by_file() -> None:
+    flags = JoinFlags(
+        api_server_endpoint="10.0.0.1:6443",
+        token=TOKEN,
+        discovery_token_unsafe_skip_ca_verification=True,
+        discovery_file="/etc/passwd",
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_join(None, flags, world())
+    assert str(caught.value) == "--discovery-file: bootstrapToken and file exclude each other"
+
+
+def test_a_file_without_the_document_that_is_needed_has_one_problem() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_join(Source("x.yaml", CLUSTER.encode()), JoinFlags(), world())
+    assert str(caught.value) == "x.yaml:1:1: the file holds no JoinConfiguration, only ClusterConfiguration"
+
+
+@pytest.mark.parametrize("names", [("all", "Swap"), ("ALL", "numcpu")])
+def test_all_preflight_checks_and_single_ones_exclude_each_other(names: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="--ignore-preflight-errors: all stands for every check"):
+        read_init(None, InitFlags(kubernetes_version="v1.36.2", ignore_preflight_errors=names), world())
