@@ -212,14 +212,19 @@ def main():
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
 
-    def lines(versions):
-        return "".join("%s %s\n" % (name, versions.get(name) or "(none)") for name in names)
+    coming = {package["name"] for package in missing} if module.check_mode else set()
+
+    def lines(versions, expected=frozenset()):
+        return "".join(
+            "%s %s\n" % (name, versions.get(name) or ("(version not known yet)" if name in expected else "(none)"))
+            for name in names
+        )
 
     diff = {
         "before_header": "packages",
         "after_header": "packages",
         "before": lines(before),
-        "after": lines(after) + "".join("hold %s\n" % name for name in to_hold),
+        "after": lines(after, coming) + "".join("hold %s\n" % name for name in to_hold),
     }
     module.exit_json(
         changed=bool(missing or to_hold), installed=[p["name"] for p in missing], held=to_hold, versions=after, diff=diff

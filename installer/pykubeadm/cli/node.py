@@ -36,21 +36,26 @@ node = Group("node", help="Prepare nodes for Kubernetes, show what is found on t
 
 def _prepare(ctx: click.Context, **values: Any) -> None:
     from contextlib import nullcontext
+    from dataclasses import replace
 
     from pykubeadm.ansible.assets import find_assets
     from pykubeadm.ansible.variables import node_variables
     from pykubeadm.cli.display import stamped, subscriber
     from pykubeadm.cli.run import init_run
+    from pykubeadm.node.facts import host_facts
     from pykubeadm.node.local import LocalNode
     from pykubeadm.node.lock import exclusive
     from pykubeadm.phases.prepare_nodes import prepare_nodes
 
     settings = ctx.ensure_object(Globals)
     given: dict[str, Any] = {name: value for name, value in values.items() if name not in _OWN}
-    if not given["config"] and not given["cri_socket"]:
-        given["cri_socket"] = CRI_SOCKETS[0]  # what is on the machine we run on says nothing of the nodes
+    machine = LocalNode()
+    host = host_facts(machine)
+    if values["inventory"] or not host.cri_sockets:
+        # A runtime on the machine we run on says nothing of others; and one that is to be installed is not there yet.
+        host = replace(host, cri_sockets=CRI_SOCKETS[:1])
     emit = stamped(subscriber(settings.output, verbosity=settings.verbosity))
-    run = init_run(LocalNode(), given, emit)
+    run = init_run(machine, given, emit, host)
     nodes = _nodes(ctx, values, run.configuration.init.node_registration.name)
     variables = node_variables(
         run.configuration,

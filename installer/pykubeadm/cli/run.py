@@ -26,10 +26,10 @@ from pykubeadm.tokens.bootstrap import generate_token
 Emit = Callable[[Event], None]
 
 
-def init_run(machine: LocalNode, given: Mapping[str, Any], emit: Emit) -> InitRun:
+def init_run(machine: LocalNode, given: Mapping[str, Any], emit: Emit, host: HostFacts | None = None) -> InitRun:
     """The run of `init` for these flags (names as click has them, None where not given); raises ConfigError with every
-    problem of the flags and of the file."""
-    host = host_facts(machine)
+    problem of the flags and of the file. `host` is what is known of the machine, looked up where it is not given."""
+    host = host or host_facts(machine)
 
     source = read_source(given["config"], machine.root) if given.get("config") else None
     made_tokens: list[str] = []
