@@ -1,5 +1,7 @@
 """The runtime runs with the configuration that belongs to its version."""
 
+import re
+
 
 def configuration(host):
     """As containerd itself understood it."""
@@ -10,6 +12,18 @@ def test_it_runs_and_comes_back_at_boot(host):
     service = host.service("containerd.service")
     assert service.is_running
     assert service.is_enabled
+
+
+def test_configuration_in_the_schema_of_the_version(host):
+    version = re.search(r"\b(\d+)\.(\d+)\.\d+", host.check_output("containerd --version"))
+    series = (int(version[1]), int(version[2]))
+    schema = 2 if series < (2, 0) else 3 if series < (2, 3) else 4
+    assert f"version = {schema}" in host.file("/etc/containerd/config.toml").content_string.splitlines()
+    if host.check_output("hostname") == "containerd-forky":
+        assert schema > 2
+    # Of settings that it does not know containerd only says that it leaves them out.
+    log = host.check_output("journalctl --boot --output=cat --unit=containerd.service")
+    assert not re.search(r"ignoring unknown key|Ignoring unknown key|strict mode", log)
 
 
 def test_cgroups_are_managed_by_systemd(host):
