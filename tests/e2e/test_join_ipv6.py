@@ -101,7 +101,7 @@ def _certificate_addresses(node: Node, name: str) -> set[str]:
 
 
 def _answers(node: Node, url: str) -> str | None:
-    done = node.run("curl", "--silent", "--show-error", "--globoff", "--max-time=5", "--output=/dev/null", url, check=False)
+    done = node.run("curl", "--silent", "--show-error", "--globoff", "--max-time", "5", "--output", "/dev/null", url, check=False)
     return None if done.returncode == 0 else done.stderr.strip()
 
 

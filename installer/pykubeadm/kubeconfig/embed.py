@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,18 +10,18 @@ from typing import Any
 Document = dict[str, Any]
 
 # The field with the path, the field with the content.
-_FILES = {
-    "cluster": {"certificate-authority": "certificate-authority-data"},
-    "user": {"client-certificate": "client-certificate-data", "client-key": "client-key-data"},
-}
+_CLUSTER_FILES = {"certificate-authority": "certificate-authority-data"}
+_USER_FILES = {"client-certificate": "client-certificate-data", "client-key": "client-key-data"}
 _TOKEN_FILE = "tokenFile"  # noqa: S105 - the field's name
 # What a user entry may hold to be let in with.
 _CREDENTIALS = ("token", _TOKEN_FILE, "client-certificate", "client-certificate-data", "username", "exec", "auth-provider")
 
 
-def embedded(document: Mapping[str, Any], path: str, read: Callable[[str], bytes | None]) -> Document:
-    """The kubeconfig at `path` with what its current context refers to. `read` gives a file's content, None where there is
-    none, of which ValueError tells with the end of a sentence."""
+def embedded(
+    cluster: Mapping[str, Any], user: Mapping[str, Any], path: str, read: Callable[[str], bytes | None]
+) -> tuple[Document, Document]:
+    """A cluster and a user of the kubeconfig at `path` with what they refer to. `read` gives a file's content, None where there
+    is none, of which ValueError tells with the end of a sentence."""
 
     def content(name: str) -> bytes:
         file = posixpath.join(posixpath.dirname(path), name)
@@ -31,17 +30,16 @@ def embedded(document: Mapping[str, Any], path: str, read: Callable[[str], bytes
             raise ValueError(f"refers to {file}, which does not exist")
         return found
 
-    changed = copy.deepcopy(dict(document))
-    for group, item in (("clusters", "cluster"), ("users", "user")):
-        for entry in changed.get(group) or ():
-            section = entry.get(item) or {}
-            for reference, data in _FILES[item].items():
-                if section.get(reference) and not section.get(data):
-                    section[data] = base64.b64encode(content(section[reference])).decode("ascii")
-                section.pop(reference, None)
-            if section.get(_TOKEN_FILE):
-                section["token"] = content(section.pop(_TOKEN_FILE)).decode().strip()
-    return changed
+    def filled(section: Mapping[str, Any], files: Mapping[str, str]) -> Document:
+        found = {field: value for field, value in section.items() if field not in files and field != _TOKEN_FILE}
+        for reference, data in files.items():
+            if section.get(reference) and not section.get(data):
+                found[data] = base64.b64encode(content(section[reference])).decode("ascii")
+        if section.get(_TOKEN_FILE):
+            found["token"] = content(section[_TOKEN_FILE]).decode().strip()
+        return found
+
+    return filled(cluster, _CLUSTER_FILES), filled(user, _USER_FILES)
 
 
 def current(document: Mapping[str, Any]) -> tuple[Document, Document]:

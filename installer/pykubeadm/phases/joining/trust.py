@@ -147,7 +147,7 @@ def _parse(node: Node, content: bytes, path: str, *, own: bool) -> Trust:
         document = yaml.load(content, Loader=yaml.CSafeLoader)
         if not isinstance(document, dict):
             raise ValueError("is not a kubeconfig")  # noqa: TRY301, TRY004 - one sentence for all that may be wrong with it
-        cluster, user = current(embedded(document, path, node.read))
+        cluster, user = embedded(*current(document), path, node.read)
         if not cluster.get("server"):
             raise ValueError("names no server")  # noqa: TRY301 - as above
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -80,6 +80,13 @@ def test_files_that_it_refers_to_are_put_in(monkeypatch):
     assert found.user == {"client-certificate-data": encoded("TLS.CRT"), "client-key-data": encoded("TLS.KEY")}
 
 
+def test_what_other_contexts_refer_to_need_not_be_there(monkeypatch):
+    """It may be somebody's ~/.kube/config, copied here."""
+    document = for_cluster("x", CLUSTER, "joiner", {"token": "secret"})
+    document["users"].append({"name": "other", "user": {"client-certificate": "gone.crt", "tokenFile": "gone"}})
+    assert discover(document, monkeypatch).user == {"token": "secret"}
+
+
 def test_a_token_file_is_read(monkeypatch):
     node = FakeNode()
     node.put("/root/token", "secret\n")
