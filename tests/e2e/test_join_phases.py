@@ -1,11 +1,11 @@
-"""Every `join phase …` by itself, with the flags that kubeadm's has: in order they are a join."""
+"""Every `join phase …` by itself, with the flags that kubeadm's has: in order they are a join. Before it, a dry run."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from tests.e2e.conftest import NewNode
-from tests.e2e.joining import IGNORED, connect, first_control_plane, join_command, outcome, side_by_side, voters
+from tests.e2e.joining import IGNORED, connect, fingerprint, first_control_plane, join_command, outcome, side_by_side, voters
 from tests.e2e.joining import join as join_at_once
 from tests.lab import assets
 from tests.lab.cluster import kubectl_json
@@ -43,6 +43,11 @@ def test_phases_one_by_one_are_a_join(new_node: NewNode, kubernetes: assets.Asse
     words = join_command(first)
     with_key = join_command(first, as_control_plane=True)
     key = with_key[with_key.index("--control-plane") :]
+    before = fingerprint(second)
+    shown = join_at_once(second, with_key, "--dry-run")
+    assert f"would add https://{second.address}:2380 to etcd's members" in shown
+    assert not [secret for secret in (key[-1], words[words.index("--token") + 1], "PRIVATE KEY") if secret in shown]
+    assert fingerprint(second) == before
     side_by_side([partial(_control_plane, second, words, key), partial(_worker, worker, words)])
     connect(first, (first, second, worker))
     assert voters(first) == sorted((first.name, second.name))
