@@ -28,7 +28,8 @@ def _apply(run: InitRun) -> Changes:
     )
 
     api = cluster_api(run)
-    contents = {name: run.node.read(path) for name, path in shared_files(_cluster(run, api)).items()}
+    files = shared_files(_cluster(run, api))  # no path where an external etcd needs no such file; kubeadm wants the name still
+    contents = {name: run.node.read(path) if path else None for name, path in files.items()}
     if run.certificate_key and _is_there(run, contents):
         return []
     run.certificate_key = run.certificate_key or generate_certificate_key()

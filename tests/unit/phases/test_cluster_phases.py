@@ -165,6 +165,13 @@ def test_uploaded_are_the_files_that_the_cluster_names_whatever_the_phase_was_to
     assert "etcd-ca.key" not in data
 
 
+def test_an_external_etcd_without_tls_has_no_files_to_share(node: FakeNode, api: FakeApi) -> None:
+    external = Etcd(external=ExternalEtcd(endpoints=("http://10.0.0.5:2379",)))
+    perform(started(node, api, configured(etcd=external), upload_certs=True)[0], upload_config, upload_certs)
+    data = api.objects["v1", "Secret", "kube-system", "kubeadm-certs"]["data"]
+    assert data["external-etcd.key"] == ""
+
+
 def test_the_local_api_server_is_where_its_manifest_says(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin, "bind_admins", lambda _api, _super_admin: False)
     assert cluster.cluster_api(init_run(node)[0]).server == "https://10.0.0.9:6443"
