@@ -6,7 +6,7 @@ import pytest
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube import lease
-from pykubeadm.kube.port import ApiUnreachableError
+from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
 from tests.fake_api import FakeApi
 
 NAME = "pykubeadm-etcd-join"
@@ -93,6 +93,20 @@ def test_it_is_renewed_every_few_seconds_only(clock):
             renew()
             clock.sleep(1)
         assert len(api.writes) - writes == 2
+
+
+@pytest.mark.parametrize("code", [409, 429, 503])
+def test_an_api_server_that_is_busy_is_asked_again(code):
+    api = FakeApi(failures=[ApiStatusError("not now", code=code)])
+    with held(api, "a"):
+        assert holder(api) == "a"
+
+
+def test_one_that_may_not_be_written_is_told_at_once(clock):
+    api, began = FakeApi(failures=[ApiStatusError("not yours", code=403)]), clock.now
+    with pytest.raises(ApiStatusError, match="not yours"), held(api, "a"):
+        pass
+    assert clock.now == began
 
 
 def test_an_outage_while_it_is_held_does_no_harm(clock):
