@@ -8,6 +8,7 @@ from typing import Any
 
 from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.patches.files import TARGETS, Patch
+from pykubeadm.patches.json_patch import json_patch
 from pykubeadm.patches.merge import merge_patch
 from pykubeadm.patches.refusal import Path, RefusalError
 from pykubeadm.patches.strategic import strategic_merge
@@ -34,6 +35,12 @@ def apply_patches(target: str, document: Mapping[str, Any], patches: Sequence[Pa
     problems = [
         _blame(misfit.path, misfit.sentence, wanted) for misfit in misfits(kind, result) if kind == "Pod" or not misfit.unknown
     ]
+    if kind == "Pod":
+        problems += [
+            _blame((name,), f"must stay {document[name]}, or the kubelet could not read it", wanted)
+            for name in ("apiVersion", "kind")
+            if result.get(name) != document[name]
+        ]
     if problems:
         raise ConfigError(problems)
     return dict(canonical(kind, result)) if kind == "Pod" else result
@@ -44,7 +51,7 @@ def _patched(target: str, document: dict[str, Any], patch: Patch) -> dict[str, A
     if patch.type == "strategic":
         merged: dict[str, Any] = _without_directives(strategic_merge(TARGETS[target], document, data))
         return merged
-    result = merge_patch(document, data) if patch.type == "merge" else _json_patch(document, data)
+    result = merge_patch(document, data) if patch.type == "merge" else json_patch(document, data)
     if not isinstance(result, dict):
         raise RefusalError((), "leaves no object of the document")
     return result
@@ -61,23 +68,6 @@ def _without_directives(value: Any) -> Any:
 
 def _is_directive(item: Any) -> bool:
     return isinstance(item, dict) and list(item) == ["$patch"]
-
-
-def _json_patch(document: dict[str, Any], operations: list[Any]) -> Any:
-    """RFC 6902, one operation after the other, so that the one that fails can be named."""
-    from jsonpatch import JsonPatchException, apply_patch
-    from jsonpointer import JsonPointerException
-
-    result: Any = document
-    for index, operation in enumerate(operations):
-        if not isinstance(operation, Mapping):
-            raise RefusalError((index,), "an operation is a mapping such as {op: add, path: /metadata/labels/team, value: infra}")
-        try:
-            result = apply_patch(result, [dict(operation)])
-        except (JsonPatchException, JsonPointerException, TypeError) as error:
-            what = f"{operation.get('op')} {operation.get('path')}"
-            raise RefusalError((index,), f"the operation {what} cannot be applied: {error}") from None
-    return result
 
 
 def _blame(path: Path, sentence: str, patches: Sequence[Patch]) -> Problem:

@@ -47,6 +47,11 @@ class Ignored:
     reason: str
 
 
+def may_be_patch(name: str) -> bool:
+    """Whether a file of this name, without directories, is read at all."""
+    return bool(_EXTENSION.fullmatch(name) and _NAME.match(name))
+
+
 def read_patches(sources: Sequence[Source]) -> tuple[tuple[Patch, ...], tuple[Ignored, ...]]:
     """The patches of these files in the files' order, and the files that are passed over.
 

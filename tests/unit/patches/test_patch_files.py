@@ -110,6 +110,17 @@ def test_a_patched_pod_is_as_kubernetes_prints_it() -> None:
             "/patches/etcd+json.yaml:1:42: [0].value: must be a whole number",
         ),
         ("etcd+json.yaml", "- {op: replace, path: '', value: 5}\n", "/patches/etcd+json.yaml:1:1: leaves no object"),
+        ("etcd.yaml", "kind: Deployment\n", "/patches/etcd.yaml:1:7: kind: must stay Pod"),
+        ("etcd+merge.yaml", "apiVersion: null\n", "/patches/etcd.yaml:1:1: apiVersion: must stay v1"),
+        ("etcd+json.yaml", "- {op: add, path: '', value: {}}\n", "are written like /metadata/labels/team"),
+        ("etcd+json.yaml", "- {op: add, value: {}}\n", "are written like /metadata/labels/team"),
+        ("etcd+json.yaml", "- {op: copy, path: /spec/x}\n", "are written like /metadata/labels/team"),
+        ("etcd+json.yaml", "- {op: add, path: /spec/none/x, value: 1}\n", 'there is no mapping or list at "none"'),
+        ("etcd+json.yaml", "- {op: add, path: /spec/containers/first, value: {}}\n", '"first" is no index of a list'),
+        ("etcd+json.yaml", "- {op: add, path: /spec/containers/2, value: {}}\n", "the list has no place 2"),
+        ("etcd+json.yaml", "- {op: remove, path: /spec/containers/-2}\n", "the list has no place -2"),
+        ("etcd+json.yaml", "- {op: test, path: /spec/priority, value: true}\n", "the value is null"),
+        ("etcd+json.yaml", "- {op: test, path: /kind, value: pod}\n", 'the value is "Pod"'),
     ],
 )
 def test_a_patch_that_does_not_fit_is_named_with_its_line(name: str, text: str, problem: str) -> None:
