@@ -42,4 +42,5 @@ def split_host_port(text: str) -> tuple[str, str]:
 def address_in(subnets: str, index: int) -> str:
     """The address number `index` of the first of comma-separated subnets: 1 is the API server's in the service subnet,
     10 the cluster DNS's. Raises ValueError where the text is no subnet, IndexError where it is too small."""
-    return str(ip_network(subnets.partition(",")[0].strip(), strict=False)[index])
+    base, _, length = subnets.partition(",")[0].strip().partition("/")
+    return str(ip_network(f"{parse_ip(base)}/{length}", strict=False)[index])
