@@ -14,9 +14,10 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 _RSA_SIZES = {"RSA-2048": 2048, "RSA-3072": 3072, "RSA-4096": 4096}
 _CURVES: dict[str, ec.EllipticCurve] = {"ECDSA-P256": ec.SECP256R1(), "ECDSA-P384": ec.SECP384R1()}
 
-# Blocks that hold a key; openssl writes "EC PARAMETERS" before an EC key, which is skipped.
-_PRIVATE_BLOCK = re.compile(rb"-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
-_PUBLIC_BLOCK = re.compile(rb"-----BEGIN ((?:RSA )?PUBLIC KEY)-----.*?-----END \1-----", re.DOTALL)
+# Blocks that hold a key; openssl writes "EC PARAMETERS" before an EC key, which is skipped. Go, in which what reads the
+# files is written, knows a block only where its lines begin without blanks.
+_PRIVATE_BLOCK = re.compile(rb"^-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----.*?^-----END \1-----", re.DOTALL | re.MULTILINE)
+_PUBLIC_BLOCK = re.compile(rb"^-----BEGIN ((?:RSA )?PUBLIC KEY)-----.*?^-----END \1-----", re.DOTALL | re.MULTILINE)
 
 
 def generate_key(algorithm: str) -> PrivateKey:

@@ -52,6 +52,7 @@ def test_openssl_finds_the_keys_sound(algorithm: str) -> None:
     ("pem", "end"),
     [
         (b"", "holds no private key in PEM form"),
+        (encode_private_key(generate_key("ECDSA-P256")).replace(b"\n", b"\n  "), "holds no private key in PEM form"),
         (b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n", "holds a private key that cannot be read"),
         (
             ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
