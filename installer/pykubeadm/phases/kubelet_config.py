@@ -22,7 +22,13 @@ def kubelet_files(run: Run, *, register_with_taints: bool = False) -> list[File 
     flags = kubelet_flags(registration, run.host, register_with_taints=register_with_taints)
     return [
         *missing_directory(run.node, KUBELET_DIR),
-        File(KUBELET_FLAGS_ENV, flags.encode()),
-        File(KUBELET_INSTANCE_CONFIG, to_yaml(instance).encode()),
-        File(KUBELET_CONFIG, to_yaml(document).encode()),
+        _file(run, KUBELET_FLAGS_ENV, flags),
+        _file(run, KUBELET_INSTANCE_CONFIG, to_yaml(instance)),
+        _file(run, KUBELET_CONFIG, to_yaml(document)),
     ]
+
+
+def _file(run: Run, path: str, text: str) -> File:
+    """A file that is there keeps its mode: benchmarks want these closed to other users."""
+    stat = run.node.stat(path)
+    return File(path, text.encode(), stat.mode if stat and stat.kind == "file" else 0o644)

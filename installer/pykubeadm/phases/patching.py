@@ -35,7 +35,10 @@ def load_patches(run: Run) -> tuple[Patch, ...]:
 
 
 def _files(node: Node, directory: str) -> Iterator[tuple[str, bytes]]:
-    """Path and content of every file below the directory in the order of their names, sub-directories in their place."""
+    """Path and content of every file below the directory in the order of their names, sub-directories in their place. What
+    the name rules out is not read: a link to a directory, such as ..data of a mounted ConfigMap, could not be."""
+    from pykubeadm.patches.files import may_be_patch
+
     stat = node.stat(directory)
     if stat is None or stat.kind != "directory":
         raise PhaseError(f"patches.directory: {directory} is no directory on {node.name}")
@@ -45,4 +48,4 @@ def _files(node: Node, directory: str) -> Iterator[tuple[str, bytes]]:
         if entry and entry.kind == "directory":
             yield from _files(node, path)
         else:
-            yield path, node.read(path) or b""
+            yield path, (node.read(path) if may_be_patch(name) else None) or b""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 
 from pykubeadm.config.model import Etcd, ExternalEtcd, Patches
 from pykubeadm.errors import PhaseError
+from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Directory
 from pykubeadm.phases.control_plane import control_plane
 from pykubeadm.phases.etcd import etcd
@@ -75,11 +77,32 @@ def test_patches_are_read_from_the_node_in_the_order_of_their_names() -> None:
     assert warnings(events) == ["/patches/notes.txt is not used as a patch: its name ends neither in .yaml nor in .json"]
 
 
+def test_a_mounted_config_map_can_be_the_patches_directory(tmp_path: Path) -> None:
+    data = tmp_path / "patches" / "..2026_01_01"
+    data.mkdir(parents=True)
+    (data / "etcd.yaml").write_text("metadata: {labels: {team: infra}}")
+    (tmp_path / "patches" / "..data").symlink_to("..2026_01_01")
+    (tmp_path / "patches" / "etcd.yaml").symlink_to("..data/etcd.yaml")
+    config = configuration()
+    config = replace(config, init=config.init.model_copy(update={"patches": Patches(directory="/patches")}))
+    run, _ = init_run(LocalNode(str(tmp_path)), config)
+    perform(run, etcd)
+    assert yaml.safe_load((tmp_path / "etc/kubernetes/manifests/etcd.yaml").read_text())["metadata"]["labels"]["team"] == "infra"
+
+
 def test_a_patches_directory_that_is_missing_is_an_error() -> None:
     config = configuration()
     config = replace(config, init=config.init.model_copy(update={"patches": Patches(directory="/none")}))
     with pytest.raises(PhaseError, match="/none is no directory"):
         perform(init_run(FakeNode(), config)[0], etcd)
+
+
+def test_a_kubelets_configuration_that_was_closed_to_others_stays_closed() -> None:
+    node = FakeNode()
+    node.put("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration", 0o600)
+    node.write(kubelet_files(init_run(node)[0]))
+    assert node.stat("/var/lib/kubelet/config.yaml").mode == 0o600
+    assert node.stat("/var/lib/kubelet/instance-config.yaml").mode == 0o644
 
 
 def test_the_runtimes_socket_is_this_machines_business() -> None:
