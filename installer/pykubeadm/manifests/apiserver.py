@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from posixpath import normpath
 
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import APIEndpoint, ClusterConfiguration, ExternalEtcd, Timeouts
@@ -56,7 +57,7 @@ def apiserver_pod(
 
 
 def _arguments(cluster: ClusterConfiguration, endpoint: APIEndpoint) -> dict[str, str]:
-    pki = cluster.certificates_dir
+    pki = normpath(cluster.certificates_dir)
     return {
         "advertise-address": endpoint.advertise_address,
         "allow-privileged": "true",
@@ -87,7 +88,7 @@ def _etcd_arguments(cluster: ClusterConfiguration, endpoint: APIEndpoint) -> dic
     external = cluster.etcd.external
     if external:
         return _external_etcd_arguments(external)
-    pki = cluster.certificates_dir
+    pki = normpath(cluster.certificates_dir)
     advertised = last_value(cluster.etcd.local.extra_args, "advertise-client-urls") if cluster.etcd.local else None
     return {
         "etcd-servers": etcd_client_url(loopback(endpoint)) if advertised is None else advertised,

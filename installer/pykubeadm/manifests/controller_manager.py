@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
+
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import ClusterConfiguration, Timeouts
 from pykubeadm.config.versions import kubernetes_image
@@ -39,7 +41,7 @@ def controller_manager_pod(cluster: ClusterConfiguration, timeouts: Timeouts, ho
 
 
 def _arguments(cluster: ClusterConfiguration, *, external_ca: bool) -> dict[str, str]:
-    pki, networking = cluster.certificates_dir, cluster.networking
+    pki, networking = normpath(cluster.certificates_dir), cluster.networking
     arguments = {
         "authentication-kubeconfig": _KUBECONFIG,
         "authorization-kubeconfig": _KUBECONFIG,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from posixpath import normpath
 from urllib.parse import urlsplit
 
 from pykubeadm.config.model import APIEndpoint, ClusterConfiguration, LocalEtcd, Timeouts
@@ -12,7 +13,7 @@ from pykubeadm.constants import ETCD_METRICS_PORT
 from pykubeadm.manifests.addresses import etcd_client_url, etcd_peer_url, loopback
 from pykubeadm.manifests.arguments import command_line, last_value
 from pykubeadm.manifests.static_pod import Component, Health, Mount, Pod, environment, static_pod
-from pykubeadm.util.ip import join_host_port
+from pykubeadm.util.ip import join_host_port, split_host_port
 
 NAME = "etcd"
 CLIENT_URLS_ANNOTATION = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
@@ -55,7 +56,7 @@ def etcd_pod(
 
 
 def _arguments(cluster: ClusterConfiguration, local: LocalEtcd, endpoint: APIEndpoint, node_name: str) -> dict[str, str]:
-    certificates = f"{cluster.certificates_dir}/etcd"
+    certificates = f"{normpath(cluster.certificates_dir)}/etcd"
     client, peer = etcd_client_url(endpoint.advertise_address), etcd_peer_url(endpoint.advertise_address)
     return {
         "advertise-client-urls": client,
@@ -86,15 +87,21 @@ def _version_arguments(tag: str) -> dict[str, str]:
 
 
 def _health(local: LocalEtcd, endpoint: APIEndpoint) -> Health:
-    """The first of the metrics URLs, of which a part that is missing or cannot be read is the default's."""
-    host, port, scheme = loopback(endpoint), ETCD_METRICS_PORT, "HTTP"
-    urls = last_value(local.extra_args, "listen-metrics-urls")
-    if urls is not None:
-        try:
-            url = urlsplit(urls.split(",")[0])
-            scheme = "HTTPS" if url.scheme == "https" else "HTTP"
-            host = url.hostname or host
-            port = url.port or port
-        except ValueError:
-            pass
-    return Health(host=host, port=port, live="/livez", ready="/readyz", started="/readyz", scheme=scheme)
+    """The first of the metrics URLs, of which a part that is missing is the default's; all is, where it cannot be read."""
+    default = Health(
+        host=loopback(endpoint), port=ETCD_METRICS_PORT, live="/livez", ready="/readyz", started="/readyz", scheme="HTTP"
+    )
+    text = (last_value(local.extra_args, "listen-metrics-urls") or "").partition(",")[0]
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        return default
+    host, port = split_host_port(url.netloc.rpartition("@")[2])
+    if " " in text or (port and not port.isdecimal()):
+        return default
+    return replace(
+        default,
+        host=host or default.host,
+        port=int(port) if port and 0 < int(port) < 65536 else default.port,
+        scheme="HTTPS" if url.scheme == "https" else default.scheme,
+    )

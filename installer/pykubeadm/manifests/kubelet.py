@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from posixpath import normpath
 from typing import Any
 
 from pykubeadm.config.host import HostFacts
@@ -76,7 +77,7 @@ def _recommended(cluster: ClusterConfiguration) -> dict[str, Any]:
         "staticPodPath": MANIFESTS_DIR,
         "clusterDNS": [address_in(cluster.networking.service_subnet, _DNS_INDEX)],
         "clusterDomain": cluster.networking.dns_domain,
-        "authentication.x509.clientCAFile": f"{cluster.certificates_dir}/ca.crt",
+        "authentication.x509.clientCAFile": f"{normpath(cluster.certificates_dir)}/ca.crt",
         "authentication.anonymous.enabled": False,
         "authorization.mode": "Webhook",
         "authentication.webhook.enabled": True,

@@ -160,8 +160,20 @@ def test_a_joining_etcd_member_names_all_members() -> None:
     assert "--initial-cluster-state=existing" in command
 
 
-def test_metrics_urls_that_cannot_be_read_leave_the_default_probe() -> None:
-    local = LocalEtcd(extra_args=extra(("listen-metrics-urls", "http://[bad:99999")))
+@pytest.mark.parametrize(
+    ("urls", "host", "port"),
+    [
+        ("http://[bad:99999", "127.0.0.1", 2381),
+        ("http://10.0.0.9:metrics", "127.0.0.1", 2381),
+        (" http://10.0.0.9:9", "127.0.0.1", 2381),
+        ("http://10.0.0.9:99999", "10.0.0.9", 2381),
+        ("http://:77", "127.0.0.1", 77),
+        ("http://[fd00::9],http://10.0.0.9", "fd00::9", 2381),
+        ("http://Metrics.Example:2400", "Metrics.Example", 2400),
+    ],
+)
+def test_the_metrics_urls_say_where_to_probe_etcd_as_far_as_they_can_be_read(urls: str, host: str, port: int) -> None:
+    local = LocalEtcd(extra_args=extra(("listen-metrics-urls", urls)))
     container = etcd_pod(cluster(etcd=Etcd(local=local)), ENDPOINT, "cp1", Timeouts())["spec"]["containers"][0]
-    assert container["livenessProbe"]["httpGet"]["host"] == "127.0.0.1"
-    assert container["ports"][0]["containerPort"] == 2381
+    assert container["livenessProbe"]["httpGet"]["host"] == host
+    assert container["ports"][0]["containerPort"] == port
