@@ -37,7 +37,7 @@ def host_facts(node: Node) -> HostFacts:
         cri_sockets=tuple(url for url in CRI_SOCKETS if _is_socket(node, url.removeprefix("unix://"))),
         resolved_active=_resolved_runs(node),
         ca_directories=tuple(path for path in CA_DIRECTORIES if _exists(node, path)),
-        proxy_env={name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
+        proxy_env={name: value for name, value in os.environ.items() if value and name.lower().endswith("_proxy")},
         cgroup_version=_cgroup_version(machine),
     )
 

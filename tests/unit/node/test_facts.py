@@ -113,11 +113,13 @@ def test_systemd_resolved_counts_while_it_runs(node):
 def test_directories_cgroups_and_proxies(node, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("no_proxy", "10.0.0.0/8")
+    monkeypatch.setenv("ftp_proxy", "")
     node.write([Directory("/usr/share/ca-certificates")])
     facts = host_facts(node)
     assert facts.ca_directories == ("/usr/share/ca-certificates",)
     assert facts.proxy_env["HTTPS_PROXY"] == "http://proxy:3128"
     assert facts.proxy_env["no_proxy"] == "10.0.0.0/8"
+    assert "ftp_proxy" not in facts.proxy_env
     assert facts.cgroup_version == 2
     node.remove(["/sys/fs/cgroup/cgroup.controllers"])
     assert host_facts(node).cgroup_version == 1
