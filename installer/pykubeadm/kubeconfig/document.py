@@ -75,7 +75,8 @@ def read_kubeconfig(content: bytes) -> Kubeconfig:
         document = yaml.load(content, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise ValueError("is not YAML") from error
-    if not isinstance(document, Mapping) or document.get("kind", "Config") != "Config":
+    wanted = ("Config", "v1")
+    if not isinstance(document, Mapping) or (document.get("kind") or "Config", document.get("apiVersion") or "v1") != wanted:
         raise ValueError("is not a kubeconfig")
     context_name = document.get("current-context")
     context = _named(document, "contexts", context_name, "context")

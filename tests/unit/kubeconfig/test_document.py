@@ -77,6 +77,7 @@ def test_cluster_info_has_a_nameless_cluster_and_nothing_else() -> None:
         (b"a: [", "is not YAML"),
         (b"x", "is not a kubeconfig"),
         (b"kind: Pod", "is not a kubeconfig"),
+        (b"{apiVersion: v2, kind: Config}", "is not a kubeconfig"),
         (b"kind: Config\ncurrent-context: here", "has no context 'here'"),
         (b"contexts: [{name: x, context: {cluster: c}}]\ncurrent-context: x", "has no cluster 'c'"),
         (
