@@ -53,12 +53,14 @@ def _execute(ctx: click.Context, command: str, values: dict[str, Any], choose: C
     """From flags and file to a run of the chosen steps."""
     from contextlib import nullcontext
 
+    from pykubeadm.cli.config import read_source
     from pykubeadm.node.local import LocalNode
     from pykubeadm.phases.keys import begin_keys, order_keys
 
     settings = ctx.ensure_object(Globals)
     machine = LocalNode(settings.rootfs)
-    begun = begin_keys(machine, [step.path for step in choose(())])
+    source = read_source(values["config"], machine.root) if values.get("config") else None
+    begun = begin_keys(machine, [step.path for step in choose(())], source.content if source else b"")
 
     from pykubeadm.cli.display import stamped, subscriber
     from pykubeadm.cli.run import init_run
@@ -68,7 +70,7 @@ def _execute(ctx: click.Context, command: str, values: dict[str, Any], choose: C
     given = {name: flattened(value) if isinstance(value, tuple) else value for name, value in values.items()}
     quiet = bool(given.get("print_manifest"))
     emit = stamped(subscriber(settings.output, verbosity=settings.verbosity, quiet=quiet))
-    run = init_run(machine, given, emit)
+    run = init_run(machine, given, emit, source=source)
     run.begun_keys = begun
     steps = choose(run.configuration.init.skip_phases)
     _ = run.patches  # those that cannot be read are told before anything is changed

@@ -12,6 +12,7 @@ from pykubeadm.config.flags import InitFlags
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.read import Surroundings, read_init
 from pykubeadm.config.release import look_up
+from pykubeadm.config.source import Source
 from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.local import LocalNode
@@ -26,12 +27,16 @@ from pykubeadm.tokens.bootstrap import generate_token
 Emit = Callable[[Event], None]
 
 
-def init_run(machine: LocalNode, given: Mapping[str, Any], emit: Emit, host: HostFacts | None = None) -> InitRun:
+def init_run(
+    machine: LocalNode, given: Mapping[str, Any], emit: Emit, host: HostFacts | None = None, source: Source | None = None
+) -> InitRun:
     """The run of `init` for these flags (names as click has them, None where not given); raises ConfigError with every
-    problem of the flags and of the file. `host` is what is known of the machine, looked up where it is not given."""
+    problem of the flags and of the file. `host` is what is known of the machine and `source` the file that the flags name;
+    both are looked up where they are not given."""
     host = host or host_facts(machine)
 
-    source = read_source(given["config"], machine.root) if given.get("config") else None
+    if source is None and given.get("config"):
+        source = read_source(given["config"], machine.root)
     made_tokens: list[str] = []
     configuration = read_init(source, InitFlags.of(given), surroundings(machine, host, emit, made_tokens))
     node: Node = machine

@@ -15,11 +15,12 @@ from pykubeadm.pki.table import BY_NAME, TABLE
 DEFAULT_ALGORITHM = "RSA-2048"
 
 
-def begin_keys(node: Node, paths: Iterable[str]) -> KeyPool:
-    """Begin with keys of the default algorithm before the configuration is read, which takes as long as two of them. A
-    configuration that wants others, or a node that has its keys, costs only what was begun by then."""
+def begin_keys(node: Node, paths: Iterable[str], config: bytes) -> KeyPool:
+    """Begin with keys of the default algorithm before the configuration is understood, which takes as long as two of them;
+    not where its text has a word on the algorithm, or where the node has its keys: what was begun must be finished."""
     pool = KeyPool(DEFAULT_ALGORITHM)
-    if node.stat(f"{CERTIFICATES_DIR}/ca.crt") is None:
+    named = any(field in config for field in (b"encryptionAlgorithm", b"PublicKeysECDSA"))
+    if not named and node.stat(f"{CERTIFICATES_DIR}/ca.crt") is None:
         pool.order(sum(path.startswith(("certs/", "kubeconfig/")) for path in paths))
     return pool
 

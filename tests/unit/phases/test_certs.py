@@ -10,10 +10,11 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File
 from pykubeadm.node.recording import RecordingNode, render
 from pykubeadm.phases.certs import certs
-from pykubeadm.phases.keys import order_keys
+from pykubeadm.phases.keys import begin_keys, order_keys
 from pykubeadm.phases.kubeconfig import kubeconfig
 from pykubeadm.pki.check import is_for_key, is_signed_by, load_certificates
 from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_leaf
+from pykubeadm.pki.keypool import KeyPool
 from pykubeadm.pki.keys import encode_private_key, generate_key, load_private_key
 from pykubeadm.pki.sans import names_of
 from pykubeadm.pki.table import TABLE, Usage
@@ -331,3 +332,16 @@ def test_a_dry_run_goes_through_and_leaves_the_node_as_it_was() -> None:
     assert f"{PKI}/ca.key" in shown
     assert "PRIVATE KEY" not in shown
     assert "client-key-data: L" not in shown
+
+
+@pytest.mark.parametrize(
+    ("config", "begun"),
+    [(b"", 2), (b"clusterName: prod", 2), (b"encryptionAlgorithm: ECDSA-P256", 0), (b"featureGates: {PublicKeysECDSA: true}", 0)],
+)
+def test_keys_are_begun_where_the_configuration_names_no_algorithm(
+    config: bytes, begun: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered: list[int] = []
+    monkeypatch.setattr(KeyPool, "order", lambda _pool, count: ordered.append(count))
+    begin_keys(FakeNode(), ["certs/ca", "kubeconfig/admin", "etcd/local"], config)
+    assert sum(ordered) == begun
