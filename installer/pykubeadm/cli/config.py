@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 COMPONENT_KINDS = ("KubeletConfiguration", "KubeProxyConfiguration")
 PLACEHOLDER_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - kubeadm's placeholder, too
-MAX_INPUT = 64 * 1024 * 1024  # a device such as /dev/zero must end
+MAX_INPUT = 64 * 1024 * 1024  # what comes through a pipe must end, too
+# `--config /dev/stdin` and `--config <(…)`: descriptors that we were started with; what they lead to is the user's choice.
+_INHERITED = re.compile(r"/dev/stdin|(/dev|/proc/(self|\d+))/fd/\d+", re.ASCII)
 
 
 @click.group(cls=Group)
@@ -29,11 +33,15 @@ def config() -> None:
 
 
 def read_source(path: str, root: str) -> Source:
-    """The file at `path` below `root`; UsageError where it cannot be read."""
+    """The file at `path` below `root`; UsageError where it cannot be read. A pipe with a name waits for a writer and devices
+    have no end, so of what is no file only the descriptors that we were started with are read."""
     from pykubeadm.config.source import Source
 
-    place = path if root == "/" else os.path.join(root, os.path.abspath(path).lstrip("/"))
+    place = _below(root, path)
     try:
+        mode = os.stat(place).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or _INHERITED.fullmatch(place)):
+            raise UsageError(f'the configuration file "{path}" is no file; give a file, or /dev/stdin to read from a pipe')
         with open(place, "rb") as file:
             return Source(path, file.read(MAX_INPUT))
     except OSError as error:
@@ -48,18 +56,17 @@ def _example_world(root: str, *, note: Callable[[str], None]) -> Surroundings:
     from pykubeadm.config.read import Surroundings
     from pykubeadm.constants import CRI_SOCKETS
 
-    host = HostFacts(hostname="node", default_ipv4="1.2.3.4", cri_sockets=CRI_SOCKETS[:1])
-
-    def below(path: str) -> str:
-        return path if root == "/" else os.path.join(root, os.path.abspath(path).lstrip("/"))
-
     return Surroundings(
-        host=host,
+        host=HostFacts(hostname="node", default_ipv4="1.2.3.4", cri_sockets=CRI_SOCKETS[:1]),
         new_token=lambda: PLACEHOLDER_TOKEN,
-        is_dir=lambda path: os.path.isdir(below(path)),
-        is_file=lambda path: os.path.isfile(below(path)),
+        is_dir=lambda path: os.path.isdir(_below(root, path)),
+        is_file=lambda path: os.path.isfile(_below(root, path)),
         note=note,
     )
+
+
+def _below(root: str, path: str) -> str:
+    return os.path.join(root, os.path.abspath(path).lstrip("/"))
 
 
 def _warn(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def test_validate_tells_of_the_old_api_unless_told_not_to(file: Path) -> None:
 @pytest.mark.parametrize("path", ["/nowhere/cfg.yaml", "/", "a\0b"])
 def test_a_file_that_cannot_be_read(path: str) -> None:
     assert isinstance(run("validate", "--config", path).exception, UsageError)
+
+
+def test_a_named_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/zero"):
+        result = run("validate", "--config", path)
+        assert isinstance(result.exception, UsageError)
+        assert "is no file; give a file, or /dev/stdin" in str(result.exception)
 
 
 def test_migrate_fills_in_the_defaults_and_keeps_tokens_secret(file: Path) -> None:

@@ -89,14 +89,30 @@ def test_characters_that_the_output_lacks_do_no_harm(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_words_with_status_130(tree: Path, number: signal.Signals) -> None:
-    path = tree / "held.yaml"
-    os.mkfifo(path)
-    command = [*PYKUBEADM, "--rootfs", str(tree), "init", "--config", "/held.yaml"]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-    writer = os.open(path, os.O_WRONLY)  # returns when it is being read
-    time.sleep(0.1)
+def test_a_signal_ends_it_in_words_with_status_130(number: signal.Signals) -> None:
+    command = [*PYKUBEADM, "config", "validate", "--config", "/dev/stdin"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while _descriptors_of_stdin(process.pid) < 2:  # it is being read
+        time.sleep(0.05)
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
-    os.close(writer)
     assert (process.returncode, errors.strip()) == (130, "interrupted; run the same command again to go on")
+
+
+def _descriptors_of_stdin(process: int) -> int:
+    place = Path(f"/proc/{process}/fd")
+    links = []
+    for descriptor in place.iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            links.append(os.readlink(descriptor))
+    return links.count(os.readlink(place / "0"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['"$@" --config /dev/stdin <{file}', 'cat {file} | "$@" --config /dev/stdin', '"$@" --config <(cat {file})'],
+)
+def test_a_configuration_may_come_through_a_pipe(tree: Path, line: str) -> None:
+    command = ["bash", "-c", line.format(file=tree / "kubeadm.yaml"), "bash", *PYKUBEADM, "config", "validate"]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
