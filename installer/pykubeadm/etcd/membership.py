@@ -40,7 +40,7 @@ def plan_membership(members: Sequence[Member], unhealthy: Collection[int], *, na
         if namesake.id not in unhealthy:
             raise EtcdError(
                 f"another etcd member is named {name} and is healthy ({namesake}): give this node another name, "
-                f"or take that one out first (pykubeadm reset on it)"
+                f"or take that one out first (`kubeadm reset` on it)"
             )
     # Started once, but its data is gone: such a member can never come back, it has to be added anew.
     lost = ours is not None and ours.started and not has_data

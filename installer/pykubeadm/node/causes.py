@@ -203,7 +203,7 @@ _PATTERNS = (
         "certificate-expired",
         r"certificate has expired",
         "{where} met an expired certificate",
-        "see `certs check-expiration`, renew with `certs renew all` and check the clock",
+        "`kubeadm certs check-expiration` shows which, `kubeadm certs renew all` renews them; check the clock, too",
     ),
     _pattern(
         "certificate-mismatch",
