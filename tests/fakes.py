@@ -52,13 +52,13 @@ class FakeNode:
     def stat(self, path: str) -> FileStat | None:
         path = posixpath.normpath(path)
         if path in self.sockets:
-            return FileStat("socket", 0o660, 0, 0, 0)
+            return FileStat("socket", 0o660, 0, 0)
         entry = self.files.get(path)
         if isinstance(entry, File):
-            return FileStat("file", entry.mode, entry.uid, entry.gid, len(entry.content))
+            return FileStat("file", entry.mode, entry.uid, entry.gid)
         if isinstance(entry, Directory):
-            return FileStat("directory", entry.mode, entry.uid, entry.gid, 0)
-        return FileStat("directory", 0o755, 0, 0, 0) if self.list_dir(path) else None
+            return FileStat("directory", entry.mode, entry.uid, entry.gid)
+        return FileStat("directory", 0o755, 0, 0) if self.list_dir(path) else None
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         prefix = posixpath.normpath(path).rstrip("/") + "/"
@@ -107,5 +107,5 @@ class FakeNode:
     def ensure_unit(self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False) -> tuple[str, ...]:
         actions = systemd.planned(self.unit(name), enabled=enabled, running=running, restart=restart)
         self.unit_actions.extend((name, action) for action in actions)
-        self.units[name] = UnitState(load="loaded", active="active", sub="running", enabled="enabled", main_pid=4242)
+        self.units[name] = UnitState(load="loaded", active="active", sub="running", enabled="enabled")
         return actions

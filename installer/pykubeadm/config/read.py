@@ -158,24 +158,6 @@ def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> J
     return _with_flags(join, flags)
 
 
-def read_reset(source: Source, world: Surroundings) -> ResetConfiguration:
-    """What `reset` acts on, from a file. Raises ConfigError with every problem."""
-    reading = _open(source, world.note)
-    _want(reading, "ResetConfiguration")
-    reset = _reset_from(reading, world)
-    reading.finish()
-    return reset
-
-
-def read_upgrade(source: Source, world: Surroundings) -> UpgradeConfiguration:
-    """What `upgrade` acts on, from a file. Raises ConfigError with every problem."""
-    reading = _open(source, world.note)
-    _want(reading, "UpgradeConfiguration")
-    upgrade = _upgrade_from(reading, world)
-    reading.finish()
-    return upgrade
-
-
 def read_all(source: Source, world: Surroundings) -> list[Model]:
     """Every kubeadm document of a file, in v1beta4 with its defaults, as `config validate` and `config migrate` need them:
     an InitConfiguration always comes with its ClusterConfiguration. Raises ConfigError with every problem of all of them."""

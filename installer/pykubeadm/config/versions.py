@@ -40,7 +40,6 @@ NEWEST_KNOWN: Final = RELEASES[DEFAULT_MINOR].newest
 PRINTED_DEFAULT: Final = f"1.{DEFAULT_MINOR}.0"  # what `config print init-defaults` shows
 MINIMUM_EXTERNAL_ETCD: Final = "3.5.24-0"
 KUBELET_SKEW: Final = 3  # minors that a kubelet may be older than the API server
-UPGRADE_SKEW: Final = 1  # minors that one upgrade of the control plane may go
 
 _SEMANTIC = re.compile(
     r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"

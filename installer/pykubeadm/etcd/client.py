@@ -92,15 +92,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What one member tells of itself. `leader` is a member's id, 0 where it sees none; sizes are bytes."""
+    """What one member tells of itself. `leader` is a member's id, 0 where it sees none."""
 
     member_id: int
     version: str
     leader: int
     learner: bool
-    raft_index: int
-    raft_applied_index: int
-    db_size: int
     errors: tuple[str, ...] = ()
 
 
@@ -150,9 +147,6 @@ class EtcdClient:
             version=answer.get("version", ""),
             leader=int(answer.get("leader", 0)),
             learner=answer.get("isLearner", False),
-            raft_index=int(answer.get("raftIndex", 0)),
-            raft_applied_index=int(answer.get("raftAppliedIndex", 0)),
-            db_size=int(answer.get("dbSize", 0)),
             errors=tuple(answer.get("errors", ())),
         )
 

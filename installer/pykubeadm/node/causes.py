@@ -19,7 +19,6 @@ class Cause:
     where: str  # "kubelet", "kube-apiserver", …
     sentence: str
     advice: str
-    evidence: str = ""
     lasting: bool = False
     times: int = 1  # how often it was seen
 
@@ -308,7 +307,7 @@ def recognise(lines: Iterable[str], where: str) -> list[Cause]:
             match = pattern.text.search(line)
             if match:
                 times = found[pattern.name].times + 1 if pattern.name in found else 1
-                found[pattern.name] = _cause(pattern, match, line, where, times)
+                found[pattern.name] = _cause(pattern, match, where, times)
                 break
     return sorted(found.values(), key=rank)
 
@@ -318,7 +317,7 @@ def rank(cause: Cause) -> int:
     return _RANK.get(cause.name, -1)
 
 
-def _cause(pattern: _Pattern, match: re.Match[str], line: str, where: str, times: int) -> Cause:
+def _cause(pattern: _Pattern, match: re.Match[str], where: str, times: int) -> Cause:
     # Alternatives of a pattern number their groups: "flag" and "flag2" are the same thing.
     values = {name.rstrip("2"): value for name, value in match.groupdict().items() if value}
     words = {name: _plain(value) for name, value in values.items()} | {"where": where}
@@ -327,7 +326,6 @@ def _cause(pattern: _Pattern, match: re.Match[str], line: str, where: str, times
         where=where,
         sentence=pattern.sentence.format(**words),
         advice=pattern.advice.format(**words),
-        evidence=line.strip(),
         lasting=pattern.lasting,
         times=times,
     )

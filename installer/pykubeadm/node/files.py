@@ -88,7 +88,7 @@ def status(root: str, path: str) -> FileStat | None:
     """What lstat(2) tells; None where nothing exists."""
     with explained("look at", path), suppress(FileNotFoundError, NotADirectoryError):
         found = os.lstat(resolve(root, path, follow=False))
-        return FileStat(_kind(found.st_mode), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size)
+        return FileStat(_kind(found.st_mode), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
     return None
 
 

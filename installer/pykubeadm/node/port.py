@@ -38,7 +38,6 @@ class FileStat:
     mode: int
     uid: int
     gid: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,6 @@ class UnitState:
     sub: str
     enabled: str
     result: str = ""
-    main_pid: int = 0
     restarts: int = 0
 
 

@@ -88,8 +88,8 @@ class RecordingNode:
         if entry is None:
             return None
         if isinstance(entry, Directory):
-            return FileStat("directory", entry.mode, entry.uid, entry.gid, 0)
-        return FileStat("file", entry.mode, entry.uid, entry.gid, len(entry.content))
+            return FileStat("directory", entry.mode, entry.uid, entry.gid)
+        return FileStat("file", entry.mode, entry.uid, entry.gid)
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         path = posixpath.normpath(path)

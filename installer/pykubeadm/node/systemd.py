@@ -16,7 +16,7 @@ class Run(Protocol):
 
 
 NOT_FOUND = UnitState(load="not-found", active="inactive", sub="dead", enabled="")
-_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,Result,MainPID,NRestarts,NeedDaemonReload"
+_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,NeedDaemonReload"
 # States of a unit file in which `systemctl enable` has nothing to do or must not interfere (systemctl(1), is-enabled).
 _ENABLED = frozenset({"enabled", "enabled-runtime", "static", "alias", "generated", "indirect", "transient"})
 
@@ -38,7 +38,6 @@ def show(run: Run, name: str) -> tuple[UnitState, bool]:
         sub=found.get("SubState", ""),
         enabled=found.get("UnitFileState", ""),
         result=found.get("Result", ""),
-        main_pid=int(found.get("MainPID") or 0),
         restarts=int(found.get("NRestarts") or 0),
     )
     return state, found.get("NeedDaemonReload") == "yes"

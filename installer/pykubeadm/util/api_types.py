@@ -47,7 +47,6 @@ class Field:
     omit_empty: bool
     omit_zero: bool
     merge: bool
-    retain_keys: bool
     merge_key: str
 
 
@@ -84,7 +83,6 @@ def _field(text: str) -> Field:
         omit_empty="omitempty" in options,
         omit_zero="omitzero" in options,
         merge="merge" in strategies,
-        retain_keys="retainKeys" in strategies,
         merge_key=options.get("key", ""),
     )
 

@@ -16,8 +16,3 @@ def hash_annotation(data: Mapping[str, str]) -> dict[str, str]:
     """The annotation for a ConfigMap with this data: a SHA-256 over the values in the order of their keys."""
     digest = sha256("".join(data[key] for key in sorted(data)).encode())
     return {HASH_ANNOTATION: f"sha256:{digest.hexdigest()}"}
-
-
-def is_generated(annotations: Mapping[str, str], data: Mapping[str, str]) -> bool:
-    """Whether the data is as it was generated: nobody has supplied or edited it."""
-    return annotations.get(HASH_ANNOTATION) == hash_annotation(data)[HASH_ANNOTATION]

@@ -7,8 +7,8 @@ import pytest
 from pykubeadm.config.flags import InitFlags
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.join_flags import JoinFlags
-from pykubeadm.config.model import Taint
-from pykubeadm.config.read import read_init, read_join, read_reset, read_upgrade
+from pykubeadm.config.model import ResetConfiguration, Taint
+from pykubeadm.config.read import read_all, read_init, read_join
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from tests.unit.config.texts import CLUSTER, DISCOVERY, INIT, JOIN, RESET, TOKEN, UPGRADE, old, read_cluster, world
@@ -214,9 +214,10 @@ def test_join_reset_upgrade() -> None:
     assert control_plane.control_plane
     assert control_plane.control_plane.local_api_endpoint.advertise_address == "10.0.0.9"
     assert control_plane.node_registration.taints
-    reset = read_reset(Source("x", RESET.encode()), world())
+    [reset] = read_all(Source("x", RESET.encode()), world())
+    assert isinstance(reset, ResetConfiguration)
     assert reset.cri_socket == "unix:///var/run/containerd/containerd.sock"
-    upgrade = read_upgrade(Source("x", f"{UPGRADE}apply: {{certificateRenewal: false}}\n".encode()), world())
+    [upgrade] = read_all(Source("x", f"{UPGRADE}apply: {{certificateRenewal: false}}\n".encode()), world())
     assert upgrade.document()["apply"] == {
         "certificateRenewal": False,
         "etcdUpgrade": True,

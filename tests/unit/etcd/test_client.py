@@ -134,7 +134,7 @@ def test_a_missing_gateway_is_explained():
 
 
 def test_health_names_the_reason():
-    status = {"header": {"member_id": "5"}, "version": "3.6.8", "leader": "5", "dbSize": "20480", "raftIndex": "9"}
+    status = {"header": {"member_id": "5"}, "version": "3.6.8", "leader": "5"}
     with (
         gateway(200, status) as well,
         gateway(200, {**status, "leader": "0"}) as lost,

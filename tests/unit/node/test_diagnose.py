@@ -12,8 +12,8 @@ from tests.fakes import Answer, FakeNode, completed
 
 SOCKET = "unix:///var/run/containerd/containerd.sock"
 CRICTL = f"crictl --timeout 10s --runtime-endpoint {SOCKET} --image-endpoint {SOCKET}"
-RUNNING = UnitState("loaded", "active", "running", "enabled", "success", 42, 0)
-LOOPING = UnitState("loaded", "activating", "auto-restart", "enabled", "exit-code", 0, 3)
+RUNNING = UnitState("loaded", "active", "running", "enabled", "success", 0)
+LOOPING = UnitState("loaded", "activating", "auto-restart", "enabled", "exit-code", 3)
 BAD_FLAG = 'E1120 22:22:07.176540    9086 run.go:72] "command failed" err="failed to parse kubelet flag: unknown flag: --nope"'
 
 
@@ -105,7 +105,7 @@ def test_a_missing_image_shows_in_the_kubelets_journal() -> None:
 
 def test_the_log_of_the_likely_cause_is_shown() -> None:
     machine = node(
-        unit=UnitState("loaded", "active", "running", "enabled", "success", 42, 1),
+        unit=UnitState("loaded", "active", "running", "enabled", "success", 1),
         containers=[container("kube-apiserver", "running"), container("kube-scheduler", "exited", 2)],
         exits={"kube-scheduler": {"exitCode": 1, "reason": "Error"}},
         logs={

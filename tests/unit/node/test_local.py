@@ -156,9 +156,9 @@ def test_a_unit_that_cannot_run_is_an_error(load, sentence):
 
 
 def test_the_state_of_a_unit():
-    systemctl = Systemctl(ActiveState="activating", SubState="auto-restart", Result="exit-code", MainPID="0", NRestarts="17")
+    systemctl = Systemctl(ActiveState="activating", SubState="auto-restart", Result="exit-code", NRestarts="17")
     assert systemd.show(systemctl, "kubelet") == (
-        UnitState("loaded", "activating", "auto-restart", "disabled", "exit-code", 0, 17),
+        UnitState("loaded", "activating", "auto-restart", "disabled", "exit-code", 17),
         False,
     )
 

@@ -200,7 +200,7 @@ def test_a_scaled_name_server_and_an_own_corefile_stay(node: FakeNode, api: Fake
 
 def test_a_node_that_was_deleted_is_registered_by_a_kubelet_that_starts(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     api = FakeApi()
-    node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled", main_pid=1)
+    node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
     start = node.ensure_unit
 
     def register(*arguments: Any, **more: Any) -> tuple[str, ...]:

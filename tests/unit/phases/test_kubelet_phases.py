@@ -24,7 +24,7 @@ from tests.fakes import FakeNode, completed
 from tests.init_runs import NOW, configuration, init_run, perform, warnings
 
 STOPPED = UnitState("loaded", "inactive", "dead", "disabled")
-ACTIVE = UnitState("loaded", "active", "running", "enabled", main_pid=1)
+ACTIVE = UnitState("loaded", "active", "running", "enabled")
 SOCKET = "unix:///var/run/containerd/containerd.sock"
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 PEM = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -136,7 +136,7 @@ def test_a_node_without_kubelet_service_gets_the_files() -> None:
 @pytest.mark.usefixtures("clock")
 def test_a_kubelet_that_does_not_come_up_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "probe", lambda *_arguments: "connection refused")
-    node = machine(UnitState("loaded", "activating", "auto-restart", "enabled", "exit-code", 0, 1))
+    node = machine(UnitState("loaded", "activating", "auto-restart", "enabled", "exit-code", 1))
     node.commands["journalctl"] = completed('F1120 1 2 run.go:72] "command failed" err="failed to run Kubelet: validate service'
         ' connection: dial unix /run/containerd/containerd.sock: connect: no such file or directory"')  # fmt: skip
     run, events = init_run(node, impatient())
