@@ -31,8 +31,9 @@ def write_static_pod(run: Run, name: str, pod: Mapping[str, Any]) -> Changes:
 
 
 def missing_directory(node: Node, path: str, mode: int = 0o700) -> list[Directory]:
-    """The directory, where it is not there yet; one that is there keeps its mode."""
-    return [] if node.stat(path) else [Directory(path, mode)]
+    """The directory, where it is not there yet; one that is there keeps its mode. Writing it over a file is an error."""
+    stat = node.stat(path)
+    return [] if stat and stat.kind in ("directory", "link") else [Directory(path, mode)]
 
 
 def _document(content: bytes) -> object:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pykubeadm.config.model import Etcd, ExternalEtcd, Patches
-from pykubeadm.errors import PhaseError
+from pykubeadm.errors import NodeError, PhaseError
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Directory
 from pykubeadm.phases.control_plane import control_plane
@@ -103,6 +103,13 @@ def test_a_kubelets_configuration_that_was_closed_to_others_stays_closed() -> No
     node.write(kubelet_files(init_run(node)[0]))
     assert node.stat("/var/lib/kubelet/config.yaml").mode == 0o600
     assert node.stat("/var/lib/kubelet/instance-config.yaml").mode == 0o644
+
+
+def test_a_file_in_the_place_of_etcds_data_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "var/lib").mkdir(parents=True)
+    (tmp_path / "var/lib/etcd").write_text("")
+    with pytest.raises(NodeError, match=r"cannot write /var/lib/etcd: .* move it away"):
+        perform(init_run(LocalNode(str(tmp_path)))[0], etcd)
 
 
 def test_the_runtimes_socket_is_this_machines_business() -> None:
