@@ -20,6 +20,7 @@ CHECKERS = {
     "import-linter": ["lint-imports", "--no-cache"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "-q", "--nocolor"],
+    "README of roles": ["python", "docs/roles.py", "--check"],
 }
 
 
