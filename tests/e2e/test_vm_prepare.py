@@ -21,8 +21,10 @@ def machine(kubernetes: Assets) -> Iterator[vm.VirtualMachine]:
     assert kubernetes.program("kubelet")
     try:
         started = vm.start("prepare", NodeImage("debian13", "bare"))
-    except LabError as missing:
-        pytest.skip(str(missing))
+    except LabError as problem:
+        if "not installed" in str(problem):
+            pytest.skip(f"{problem} (for virtual machines: `make setup-vm`)")
+        raise
     yield started
     started.remove()
 
