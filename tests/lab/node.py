@@ -229,11 +229,17 @@ def _free_addresses() -> tuple[str, str]:
     raise LabError(f"all addresses of the network {NETWORK} are taken: `make clean` removes nodes that were left over")
 
 
+def _has_ipv6() -> bool:
+    """Whether new interfaces of this machine get IPv6."""
+    disabled = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+    return disabled.exists() and disabled.read_text().strip() == "0"
+
+
 def _make_network() -> None:
     """With IPv6 as well where the machine has it."""
     for second in SECONDS:
         options = [f"--subnet=172.{second}.250.0/24", f"--opt=com.docker.network.driver.mtu={_mtu()}", f"--label={LABEL}"]
-        if Path("/proc/net/if_inet6").exists():
+        if _has_ipv6():
             options += ["--ipv6", f"--subnet={PREFIX6}:{second}::/64"]
         with contextlib.suppress(CommandError):  # it overlaps a network that exists
             docker("network", "create", *options, NETWORK)
