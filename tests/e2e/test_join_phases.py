@@ -44,7 +44,7 @@ def test_phases_one_by_one_are_a_join(new_node: NewNode, kubernetes: assets.Asse
     with_key = join_command(first, as_control_plane=True)
     key = with_key[with_key.index("--control-plane") :]
     before = fingerprint(second)
-    shown = join_at_once(second, with_key, "--dry-run")
+    shown = join_at_once(second, with_key, "--dry-run", "--output=json")
     assert f"would add https://{second.address}:2380 to etcd's members" in shown
     assert not [secret for secret in (key[-1], words[words.index("--token") + 1], "PRIVATE KEY") if secret in shown]
     assert fingerprint(second) == before

@@ -39,4 +39,5 @@ wait_control_plane: Phase[JoinRun] = Phase(
     summary=init_wait_control_plane.summary,
     verify=init_wait_control_plane.verify,
     when=_is_control_plane,
+    flags=("control-plane",),  # kubeadm's has none, so alone it never waits
 )
