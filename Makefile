@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 PYTEST := $(PYTHON) -m pytest -q
-# Tests on nodes spend most of their time waiting for them: two files at once.
+# Tests on nodes spend most of their time waiting for them: two files at once. (Not virtual machines: emulated, each wants all.)
 NODES := $(PYTEST) -n 2 --dist loadfile
 # Tests that need no node: they run side by side.
 FAST := $(wildcard tests/unit tests/property tests/golden tests/integration)
@@ -36,7 +36,7 @@ lint: $(READY) ## check style, types, layers, YAML and roles
 	@$(PYTHON) -m tests.lab.lint
 
 e2e: $(READY) $(if $(filter vm,$(E2E)),setup-vm) ## run the end-to-end tests, or one kind: make e2e E2E=init (downloads Kubernetes where missing); E2E=vm: minutes
-	PYKUBEADM_E2E_DOWNLOAD=1 $(if $(filter vm,$(E2E)),PYKUBEADM_E2E_VM=1) $(NODES) $(if $(E2E),$(wildcard tests/e2e/test_$(E2E)*.py),tests/e2e)
+	PYKUBEADM_E2E_DOWNLOAD=1 $(if $(filter vm,$(E2E)),PYKUBEADM_E2E_VM=1 $(PYTEST),$(NODES)) $(if $(E2E),$(wildcard tests/e2e/test_$(E2E)*.py),tests/e2e)
 
 bench: $(READY) ## measure pykubeadm beside kubeadm
 	@$(PYTHON) -m tests.bench
