@@ -40,39 +40,10 @@ def run_playbook(
     command += ["--check"] if check else []
     command += ["--diff"] if diff else []
     command += [f"-{'v' * verbosity}"] if verbosity else []
-    failures: list[str] = []
-    summary: Summary | None = None
     with tempfile.TemporaryFile() as output:
-        reading, writing = os.pipe()
+        process, reading = _start(command, space, output)
         try:
-            process = subprocess.Popen(
-                command,
-                env={**space.environment, "PYKUBEADM_EVENTS_FD": str(writing)},
-                pass_fds=(writing,),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=space.directory,
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(reading)
-            raise NodeError(
-                f"cannot start {command[0]}: {error.strerror}; install pykubeadm again with its dependencies"
-            ) from error
-        finally:
-            os.close(writing)
-        try:
-            with os.fdopen(reading, encoding="utf-8") as lines:
-                for line in lines:
-                    event = parse(line)
-                    if event is None:
-                        continue
-                    tell(event)
-                    if isinstance(event, Summary):
-                        summary = event
-                    elif isinstance(event, TaskEnded) and event.failed:
-                        failures.append(failure_sentence(event))
+            summary, failures = _follow(reading, tell)
             status = process.wait()
         except BaseException:
             _end(process)
@@ -85,6 +56,45 @@ def run_playbook(
         if status != 0 or summary is None:
             raise NodeError(f"ansible-playbook ended with status {status} before it was through: {said}")
     return summary
+
+
+def _start(command: Sequence[str], space: Workspace, output: IO[bytes]) -> tuple[subprocess.Popen[bytes], int]:
+    """The process, and the descriptor on which its events come."""
+    reading, writing = os.pipe()
+    try:
+        process = subprocess.Popen(
+            command,
+            env={**space.environment, "PYKUBEADM_EVENTS_FD": str(writing)},
+            pass_fds=(writing,),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=space.directory,
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(reading)
+        raise NodeError(f"cannot start {command[0]}: {error.strerror}; install pykubeadm again with its dependencies") from error
+    finally:
+        os.close(writing)
+    return process, reading
+
+
+def _follow(reading: int, tell: Callable[[PlaybookEvent], None]) -> tuple[Summary | None, list[str]]:
+    """Hand on the events until there are no more; the sums, if they came, and a sentence for each failed task."""
+    summary: Summary | None = None
+    failures: list[str] = []
+    with os.fdopen(reading, encoding="utf-8") as lines:
+        for line in lines:
+            event = parse(line)
+            if event is None:
+                continue
+            tell(event)
+            if isinstance(event, Summary):
+                summary = event
+            elif isinstance(event, TaskEnded) and event.failed:
+                failures.append(failure_sentence(event))
+    return summary, failures
 
 
 def _program() -> str:
