@@ -85,7 +85,7 @@ def _rootfs(ctx: click.Context) -> str:
 )
 @click.pass_context
 def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> None:
-    """Check a configuration file and print every problem with its place; prints "ok" where there is none."""
+    """Check a configuration file. Prints every problem with its place, "ok" where there is none."""
     from pykubeadm.config.migrate import OLD_API_VERSION
     from pykubeadm.config.read import read_all
 
@@ -105,7 +105,7 @@ def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> No
 )
 @click.pass_context
 def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None:
-    """Rewrite a configuration file in kubeadm.k8s.io/v1beta4, with the defaults filled in as `init` reads it."""
+    """Rewrite a configuration file in kubeadm.k8s.io/v1beta4. The defaults are filled in as `init` reads it."""
     from dataclasses import replace
 
     from pykubeadm.config.read import read_all
@@ -149,7 +149,7 @@ def print_() -> None:
     help=f"Which to print as well: {', '.join(COMPONENT_KINDS)}.",
 )
 def init_defaults(component_configs: tuple[tuple[str, ...], ...]) -> None:
-    """Print what `init` takes where nothing is given; token and address are placeholders."""
+    """Print what `init` takes where nothing is given. Token, address and name are placeholders."""
     from pykubeadm.config.printed import init_documents
     from pykubeadm.util.yaml_output import to_yaml
 

@@ -136,7 +136,7 @@ class Group(click.Group):
             if name in self._lazy:
                 rows.append((name, self._lazy[name][1]))
             elif (command := self.get_command(ctx, name)) is not None and not command.hidden:
-                rows.append((name, command.get_short_help_str(limit=100)))
+                rows.append((name, command.get_short_help_str(limit=100).removesuffix(".")))
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
