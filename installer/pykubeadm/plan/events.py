@@ -134,11 +134,5 @@ def event_type(event: Event) -> str:
 
 def to_json(event: Event) -> str:
     """One line of `--output json`."""
-    fields = asdict(event)
-    head = {
-        "schema": SCHEMA,
-        "type": event_type(event),
-        "time": round(fields.pop("time"), 3),
-        "elapsed": round(fields.pop("elapsed"), 3),
-    }
-    return json.dumps(head | fields, separators=(",", ":"))
+    fields = {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(event).items()}
+    return json.dumps({"schema": SCHEMA, "type": event_type(event)} | fields, separators=(",", ":"))
