@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+BUG: Final = 70  # an error of none of these families (EX_SOFTWARE of sysexits.h)
+INTERRUPTED: Final = 130  # the shell's status of a command ended by SIGINT
 
 
 class PykubeadmError(Exception):

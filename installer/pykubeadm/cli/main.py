@@ -14,10 +14,7 @@ from typing import NoReturn
 import click
 
 from pykubeadm.cli.lazy import Globals, Group
-from pykubeadm.errors import ConfigError, PykubeadmError
-
-INTERRUPTED = 130
-BUG = 70  # EX_SOFTWARE of sysexits.h
+from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
 
 
 @click.group(

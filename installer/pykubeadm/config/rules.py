@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from pykubeadm.constants import BOOTSTRAP_TOKEN_PATTERN
 from pykubeadm.util.ip import parse_ip
 from pykubeadm.util.timestamp import parse_timestamp
 
 Network = IPv4Network | IPv6Network
 
-TOKEN = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})", re.ASCII)
+TOKEN = re.compile(BOOTSTRAP_TOKEN_PATTERN)
 TOKEN_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]", re.ASCII)
 TOKEN_USAGES = ("signing", "authentication")
 PIN = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII | re.IGNORECASE)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from pykubeadm.errors import PykubeadmError
+from pykubeadm.errors import INTERRUPTED, PykubeadmError
 from pykubeadm.plan.events import (
     Event,
     PhaseFailed,
@@ -20,8 +20,6 @@ from pykubeadm.plan.journal import Journal
 from pykubeadm.plan.phase import Step
 
 R = TypeVar("R")
-
-INTERRUPTED = 130  # the shell's status of a command ended by SIGINT
 
 
 def run_steps(

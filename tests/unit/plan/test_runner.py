@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pykubeadm.errors import PhaseError
+from pykubeadm.errors import INTERRUPTED, PhaseError
 from pykubeadm.plan.events import Event, PhaseFailed, PhaseFinished, RunFinished
 from pykubeadm.plan.journal import Journal
 from pykubeadm.plan.phase import Phase, steps
-from pykubeadm.plan.runner import INTERRUPTED, run_steps
+from pykubeadm.plan.runner import run_steps
 from tests.fakes import FakeNode
 
 
