@@ -135,7 +135,7 @@ def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> J
     if source is None:
         problems: list[Problem] = []
         if not flags.api_server_endpoint and not flags.discovery_file:
-            raise ConfigError([Problem("which cluster?", 0, 0, "", _NO_CLUSTER)])
+            raise ConfigError([Problem("discovery", 0, 0, "", _NO_CLUSTER)])
         if names := flags.without_control_plane():  # a warning only, as in kubeadm
             world.note(f"{', '.join(names)} means nothing without --control-plane: this node joins as a worker")
         token = "--discovery-token" if flags.discovery_token else "--token"
