@@ -79,9 +79,20 @@ def resolve(root: str, path: str, *, follow: bool = True) -> str:
 
 def read(root: str, path: str) -> bytes | None:
     """The content below `root`; None where there is no such file."""
-    with explained("read", path), suppress(FileNotFoundError, NotADirectoryError), open(resolve(root, path), "rb") as file:
+    with (
+        explained("read", path),
+        suppress(FileNotFoundError, NotADirectoryError),
+        open(resolve(root, path), "rb", opener=_at_once) as file,
+    ):
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            raise NodeError(f"cannot read {path}: it is a named pipe; put a file in its place")
         return file.read()
     return None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """open(2) that does not wait for who may write to a named pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def status(root: str, path: str) -> FileStat | None:

@@ -168,6 +168,12 @@ def test_only_regular_files_are_replaced(root):
         files.replace(root, [File("/fifo", b"")])
 
 
+def test_a_named_pipe_is_not_waited_for(root):
+    os.mkfifo(f"{root}/fifo")
+    with pytest.raises(NodeError, match="cannot read /fifo: it is a named pipe"):
+        files.read(root, "/fifo")
+
+
 def test_links_stay_below_the_root(root, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     os.symlink(outside, f"{root}/absolute")
