@@ -33,16 +33,20 @@ def token() -> None:
     """
 
 
-@token.command(cls=Command)
-def generate() -> None:
-    """Print a new token without making it known to a cluster."""
-    click.echo(generate_token().text)
-
-
 _kubeconfig = click.option("--kubeconfig", metavar="TEXT", help=_KUBECONFIG_HELP)
 _dry_run = click.option(
     "--dry-run", is_flag=True, help="Print what would be done in the cluster, secrets masked; change nothing."
 )
+_ADMITTED = "As kubeadm has it; means nothing here."
+_no_dry_run = click.option("--dry-run", is_flag=True, expose_value=False, help=_ADMITTED)
+
+
+@token.command(cls=Command)
+@click.option("--kubeconfig", metavar="TEXT", expose_value=False, help=_ADMITTED)
+@_no_dry_run
+def generate() -> None:
+    """Print a new token without making it known to a cluster."""
+    click.echo(generate_token().text)
 
 
 @token.command(cls=Command)
@@ -94,6 +98,7 @@ create.params.insert(0, option("config"))
 @token.command("list", cls=Command)
 @click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", help="How to print them.")
 @_kubeconfig
+@_no_dry_run
 @click.pass_context
 def list_(ctx: click.Context, output: str, kubeconfig: str | None) -> None:
     """Print the tokens that the cluster knows."""

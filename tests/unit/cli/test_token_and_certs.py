@@ -12,8 +12,9 @@ from pykubeadm.cli.certs import certs
 from pykubeadm.cli.token import token
 
 
-def test_token_generate_prints_a_token() -> None:
-    result = CliRunner().invoke(token, ["generate"])
+@pytest.mark.parametrize("flags", [[], ["--dry-run", "--kubeconfig=/none"]])
+def test_token_generate_prints_a_token(flags: list[str]) -> None:
+    result = CliRunner().invoke(token, ["generate", *flags])
     assert result.exit_code == 0
     assert re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}\n", result.output)
 
