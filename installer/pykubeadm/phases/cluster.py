@@ -50,10 +50,12 @@ def _local_server(run: Run) -> str:
     of the default route need not be it."""
     import yaml
 
-    content = run.node.read(f"{MANIFESTS_DIR}/kube-apiserver.yaml")
-    metadata = (yaml.load(content, Loader=yaml.CSafeLoader) or {}).get("metadata") or {} if content else {}
-    endpoint = (metadata.get("annotations") or {}).get(ENDPOINT_ANNOTATION)
-    return f"https://{endpoint}" if endpoint else local_url(run.configuration.init.local_api_endpoint)
+    content = run.node.read(f"{MANIFESTS_DIR}/kube-apiserver.yaml") or b""
+    try:
+        endpoint = yaml.load(content, Loader=yaml.CSafeLoader)["metadata"]["annotations"][ENDPOINT_ANNOTATION]
+    except (yaml.YAMLError, LookupError, TypeError):  # none, damaged, or without annotations
+        return local_url(run.configuration.init.local_api_endpoint)
+    return f"https://{endpoint}"
 
 
 def _bootstrapped_api(run: Run) -> Api:

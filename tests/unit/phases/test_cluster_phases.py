@@ -181,6 +181,13 @@ def test_the_local_api_server_is_where_its_manifest_says(node: FakeNode, monkeyp
     assert cluster.cluster_api(init_run(node)[0]).server == "https://[fd00::9]:7443"
 
 
+@pytest.mark.parametrize("manifest", ["", "\tno: [yaml", "- a list", "metadata: {}"])
+def test_a_damaged_manifest_leaves_the_configured_address(node: FakeNode, monkeypatch: pytest.MonkeyPatch, manifest: str) -> None:
+    monkeypatch.setattr(admin, "bind_admins", lambda _api, _super_admin: False)
+    node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", manifest)
+    assert cluster.cluster_api(init_run(node)[0]).server == "https://10.0.0.9:6443"
+
+
 def test_a_named_certificate_key_is_uploaded_once(node: FakeNode, api: FakeApi) -> None:
     run, events = started(node, api, upload_certs=True, certificate_key="ab" * 32, skip_certificate_key_print=True)
     perform(run, upload_certs)
