@@ -91,7 +91,9 @@ def test_characters_that_the_output_lacks_do_no_harm(tree: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_words_with_status_130(number: signal.Signals) -> None:
     command = [*PYKUBEADM, "config", "validate", "--config", "/dev/stdin"]
+    inherited = signal.signal(number, signal.SIG_DFL)  # a shell's background jobs ignore SIGINT, and so would the command
     process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(number, inherited)
     while _descriptors_of_stdin(process.pid) < 2:  # it is being read
         time.sleep(0.05)
     process.send_signal(number)
