@@ -45,18 +45,6 @@ def ensure(api: Api, wanted: Document) -> Outcome:
     return retrying(once, api.call_timeout)
 
 
-def ensure_present(api: Api, wanted: Document) -> Outcome:
-    """Create the object where there is none; one that exists is left as it is."""
-
-    def once() -> Outcome:
-        if _get(api, wanted) is not None:
-            return "unchanged"
-        api.create(wanted)
-        return "created"
-
-    return retrying(once, api.call_timeout)
-
-
 def ensure_all(api: Api, documents: Sequence[Document]) -> list[str]:
     """`ensure` for documents that do not depend on each other, side by side. Returns a sentence for each that was changed."""
     outcomes = side_by_side(lambda document: ensure(api, document), documents, api.connections)

@@ -60,6 +60,8 @@ def _run_step(step: Step[R], run: R, *, dry_run: bool, emit: Callable[[Event], N
     try:
         if phase.check is not None and (reason := phase.check(run)) is not None:
             return finished("unchanged", reason=reason)
+        if dry_run and phase.apply is None:
+            return finished("unchanged", reason="not waited for in a dry run")
         changes = tuple(phase.apply(run)) if phase.apply is not None else ()
         if phase.verify is not None and not dry_run:
             phase.verify(run)

@@ -9,7 +9,7 @@ import pytest
 
 from pykubeadm.errors import ApiError
 from pykubeadm.kube import apply
-from pykubeadm.kube.apply import ensure, ensure_all, ensure_present, merged
+from pykubeadm.kube.apply import ensure, ensure_all, merged
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
 from tests.fake_api import FakeApi
 
@@ -69,13 +69,6 @@ def test_a_write_that_the_server_does_not_store_is_no_change() -> None:
     api = Normalising()
     api.put(config_map(cpu="100m"))
     assert ensure(api, config_map(cpu="0.1")) == "unchanged"
-
-
-def test_create_if_absent_does_not_touch_what_is_there() -> None:
-    api = FakeApi()
-    assert ensure_present(api, config_map(a="1")) == "created"
-    assert ensure_present(api, config_map(a="2")) == "unchanged"
-    assert (api.get("v1", "ConfigMap", "c", "kube-system") or {})["data"] == {"a": "1"}
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,15 @@ def test_a_phase_that_is_not_wanted_is_skipped() -> None:
     assert run.done == set()
 
 
+def test_a_dry_run_does_not_claim_what_it_did_not_look_at() -> None:
+    run = Run()
+    wait = Phase[Run]("wait", "wait", verify=lambda run: run.verified.append("wait"), unchanged="healthy")
+    [finished] = [
+        event for event in execute([wait], run, FakeNode(dry_run=True), dry_run=True) if isinstance(event, PhaseFinished)
+    ]
+    assert (finished.reason, run.verified) == ("not waited for in a dry run", [])
+
+
 def test_a_dry_run_verifies_nothing() -> None:
     run = Run()
     execute([phase("a")], run, FakeNode(dry_run=True), dry_run=True)

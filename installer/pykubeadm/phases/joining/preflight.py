@@ -17,6 +17,7 @@ preflight: Phase[JoinRun] = Phase(
     name="preflight",
     summary="Check that the node is ready to join, and pull a control plane's images",
     apply=_apply,
+    unchanged="passed",
     flags=(
         *DISCOVERY,
         "apiserver-advertise-address",

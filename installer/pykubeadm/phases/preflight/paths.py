@@ -46,7 +46,7 @@ def _file_available(path: str, owned_with: str, machine: Machine) -> Findings:
         return FINE
     return error(
         f"{path} already exists and is not from an earlier run of this tool; if another cluster's remains are on this node,"
-        " remove them with `pykubeadm reset` or `kubeadm reset`"
+        " remove them with `kubeadm reset`"
     )
 
 
@@ -61,9 +61,7 @@ def _directory_available(path: str, owned_with: str, machine: Machine) -> Findin
     content = [name for name in machine.node.list_dir(path) if name != "lost+found"]
     if not content or machine.journal.owns(owned_with):
         return FINE
-    return error(
-        f"{path} is not empty (it has {content[0]}); if its data is of no use any more, empty it or use `pykubeadm reset`"
-    )
+    return error(f"{path} is not empty (it has {content[0]}); if its data is of no use any more, empty it or use `kubeadm reset`")
 
 
 def _file_content(path: str, wanted: str, remedy: str, machine: Machine) -> Findings:

@@ -31,7 +31,7 @@ def _port(port: int, command: str, manifest: str, machine: Machine) -> Findings:
     if expected:
         return error(
             f"port {port} is in use by {holder}, which belongs to a cluster that is on this node already;"
-            " remove that with `kubeadm reset` or `pykubeadm reset`"
+            " remove that with `kubeadm reset`"
         )
     stop = (
         f"see what it is with `systemctl status {holder.pid}` and stop it"
