@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +14,7 @@ from tests.lab.assets import Assets
 from tests.lab.cluster import kubectl
 from tests.lab.node import Node, start
 
-RUNS = 2
+RUNS = 3
 _ETCD = (
     "etcdctl", "--endpoints=https://127.0.0.1:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
     "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt", "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
@@ -68,8 +69,8 @@ def _seed(assets: Assets) -> Node:
 def _join(seed: Node, node: Node, program: str, *, control_plane: bool) -> float:
     words: Sequence[str] = seed.run("pykubeadm", "token", "create", "--print-join-command").stdout.split()[2:]
     if control_plane:
-        key = seed.run("pykubeadm", "init", "phase", "upload-certs", "--upload-certs", timeout=120).stdout.split()[-1]
-        words = [*words, "--control-plane", "--certificate-key", key]
+        said = seed.run("pykubeadm", "init", "phase", "upload-certs", "--upload-certs", timeout=120).stdout
+        words = [*words, "--control-plane", "--certificate-key", re.findall(r"\b[0-9a-f]{64}\b", said)[-1]]
     ignored = [f"--ignore-preflight-errors={','.join(cluster.ignored_checks())}"] if cluster.ignored_checks() else []
     began = time.perf_counter()
     node.run(program, "join", *words, *ignored, timeout=300)
