@@ -49,5 +49,5 @@ molecule-%: $(READY)
 
 clean: ## remove the lab's nodes and network, build products and test caches (downloads and images stay)
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tests.lab.clean; fi
-	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(READY)
+	@rm -rf build dist .mypy_cache .mypy_lab_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(READY)
 	@find . -path ./.venv -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -print0 | xargs -0 rm -rf
