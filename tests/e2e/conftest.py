@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import assets, cluster, engine, node
-from tests.lab.host import LabError
+from tests.lab.host import STATE, LabError, require_disk
 
 NewNode = Callable[..., node.Node]
 KEEP = bool(os.environ.get("PYKUBEADM_E2E_KEEP"))
@@ -33,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def kubernetes() -> assets.Assets:
     """Kubernetes' binaries; without them, or without a container engine, the test is skipped with what is missing."""
+    require_disk(STATE, engine.DISK)  # a full disk is no missing tool: it fails the tests, in a sentence
     sources = assets.Sources() if os.environ.get("PYKUBEADM_E2E_DOWNLOAD") else None
     try:
         found = assets.find(sources=sources)
