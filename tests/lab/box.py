@@ -31,6 +31,8 @@ OWN = "lab"  # a platform's name for it
 BARE = NodeImage("debian13", "bare")
 FOLDER = CACHE / "lab" / "vagrant"
 VAGRANTFILE = CHECKOUT / "molecule" / "vagrant"
+# A processor in software takes minutes for what `init` waits for.
+PATIENCE = {"kubeletHealthCheck": "15m0s", "controlPlaneComponentHealthCheck": "15m0s"}
 SSH_OPTIONS = ("-F", "none", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR")
 
 # What the box brings along. The kernel is given to the machine, not loaded by a boot loader; ours is the only key.
@@ -84,8 +86,7 @@ def up(machines: dict[str, str], *, with_pykubeadm: bool) -> None:
     provider = os.environ.get("VAGRANT_DEFAULT_PROVIDER", "libvirt")
     if provider == "libvirt":
         libvirt.ensure()
-    if OWN in machines.values():
-        ensure_box()
+    emulated = OWN in machines.values() and ensure_box() != "kvm"
     vagrant("up", f"--provider={provider}", "--no-tty", timeout=1500)
     folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
     link_collection(folder)
@@ -94,7 +95,10 @@ def up(machines: dict[str, str], *, with_pykubeadm: bool) -> None:
         with ThreadPoolExecutor(len(instances)) as pool:
             list(pool.map(bring_pykubeadm, instances))
     Path(os.environ["MOLECULE_INSTANCE_CONFIG"]).write_text(yaml.safe_dump(instances))
-    (folder / "lab.yml").write_text(yaml.safe_dump(variables(own=set(machines.values()) == {OWN}, with_pykubeadm=with_pykubeadm)))
+    described = variables(own=set(machines.values()) == {OWN}, with_pykubeadm=with_pykubeadm)
+    if emulated:
+        described["cluster_timeouts"] = PATIENCE
+    (folder / "lab.yml").write_text(yaml.safe_dump(described))
 
 
 def variables(*, own: bool, with_pykubeadm: bool) -> dict[str, Any]:
@@ -151,8 +155,8 @@ def bring_pykubeadm(machine: dict[str, Any]) -> None:
         run(["bash", "-o", "pipefail", "-c", script, "copy", folder, *to, unpack], timeout=600)
 
 
-def ensure_box() -> None:
-    """Make the box and add it under its name, unless the same was added before."""
+def ensure_box() -> str:
+    """Make the box and add it under its name, unless the same was added before. Returns the accelerator it will run with."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     key = public_key()
     try:
@@ -174,7 +178,7 @@ def ensure_box() -> None:
     )
     added = FOLDER / "added"
     if added.exists() and added.read_text() == settings and BOX in vagrant("box", "list"):
-        return
+        return chosen
     with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
         folder = Path(scratch)
         run(["qemu-img", "convert", "-O", "qcow2", disk.root, folder / "box.img"], timeout=600)
@@ -192,6 +196,7 @@ def ensure_box() -> None:
         if volume.startswith(copies):
             run(["virsh", "--connect", libvirt.URI, "vol-delete", "--pool", "default", volume], root=True, check=False)
     added.write_text(settings)
+    return chosen
 
 
 def kernel_words(key: str, *, emulated: bool) -> str:
