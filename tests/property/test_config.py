@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import string
+from dataclasses import fields
 
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pykubeadm.config.load import load
-from pykubeadm.config.model import Model
+from pykubeadm.config.model import Model, field_alias
 from pykubeadm.config.read import read_all
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError, Problem
@@ -103,7 +104,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 FIELDS = {
-    kind: sorted({info.alias or name for name, info in model.model_fields.items()} - {"apiVersion", "kind"})
+    kind: sorted(field_alias(field.name) for field in fields(model))
     for kind, model in {cls.__name__: cls for cls in (type(found) for text in EXAMPLES for found in read(text.encode()))}.items()
 }
 

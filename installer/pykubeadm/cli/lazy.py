@@ -1,6 +1,6 @@
 """Click groups whose sub-commands are imported when they are used, and the options that every command takes.
 
-`pykubeadm --help` and `version` must start in well under 100 ms; pydantic or cryptography alone take that long.
+`pykubeadm --help` and `version` must start in well under 100 ms; cryptography or the Kubernetes client alone take that long.
 """
 
 from __future__ import annotations

@@ -7,53 +7,102 @@ is no wrong value: it leaves a field, or an item of a list, at its zero value, a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import ValidationError
-
-from pykubeadm.config.model import Model
+from pykubeadm.config.model import Model, field_alias
 from pykubeadm.config.source import Document, Path
 from pykubeadm.errors import Problem
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from pykubeadm.util.duration import parse_duration
 
 M = TypeVar("M", bound=Model)
 
-_ZERO: dict[str, Callable[[], object]] = {"string": str, "int": int, "bool": bool, "tuple": tuple, "dict": dict, "model": dict}
-_WANTED = {
-    "string": "text (put it in quotes)",
-    "int": "a whole number without quotes",
-    "bool": "true or false without quotes",
-    "tuple": "a list",
-    "dict": "a mapping",
-    "model": "a mapping",
-    "time_delta": 'a duration in quotes such as "5m0s"',
+_WANTED: dict[type, str] = {
+    str: "text (put it in quotes)",
+    int: "a whole number without quotes",
+    bool: "true or false without quotes",
+    tuple: "a list",
+    Mapping: "a mapping",
+    timedelta: 'a duration in quotes such as "5m0s"',
 }
-
-
+_PLAIN: dict[type, type] = {tuple: list, Mapping: dict}  # what the file's reader makes of them
 _SECRETS = ("token", "tlsBootstrapToken", "certificateKey")  # their values are not repeated
 
 
 def decode(model: type[M], document: Document) -> tuple[M, list[Problem], frozenset[Path]]:
     """The model, the problems of its shape, and the paths that hold a stand-in and need no further check."""
-    data: dict[str, Any] = _copy({key: value for key, value in document.data.items() if key not in ("apiVersion", "kind")})
-    problems: list[Problem] = []
-    broken: set[Path] = set()
-    while True:
+    decoding = _Decoding(document)
+    found = decoding.model(model, {key: value for key, value in document.data.items() if key not in ("apiVersion", "kind")}, ())
+    return found, decoding.problems, frozenset(decoding.broken)
+
+
+class _WrongError(Exception):
+    """The value is reported; a zero value has to stand in."""
+
+
+@dataclass(slots=True)
+class _Decoding:
+    document: Document
+    problems: list[Problem] = field(default_factory=list)
+    broken: set[Path] = field(default_factory=set)
+
+    def model(self, model: type[M], data: Mapping[str, Any], path: Path) -> M:
+        known = {field_alias(of.name): of for of in fields(model)}
+        found: dict[str, Any] = {}
+        for key, value in data.items():
+            if key not in known:
+                self._wrong((*path, key), unknown_field(key, list(known)), at_key=True)
+            elif value is not None:
+                try:
+                    found[known[key].name] = self._value(known[key].type, value, (*path, key))
+                except _WrongError:
+                    continue  # the field's default stands in
+        return model(**found)
+
+    def _value(self, kind: Any, value: Any, path: Path) -> Any:
+        """`value` as a field of this type holds it. Raises _WrongError where it cannot be."""
+        if isinstance(kind, UnionType):  # "or None", which the field's default says
+            kind = get_args(kind)[0]
+        shape = get_origin(kind) or kind
+        if issubclass(shape, Model):
+            return self.model(shape, self._checked(Mapping, value, path), path)
+        if shape is tuple:
+            return tuple(
+                self._item(get_args(kind)[0], item, (*path, at)) for at, item in enumerate(self._checked(tuple, value, path))
+            )
+        if shape is Mapping:
+            of = get_args(kind)[1]
+            items = self._checked(Mapping, value, path).items()
+            return {key: item if of is Any else self._item(of, item, (*path, key)) for key, item in items}
+        if shape is timedelta and isinstance(value, str):
+            try:
+                return parse_duration(value)
+            except ValueError as error:
+                self._wrong(path, str(error))
+                raise _WrongError from None
+        return self._checked(shape, value, path)
+
+    def _item(self, kind: Any, value: Any, path: Path) -> Any:
+        zero: Any = {} if issubclass(kind, Model) else kind()
         try:
-            return model.model_validate(_tuples(data), by_alias=True, by_name=False), problems, frozenset(broken)
-        except ValidationError as failure:
-            for error in failure.errors(include_url=False):
-                path: Path = error["loc"]
-                if error["input"] is None and error["type"] != "extra_forbidden":
-                    _replace(data, path, error["type"])
-                    continue
-                tell = document.key_problem if error["type"] == "extra_forbidden" else document.problem
-                problems.append(tell(path, _sentence(error, model, path)))
-                broken.add(path)
-                _replace(data, path, error["type"])
+            return self._value(kind, zero if value is None else value, path)
+        except _WrongError:
+            return self._value(kind, zero, path)
+
+    def _checked(self, shape: type, value: Any, path: Path) -> Any:
+        if type(value) is _PLAIN.get(shape, shape):
+            return value
+        found = "what stands here" if path[-1] in _SECRETS else describe(value)
+        self._wrong(path, f"must be {_WANTED[shape]}, not {found}")
+        raise _WrongError
+
+    def _wrong(self, path: Path, sentence: str, *, at_key: bool = False) -> None:
+        tell = self.document.key_problem if at_key else self.document.problem
+        self.problems.append(tell(path, sentence))
+        self.broken.add(path)
 
 
 def without_nulls(value: Any) -> Any:
@@ -65,39 +114,6 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _replace(data: Any, path: Path, kind: str) -> None:
-    for part in path[:-1]:
-        data = data[part]
-    zero = _ZERO.get(kind.removesuffix("_type"))
-    if zero and (isinstance(path[-1], int) or path[:-1] == ("featureGates",)):
-        data[path[-1]] = zero()
-    else:
-        del data[path[-1]]  # the field's default stands in
-
-
-def _sentence(error: ErrorDetails, model: type[Model], path: Path) -> str:
-    kind, value = error["type"], error["input"]
-    if kind == "extra_forbidden":
-        return unknown_field(str(path[-1]), _fields(model, path[:-1]))
-    if kind == "value_error":
-        return str(error["ctx"]["error"])
-    found = "what stands here" if path[-1] in _SECRETS else describe(value)
-    wanted = _WANTED.get(kind.removesuffix("_type"), "")
-    return f"must be {wanted}, not {found}" if wanted else f"cannot be {found}"
-
-
 def unknown_field(name: str, known: list[str]) -> str:
     """The sentence for a field that does not exist, with the one that was probably meant."""
     near = difflib.get_close_matches(name.lower(), [field.lower() for field in known], 1, 0.75)
@@ -105,23 +121,6 @@ def unknown_field(name: str, known: list[str]) -> str:
     if meant:
         return f'there is no such field; did you mean "{meant}"?'
     return "there is no such field" + (f"; the fields here are {', '.join(sorted(known))}" if known else "")
-
-
-def _fields(model: type[Model], path: Path) -> list[str]:
-    """The names of the fields at `path`, as the file writes them."""
-    current: Any = model
-    for part in path:
-        if isinstance(part, str):
-            info = next((info for info in current.model_fields.values() if info.alias == part), None)
-            if info is None:
-                return []
-            current = info.annotation
-        while not (isinstance(current, type) and issubclass(current, Model)):
-            inner = next((arg for arg in get_args(current) if arg not in (type(None), Ellipsis)), None)
-            if inner is None:
-                return []
-            current = inner
-    return [info.alias or name for name, info in current.model_fields.items() if name not in ("api_version", "kind")]
 
 
 def describe(value: object) -> str:

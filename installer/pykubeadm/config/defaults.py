@@ -6,6 +6,7 @@ kubeadm: apis/kubeadm/v1beta4/defaults.go and util/config/{init,join,reset}confi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from pykubeadm.config import rules
@@ -43,25 +44,24 @@ NO_ADDRESS = "0.0.0.0"  # noqa: S104 - kubeadm's stand-in where a machine has no
 def filled(model: M) -> M:
     """Empty text, 0 and empty lists give way to the field's default, as Go's zero values do. An empty `taints` means none."""
     changes: dict[str, Any] = {}
-    for name, info in type(model).model_fields.items():
+    for name, default in ((field.name, field.default) for field in fields(model)):
         value = getattr(model, name)
         if isinstance(value, Model):
             changes[name] = filled(value)
         elif isinstance(value, tuple) and value and isinstance(value[0], Model):
             changes[name] = tuple(filled(item) for item in value)
         elif name != "taints" and not isinstance(value, bool) and value in ("", 0, ()):
-            changes[name] = info.default
-    return model.model_copy(update=changes)
+            changes[name] = default
+    return replace(model, **changes)
 
 
 def complete_init(init: InitConfiguration, host: HostFacts, report: Report, *, new_token: Callable[[], str]) -> InitConfiguration:
     init = filled(init)
-    return init.model_copy(
-        update={
-            "bootstrap_tokens": tuple(_token(token, new_token) for token in init.bootstrap_tokens or (BootstrapToken(),)),
-            "node_registration": _registration(init.node_registration, host, report, control_plane=True),
-            "local_api_endpoint": _endpoint(init.local_api_endpoint, host, report, ("localAPIEndpoint",)),
-        }
+    return replace(
+        init,
+        bootstrap_tokens=tuple(_token(token, new_token) for token in init.bootstrap_tokens or (BootstrapToken(),)),
+        node_registration=_registration(init.node_registration, host, report, control_plane=True),
+        local_api_endpoint=_endpoint(init.local_api_endpoint, host, report, ("localAPIEndpoint",)),
     )
 
 
@@ -70,24 +70,24 @@ def complete_cluster(cluster: ClusterConfiguration, bind_port: int, report: Repo
     changes: dict[str, Any] = {"kubernetes_version": _version(cluster.kubernetes_version, report, ask)}
     etcd = cluster.etcd
     if etcd.external and not etcd.external.http_endpoints:
-        external = etcd.external.model_copy(update={"http_endpoints": etcd.external.endpoints})
-        changes["etcd"] = etcd.model_copy(update={"external": external})
+        external = replace(etcd.external, http_endpoints=etcd.external.endpoints)
+        changes["etcd"] = replace(etcd, external=external)
     elif etcd.local is None and etcd.external is None:
-        changes["etcd"] = etcd.model_copy(update={"local": LocalEtcd()})
+        changes["etcd"] = replace(etcd, local=LocalEtcd())
     elif etcd.local:
-        changes["etcd"] = etcd.model_copy(update={"local": _with_environment(etcd.local)})
+        changes["etcd"] = replace(etcd, local=_with_environment(etcd.local))
     endpoint = None if rules.endpoint(cluster.control_plane_endpoint) else rules.split_endpoint(cluster.control_plane_endpoint)
     if endpoint and not endpoint[1]:  # a wrong one stays as it is, for the checks
         changes["control_plane_endpoint"] = join_host_port(endpoint[0], bind_port)
     server = _with_environment(cluster.api_server)
-    changes["api_server"] = server.model_copy(update={"cert_sans": tuple(name.lower() for name in server.cert_sans)})
+    changes["api_server"] = replace(server, cert_sans=tuple(name.lower() for name in server.cert_sans))
     changes["controller_manager"] = _with_environment(cluster.controller_manager)
     changes["scheduler"] = _with_environment(cluster.scheduler)
     ecdsa = cluster.feature_gates.get("PublicKeysECDSA")
     if ecdsa is not None and not rules.one_of(cluster.encryption_algorithm, rules.ENCRYPTION_ALGORITHMS):
         # the old gate decides where it is given (kubeadm: apis/kubeadm/types.go, EncryptionAlgorithmType)
         changes["encryption_algorithm"] = "ECDSA-P256" if ecdsa else "RSA-2048"
-    return cluster.model_copy(update=changes)
+    return replace(cluster, **changes)
 
 
 def complete_join(join: JoinConfiguration, host: HostFacts, report: Report) -> JoinConfiguration:
@@ -97,21 +97,21 @@ def complete_join(join: JoinConfiguration, host: HostFacts, report: Report) -> J
     }
     discovery = join.discovery
     if discovery.bootstrap_token and not discovery.tls_bootstrap_token:
-        discovery = discovery.model_copy(update={"tls_bootstrap_token": discovery.bootstrap_token.token})
+        discovery = replace(discovery, tls_bootstrap_token=discovery.bootstrap_token.token)
     if discovery.file:
         path = discovery.file.kube_config_path.removeprefix("file://")
-        discovery = discovery.model_copy(update={"file": discovery.file.model_copy(update={"kube_config_path": path})})
+        discovery = replace(discovery, file=replace(discovery.file, kube_config_path=path))
     changes["discovery"] = discovery
     if join.control_plane:
         where = ("controlPlane", "localAPIEndpoint")
         endpoint = _endpoint(join.control_plane.local_api_endpoint, host, report, where)
-        changes["control_plane"] = join.control_plane.model_copy(update={"local_api_endpoint": endpoint})
-    return join.model_copy(update=changes)
+        changes["control_plane"] = replace(join.control_plane, local_api_endpoint=endpoint)
+    return replace(join, **changes)
 
 
 def complete_reset(reset: ResetConfiguration, host: HostFacts, report: Report) -> ResetConfiguration:
     reset = filled(reset)
-    return reset.model_copy(update={"cri_socket": _socket(reset.cri_socket, host, report, ("criSocket",))})
+    return replace(reset, cri_socket=_socket(reset.cri_socket, host, report, ("criSocket",)))
 
 
 def _token(token: BootstrapToken, new_token: Callable[[], str]) -> BootstrapToken:
@@ -120,7 +120,7 @@ def _token(token: BootstrapToken, new_token: Callable[[], str]) -> BootstrapToke
         changes["token"] = new_token()
     if token.ttl is None:
         changes["ttl"] = DEFAULT_TOKEN_TTL
-    return token.model_copy(update=changes)
+    return replace(token, **changes)
 
 
 def _registration(node: NodeRegistration, host: HostFacts, report: Report, *, control_plane: bool) -> NodeRegistration:
@@ -130,7 +130,7 @@ def _registration(node: NodeRegistration, host: HostFacts, report: Report, *, co
     }
     if control_plane and node.taints is None:
         changes["taints"] = (CONTROL_PLANE_TAINT,)
-    return node.model_copy(update=changes)
+    return replace(node, **changes)
 
 
 def _socket(given: str, host: HostFacts, report: Report, path: tuple[str, ...]) -> str:
@@ -150,7 +150,7 @@ def _socket(given: str, host: HostFacts, report: Report, path: tuple[str, ...]) 
 def _endpoint(endpoint: APIEndpoint, host: HostFacts, report: Report, path: tuple[str, ...]) -> APIEndpoint:
     given = parse_ip(endpoint.advertise_address)
     if given and not given.is_unspecified:
-        return endpoint.model_copy(update={"advertise_address": str(given)})
+        return replace(endpoint, advertise_address=str(given))
     if endpoint.advertise_address and not given:
         return endpoint  # validation reports it
     choices = (host.default_ipv4, host.default_ipv6)
@@ -160,7 +160,7 @@ def _endpoint(endpoint: APIEndpoint, host: HostFacts, report: Report, path: tupl
             (*path, "advertiseAddress"),
             "this machine has no default route to take the address from; give the address to advertise",
         )
-    return endpoint.model_copy(update={"advertise_address": chosen or NO_ADDRESS})
+    return replace(endpoint, advertise_address=chosen or NO_ADDRESS)
 
 
 def _version(text: str, report: Report, ask: LookUp) -> str:
@@ -178,7 +178,7 @@ C = TypeVar("C", APIServer, ControlPlaneComponent, LocalEtcd)
 
 def _with_environment(component: C) -> C:
     """A fieldRef without apiVersion means v1 (v1beta4: SetDefaults_EnvVar)."""
-    return component.model_copy(update={"extra_envs": tuple(_environment(item) for item in component.extra_envs)})
+    return replace(component, extra_envs=tuple(_environment(item) for item in component.extra_envs))
 
 
 def _environment(item: EnvVar) -> EnvVar:
@@ -188,4 +188,4 @@ def _environment(item: EnvVar) -> EnvVar:
     reference = source.get("fieldRef")
     if isinstance(reference, dict) and not reference.get("apiVersion"):
         source["fieldRef"] = {**reference, "apiVersion": "v1"}
-    return item.model_copy(update={"value_from": source})
+    return replace(item, value_from=source)

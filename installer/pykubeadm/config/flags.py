@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -104,7 +104,7 @@ def init_configuration(flags: InitFlags, problems: list[Problem]) -> InitConfigu
     token = BootstrapToken(token=flags.token or "", description=DEFAULT_TOKEN_DESCRIPTION, ttl=_ttl(flags.token_ttl, problems))
     endpoint = APIEndpoint(advertise_address=flags.apiserver_advertise_address or "")
     if flags.apiserver_bind_port is not None:
-        endpoint = endpoint.model_copy(update={"bind_port": flags.apiserver_bind_port})
+        endpoint = replace(endpoint, bind_port=flags.apiserver_bind_port)
     return InitConfiguration(
         bootstrap_tokens=(token,),
         node_registration=NodeRegistration(name=flags.node_name or "", cri_socket=flags.cri_socket or ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pykubeadm.config.model import (
@@ -95,7 +95,7 @@ def join_configuration(flags: JoinFlags) -> JoinConfiguration:
         )
     endpoint = APIEndpoint(advertise_address=flags.apiserver_advertise_address or "")
     if flags.apiserver_bind_port is not None:
-        endpoint = endpoint.model_copy(update={"bind_port": flags.apiserver_bind_port})
+        endpoint = replace(endpoint, bind_port=flags.apiserver_bind_port)
     return JoinConfiguration(
         dry_run=flags.dry_run,
         node_registration=NodeRegistration(name=flags.node_name or "", cri_socket=flags.cri_socket or ""),

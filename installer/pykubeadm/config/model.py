@@ -4,16 +4,15 @@ Field names are Python's, aliases are the file's. Defaults that are constants st
 machine or on other fields are filled in by `config.defaults`. Unset text is "", as in kubeadm.
 """
 
-from __future__ import annotations
+# Annotations are not postponed here: `decode` reads the fields' types from them.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-
-from pykubeadm.util.duration import format_duration, parse_duration
+from pykubeadm.util.duration import format_duration
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
 
@@ -21,23 +20,16 @@ API_VERSION = "kubeadm.k8s.io/v1beta4"
 _INITIALISMS = {"sans": "SANs", "api": "API", "ca": "CA", "rc": "RC"}
 
 
+@cache
 def field_alias(name: str) -> str:
     """`local_api_endpoint` → `localAPIEndpoint`: Go's way with initialisms, the first word in lower case."""
     first, *rest = name.split("_")
     return first + "".join(_INITIALISMS.get(word, word.capitalize()) for word in rest)
 
 
-def _duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-
-
-class Model(BaseModel):
-    """Base of all: strict types, unknown fields refused, frozen."""
-
-    model_config = ConfigDict(alias_generator=field_alias, populate_by_name=True, extra="forbid", frozen=True, strict=True)
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """Base of all: frozen dataclasses, whose fields are given by name."""
 
     # Fields that kubeadm prints even where they hold nothing (no `omitempty`, or a pointer to false).
     printed: ClassVar[frozenset[str]] = frozenset()
@@ -45,10 +37,10 @@ class Model(BaseModel):
     def document(self) -> dict[str, Any]:
         """As kubeadm prints it: the file's names, empty fields left out but for empty structs, durations as text."""
         found = {}
-        for name, info in type(self).model_fields.items():
+        for name in (known.name for known in fields(self)):
             value = getattr(self, name)
             if name in self.printed or isinstance(value, Model | timedelta) or value not in (None, "", 0, False, (), {}):
-                found[info.alias or name] = _plain(value)
+                found[field_alias(name)] = _plain(value)
         return found
 
 
@@ -64,21 +56,24 @@ def _plain(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True, kw_only=True)
 class Arg(Model):
     printed = frozenset({"name", "value"})
     name: str = ""
     value: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class EnvVar(Model):
     """A core/v1 EnvVar; `value_from` is passed through to the static pod as written."""
 
     printed = frozenset({"name"})
     name: str = ""
     value: str | None = None
-    value_from: dict[str, Any] | None = None
+    value_from: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class HostPathMount(Model):
     printed = frozenset({"name", "host_path", "mount_path"})
     name: str = ""
@@ -88,6 +83,7 @@ class HostPathMount(Model):
     path_type: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Taint(Model):
     """A core/v1 Taint."""
 
@@ -98,25 +94,29 @@ class Taint(Model):
     time_added: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Patches(Model):
     directory: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Timeouts(Model):
-    control_plane_component_health_check: Duration = timedelta(minutes=4)
-    kubelet_health_check: Duration = timedelta(minutes=4)
-    kubernetes_api_call: Duration = timedelta(minutes=1)
-    etcd_api_call: Duration = timedelta(minutes=2)
-    tls_bootstrap: Duration = timedelta(minutes=5)
-    discovery: Duration = timedelta(minutes=5)
-    upgrade_manifests: Duration = timedelta(minutes=5)
+    control_plane_component_health_check: timedelta = timedelta(minutes=4)
+    kubelet_health_check: timedelta = timedelta(minutes=4)
+    kubernetes_api_call: timedelta = timedelta(minutes=1)
+    etcd_api_call: timedelta = timedelta(minutes=2)
+    tls_bootstrap: timedelta = timedelta(minutes=5)
+    discovery: timedelta = timedelta(minutes=5)
+    upgrade_manifests: timedelta = timedelta(minutes=5)
 
 
+@dataclass(frozen=True, kw_only=True)
 class APIEndpoint(Model):
     advertise_address: str = ""
     bind_port: int = 6443
 
 
+@dataclass(frozen=True, kw_only=True)
 class NodeRegistration(Model):
     printed = frozenset({"taints", "image_pull_serial"})
     name: str = ""
@@ -128,28 +128,32 @@ class NodeRegistration(Model):
     image_pull_serial: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
 class BootstrapToken(Model):
     """kubeadm: apis/bootstraptoken/v1. `expires` (RFC 3339) and `ttl` exclude each other; ttl 0 never expires."""
 
     printed = frozenset({"token"})
     token: str = ""
     description: str = ""
-    ttl: Duration | None = None
+    ttl: timedelta | None = None
     expires: str | None = None
     usages: tuple[str, ...] = ("signing", "authentication")
     groups: tuple[str, ...] = ("system:bootstrappers:kubeadm:default-node-token",)
 
 
+@dataclass(frozen=True, kw_only=True)
 class ControlPlaneComponent(Model):
     extra_args: tuple[Arg, ...] = ()
     extra_volumes: tuple[HostPathMount, ...] = ()
     extra_envs: tuple[EnvVar, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class APIServer(ControlPlaneComponent):
     cert_sans: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class LocalEtcd(Model):
     printed = frozenset({"data_dir"})
     image_repository: str = ""
@@ -161,6 +165,7 @@ class LocalEtcd(Model):
     peer_cert_sans: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class ExternalEtcd(Model):
     printed = frozenset({"endpoints", "ca_file", "cert_file", "key_file"})
     endpoints: tuple[str, ...] = ()
@@ -170,37 +175,40 @@ class ExternalEtcd(Model):
     key_file: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Etcd(Model):
     local: LocalEtcd | None = None
     external: ExternalEtcd | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Networking(Model):
     service_subnet: str = "10.96.0.0/12"
     pod_subnet: str = ""
     dns_domain: str = "cluster.local"
 
 
+@dataclass(frozen=True, kw_only=True)
 class DNS(Model):
     image_repository: str = ""
     image_tag: str = ""
     disabled: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
 class Proxy(Model):
     disabled: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
 class Document(Model):
     """A top-level document; its `kind` is the class's name."""
-
-    api_version: str = API_VERSION
-    kind: str = ""
 
     def document(self) -> dict[str, Any]:
         return super().document() | {"apiVersion": API_VERSION, "kind": type(self).__name__}
 
 
+@dataclass(frozen=True, kw_only=True)
 class InitConfiguration(Document):
     bootstrap_tokens: tuple[BootstrapToken, ...] = ()
     dry_run: bool = False
@@ -212,6 +220,7 @@ class InitConfiguration(Document):
     timeouts: Timeouts = Timeouts()
 
 
+@dataclass(frozen=True, kw_only=True)
 class ClusterConfiguration(Document):
     etcd: Etcd = Etcd()
     networking: Networking = Networking()
@@ -224,13 +233,14 @@ class ClusterConfiguration(Document):
     proxy: Proxy = Proxy()
     certificates_dir: str = "/etc/kubernetes/pki"
     image_repository: str = "registry.k8s.io"
-    feature_gates: dict[str, bool] = {}
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
     cluster_name: str = "kubernetes"
     encryption_algorithm: str = "RSA-2048"
-    certificate_validity_period: Duration = timedelta(hours=8760)
-    ca_certificate_validity_period: Duration = timedelta(hours=87600)
+    certificate_validity_period: timedelta = timedelta(hours=8760)
+    ca_certificate_validity_period: timedelta = timedelta(hours=87600)
 
 
+@dataclass(frozen=True, kw_only=True)
 class BootstrapTokenDiscovery(Model):
     printed = frozenset({"token"})
     token: str = ""
@@ -239,22 +249,26 @@ class BootstrapTokenDiscovery(Model):
     unsafe_skip_ca_verification: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
 class FileDiscovery(Model):
     printed = frozenset({"kube_config_path"})
     kube_config_path: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Discovery(Model):
     bootstrap_token: BootstrapTokenDiscovery | None = None
     file: FileDiscovery | None = None
     tls_bootstrap_token: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class JoinControlPlane(Model):
     local_api_endpoint: APIEndpoint = APIEndpoint()
     certificate_key: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class JoinConfiguration(Document):
     dry_run: bool = False
     node_registration: NodeRegistration = NodeRegistration()
@@ -266,6 +280,7 @@ class JoinConfiguration(Document):
     timeouts: Timeouts = Timeouts()
 
 
+@dataclass(frozen=True, kw_only=True)
 class ResetConfiguration(Document):
     cleanup_tmp_dir: bool = False
     certificates_dir: str = "/etc/kubernetes/pki"
@@ -278,6 +293,7 @@ class ResetConfiguration(Document):
     timeouts: Timeouts = Timeouts()
 
 
+@dataclass(frozen=True, kw_only=True)
 class UpgradeApply(Model):
     printed = frozenset({"certificate_renewal", "etcd_upgrade", "image_pull_serial"})
     kubernetes_version: str = ""
@@ -295,11 +311,13 @@ class UpgradeApply(Model):
     image_pull_serial: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
 class UpgradeDiff(Model):
     kubernetes_version: str = ""
     context_lines: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
 class UpgradeNode(Model):
     printed = frozenset({"certificate_renewal", "etcd_upgrade", "image_pull_serial"})
     certificate_renewal: bool = True
@@ -312,6 +330,7 @@ class UpgradeNode(Model):
     image_pull_serial: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
 class UpgradePlan(Model):
     printed = frozenset({"etcd_upgrade"})
     kubernetes_version: str = ""
@@ -323,6 +342,7 @@ class UpgradePlan(Model):
     print_config: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
 class UpgradeConfiguration(Document):
     apply: UpgradeApply = UpgradeApply()
     diff: UpgradeDiff = UpgradeDiff()

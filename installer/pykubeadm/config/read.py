@@ -151,7 +151,7 @@ def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> J
         reading.finish()  # a document that is not there has no missing fields
     join, report = reading.decoded(JoinConfiguration)
     if flags.node_name:
-        join = join.model_copy(update={"node_registration": join.node_registration.model_copy(update={"name": flags.node_name})})
+        join = replace(join, node_registration=replace(join.node_registration, name=flags.node_name))
         report.flags = {("nodeRegistration", "name"): "--node-name"}
     join = _join(join, report, world)
     reading.finish()
@@ -239,12 +239,10 @@ def _init_from(reading: _Reading, world: Surroundings, *, node_name: str | None 
     init, at_init = reading.decoded(InitConfiguration)
     cluster, at_cluster = reading.decoded(ClusterConfiguration)
     if reading.control_plane_timeout:
-        timeouts = init.timeouts.model_copy(
-            update={"control_plane_component_health_check": parse_duration(reading.control_plane_timeout)}
-        )
-        init = init.model_copy(update={"timeouts": timeouts})
+        timeouts = replace(init.timeouts, control_plane_component_health_check=parse_duration(reading.control_plane_timeout))
+        init = replace(init, timeouts=timeouts)
     if node_name:
-        init = init.model_copy(update={"node_registration": init.node_registration.model_copy(update={"name": node_name})})
+        init = replace(init, node_registration=replace(init.node_registration, name=node_name))
         at_init.flags = {("nodeRegistration", "name"): "--node-name"}
     for index, token in enumerate(init.bootstrap_tokens):
         path: Path = ("bootstrapTokens", index, "token")
@@ -274,12 +272,11 @@ def _with_flags(configuration: N, flags: InitFlags | JoinFlags) -> N:
     if "all" in ignored and len(ignored) > 1:
         source = "--ignore-preflight-errors" if flags.ignore_preflight_errors else "nodeRegistration.ignorePreflightErrors"
         raise ConfigError([Problem(source, 0, 0, "", "all stands for every check; give no other names beside it")])
-    return configuration.model_copy(
-        update={
-            "node_registration": node.model_copy(update={"ignore_preflight_errors": tuple(sorted(ignored))}),
-            "dry_run": configuration.dry_run or flags.dry_run,
-            "skip_phases": flags.skip_phases or configuration.skip_phases,
-        }
+    return replace(
+        configuration,
+        node_registration=replace(node, ignore_preflight_errors=tuple(sorted(ignored))),
+        dry_run=configuration.dry_run or flags.dry_run,
+        skip_phases=flags.skip_phases or configuration.skip_phases,
     )
 
 
@@ -287,9 +284,9 @@ def _without_skipped_addons(configuration: Configuration) -> Configuration:
     """An addon whose phase is skipped is disabled in the cluster, too, so that upgrades leave it alone (kubeadm: cmd/init.go)."""
     skipped, cluster = set(configuration.init.skip_phases), configuration.cluster
     if skipped & {"addon", "addon/coredns"}:
-        cluster = cluster.model_copy(update={"dns": cluster.dns.model_copy(update={"disabled": True})})
+        cluster = replace(cluster, dns=replace(cluster.dns, disabled=True))
     if skipped & {"addon", "addon/kube-proxy"}:
-        cluster = cluster.model_copy(update={"proxy": cluster.proxy.model_copy(update={"disabled": True})})
+        cluster = replace(cluster, proxy=replace(cluster.proxy, disabled=True))
     return replace(configuration, cluster=cluster)
 
 

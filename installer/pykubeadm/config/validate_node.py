@@ -6,6 +6,7 @@ All run on a configuration with its defaults filled in and report every problem 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import timedelta
 
 from pykubeadm.config import rules
@@ -22,6 +23,7 @@ from pykubeadm.config.model import (
     Taint,
     Timeouts,
     UpgradeConfiguration,
+    field_alias,
 )
 from pykubeadm.config.report import Report
 from pykubeadm.config.source import Path
@@ -193,6 +195,6 @@ def _discovery_file(text: str, is_file: Exists) -> str:
 
 
 def _timeouts(timeouts: Timeouts, report: Report) -> None:
-    for name, info in type(timeouts).model_fields.items():
-        if getattr(timeouts, name) < timedelta():
-            report.problem(("timeouts", info.alias or name), "cannot be negative")
+    for field in fields(timeouts):
+        if getattr(timeouts, field.name) < timedelta():
+            report.problem(("timeouts", field_alias(field.name)), "cannot be negative")

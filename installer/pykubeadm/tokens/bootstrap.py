@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import secrets
-import string
 from dataclasses import dataclass, field
+from random import SystemRandom
 
 from pykubeadm.constants import BOOTSTRAP_TOKEN_PATTERN
 
-_TOKEN = re.compile(BOOTSTRAP_TOKEN_PATTERN)
-_ALPHABET = string.digits + string.ascii_lowercase
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 6
 _SECRET_LENGTH = 16
+_from_system = SystemRandom()  # what the module `secrets` calls, without loading OpenSSL for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def generate_token() -> Token:
 
 def parse_token(text: str) -> Token:
     """The token in `text`; raises ValueError with a sentence that does not repeat the secret."""
-    match = _TOKEN.fullmatch(text)
+    match = re.fullmatch(BOOTSTRAP_TOKEN_PATTERN, text)
     if match is None:
         raise ValueError('a bootstrap token has the form "[a-z0-9]{6}.[a-z0-9]{16}"')
     return Token(match[1], match[2])
@@ -67,4 +66,4 @@ def parse_token_id(text: str) -> str:
 
 
 def _random_text(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+    return "".join(_from_system.choice(_ALPHABET) for _ in range(length))

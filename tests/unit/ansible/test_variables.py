@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,17 +118,15 @@ def test_ip_families():
 )
 def test_runtime_by_socket(socket, runtime, path):
     base = configuration()
-    init = base.init.model_copy(update={"node_registration": NodeRegistration(name="n", cri_socket=socket)})
+    init = replace(base.init, node_registration=NodeRegistration(name="n", cri_socket=socket))
     variables = node_variables(changed(base, init=init))
     assert (variables["prepare_runtime"], variables["kubelet_cri_socket"]) == (runtime, path)
 
 
 def test_a_control_plane_without_taints_opens_node_ports():
     base = configuration()
-    untainted = base.init.model_copy(update={"node_registration": NodeRegistration(name="n", taints=())})
-    tainted = base.init.model_copy(
-        update={"node_registration": NodeRegistration(name="n", taints=(Taint(key="a", effect="NoSchedule"),))}
-    )
+    untainted = replace(base.init, node_registration=NodeRegistration(name="n", taints=()))
+    tainted = replace(base.init, node_registration=NodeRegistration(name="n", taints=(Taint(key="a", effect="NoSchedule"),)))
     assert "30000-32767/tcp" in node_variables(changed(base, init=untainted))["firewall_ports"]
     assert node_variables(changed(base, init=tainted))["firewall_ports"] == []
 

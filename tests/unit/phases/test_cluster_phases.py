@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import APIEndpoint, BootstrapToken, Configuration, Etcd, ExternalEtcd, Taint, Timeouts
+from pykubeadm.config.model import (
+    DNS,
+    APIEndpoint,
+    BootstrapToken,
+    Configuration,
+    Etcd,
+    ExternalEtcd,
+    Proxy,
+    Taint,
+    Timeouts,
+)
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube import admin
 from pykubeadm.manifests.apiserver import apiserver_pod
@@ -59,9 +69,9 @@ def api() -> FakeApi:
 
 def configured(token: BootstrapToken | None = None, *, taints: tuple[Taint, ...] | None = None, **fields: Any) -> Configuration:
     found = configuration(**fields)
-    registration = found.init.node_registration.model_copy(update={"taints": taints})
+    registration = replace(found.init.node_registration, taints=taints)
     tokens = (token or BootstrapToken(token=TOKEN, ttl=timedelta(hours=24)),)
-    return replace(found, init=found.init.model_copy(update={"bootstrap_tokens": tokens, "node_registration": registration}))
+    return replace(found, init=replace(found.init, bootstrap_tokens=tokens, node_registration=registration))
 
 
 def started(node: FakeNode, api: FakeApi, config: Configuration | None = None, **fields: Any) -> tuple[InitRun, list[Event]]:
@@ -221,7 +231,7 @@ def test_a_node_that_was_deleted_is_registered_by_a_kubelet_that_starts(node: Fa
 
 
 def test_disabled_addons_are_left_out_but_can_be_printed(node: FakeNode, api: FakeApi) -> None:
-    config = configured(dns={"disabled": True}, proxy={"disabled": True})
+    config = configured(dns=DNS(disabled=True), proxy=Proxy(disabled=True))
     run, _ = started(node, api, config)
     assert perform(run, addon) == []
     run, events = started(node, api, config, print_manifest=True)

@@ -54,7 +54,7 @@ def containers(created: int = 1, **states: str) -> str:
 def impatient() -> Configuration:
     found = configuration()
     timeouts = Timeouts(kubelet_health_check=timedelta(seconds=30), control_plane_component_health_check=timedelta(seconds=30))
-    return replace(found, init=found.init.model_copy(update={"timeouts": timeouts}))
+    return replace(found, init=replace(found.init, timeouts=timeouts))
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_patches_are_read_from_the_node_in_the_order_of_their_names() -> None:
     node.put("/patches/more/etcd.yaml", "metadata: {labels: {z: third}}")
     node.put("/patches/notes.txt", "mine")
     config = configuration()
-    config = replace(config, init=config.init.model_copy(update={"patches": Patches(directory="/patches")}))
+    config = replace(config, init=replace(config.init, patches=Patches(directory="/patches")))
     run, events = init_run(node, config)
     perform(run, etcd, control_plane)
     labels = yaml.safe_load(node.text(f"{MANIFESTS}/etcd.yaml"))["metadata"]["labels"]
@@ -84,7 +84,7 @@ def test_a_mounted_config_map_can_be_the_patches_directory(tmp_path: Path) -> No
     (tmp_path / "patches" / "..data").symlink_to("..2026_01_01")
     (tmp_path / "patches" / "etcd.yaml").symlink_to("..data/etcd.yaml")
     config = configuration()
-    config = replace(config, init=config.init.model_copy(update={"patches": Patches(directory="/patches")}))
+    config = replace(config, init=replace(config.init, patches=Patches(directory="/patches")))
     run, _ = init_run(LocalNode(str(tmp_path)), config)
     perform(run, etcd)
     assert yaml.safe_load((tmp_path / "etc/kubernetes/manifests/etcd.yaml").read_text())["metadata"]["labels"]["team"] == "infra"
@@ -92,7 +92,7 @@ def test_a_mounted_config_map_can_be_the_patches_directory(tmp_path: Path) -> No
 
 def test_a_patches_directory_that_is_missing_is_an_error() -> None:
     config = configuration()
-    config = replace(config, init=config.init.model_copy(update={"patches": Patches(directory="/none")}))
+    config = replace(config, init=replace(config.init, patches=Patches(directory="/none")))
     with pytest.raises(PhaseError, match="/none is no directory"):
         perform(init_run(FakeNode(), config)[0], etcd)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from pykubeadm.phases.joining.kubelet_start import BOOTSTRAP_CONF
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _NAME = "kubelet-wait-bootstrap"
 _SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+_ASK_EVERY = 1.0  # seconds
 
 
 def _apply(run: JoinRun) -> Changes:
@@ -25,21 +27,35 @@ def _apply(run: JoinRun) -> Changes:
     changes: list[str] = []
     if not run.trust.own:
         components = ("etcd", "kube-apiserver") if run.is_control_plane else ()
-        target = {f"the kubelet's certificate for {run.node_name}": lambda: _not_bootstrapped(run)}
+        target = {f"the kubelet's certificate for {run.node_name}": _Bootstrapped(run).reason}
         wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components)
         changes.append(f"the kubelet has its certificate for system:node:{run.node_name}")
     return [*changes, *(f"removed {path}, which held the token" for path in run.node.remove([BOOTSTRAP_CONF]))]
 
 
-def _not_bootstrapped(run: JoinRun) -> str | None:
-    """The kubelet writes kubelet.conf last, with a link to its certificate, which must be there, too."""
-    from pykubeadm.errors import PhaseError
-    from pykubeadm.phases.joining.trust import KUBELET_CONF, own_credentials
+class _Bootstrapped:
+    """Whether the kubelet has its certificate. What has become of its request is asked once a second, as it is told: a look at
+    the disk costs next to nothing, a question to the API server delays the next look."""
 
-    try:
-        return None if own_credentials(run.node) is not None else f"it has not written {KUBELET_CONF} yet{_request_state(run)}"
-    except PhaseError as error:
-        return str(error)
+    def __init__(self, run: JoinRun) -> None:
+        self._run = run
+        self._asked = time.monotonic()
+        self._state = ""
+
+    def reason(self) -> str | None:
+        """Why not yet. The kubelet writes kubelet.conf last, with a link to its certificate, which must be there, too."""
+        from pykubeadm.errors import PhaseError
+        from pykubeadm.phases.joining.trust import KUBELET_CONF, own_credentials
+
+        try:
+            if own_credentials(self._run.node) is not None:
+                return None
+        except PhaseError as error:
+            return str(error)
+        if time.monotonic() - self._asked >= _ASK_EVERY:
+            self._state = _request_state(self._run)
+            self._asked = time.monotonic()
+        return f"it has not written {KUBELET_CONF} yet{self._state}"
 
 
 def _request_state(run: JoinRun) -> str:

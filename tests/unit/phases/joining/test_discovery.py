@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -183,7 +184,7 @@ CONTROL_PLANE = JoinControlPlane(local_api_endpoint=APIEndpoint(advertise_addres
 
 def test_a_cluster_without_an_endpoint_takes_no_second_control_plane(monkeypatch):
     with pytest.raises(PreflightError, match="no controlPlaneEndpoint"):
-        ask(cluster(CLUSTER.model_copy(update={"control_plane_endpoint": ""})), joining(control_plane=CONTROL_PLANE), monkeypatch)
+        ask(cluster(replace(CLUSTER, control_plane_endpoint="")), joining(control_plane=CONTROL_PLANE), monkeypatch)
 
 
 def test_a_control_plane_needs_a_key_or_the_files(monkeypatch):
@@ -216,7 +217,7 @@ def uploaded(key: str, configuration: ClusterConfiguration = CLUSTER, *, without
 
 
 def with_key(key: str) -> JoinConfiguration:
-    return joining(control_plane=CONTROL_PLANE.model_copy(update={"certificate_key": key}))
+    return joining(control_plane=replace(CONTROL_PLANE, certificate_key=key))
 
 
 def test_the_shared_files_are_decrypted_to_their_paths(monkeypatch):
@@ -228,7 +229,7 @@ def test_the_shared_files_are_decrypted_to_their_paths(monkeypatch):
 
 def test_an_external_etcds_certificates_come_along(monkeypatch):
     external = ExternalEtcd(endpoints=("https://e:2379",), ca_file="/x/ca.crt", cert_file="/x/c.crt", key_file="/x/c.key")
-    configuration = CLUSTER.model_copy(update={"etcd": CLUSTER.etcd.model_copy(update={"external": external})})
+    configuration = replace(CLUSTER, etcd=replace(CLUSTER.etcd, external=external))
     key = generate_certificate_key()
     answers, _told = ask(uploaded(key, configuration), with_key(key), monkeypatch)
     assert {"/x/ca.crt", "/x/c.crt", "/x/c.key"} <= answers.shared_files.keys()

@@ -245,5 +245,5 @@ def test_a_member_that_runs_keeps_its_manifest(run, node, etcd):
 
 def test_workers_and_external_etcd_have_no_member(run):
     assert etcd_join.when(run)
-    run.join = run.join.model_copy(update={"control_plane": None})
+    run.join = replace(run.join, control_plane=None)
     assert not etcd_join.when(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -213,7 +214,7 @@ def test_an_external_etcd_that_cannot_be_reached_and_missing_files(ready, monkey
     external = ExternalEtcd(endpoints=("https://127.0.0.1:1",))
     text, _ = refused(ready, configuration(etcd=Etcd(external=external)))
     assert "external etcd https://127.0.0.1:1 does not tell its version: [Errno 111] Connection refused" in text
-    with_files = external.model_copy(update={"ca_file": "/pki/ca.crt", "cert_file": "/pki/c.crt", "key_file": "/pki/c.key"})
+    with_files = replace(external, ca_file="/pki/ca.crt", cert_file="/pki/c.crt", key_file="/pki/c.key")
     text, _ = refused(ready, configuration(etcd=Etcd(external=with_files)))
     assert text.count("[ERROR ExternalEtcdClientCertificates]") == 3
     assert "[ERROR ExternalEtcdVersion]: /pki/ca.crt does not exist" in text
