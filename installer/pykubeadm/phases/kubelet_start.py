@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pykubeadm.constants import MANIFESTS_DIR
-from pykubeadm.node.diagnose import CONTROL_PLANE, not_running
 from pykubeadm.node.port import Directory, File
 from pykubeadm.phases.run import Run
 from pykubeadm.plan.phase import Changes, Phase
@@ -40,6 +39,8 @@ def start_kubelet(run: Run, files: Sequence[File | Directory]) -> Changes:
 def _missing(run: Run) -> tuple[str, ...]:
     """The control-plane components that should run and do not; () while the kubelet is replacing others, which it could not
     end in peace were it restarted: the new ones would find their ports taken."""
+    from pykubeadm.node.diagnose import CONTROL_PLANE, not_running
+
     wanted = [name for name in CONTROL_PLANE if run.node.stat(f"{MANIFESTS_DIR}/{name}.yaml") is not None]
     missing = not_running(run.node, run.configuration.init.node_registration.cri_socket, wanted)
     return missing if run.replaced.keys() <= set(missing) else ()

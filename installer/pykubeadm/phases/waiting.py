@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.waits import Probe, WaitError, wait_for
-from pykubeadm.node.diagnose import Diagnosis, diagnose
 from pykubeadm.phases.run import Run
 from pykubeadm.plan.events import Waiting
+
+if TYPE_CHECKING:
+    from pykubeadm.node.diagnose import Diagnosis
 
 
 def wait(run: Run, phase: str, targets: Mapping[str, Probe], timeout: timedelta, *, components: Sequence[str] = ()) -> None:
@@ -25,6 +28,8 @@ def wait(run: Run, phase: str, targets: Mapping[str, Probe], timeout: timedelta,
         return reason
 
     def look() -> Diagnosis:
+        from pykubeadm.node.diagnose import diagnose
+
         began = run.kubelet_started or min(run.replaced.values(), default=None)
         started = began.timestamp() if began else None
         socket = run.configuration.init.node_registration.cri_socket
