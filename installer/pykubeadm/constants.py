@@ -36,6 +36,8 @@ LABEL_EXCLUDE_FROM_LB: Final = "node.kubernetes.io/exclude-from-external-load-ba
 # k8s.io/cluster-bootstrap/token/api; for re.fullmatch
 BOOTSTRAP_TOKEN_PATTERN: Final = r"([a-z0-9]{6})\.([a-z0-9]{16})"  # noqa: S105 - a pattern, not a password
 
+BOOTSTRAP_TOKEN_SECRET_TYPE: Final = "bootstrap.kubernetes.io/token"  # noqa: S105 - a type, not a password
+
 # The words for true and false on a command line (Go: strconv.ParseBool).
 TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.flags import Strings, flattened, option
 from pykubeadm.cli.lazy import Command, Globals, Group
 from pykubeadm.errors import UsageError
@@ -113,7 +114,6 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     from pykubeadm.node.facts import host_facts
     from pykubeadm.node.local import LocalNode
     from pykubeadm.tokens.bootstrap import generate_token
-    from pykubeadm.util.yaml_output import to_yaml
 
     root = _rootfs(ctx)
     world = replace(
@@ -122,7 +122,7 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     models = read_all(read_source(old_config, root), world)
     if not models:
         raise UsageError(f"{old_config}: the file holds no kubeadm document to migrate")
-    text = "---\n".join(to_yaml(model.document()) for model in models)
+    text = rendered([model.document() for model in models], "yaml")
     if new_config is None:
         click.echo(text, nl=False)
         return
@@ -151,7 +151,6 @@ def print_() -> None:
 def init_defaults(component_configs: tuple[tuple[str, ...], ...]) -> None:
     """Print what `init` takes where nothing is given. Token, address and name are placeholders."""
     from pykubeadm.config.printed import init_documents
-    from pykubeadm.util.yaml_output import to_yaml
 
     kinds = flattened(component_configs) or ()
     unknown = [kind for kind in kinds if kind not in COMPONENT_KINDS]
@@ -168,7 +167,7 @@ def init_defaults(component_configs: tuple[tuple[str, ...], ...]) -> None:
             from pykubeadm.addons.kube_proxy import kube_proxy_configuration
 
             documents.append(kube_proxy_configuration(configuration, _ignore))
-    click.echo("---\n".join(to_yaml(document) for document in documents), nl=False)
+    click.echo(rendered(documents, "yaml"), nl=False)
 
 
 def _ignore(_level: str, _message: str) -> None:
@@ -179,7 +178,6 @@ def _print_defaults(name: str, summary: str) -> None:
     @print_.command(f"{name}-defaults", cls=Command, help=summary)
     def command() -> None:
         from pykubeadm.config import printed
-        from pykubeadm.util.yaml_output import to_yaml
 
         model: Model
         if name == "join":
@@ -188,7 +186,7 @@ def _print_defaults(name: str, summary: str) -> None:
             model = printed.join_document(PLACEHOLDER_TOKEN, socket.gethostname())
         else:
             model = printed.reset_document() if name == "reset" else printed.upgrade_document()
-        click.echo(to_yaml(model.document()), nl=False)
+        click.echo(rendered([model.document()], "yaml"), nl=False)
 
 
 _print_defaults("join", "Print what `join` takes where nothing is given; the discovery is a placeholder.")
@@ -201,7 +199,7 @@ def images_group() -> None:
     """The container images of a control plane."""
 
 
-def _list_images(ctx: click.Context, output: str, **values: Any) -> None:
+def _list_images(ctx: click.Context, output: Literal["text", "json", "yaml"], **values: Any) -> None:
     from dataclasses import replace
 
     from pykubeadm.config.flags import InitFlags
@@ -220,14 +218,7 @@ def _list_images(ctx: click.Context, output: str, **values: Any) -> None:
         click.echo("\n".join(names))
         return
     document = {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": list(names)}
-    if output == "json":
-        import json
-
-        click.echo(json.dumps(document, indent=4))
-    else:
-        from pykubeadm.util.yaml_output import to_yaml
-
-        click.echo(to_yaml(document), nl=False)
+    click.echo(rendered([document], output), nl=False)
 
 
 images_group.add_command(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.flags import option, output_option
 from pykubeadm.cli.lazy import Command, Globals, Group
 from pykubeadm.constants import CRI_SOCKETS
@@ -98,7 +99,6 @@ node.add_command(
 
 
 def _facts(ctx: click.Context, **values: Any) -> None:
-    import json
     import socket
 
     from pykubeadm.phases.prepare_nodes import facts_of
@@ -106,12 +106,7 @@ def _facts(ctx: click.Context, **values: Any) -> None:
     nodes = _nodes(ctx, values, socket.gethostname())
     found = facts_of(nodes)
     shown = found if nodes.inventories else next(iter(found.values()))
-    if values["format"] == "json":
-        click.echo(json.dumps(shown, indent=2, sort_keys=True))
-    else:
-        from pykubeadm.util.yaml_output import to_yaml
-
-        click.echo(to_yaml(shown), nl=False)
+    click.echo(rendered([shown], values["format"]), nl=False)
 
 
 node.add_command(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.flags import Strings, flattened, option
 from pykubeadm.cli.kubeconfig import credentials
 from pykubeadm.cli.lazy import Command, Globals, Group
@@ -100,7 +101,7 @@ create.params.insert(0, option("config"))
 @_kubeconfig
 @_no_dry_run
 @click.pass_context
-def list_(ctx: click.Context, output: str, kubeconfig: str | None) -> None:
+def list_(ctx: click.Context, output: Literal["text", "json", "yaml"], kubeconfig: str | None) -> None:
     """Print the tokens that the cluster knows."""
     from pykubeadm.kube.bootstrap_tokens import list_tokens
 
@@ -196,18 +197,6 @@ def _pins(cluster: Credentials) -> list[str]:
         raise UsageError(f"{cluster.path} {error} for its cluster, which the join command needs") from error
 
 
-def _rendered(tokens: list[StoredToken], output: str) -> str:
-    if output == "json":
-        import json
-
-        return "".join(json.dumps(found.document(), indent=4) + "\n" for found in tokens)
-    if output == "yaml":
-        from pykubeadm.util.yaml_output import to_yaml
-
-        return "---\n".join(to_yaml(found.document()) for found in tokens)
-    return _table(tokens) if tokens else ""
-
-
 def _row(found: StoredToken) -> tuple[str, ...]:
     from pykubeadm.kube.bootstrap_tokens import timestamp
     from pykubeadm.phases.run import utc_now
@@ -220,6 +209,12 @@ def _row(found: StoredToken) -> tuple[str, ...]:
         found.description or "<none>",
         ",".join(found.groups) or "<none>",
     )
+
+
+def _rendered(tokens: list[StoredToken], output: Literal["text", "json", "yaml"]) -> str:
+    if output == "text":
+        return _table(tokens) if tokens else ""
+    return rendered([found.document() for found in tokens], output)
 
 
 def _table(tokens: list[StoredToken]) -> str:

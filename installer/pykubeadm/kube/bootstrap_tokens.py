@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api, Document
 
-SECRET_TYPE = "bootstrap.kubernetes.io/token"  # noqa: S105 - a type, not a password
 _NAME_PREFIX = "bootstrap-token-"
 _USAGE_PREFIX = "usage-bootstrap-"
 
@@ -52,7 +52,7 @@ def list_tokens(api: Api, damaged: Callable[[str], None]) -> list[StoredToken]:
     secrets = retrying(lambda: api.list("v1", "Secret", "kube-system"), api.call_timeout)
     found = []
     for secret in sorted(secrets, key=lambda secret: str(secret["metadata"]["name"])):
-        if secret.get("type") == SECRET_TYPE:
+        if secret.get("type") == BOOTSTRAP_TOKEN_SECRET_TYPE:
             try:
                 found.append(_stored(secret))
             except ValueError as error:

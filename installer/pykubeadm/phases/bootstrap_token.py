@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
 from pykubeadm.phases.run import InitRun
 from pykubeadm.plan.phase import Changes, Phase
 from pykubeadm.tokens.documents import token_secret
@@ -14,8 +15,6 @@ from pykubeadm.tokens.documents import token_secret
 if TYPE_CHECKING:
     from pykubeadm.config.model import BootstrapToken
     from pykubeadm.kube.port import Api, Document
-
-_SECRET_TYPE = "bootstrap.kubernetes.io/token"  # noqa: S105 - a type, not a password
 
 
 def _apply(run: InitRun) -> Changes:
@@ -43,7 +42,7 @@ def tokens_in_cluster(run: InitRun) -> tuple[str, ...]:
 def _present(api: Api) -> dict[str, Document]:
     """The Secrets of tokens that are in the cluster, by their names."""
     secrets = api.list("v1", "Secret", "kube-system")
-    return {secret["metadata"]["name"]: secret for secret in secrets if secret.get("type") == _SECRET_TYPE}
+    return {secret["metadata"]["name"]: secret for secret in secrets if secret.get("type") == BOOTSTRAP_TOKEN_SECRET_TYPE}
 
 
 def _secrets(run: InitRun, present: Mapping[str, Document]) -> list[Document]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
 from pykubeadm.tokens.bootstrap import Token, parse_token
 
 if TYPE_CHECKING:
@@ -134,6 +135,6 @@ def _secret(token: Token, description: str, expires: datetime | None, usages: Se
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": token.secret_name, "namespace": "kube-system"},
-        "type": "bootstrap.kubernetes.io/token",
+        "type": BOOTSTRAP_TOKEN_SECRET_TYPE,
         "data": encode_data({name: text.encode() for name, text in data.items()}),
     }
