@@ -202,7 +202,7 @@ def ensure_box() -> str:
 def kernel_words(key: str, *, emulated: bool) -> str:
     credential = base64.b64encode(key.encode()).decode()
     words = ["console=ttyS0 quiet panic=-1", f"systemd.set_credential_binary=ssh.authorized_keys.root:{credential}"]
-    return " ".join([*words, "mitigations=off"] if emulated else words)
+    return " ".join([*words, *vm.EMULATED_WORDS] if emulated else words)
 
 
 if __name__ == "__main__":
