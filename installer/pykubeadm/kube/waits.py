@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from pykubeadm.errors import PhaseError
 
-INTERVAL = 0.1  # seconds between looks
+INTERVAL = 0.1  # seconds between looks, and up to
+_LONGEST = 0.5  # where looking takes long itself: a slow machine shall come up, not answer us
 _TELL_EVERY = 1.0  # seconds between two reports
 _ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless
 
@@ -41,6 +42,7 @@ def wait_for(
     asked = began
     reasons = dict.fromkeys(targets, "not tried yet")
     while True:
+        looked = time.monotonic()
         for target in list(reasons):
             reason = targets[target]()
             if reason is None:
@@ -59,4 +61,4 @@ def wait_for(
             asked = now
             if (sentence := hopeless()) is not None:
                 raise WaitError(reasons, now - began, sentence)
-        time.sleep(INTERVAL)
+        time.sleep(min(max(INTERVAL, now - looked), _LONGEST))
