@@ -6,7 +6,7 @@ PYTEST := $(PYTHON) -m pytest -q
 # Tests on nodes spend most of their time waiting for them: two files at once. (Not virtual machines: emulated, each wants all.)
 NODES := $(PYTEST) -n 2 --dist loadfile
 # Tests that need no node: they run side by side.
-FAST := $(wildcard tests/unit tests/property tests/golden tests/integration)
+FAST := $(wildcard tests/unit tests/property tests/golden tests/integration tests/roles)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 E2E :=
 

@@ -161,74 +161,92 @@ def add_repositories(module, manager):
     return added
 
 
+def find_manager(module):
+    for manager_class in MANAGERS:
+        program = module.get_bin_path(manager_class.program)
+        if program:
+            return manager_class(module, program)
+    raise PackageError("none of apt-get, dnf and zypper is on this machine, so packages cannot be installed")
+
+
+def is_missing(package, versions):
+    name = package["name"]
+    if package["provides"] and os.path.exists(package["provides"]) and not versions.get(name):
+        return False  # it came another way
+    return not satisfies(versions.get(name, ""), package["version"])
+
+
+def install(module, manager, missing, held):
+    """Install the packages; returns those of `held` that still are."""
+    new_repository = add_repositories(module, manager)
+    folder = module.params["folder"]
+    files = sorted(glob.glob(os.path.join(folder, "*" + manager.suffix))) if folder else []
+    locked = held.intersection(package["name"] for package in missing)  # would keep the new version away
+    if locked and not module.check_mode:
+        manager.release(sorted(locked))
+    manager.install(missing, files, may_be_unknown=module.check_mode and new_repository)
+    return held - locked
+
+
+def check_installed(missing, versions):
+    for package in missing:
+        if not satisfies(versions.get(package["name"], ""), package["version"]):
+            raise PackageError(
+                "%s is installed in version %s, but %s is wanted"
+                % (package["name"], versions.get(package["name"]), package["version"])
+            )
+
+
+def ensure(module, manager):
+    """Install and hold what is wanted; returns what the module tells."""
+    wanted = module.params["packages"]
+    names = [package["name"] for package in wanted]
+    to_hold = {package["name"] for package in wanted if package["hold"]}
+    before = after = manager.versions(names)
+    held = manager.held(names) if to_hold else set()
+    missing = [package for package in wanted if is_missing(package, before)]
+    if missing:
+        held = install(module, manager, missing, held)
+        after = dict(before, **manager.planned) if module.check_mode else manager.versions(names)
+    if not module.check_mode:
+        check_installed(missing, after)
+        to_hold = {name for name in to_hold if after.get(name)}
+    newly_held = [name for name in names if name in to_hold and name not in held]
+    if newly_held and not module.check_mode:
+        manager.hold(newly_held)
+    installed = [package["name"] for package in missing]
+    coming = set(installed) if module.check_mode else set()
+    return {
+        "changed": bool(missing or newly_held),
+        "installed": installed,
+        "held": newly_held,
+        "versions": after,
+        "diff": {
+            "before_header": "packages",
+            "after_header": "packages",
+            "before": listing(names, before),
+            "after": listing(names, after, coming) + "".join("hold %s\n" % name for name in newly_held),
+        },
+    }
+
+
+def listing(names, versions, coming=frozenset()):
+    unknown = {name: "(version not known yet)" if name in coming else "(none)" for name in names}
+    return "".join("%s %s\n" % (name, versions.get(name) or unknown[name]) for name in names)
+
+
 def main():
     module = AnsibleModule(OPTIONS, supports_check_mode=True)
     fs.hide_passwords(module, module.params["environment"].values())
     fs.hide_passwords(module, [repository["key_url"] for repository in module.params["repositories"]])
     fs.hide_passwords(module, [repository["content"] for repository in module.params["repositories"]])
-    for manager_class in MANAGERS:
-        program = module.get_bin_path(manager_class.program)
-        if program:
-            manager = manager_class(module, program)
-            break
-    else:
-        module.fail_json(msg="none of apt-get, dnf and zypper is on this machine, so packages cannot be installed")
-    wanted = module.params["packages"]
-    names = [package["name"] for package in wanted]
     try:
-        before = manager.versions(names)
-        held = manager.held(names) if any(package["hold"] for package in wanted) else set()
-        missing = []
-        for package in wanted:
-            elsewhere = package["provides"] and os.path.exists(package["provides"]) and not before.get(package["name"])
-            if not elsewhere and not satisfies(before.get(package["name"], ""), package["version"]):
-                missing.append(package)
-        if missing:
-            new_repository = add_repositories(module, manager)
-            files = (
-                sorted(glob.glob(os.path.join(module.params["folder"], "*" + manager.suffix))) if module.params["folder"] else []
-            )
-            # A lock of ours would keep the new version away; it comes back below.
-            locked = held.intersection(package["name"] for package in missing)
-            if locked and not module.check_mode:
-                manager.release(sorted(locked))
-            held -= locked
-            manager.install(missing, files, may_be_unknown=module.check_mode and new_repository)
-        after = dict(before, **manager.planned) if module.check_mode else (manager.versions(names) if missing else before)
-        if not module.check_mode:
-            for package in missing:
-                if not satisfies(after.get(package["name"], ""), package["version"]):
-                    raise PackageError(
-                        "%s is installed in version %s, but %s is wanted"
-                        % (package["name"], after.get(package["name"]), package["version"])
-                    )
-        to_hold = [
-            p["name"] for p in wanted if p["hold"] and p["name"] not in held and (after.get(p["name"]) or module.check_mode)
-        ]
-        if to_hold and not module.check_mode:
-            manager.hold(to_hold)
+        told = ensure(module, find_manager(module))
     except PackageError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
-
-    coming = {package["name"] for package in missing} if module.check_mode else set()
-
-    def lines(versions, expected=frozenset()):
-        return "".join(
-            "%s %s\n" % (name, versions.get(name) or ("(version not known yet)" if name in expected else "(none)"))
-            for name in names
-        )
-
-    diff = {
-        "before_header": "packages",
-        "after_header": "packages",
-        "before": lines(before),
-        "after": lines(after, coming) + "".join("hold %s\n" % name for name in to_hold),
-    }
-    module.exit_json(
-        changed=bool(missing or to_hold), installed=[p["name"] for p in missing], held=to_hold, versions=after, diff=diff
-    )
+    module.exit_json(**told)
 
 
 if __name__ == "__main__":
