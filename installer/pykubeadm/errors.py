@@ -81,12 +81,6 @@ class ApiError(PykubeadmError):
     exit_status = 6
 
 
-class VersionSkewError(PykubeadmError):
-    """Versions that must not meet: kubelet newer than the API server, an unsupported Kubernetes version."""
-
-    exit_status = 7
-
-
 class LockedError(PykubeadmError):
     """Another pykubeadm works on this node."""
 

@@ -40,7 +40,7 @@ def join_run(rootfs: str, given: Mapping[str, Any], emit: Emit, *, needs_discove
         node = RecordingNode(machine)
         emit = DryRun(node, emit, "JOIN")
     journal = Journal(node)
-    answers = ask_cluster(join, node, journal=journal, kubelet_version=host.kubelet_version, emit=emit, now=utc_now)
+    answers = ask_cluster(join, node, journal=journal, emit=emit, now=utc_now)
     return JoinRun(
         configuration=answers.configuration,
         node=JournaledNode(node, journal),

@@ -29,4 +29,3 @@ class HostFacts:
     ca_directories: tuple[str, ...] = ()  # those of CA_DIRECTORIES that exist
     proxy_env: Mapping[str, str] = field(default_factory=dict)  # *_proxy variables of the environment, any case
     cgroup_version: int = 2
-    kubelet_version: str | None = None  # "v1.36.2", None where no kubelet is installed

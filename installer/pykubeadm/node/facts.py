@@ -23,7 +23,7 @@ Interfaces = Mapping[str, tuple[str, ...]]
 
 
 def host_facts(node: Node) -> HostFacts:
-    """The facts, except `kubelet_version`, which costs a command of 50 to 100 ms: the function of that name asks for it.
+    """What configuration and phases have to know of the machine.
 
     For a file tree (--rootfs) what the kernel knows (name, addresses, cgroups) is the machine's, the rest the tree's.
     """
@@ -43,7 +43,7 @@ def host_facts(node: Node) -> HostFacts:
 
 
 def kubelet_version(node: Node) -> str | None:
-    """As `kubelet --version` says ("v1.36.2"); None where no kubelet is installed or its answer is not understood."""
+    """As `kubelet --version` says ("v1.36.2"), which takes 50 to 100 ms; None where there is no kubelet that says so."""
     completed = node.run(("kubelet", "--version"), summary="ask for the kubelet's version", changes=False, check=False)
     match = _VERSION.fullmatch(completed.stdout) if completed.status == 0 else None
     return match[1] if match else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.constants import ADMIN_KUBECONFIG
-from pykubeadm.errors import ApiError, PreflightError, VersionSkewError
+from pykubeadm.errors import ApiError, PreflightError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, Document
 from pykubeadm.manifests.arguments import last_value
@@ -42,12 +42,11 @@ def ask_cluster(
     node: Node,
     *,
     journal: Journal,
-    kubelet_version: str | None,
     emit: Callable[[Event], None],
     now: Callable[[], datetime],
 ) -> Answers:
     """Find the cluster, come to trust it, read its configuration, check what would stop this node there. Raises ApiError,
-    PhaseError, PreflightError, ConfigError or VersionSkewError; the node is only read."""
+    PhaseError, PreflightError or ConfigError; the node is only read."""
 
     def report(reason: str) -> None:
         emit(Waiting(phase=_TOPIC, target="the cluster", reason=reason))
@@ -58,7 +57,6 @@ def ask_cluster(
     trust, api, stored = _connect(join, node, journal=journal, now=now, report=report, say=say)
     cluster = read_stored_cluster(stored, lambda message: say("warning", message))
     configuration = _configuration(join, cluster, _fit(_kubelet_configuration(api), node, say))
-    _check_versions(cluster.kubernetes_version, kubelet_version)
     if of_earlier_run(join, node, journal) is None:  # else a Node of that name is this one
         _check_name(api, join)
     files = _control_plane_files(join.control_plane, cluster, node, api, journal) if join.control_plane else {}
@@ -183,21 +181,6 @@ def _configuration(join: JoinConfiguration, cluster: ClusterConfiguration, kubel
         timeouts=join.timeouts,
     )
     return Configuration(init=init, cluster=cluster, kubelet=kubelet)
-
-
-def _check_versions(cluster: str, kubelet: str | None) -> None:
-    """A kubelet must not be newer than the API server, nor older by more than three minors
-    (https://kubernetes.io/releases/version-skew-policy/)."""
-    from pykubeadm.config.versions import parse_version
-
-    if kubelet is None:
-        return
-    ours, theirs = parse_version(kubelet), parse_version(cluster)
-    if not theirs.minor - 3 <= ours.minor <= theirs.minor:
-        raise VersionSkewError(
-            f"the kubelet here is {kubelet}, the cluster {cluster}: a kubelet may be up to three minor versions older than its "
-            f"cluster and never newer; install the kubelet {cluster}"
-        )
 
 
 def _check_name(api: Api, join: JoinConfiguration) -> None:

@@ -60,7 +60,7 @@ class Machine:
         self.journal = journal
         self.cri_socket = cri_socket
         self.cri = Cri(node, cri_socket)
-        self.kubelet_version = Once(lambda: host.kubelet_version or kubelet_version(node))
+        self.kubelet_version = Once(lambda: kubelet_version(node))
         self.runtime = Once(self._runtime)
         self.cgroup_driver = Once(self.cri.cgroup_driver)
         self.listeners: Once[dict[int, Listener]] = Once(lambda: listeners(node))

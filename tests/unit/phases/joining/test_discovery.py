@@ -18,7 +18,7 @@ from pykubeadm.config.model import (
     JoinControlPlane,
     NodeRegistration,
 )
-from pykubeadm.errors import ApiError, PhaseError, PreflightError, VersionSkewError
+from pykubeadm.errors import ApiError, PhaseError, PreflightError
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
 from pykubeadm.kubeconfig.embed import for_cluster
 from pykubeadm.manifests.cluster_objects import kubeadm_config_objects, kubelet_config_objects
@@ -75,7 +75,6 @@ def ask(
     monkeypatch,
     *,
     node: FakeNode | None = None,
-    kubelet: str | None = None,
     trust: Trust = FOUND,
 ):
     node = node or FakeNode()
@@ -86,7 +85,6 @@ def ask(
         join,
         node,
         journal=Journal(node),
-        kubelet_version=kubelet,
         emit=lambda event: told.append(str(getattr(event, "message", ""))),
         now=lambda: datetime.now(UTC),
     )
@@ -127,17 +125,6 @@ def test_a_token_that_may_not_do_enough_is_told(monkeypatch, code, sentence):
     api.failures += [ApiStatusError("no", code=code, reason="")] * 100
     with pytest.raises(ApiError, match=sentence):
         ask(api, joining(), monkeypatch)
-
-
-@pytest.mark.parametrize("kubelet", ["v1.37.0", "v1.32.9"])
-def test_a_kubelet_that_does_not_fit_is_told(monkeypatch, kubelet):
-    with pytest.raises(VersionSkewError, match=f"the kubelet here is {kubelet}, the cluster v1.36.2"):
-        ask(cluster(), joining(), monkeypatch, kubelet=kubelet)
-
-
-@pytest.mark.parametrize("kubelet", ["v1.36.9", "v1.33.0", None])
-def test_a_kubelet_that_fits_is_taken(monkeypatch, kubelet):
-    ask(cluster(), joining(), monkeypatch, kubelet=kubelet)
 
 
 def with_node(api: FakeApi, name: str, ready: str) -> FakeApi:
@@ -312,6 +299,4 @@ def test_without_any_way_to_the_cluster_it_says_so():
     node = FakeNode()
     join = JoinConfiguration(node_registration=NodeRegistration(name="n1"))
     with pytest.raises(PhaseError, match="not known which cluster"):
-        ask_cluster(
-            join, node, journal=Journal(node), kubelet_version=None, emit=lambda _event: None, now=lambda: datetime.now(UTC)
-        )
+        ask_cluster(join, node, journal=Journal(node), emit=lambda _event: None, now=lambda: datetime.now(UTC))
