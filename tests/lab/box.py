@@ -31,8 +31,10 @@ OWN = "lab"  # a platform's name for it
 BARE = NodeImage("debian13", "bare")
 FOLDER = CACHE / "lab" / "vagrant"
 VAGRANTFILE = CHECKOUT / "molecule" / "vagrant"
-# A processor in software takes minutes for what `init` waits for.
+# A processor in software takes minutes for what `init` waits for. With RSA, whose signatures take it 16 ms, it is so busy with the
+# handshakes of those who ask whether the API server is there that the API server does not come up in the time it gives itself.
 PATIENCE = {"kubeletHealthCheck": "15m0s", "controlPlaneComponentHealthCheck": "15m0s"}
+ALGORITHM = "ECDSA-P256"
 SSH_OPTIONS = ("-F", "none", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR")
 
 # What the box brings along. The kernel is given to the machine, not loaded by a boot loader; ours is the only key.
@@ -46,6 +48,7 @@ BOX_SETTINGS = """Vagrant.configure("2") do |config|
     libvirt.initrd = "{initrd}"
     libvirt.cmd_line = "{words}"
     libvirt.disk_bus = "virtio"
+    libvirt.volume_cache = "unsafe"
     libvirt.nic_model_type = "virtio"
     libvirt.graphics_type = "none"
     libvirt.video_type = "none"
@@ -98,6 +101,8 @@ def up(machines: dict[str, str], *, with_pykubeadm: bool) -> None:
     described = variables(own=set(machines.values()) == {OWN}, with_pykubeadm=with_pykubeadm)
     if emulated:
         described["cluster_timeouts"] = PATIENCE
+        if with_pykubeadm:
+            described["cluster_settings"]["encryptionAlgorithm"] = ALGORITHM
     (folder / "lab.yml").write_text(yaml.safe_dump(described))
 
 
