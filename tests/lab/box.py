@@ -31,7 +31,7 @@ OWN = "lab"  # a platform's name for it
 BARE = NodeImage("debian13", "bare")
 FOLDER = CACHE / "lab" / "vagrant"
 VAGRANTFILE = CHECKOUT / "molecule" / "vagrant"
-# A processor in software takes minutes for what `init` waits for. With RSA, whose signatures take it 16 ms, it is so busy with the
+# A processor in software takes minutes for what `init` waits for. With RSA, 16 ms a signature there, it is so busy with the
 # handshakes of those who ask whether the API server is there that the API server does not come up in the time it gives itself.
 PATIENCE = {"kubeletHealthCheck": "15m0s", "controlPlaneComponentHealthCheck": "15m0s"}
 ALGORITHM = "ECDSA-P256"
