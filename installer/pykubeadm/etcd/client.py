@@ -9,13 +9,13 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from pykubeadm.errors import PykubeadmError
+from pykubeadm.util.tls import load_key_pair
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
 
@@ -106,10 +106,7 @@ def tls_context(ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=ca.decode("ascii"))
-        with tempfile.NamedTemporaryFile() as pair:  # ssl reads keys from files only; mkstemp makes it 0600
-            pair.write(certificate.rstrip() + b"\n" + key)
-            pair.flush()
-            context.load_cert_chain(pair.name)
+        load_key_pair(context, certificate, key)
     except (ssl.SSLError, UnicodeDecodeError) as error:
         raise EtcdError(f"the etcd CA, client certificate and key cannot be used together: {error}") from error
     return context

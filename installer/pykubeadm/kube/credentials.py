@@ -1,4 +1,4 @@
-"""What a kubeconfig says of its current context, and TLS contexts from it. Keys stay in memory: they never touch a disk."""
+"""What a kubeconfig says of its current context, and TLS contexts from it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import base64
 import binascii
 import os
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pykubeadm.errors import ApiError
+from pykubeadm.util.tls import load_key_pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +77,6 @@ def _beside(path: str, file: str | None) -> str:
     return os.path.join(os.path.dirname(path), file) if file else ""
 
 
-@contextmanager
-def _in_memory(content: bytes) -> Iterator[str]:
-    """A path below /proc at which `content` can be read while the block runs, for libraries that want files."""
-    descriptor = os.memfd_create("pykubeadm", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as stream:
-            stream.write(content)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
-
-
 def tls_context(credentials: Credentials) -> ssl.SSLContext:
     """Trusts the kubeconfig's CA and shows its client certificate; ApiError where a file cannot be used.
 
@@ -105,8 +93,7 @@ def tls_context(credentials: Credentials) -> ssl.SSLContext:
         else:
             context.load_default_certs()
         if credentials.certificate and credentials.key:
-            with _in_memory(credentials.certificate + b"\n" + credentials.key) as path:
-                context.load_cert_chain(path)
+            load_key_pair(context, credentials.certificate, credentials.key)
         elif credentials.certificate_path:
             context.load_cert_chain(credentials.certificate_path, credentials.key_path or None)
     except (OSError, ValueError) as error:
