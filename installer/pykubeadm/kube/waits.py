@@ -11,7 +11,8 @@ from pykubeadm.errors import PhaseError
 INTERVAL = 0.1  # seconds between looks, and up to
 _LONGEST = 0.5  # where looking takes long itself: a slow machine shall come up, not answer us
 _TELL_EVERY = 1.0  # seconds between two reports
-_ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless
+_ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless,
+_ASK_SHARE = 10  # and so many times what the last one took: runtime and journal are asked, which costs a slow machine much
 
 Probe = Callable[[], str | None]  # None where it is so, else the reason why not
 
@@ -39,7 +40,7 @@ def wait_for(
     `hopeless` is asked now and then: a sentence from it ends the wait at once, as waiting longer cannot help.
     """
     began = told = time.monotonic()
-    asked = began
+    ask_at = began + _ASK_EVERY
     reasons = dict.fromkeys(targets, "not tried yet")
     while True:
         looked = time.monotonic()
@@ -57,8 +58,9 @@ def wait_for(
         if now - told >= _TELL_EVERY:
             told = now
             report(", ".join(reasons), "; ".join(dict.fromkeys(reasons.values())))
-        if now - asked >= _ASK_EVERY:
-            asked = now
+        if now >= ask_at:
             if (sentence := hopeless()) is not None:
                 raise WaitError(reasons, now - began, sentence)
+            answered = time.monotonic()
+            ask_at = answered + max(_ASK_EVERY, _ASK_SHARE * (answered - now))
         time.sleep(min(max(INTERVAL, now - looked), _LONGEST))
