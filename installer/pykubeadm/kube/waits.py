@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from pykubeadm.errors import PhaseError
 
-INTERVAL = 0.1  # seconds between looks, and up to
-_LONGEST = 0.5  # where looking takes long itself: a slow machine shall come up, not answer us
+INTERVAL = 0.1  # seconds between looks; more where looking takes long itself: a slow machine shall come up, not answer us
+_PAUSE_SHARE = 3  # times what the look took
+_LONGEST_PAUSE = 2.0  # seconds
 _TELL_EVERY = 1.0  # seconds between two reports
 _ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless,
 _ASK_SHARE = 10  # and so many times what the last one took: runtime and journal are asked, which costs a slow machine much
@@ -63,4 +64,4 @@ def wait_for(
                 raise WaitError(reasons, now - began, sentence)
             answered = time.monotonic()
             ask_at = answered + max(_ASK_EVERY, _ASK_SHARE * (answered - now))
-        time.sleep(min(max(INTERVAL, now - looked), _LONGEST))
+        time.sleep(min(max(INTERVAL, _PAUSE_SHARE * (now - looked)), _LONGEST_PAUSE))
