@@ -43,19 +43,20 @@ class _Bootstrapped:
         self._state = ""
 
     def reason(self) -> str | None:
-        """Why not yet. The kubelet writes kubelet.conf last, with a link to its certificate, which must be there, too."""
+        """Why not yet. Its kubelet.conf may be there before the certificate that it leads to."""
         from pykubeadm.errors import PhaseError
         from pykubeadm.phases.joining.trust import KUBELET_CONF, own_credentials
 
         try:
             if own_credentials(self._run.node) is not None:
                 return None
+            missing = f"it has not written {KUBELET_CONF} yet"
         except PhaseError as error:
-            return str(error)
+            missing = str(error)
         if time.monotonic() - self._asked >= _ASK_EVERY:
             self._state = _request_state(self._run)
             self._asked = time.monotonic()
-        return f"it has not written {KUBELET_CONF} yet{self._state}"
+        return missing + self._state
 
 
 def _request_state(run: JoinRun) -> str:
@@ -70,7 +71,7 @@ def _request_state(run: JoinRun) -> str:
         return ""
     ours = [request for request in requests if request["spec"].get("signerName") == _SIGNER and _is_for(request, user)]
     if not ours:
-        return " and sent no certificate signing request"
+        return "; it sent no certificate signing request"
     newest = max(ours, key=lambda request: str(request["metadata"].get("creationTimestamp")))
     name, status = newest["metadata"]["name"], newest.get("status") or {}
     for condition in status.get("conditions") or ():
