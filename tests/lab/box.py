@@ -31,10 +31,11 @@ OWN = "lab"  # a platform's name for it
 BARE = NodeImage("debian13", "bare")
 FOLDER = CACHE / "lab" / "vagrant"
 VAGRANTFILE = CHECKOUT / "molecule" / "vagrant"
-# A processor in software takes minutes for what `init` waits for. With RSA, 16 ms a signature there, it is so busy with the
-# handshakes of those who ask whether the API server is there that the API server does not come up in the time it gives itself.
+# A processor in software takes minutes for what `init` waits for. It must be spared, or the API server does not come up in the
+# time it gives itself: signatures with RSA (16 ms, in every handshake), controllers that start anew with each lease they miss.
 PATIENCE = {"kubeletHealthCheck": "15m0s", "controlPlaneComponentHealthCheck": "15m0s"}
-ALGORITHM = "ECDSA-P256"
+_ALONE = {"extraArgs": [{"name": "leader-elect", "value": "false"}]}
+SPARING = {"encryptionAlgorithm": "ECDSA-P256", "controllerManager": _ALONE, "scheduler": _ALONE}
 SSH_OPTIONS = ("-F", "none", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR")
 
 # What the box brings along. The kernel is given to the machine, not loaded by a boot loader; ours is the only key.
@@ -102,7 +103,7 @@ def up(machines: dict[str, str], *, with_pykubeadm: bool) -> None:
     if emulated:
         described["cluster_timeouts"] = PATIENCE
         if with_pykubeadm:
-            described["cluster_settings"]["encryptionAlgorithm"] = ALGORITHM
+            described["cluster_settings"] |= SPARING
     (folder / "lab.yml").write_text(yaml.safe_dump(described))
 
 
