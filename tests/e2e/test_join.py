@@ -128,6 +128,8 @@ def test_what_is_wanted_of_the_node_is_on_the_node(trio: Trio, new_node: NewNode
     worker.write("/root/patches/kubeletconfiguration0+merge.json", '{"maxPods": 33}')
     worker.write("/root/join.yaml", yaml.safe_dump(document))
     worker.run("pykubeadm", "join", "--config", "/root/join.yaml", timeout=200)
+    # The kubelet registers itself as soon as it has its certificate, and join, like kubeadm's, waits for that only.
+    kubectl(control_plane, "wait", "--for=create", "node/worker-by-name", "--timeout=30s")
     found = kubectl_json(control_plane, "get", "node", "worker-by-name")
     assert {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"} in found["spec"]["taints"]
     assert found["metadata"]["labels"]["rack"] == "r1"
