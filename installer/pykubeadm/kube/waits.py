@@ -10,7 +10,7 @@ from pykubeadm.errors import PhaseError
 
 INTERVAL = 0.1  # seconds between looks; more where looking takes long itself: a slow machine shall come up, not answer us
 _PAUSE_SHARE = 3  # times what the look took
-_LONGEST_PAUSE = 2.0  # seconds
+_LONGEST_PAUSE = 0.5  # seconds
 _TELL_EVERY = 1.0  # seconds between two reports
 _ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless,
 _ASK_SHARE = 10  # and so many times what the last one took: runtime and journal are asked, which costs a slow machine much
