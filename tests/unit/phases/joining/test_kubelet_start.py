@@ -2,48 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-
-from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import (
-    APIEndpoint,
-    ClusterConfiguration,
-    Configuration,
-    InitConfiguration,
-    JoinConfiguration,
-    JoinControlPlane,
-    NodeRegistration,
-)
-from pykubeadm.node.port import UnitState
 from pykubeadm.phases.joining.kubelet_start import kubelet_start
-from pykubeadm.phases.joining.run import JoinRun
-from pykubeadm.phases.joining.trust import Trust
-from pykubeadm.plan.journal import Journal
-from tests.fake_api import FakeApi
 from tests.fakes import FakeNode
+from tests.join_runs import joining
 
-CA = {"server": "https://[fd00::1]:6443", "certificate-authority-data": base64.b64encode(b"CA").decode()}
 BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
-
-
-def joining(node: FakeNode, *, client_ca: str = "/etc/kubernetes/pki/ca.crt", control_plane: str = "") -> JoinRun:
-    endpoint = APIEndpoint(advertise_address=control_plane)
-    registration = NodeRegistration(name="n1", cri_socket="unix:///run/x.sock")
-    node.units["kubelet"] = UnitState("loaded", "inactive", "dead", "enabled")
-    return JoinRun(
-        configuration=Configuration(
-            InitConfiguration(node_registration=registration, local_api_endpoint=endpoint),
-            ClusterConfiguration(kubernetes_version="v1.36.2"),
-            {"authentication": {"x509": {"clientCAFile": client_ca}}},
-        ),
-        node=node,
-        host=HostFacts("n1"),
-        journal=Journal(node),
-        emit=lambda _event: None,
-        join=JoinConfiguration(control_plane=JoinControlPlane(local_api_endpoint=endpoint) if control_plane else None),
-        trust=Trust(CA, {"token": "abcdef.0123456789abcdef"}, "u", "here"),
-        bootstrap_api=FakeApi(),
-    )
 
 
 def test_the_ca_is_where_the_clusters_kubelets_look_for_it():

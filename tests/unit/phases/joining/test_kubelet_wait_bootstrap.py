@@ -17,7 +17,7 @@ from pykubeadm.constants import KUBELET_CONFIG
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.joining import kubelet_wait_bootstrap as phase
 from tests.fakes import FakeNode
-from tests.unit.phases.joining.test_kubelet_start import joining
+from tests.join_runs import joining
 
 KUBELET_CONF = """apiVersion: v1
 kind: Config
