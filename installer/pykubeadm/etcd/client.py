@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pykubeadm.errors import PykubeadmError
+from pykubeadm.util.http import connection_to
 from pykubeadm.util.tls import load_key_pair
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
@@ -192,14 +193,9 @@ def _members(answer: Mapping[str, Any]) -> tuple[Member, ...]:
 
 
 def _post(endpoint: str, path: str, body: Mapping[str, Any], tls: ssl.SSLContext | None, timeout: float) -> dict[str, Any]:
-    url = urlsplit(endpoint)
-    if url.hostname is None:
+    if urlsplit(endpoint).hostname is None:
         raise EtcdUnreachableError(f'"{endpoint}" is not the URL of an etcd member')
-    connection: http.client.HTTPConnection
-    if url.scheme == "https":
-        connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=timeout, context=tls)
-    else:
-        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=timeout)
+    connection = connection_to(endpoint, timeout=timeout, tls=tls)
     try:
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         response = connection.getresponse()

@@ -8,6 +8,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pykubeadm.errors import ApiError
@@ -99,6 +100,24 @@ def tls_context(credentials: Credentials) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise ApiError(f"the certificates of {credentials.path} cannot be used: {error}") from error
     return context
+
+
+def authorization(credentials: Credentials) -> dict[str, str]:
+    """The request header that says who comes, where no client certificate does (client-go: transport/round_trippers.go).
+    ApiError where the kubeconfig's token file cannot be read."""
+    user = credentials.user
+    token = user.get("token")
+    if file := user.get("tokenFile"):  # it has precedence
+        try:
+            token = Path(_beside(credentials.path, file)).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise ApiError(f"the token file {file} of {credentials.path} cannot be read: {error}") from error
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    if user.get("username"):
+        pair = f"{user['username']}:{user.get('password') or ''}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
+    return {}
 
 
 def unverified_context() -> ssl.SSLContext:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pykubeadm.constants import API_SERVER_PORT, CONTROLLER_MANAGER_PORT, SCHEDULER_PORT
+from pykubeadm.util.http import connection_to
 
 PROBE_TIMEOUT = 5.0  # seconds for one look
 _SHOWN = 200  # characters of an unhealthy answer that are worth showing
@@ -65,14 +66,9 @@ def _flags(pod: Mapping[str, Any], command: str) -> dict[str, str]:
 
 def probe(url: str, context: ssl.SSLContext | None = None) -> str | None:
     """None where `url` answers 200, else the reason why it is not healthy."""
-    parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT, context=context)
-    else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT)
+    connection = connection_to(url, timeout=PROBE_TIMEOUT, tls=context)
     try:
-        connection.request("GET", parts.path)
+        connection.request("GET", urlsplit(url).path)
         answer = connection.getresponse()
         body = answer.read(65536).decode(errors="replace")
     except ConnectionRefusedError:

@@ -67,17 +67,8 @@ def _replaced(run: Run, name: str, healthy: Probe) -> str | None:
 
 
 def _verify(run: Run) -> None:
-    _warm_up()
     wait_for_kubelet(run)
     wait_for_components(run)
-
-
-def _warm_up() -> None:
-    """The API client takes a fifth of a second to import: let that pass while there is nothing but waiting to do."""
-    import importlib
-    import threading
-
-    threading.Thread(target=importlib.import_module, args=("lightkube.core.client",), daemon=True).start()
 
 
 def _static_pods(run: Run) -> dict[str, Mapping[str, Any]]:

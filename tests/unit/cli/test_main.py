@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("cryptography", "lightkube", "jinja2", "rich", "paramiko", "yaml")
+HEAVY = ("cryptography", "http.client", "jinja2", "rich", "paramiko", "yaml")
 
 
 def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,16 +1,218 @@
-"""The client against a TLS server that is not the cluster's."""
+"""The client against servers on the loopback: what it sends, and what it makes of answers, or of none."""
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
+from pykubeadm.errors import ApiError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.credentials import Credentials
-from pykubeadm.kube.port import UntrustedServerError
+from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, UntrustedServerError
 from tests.unit.kube.test_discovery import authority, ca_pem, serving
+
+NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp1"}}
+ROLE = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "Role",
+    "metadata": {"name": "kubeadm:nodes", "namespace": "kube-system"},
+}
+
+
+class ApiServer(ThreadingHTTPServer):
+    """Answers every request with `answer` and keeps (method, path, headers, document) of each."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), ApiHandler)
+        self.answer: tuple[int, bytes] = (200, b"{}")
+        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+        self.open: list[socket.socket] = []
+        self.hangs_up = False  # once, in place of an answer
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class ApiHandler(BaseHTTPRequestHandler):
+    server: ApiServer
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.open.append(self.connection)
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        document = json.loads(self.rfile.read(length)) if length else None
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.asked.append((self.command, self.path, headers, document))
+        if self.server.hangs_up:
+            self.server.hangs_up, self.close_connection = False, True
+            return
+        status, body = self.server.answer
+        self.send_response_only(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_CONNECT(self) -> None:
+        self._answer()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815  http.server's names
+
+
+@contextmanager
+def api_server() -> Iterator[ApiServer]:
+    server = ApiServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def client(server: str, *, dry_run: bool = False, path: str = "admin.conf", **user: Any) -> Iterator[ClusterApi]:
+    api = ClusterApi(Credentials(server, path, ca_pem(), user=user), dry_run=dry_run)
+    try:
+        yield api
+    finally:
+        api.close()
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_paths_are_the_api_s() -> None:
+    with api_server() as server, client(server.url) as api:
+        api.get("v1", "Node", "cp1")
+        api.get("rbac.authorization.k8s.io/v1", "Role", "kubeadm:nodes", "kube-system")
+        api.list("v1", "Pod")
+        api.list("v1", "Pod", "kube-system", labels={"tier": "control-plane", "component": "etcd"})
+        assert [(method, path) for method, path, _, _ in server.asked] == [
+            ("GET", "/api/v1/nodes/cp1"),
+            ("GET", "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/kubeadm:nodes"),
+            ("GET", "/api/v1/pods"),
+            ("GET", "/api/v1/namespaces/kube-system/pods?labelSelector=tier%3Dcontrol-plane%2Ccomponent%3Detcd"),
+        ]
+
+
+def test_writes_name_their_author_and_a_dry_run_asks_that_nothing_be_stored() -> None:
+    with api_server() as server, client(server.url) as api, client(server.url, dry_run=True) as rehearsal:
+        api.create(ROLE)
+        api.replace(NODE)
+        api.patch("v1", "Node", "cp1", {"spec": {}}, how="strategic")
+        api.patch("v1", "Node", "cp1", [{"op": "remove", "path": "/spec"}], how="json")
+        assert api.delete("v1", "Node", "cp1")
+        rehearsal.create(NODE)
+        rehearsal.delete("v1", "Node", "cp1")
+        assert [(method, path, document) for method, path, _, document in server.asked] == [
+            ("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles?fieldManager=pykubeadm", ROLE),
+            ("PUT", "/api/v1/nodes/cp1?fieldManager=pykubeadm", NODE),
+            ("PATCH", "/api/v1/nodes/cp1?fieldManager=pykubeadm", {"spec": {}}),
+            ("PATCH", "/api/v1/nodes/cp1?fieldManager=pykubeadm", [{"op": "remove", "path": "/spec"}]),
+            ("DELETE", "/api/v1/nodes/cp1", None),
+            ("POST", "/api/v1/nodes?fieldManager=pykubeadm&dryRun=All", NODE),
+            ("DELETE", "/api/v1/nodes/cp1?dryRun=All", None),
+        ]
+        assert [headers.get("content-type") for _, _, headers, _ in server.asked[:5]] == [
+            "application/json",
+            "application/json",
+            "application/strategic-merge-patch+json",
+            "application/json-patch+json",
+            None,
+        ]
+
+
+def test_items_of_a_list_know_their_kind() -> None:
+    with api_server() as server, client(server.url) as api:
+        server.answer = 200, json.dumps({"kind": "NodeList", "items": [{"metadata": {"name": "cp1"}}]}).encode()
+        assert api.list("v1", "Node") == [NODE]
+        server.answer = 200, b'{"kind": "NodeList", "items": null}'
+        assert api.list("v1", "Node") == []
+
+
+def test_what_is_not_there_is_no_error() -> None:
+    with api_server() as server, client(server.url) as api:
+        server.answer = 404, b'{"kind": "Status", "message": "nodes \\"cp1\\" not found", "reason": "NotFound", "code": 404}'
+        assert api.get("v1", "Node", "cp1") is None
+        assert not api.delete("v1", "Node", "cp1")
+
+
+def test_a_refusal_is_told_in_the_server_s_words() -> None:
+    with api_server() as server, client(server.url) as api:
+        server.answer = 409, b'{"kind": "Status", "message": "the object has been modified", "reason": "Conflict", "code": 409}'
+        with pytest.raises(ApiStatusError) as caught:
+            api.replace(ROLE)
+    assert str(caught.value) == "could not update Role kube-system/kubeadm:nodes: the object has been modified"
+    assert (caught.value.code, caught.value.reason) == (409, "Conflict")
+
+
+@pytest.mark.parametrize(
+    "answer", [(503, b"<html>no server\nis available"), (302, b"<html>no server"), (200, b"<html>no server")]
+)
+def test_who_answers_otherwise_is_no_api_server(answer: tuple[int, bytes]) -> None:
+    with api_server() as server, client(server.url) as api:
+        server.answer = answer
+        with pytest.raises(ApiStatusError, match=rf"could not read Node cp1: {server.url} answered {answer[0]}: <html>no server"):
+            api.get("v1", "Node", "cp1")
+
+
+def test_a_connection_serves_for_many_requests() -> None:
+    with api_server() as server, client(server.url) as api:
+        for _ in range(5):
+            api.get("v1", "Node", "cp1")
+        assert len(server.open) == 1
+
+
+def test_a_connection_that_the_server_gave_up_is_replaced() -> None:
+    with api_server() as server, client(server.url) as api:
+        api.get("v1", "Node", "cp1")
+        for connection in server.open:
+            connection.shutdown(socket.SHUT_RDWR)
+        api.create(NODE)
+        assert len(server.open) == 2
+
+
+def test_who_hangs_up_on_a_kept_connection_is_asked_again_unless_that_could_be_done_twice() -> None:
+    with api_server() as server, client(server.url) as api:
+        api.get("v1", "Node", "cp1")
+        server.hangs_up = True
+        api.get("v1", "Node", "cp1")
+        server.hangs_up = True
+        with pytest.raises(ApiUnreachableError, match="Remote end closed connection without response"):
+            api.create(NODE)
+        assert [method for method, _, _, _ in server.asked] == ["GET", "GET", "GET", "POST"]
+
+
+def test_nobody_listens() -> None:
+    server = f"https://127.0.0.1:{unused_port()}"
+    with client(server) as api, pytest.raises(ApiUnreachableError) as caught:
+        api.get("v1", "Node", "cp1")
+    assert str(caught.value) == f"could not read Node cp1: no answer from {server}: Connection refused"
+
+
+def test_a_name_that_nobody_knows() -> None:
+    with client("https://nowhere.invalid:6443") as api, pytest.raises(ApiUnreachableError, match=r":6443: .*(known|resol)"):
+        api.get("v1", "Node", "cp1")
 
 
 def test_a_server_of_another_cluster_is_not_asked_again() -> None:
@@ -23,3 +225,62 @@ def test_a_server_of_another_cluster_is_not_asked_again() -> None:
         f"could not read Node cp1: the certificate of https://{server.endpoint} is not accepted: "
     )
     assert "tried for" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "header"),
+    [
+        ({"token": "abcdef.0123456789abcdef"}, "Bearer abcdef.0123456789abcdef"),
+        ({"username": "jane", "password": "pass:word"}, "Basic amFuZTpwYXNzOndvcmQ="),
+        ({}, None),
+    ],
+)
+def test_the_kubeconfig_s_user_asks(user: dict[str, str], header: str | None) -> None:
+    with api_server() as server, client(server.url, **user) as api:
+        api.get("v1", "Node", "cp1")
+        assert server.asked[0][2].get("authorization") == header
+
+
+def test_a_token_file_lies_beside_its_kubeconfig(tmp_path) -> None:
+    (tmp_path / "token").write_text("abc\n")
+    path = str(tmp_path / "admin.conf")
+    with api_server() as server, client(server.url, path=path, tokenFile="token", token="old") as api:
+        api.get("v1", "Node", "cp1")
+        assert server.asked[0][2]["authorization"] == "Bearer abc"
+    with pytest.raises(ApiError, match=r"the token file gone of .*admin\.conf cannot be read"):
+        ClusterApi(Credentials("https://cp1", path, user={"tokenFile": "gone"}))
+
+
+def test_the_environment_s_proxy_is_asked_for_the_way_as_its_user(monkeypatch) -> None:
+    with api_server() as proxy:
+        proxy.answer = 502, b""
+        monkeypatch.setenv("https_proxy", f"jane:pass%20word@127.0.0.1:{proxy.server_port}")
+        monkeypatch.setenv("no_proxy", "10.0.0.1")
+        with (
+            client("https://api.example.com:6443") as api,
+            pytest.raises(ApiUnreachableError, match="Tunnel connection failed: 502"),
+        ):
+            api.get("v1", "Node", "cp1")
+        method, path, headers, _ = proxy.asked[0]
+        assert (method, path) == ("CONNECT", "api.example.com:6443")
+        assert headers["proxy-authorization"] == "Basic amFuZTpwYXNzIHdvcmQ="
+
+
+@pytest.mark.parametrize("proxy", ["https://proxy:3128", "socks5://user:secret@proxy:1080"])
+def test_other_proxies_are_refused_without_their_password(monkeypatch, proxy: str) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(ApiError, match="proxies are not supported; name an HTTP proxy in https_proxy") as caught:
+        ClusterApi(Credentials("https://api.example.com:6443"))
+    assert "secret" not in str(caught.value)
+
+
+def test_the_local_api_server_is_asked_past_any_proxy(monkeypatch) -> None:
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with serving() as server:
+        server.answers = [(200, b"{}")]
+        api = ClusterApi(Credentials("https://api.example.com:6443", ca=ca_pem()), server=f"https://{server.endpoint}")
+        api.get("v1", "Node", "cp1")
+        api.close()
+        assert server.asked == ["/api/v1/nodes/cp1"]

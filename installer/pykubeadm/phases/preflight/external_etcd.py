@@ -14,6 +14,7 @@ from pykubeadm.config.versions import MINIMUM_EXTERNAL_ETCD, parse_version
 from pykubeadm.etcd.client import EtcdError, tls_context
 from pykubeadm.phases.preflight.check import Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.util.http import connection_to
 from pykubeadm.util.side_by_side import side_by_side
 
 _TIMEOUT = 10.0  # seconds, as kubeadm's
@@ -74,15 +75,9 @@ def _ask(endpoint: str, tls: ssl.SSLContext) -> str:
 
 
 def _get_version(endpoint: str, tls: ssl.SSLContext) -> str:
-    parts = urlsplit(endpoint)
-    host, port = parts.hostname or "", parts.port
-    connection = (
-        http.client.HTTPSConnection(host, port, context=tls, timeout=_TIMEOUT)
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
-    )
+    connection = connection_to(endpoint, timeout=_TIMEOUT, tls=tls)
     try:
-        connection.request("GET", f"{parts.path.rstrip('/')}/version")
+        connection.request("GET", f"{urlsplit(endpoint).path.rstrip('/')}/version")
         answer = connection.getresponse()
         body = answer.read(65536)
     finally:
