@@ -78,7 +78,7 @@ def _execute(ctx: click.Context, command: str, values: dict[str, Any], choose: C
     given = {name: flattened(value) if isinstance(value, tuple) else value for name, value in values.items()}
     emit = stamped(subscriber(settings.output, verbosity=settings.verbosity))
     # Phases that have no flags for discovery go on with what the ones before them wrote.
-    run = join_run(settings.rootfs, given, emit, needs_discovery="discovery_file" in values)
+    run = join_run(settings.rootfs, given, emit, needs_discovery="discovery_file" in values, look_ahead=command == "join")
     steps = choose(run.join.skip_phases)
     _ = run.patches  # those that cannot be read are told before anything is changed
     with nullcontext() if run.dry_run else exclusive(settings.rootfs, f"pykubeadm {command}"):

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pykubeadm.cli.config import read_source
-from pykubeadm.cli.run import DryRun, Emit, surroundings
+from pykubeadm.cli.run import Emit, surroundings
 from pykubeadm.config.join_flags import JoinFlags
 from pykubeadm.config.read import read_join
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import PhaseError
-from pykubeadm.kube.recording import RecordingApi
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Node
-from pykubeadm.node.recording import RecordingNode
 from pykubeadm.phases.joining.discovery import Answers, ask_cluster
 from pykubeadm.phases.joining.kubelet_start import BOOTSTRAP_CONF
 from pykubeadm.phases.joining.run import JoinRun
 from pykubeadm.phases.joining.trust import KUBELET_CONF
+from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.run import utc_now
 from pykubeadm.plan.events import Planned
 from pykubeadm.plan.journal import Journal
 from pykubeadm.plan.node import JournaledNode
 
+if TYPE_CHECKING:
+    from pykubeadm.kube.recording import RecordingApi
 
-def join_run(rootfs: str, given: Mapping[str, Any], emit: Emit, *, needs_discovery: bool = True) -> JoinRun:
-    """The run of `join` for these flags (names as click has them, None where not given), with the cluster's answers in it.
-    Raises ConfigError with every problem of flags and file, and what `ask_cluster` raises."""
+
+def join_run(
+    rootfs: str, given: Mapping[str, Any], emit: Emit, *, needs_discovery: bool = True, look_ahead: bool = False
+) -> JoinRun:
+    """The run of `join` for these flags (names as click has them, None where not given), with the cluster's answers in it. With
+    `look_ahead` the machine is asked what preflight wants to know while the cluster is. Raises ConfigError with every problem of
+    flags and file, and what `ask_cluster` raises."""
     machine = LocalNode(rootfs)
     host = host_facts(machine)
     source = read_source(given["config"], rootfs) if given.get("config") else None
@@ -37,13 +42,18 @@ def join_run(rootfs: str, given: Mapping[str, Any], emit: Emit, *, needs_discove
     join = read_join(source, JoinFlags.of(given), surroundings(machine, host, emit, []))
     node: Node = machine
     if join.dry_run:
-        node = RecordingNode(machine)
-        emit = DryRun(node, emit, "JOIN")
+        from pykubeadm.cli.dry_run import rehearsal
+
+        node, emit = rehearsal(machine, emit, "join")
     journal = Journal(node)
+    looked_at = Machine(node, host, journal, join.node_registration.cri_socket)
+    if look_ahead and not join.dry_run:
+        looked_at.look_ahead()
     answers = ask_cluster(join, node, journal=journal, emit=emit, now=utc_now)
     return JoinRun(
         configuration=answers.configuration,
         node=JournaledNode(node, journal),
+        looked_at=looked_at,
         host=host,
         journal=journal,
         emit=emit,
@@ -68,6 +78,8 @@ def _left_by_earlier_phases(node: Node) -> str:
 
 def _recording_api(answers: Answers, emit: Emit) -> RecordingApi:
     """For a dry run: what would be written is told; the node is taken to be registered."""
+    from pykubeadm.kube.recording import RecordingApi
+
     name = answers.configuration.init.node_registration.name
     node = {
         "apiVersion": "v1",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from pykubeadm.cli.config import read_source
@@ -17,9 +16,8 @@ from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Node
-from pykubeadm.node.recording import RecordingNode, render, save
 from pykubeadm.phases.run import InitRun
-from pykubeadm.plan.events import Event, Note, PhaseFinished, PhaseStarted, Planned, RunFinished
+from pykubeadm.plan.events import Event, Note
 from pykubeadm.plan.journal import Journal
 from pykubeadm.plan.node import JournaledNode
 from pykubeadm.tokens.bootstrap import generate_token
@@ -41,8 +39,9 @@ def init_run(
     configuration = read_init(source, InitFlags.of(given), surroundings(machine, host, emit, made_tokens))
     node: Node = machine
     if given.get("dry_run") or configuration.init.dry_run:
-        node = RecordingNode(machine)
-        emit = DryRun(node, emit, "INIT")
+        from pykubeadm.cli.dry_run import rehearsal
+
+        node, emit = rehearsal(machine, emit, "init")
     journal = Journal(node)
     return InitRun(
         configuration=configuration,
@@ -84,35 +83,3 @@ def surroundings(machine: LocalNode, host: HostFacts, emit: Emit, made_tokens: l
         is_file=is_kind("file"),
         note=lambda message: emit(Note(level="warning", topic="config", message=message)),
     )
-
-
-@dataclass(slots=True)
-class DryRun:
-    """Tells what each phase would have changed when it is through, and keeps the files at the end where an environment
-    variable names a directory for those of `command`; kubeadm's own name for it works, too."""
-
-    node: RecordingNode
-    emit: Emit
-    command: str
-    told: int = 0
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, PhaseStarted):
-            self.node.phase = event.phase
-        if isinstance(event, Planned) and not event.phase:
-            event = replace(event, phase=self.node.phase)  # of the cluster's API, which knows no phase
-        self.emit(event)
-        if isinstance(event, PhaseFinished) and len(self.node.entries) > self.told:
-            entries = self.node.entries[self.told :]
-            self.told = len(self.node.entries)
-            self.emit(Planned(phase=event.phase, text=render(entries).rstrip()))
-        if isinstance(event, RunFinished) and event.exit_status == 0:
-            self._keep()
-
-    def _keep(self) -> None:
-        names = (f"{tool}_{self.command}_DRYRUN_DIR" for tool in ("PYKUBEADM", "KUBEADM"))
-        wanted = next((os.environ[name] for name in names if os.environ.get(name)), "")
-        if not wanted:
-            return
-        save(self.node.entries, wanted)
-        self.emit(Note(level="info", topic="dry-run", message=f"the files that would have been written are below {wanted}"))

@@ -7,7 +7,6 @@ from typing import Any
 
 from pykubeadm.config.report import Report
 from pykubeadm.config.source import Document, Path
-from pykubeadm.util.api_types import misfits
 
 KUBELET_API: tuple[str, str] = ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration")
 KUBE_PROXY_API: tuple[str, str] = ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration")
@@ -25,6 +24,8 @@ def check_env_source(value: Any, path: Path, report: Report) -> None:
 
 
 def _check(type_: str, value: Any, path: Path, report: Report, *, newer: bool) -> None:
+    from pykubeadm.util.api_types import misfits
+
     for misfit in misfits(type_, value, path):
         if misfit.unknown and newer:
             report.note(f'{type_}: "{misfit.path[-1]}" is no field that this pykubeadm knows; it is passed on as it is')

@@ -96,6 +96,7 @@ def apply(run: Run) -> Sequence[str]:
     from pykubeadm.ansible.variables import node_variables
     from pykubeadm.ansible.workspace import workspace
 
+    run.looked_at = None
     changes: list[str] = list(_start_runtime(run.node))
     lacks = missing(run.node, run.configuration)
     if not lacks:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pykubeadm.kubeconfig.table import Entry as KubeconfigEntry
     from pykubeadm.node.port import Node
     from pykubeadm.patches.files import Patch
+    from pykubeadm.phases.preflight.machine import Machine
     from pykubeadm.pki.keypool import KeyPool
     from pykubeadm.plan.journal import Journal
 
@@ -41,6 +42,7 @@ class Run:
     ignore_preflight_errors: frozenset[str] = field(default_factory=frozenset)  # lower case; "all" ignores every check
     upload_certs: bool = False
     kubelet_started: datetime | None = None  # when this run last started the kubelet: what its journal says before is history
+    looked_at: Machine | None = None  # begun before preflight; None once `prepare` has changed the node
     lacked: frozenset[str] = frozenset()  # what a dry run of `prepare` found missing, by its playbook's tags
     replaced: dict[str, datetime] = field(default_factory=dict)  # static pods whose manifest this run changed, and when
     api: Api | None = None  # the cluster, once `phases.cluster` has connected to it

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from pykubeadm.util.duration import format_duration, parse_duration
@@ -62,7 +62,7 @@ class Misfit:
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    table: dict[str, dict[str, str]] = json.loads(files("pykubeadm.util").joinpath("api_types.json").read_text())
+    table: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("api_types.json").read_text(encoding="utf-8"))
     return table
 
 

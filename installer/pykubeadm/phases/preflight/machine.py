@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from pykubeadm.config.host import HostFacts
-from pykubeadm.errors import NodeError
+from pykubeadm.errors import NodeError, PykubeadmError
 from pykubeadm.node.cri import Cri, CrictlMissingError
 from pykubeadm.node.facts import kubelet_version
 from pykubeadm.node.port import Node
@@ -50,6 +51,11 @@ class Runtime:
     config: dict[str, Any] = field(default_factory=dict)
 
 
+def _quietly(ask: Callable[[], object]) -> None:
+    with suppress(PykubeadmError):
+        ask()
+
+
 class Machine:
     """`kubelet_version` ("v1.36.2", None where there is no kubelet), `runtime`, `cgroup_driver` (the one the runtime names, if
     it does) and `listeners` are asked for at the first call."""
@@ -64,6 +70,16 @@ class Machine:
         self.runtime = Once(self._runtime)
         self.cgroup_driver = Once(self.cri.cgroup_driver)
         self.listeners: Once[dict[int, Listener]] = Once(lambda: listeners(node))
+
+    def look_ahead(self) -> None:
+        """Begin to ask what takes a command each, while the caller does something else. What cannot be found out is told to whom
+        asks for it."""
+        for ask in (self.kubelet_version, self._driver_of_a_good_runtime):
+            threading.Thread(target=_quietly, args=(ask,), daemon=True).start()
+
+    def _driver_of_a_good_runtime(self) -> None:
+        if not self.runtime().failure:
+            self.cgroup_driver()
 
     def text(self, path: str) -> str:
         """A file of /proc, /sys or /etc; "" where it does not exist."""
