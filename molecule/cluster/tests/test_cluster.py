@@ -6,6 +6,16 @@ import time
 import pytest
 
 CONF = "/etc/kubernetes/admin.conf"
+API_SERVICE = "10.96.0.1"
+# RFC 1035: an A query for the API server's service, sent to CoreDNS' service; the answer's last four bytes are the address.
+ASK_COREDNS = """
+import socket
+name = b"".join(bytes([len(part)]) + part for part in b"kubernetes.default.svc.cluster.local".split(b".")) + bytes(1)
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+    asker.settimeout(5)
+    asker.sendto(bytes([0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]) + name + bytes([0, 1, 0, 1]), ("10.96.0.10", 53))
+    print(socket.inet_ntoa(asker.recv(512)[-4:]))
+"""
 
 
 @pytest.fixture
@@ -46,11 +56,18 @@ def test_the_control_planes_pods_run(host, is_control_plane):
         assert host.check_output(phase) == "Running"
 
 
-def test_pods_are_reached_over_their_service(host, is_control_plane):
-    """CoreDNS runs on some node; its service's address has to lead there from each."""
+def test_coredns_is_rolled_out(host, is_control_plane):
     if not is_control_plane:
         pytest.skip("asked on control planes")
-    host.check_output(f"kubectl --kubeconfig {CONF} -n kube-system rollout status deployment/coredns --timeout=120s")
+    host.check_output(f"kubectl --kubeconfig {CONF} -n kube-system rollout status deployment/coredns --timeout=300s")
+
+
+def test_pods_are_reached_over_their_service(host):
+    """CoreDNS runs on some node; its service's address leads there from each, and the cluster's names are known."""
+    end = time.monotonic() + 60
+    while (answer := host.run("python3 -c %s", ASK_COREDNS).stdout.strip()) != API_SERVICE:
+        assert time.monotonic() < end, f"kubernetes.default is {answer or 'not known'}"
+        time.sleep(1)
 
 
 def _conditions(node):
