@@ -47,7 +47,7 @@ def join_run(
         node, emit = rehearsal(machine, emit, "join")
     journal = Journal(node)
     looked_at = Machine(node, host, journal, join.node_registration.cri_socket)
-    if look_ahead and not join.dry_run:
+    if look_ahead and not join.dry_run and "preflight" not in join.skip_phases:
         looked_at.look_ahead()
     answers = ask_cluster(join, node, journal=journal, emit=emit, now=utc_now)
     return JoinRun(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
-from pykubeadm.kube.connections import Connections
+from pykubeadm.kube.connections import Connections, checked_url
 from pykubeadm.kube.credentials import Credentials, authorization, tls_context
 from pykubeadm.kube.kinds import plural
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, Document, PatchKind, UntrustedServerError, title
+from pykubeadm.util.proxies import proxy_for
 
 REQUEST_TIMEOUT = 10.0  # seconds for one request; client-go's default for kubeadm's clients
 FIELD_MANAGER = "pykubeadm"
@@ -43,8 +45,8 @@ class ClusterApi:
         self._deleting = {"dryRun": "All"} if dry_run else {}
         self._writing = {"fieldManager": FIELD_MANAGER, **self._deleting}
         self._headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER, **authorization(credentials)}
-        tls = tls_context(credentials)
-        self._connections = Connections(self._server, tls, timeout=REQUEST_TIMEOUT, proxies=not server)
+        proxy = "" if server else _proxy(credentials)
+        self._connections = Connections(self._server, tls_context(credentials), timeout=REQUEST_TIMEOUT, proxy=proxy)
 
     @property
     def server(self) -> str:
@@ -153,8 +155,15 @@ def _title(kind: str, name: str, namespace: str) -> str:
 
 
 def _path(api_version: str, kind: str, name: str, namespace: str) -> str:
-    """Of an object, or without `name` of all of them (Kubernetes: "API Concepts", resource URIs)."""
+    """Of an object, or without `name` of all of them (Kubernetes: "API Concepts", resource URIs). A name may end with a
+    subresource: "csr-x/approval"."""
     collection, namespaced = plural(api_version, kind)
     base = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
     place = f"/namespaces/{quote(namespace)}" if namespaced and namespace else ""
-    return f"{base}{place}/{collection}" + (f"/{quote(name, safe=':')}" if name else "")
+    return f"{base}{place}/{collection}" + (f"/{quote(name, safe=':/')}" if name else "")
+
+
+def _proxy(credentials: Credentials) -> str:
+    """The kubeconfig's, else the environment's for this server; "" for none."""
+    url = checked_url(credentials.server)
+    return credentials.cluster.get("proxy-url") or proxy_for(url.hostname or "", os.environ, url.port or 443)

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import base64
 import http.client
+import re
 import select
 import ssl
+import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from queue import Empty, SimpleQueue
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from queue import Empty, LifoQueue
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pykubeadm.errors import ApiError
 from pykubeadm.util.http import connection_to
 
+_KEPT = 5.0  # seconds; what lies between may have forgotten an older connection without a word
+_HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
+_PATH = re.compile(r"[!-~]*")  # no spaces, nothing but ASCII
+
 
 class Connections:
-    """To the server at a URL, through the environment's proxy for it with `proxies`. `timeout` is in seconds, for connecting and
-    for each wait after that. ApiError where the proxy is of a kind that is not supported."""
+    """To the server at a URL; `proxy` is that of an HTTP proxy, "" for none. `timeout` is in seconds, for connecting and for each
+    wait after that. ApiError where either URL is none that can be used."""
 
-    def __init__(self, server: str, tls: ssl.SSLContext, *, timeout: float, proxies: bool) -> None:
+    def __init__(self, server: str, tls: ssl.SSLContext, *, timeout: float, proxy: str) -> None:
         self._server = server
         self._tls = tls
         self._timeout = timeout
-        self._proxy = _proxy(server) if proxies else None
-        self._idle: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
+        self._proxy = _proxy(proxy, checked_url(server))
+        self._idle: LifoQueue[tuple[http.client.HTTPConnection, float]] = LifoQueue()  # each with when it was last used
 
     def request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and content of the answer. Raises OSError or http.client.HTTPException where there is none."""
@@ -42,21 +48,21 @@ class Connections:
                     continue  # the server gave the connection up while we took it
                 raise
             if not answer.will_close:
-                self._idle.put(connection)
+                self._idle.put((connection, time.monotonic()))
             return answer.status, content
 
     def close(self) -> None:
         """Close those that no request is using."""
         with suppress(Empty):
             while True:
-                self._idle.get_nowait().close()
+                self._idle.get_nowait()[0].close()
 
     def _kept(self) -> http.client.HTTPConnection | None:
         with suppress(Empty):
             while True:
-                connection = self._idle.get_nowait()
+                connection, used = self._idle.get_nowait()
                 # Nobody has asked, so something to read can only be the end.
-                if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+                if time.monotonic() - used < _KEPT and not select.select([connection.sock], [], [], 0)[0]:
                     return connection
                 connection.close()
         return None
@@ -64,24 +70,53 @@ class Connections:
     def _new(self) -> http.client.HTTPConnection:
         if self._proxy is None:
             return connection_to(self._server, timeout=self._timeout, tls=self._tls)
-        proxy, server = urlsplit(self._proxy), urlsplit(self._server)
-        connection = http.client.HTTPSConnection(proxy.hostname or "", proxy.port or 80, timeout=self._timeout, context=self._tls)
-        user = unquote(proxy.netloc.rpartition("@")[0])
+        server = urlsplit(self._server)
+        connection = http.client.HTTPSConnection(
+            self._proxy.hostname or "", self._proxy.port or 80, timeout=self._timeout, context=self._tls
+        )
+        user = unquote(self._proxy.netloc.rpartition("@")[0])
         credentials = {"Proxy-Authorization": f"Basic {base64.b64encode(user.encode()).decode('ascii')}"} if user else {}
-        connection.set_tunnel(server.hostname or "", server.port, headers=credentials)
+        connection.set_tunnel(server.hostname or "", server.port or 443, headers=credentials)
         return connection
 
 
-def _proxy(server: str) -> str | None:
-    """The environment's proxy for an HTTPS server, None where it wants none."""
-    url = urlsplit(server)
-    found = getproxies().get("https") if url.scheme == "https" and not proxy_bypass(url.netloc) else None
-    if not found:
-        return None
-    proxy = found if "://" in found else f"http://{found}"
-    if urlsplit(proxy).scheme != "http":
-        raise ApiError(
-            f"the environment's proxy for {server} cannot be used: {urlsplit(proxy).scheme} proxies are not supported; name an "
-            "HTTP proxy in https_proxy, or put the server into no_proxy"
+def checked_url(url: str) -> SplitResult:
+    """The parts of a server's URL; ApiError, with nothing of a password, where it is none."""
+    try:
+        parts = urlsplit(url)
+        usable = (
+            parts.scheme in ("http", "https")
+            and parts.port != 0
+            and _is_host(parts.hostname or "")
+            and _PATH.fullmatch(parts.path)
         )
-    return proxy
+    except ValueError:  # of the port, or of brackets
+        usable = None
+    if not usable:
+        raise ApiError(f"{_shown(url)} is not the URL of a server, which looks like https://10.0.0.1:6443")
+    return parts
+
+
+def _is_host(name: str) -> bool:
+    return bool(_HOST.fullmatch(name)) and all(0 < len(label) < 64 for label in name.rstrip(".").split("."))
+
+
+def _shown(url: str) -> str:
+    """The URL without what may be a password, however broken it is."""
+    start, at, rest = url.rpartition("@")
+    return f'"{start.partition("//")[0]}//…@{rest}"' if at else f'"{url}"'
+
+
+def _proxy(url: str, server: SplitResult) -> SplitResult | None:
+    if not url or server.scheme != "https":
+        return None
+    if "://" not in url:
+        url = f"http://{url}"
+    if not url.startswith("http://"):
+        raise ApiError(
+            f"the proxy {_shown(url)} for {server.netloc} cannot be used: only HTTP proxies are supported; name one of those, or "
+            "put the server into no_proxy"
+        )
+    if ":" in (server.hostname or "") and sys.version_info < (3, 12):  # its http.client leaves out the brackets
+        raise ApiError(f"with this Python no proxy can be asked for the IPv6 address of {server.netloc}: put that into no_proxy")
+    return checked_url(url)

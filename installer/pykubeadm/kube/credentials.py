@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,10 @@ from typing import Any
 
 from pykubeadm.errors import ApiError
 from pykubeadm.util.tls import load_key_pair
+
+# Fields of clusters and users that say how to ask, or as whom, and cannot be left out.
+_UNSUPPORTED = ("tls-server-name", "as", "as-groups", "as-uid", "as-user-extra", "auth-provider")
+_SENDABLE = re.compile(r"[!-~]+")  # in a header: no spaces, nothing but ASCII
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Credentials:
     key_path: str = ""
     insecure: bool = False  # insecure-skip-tls-verify
     user: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the user's entry as it is: token, exec, …
+    cluster: Mapping[str, Any] = field(default_factory=dict)  # the cluster's: proxy-url, extensions, …
 
 
 def parse_kubeconfig(data: bytes, path: str) -> Credentials:
@@ -41,6 +47,7 @@ def parse_kubeconfig(data: bytes, path: str) -> Credentials:
         context = _named(document, "contexts", "context", document["current-context"])
         cluster = _named(document, "clusters", "cluster", context["cluster"])
         user = _named(document, "users", "user", context["user"]) if context.get("user") else {}
+        _refuse(path, cluster, user)
         return Credentials(
             server=cluster["server"],
             path=path,
@@ -52,9 +59,18 @@ def parse_kubeconfig(data: bytes, path: str) -> Credentials:
             key_path=_beside(path, user.get("client-key")),
             insecure=bool(cluster.get("insecure-skip-tls-verify")),
             user=user,
+            cluster=cluster,
         )
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise ApiError(f"{path} is not a usable kubeconfig ({_why(error)}); make it anew with `init phase kubeconfig`") from error
+
+
+def _refuse(path: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
+    if not isinstance(cluster["server"], str):
+        raise TypeError("the cluster's server is no text")
+    for name in _UNSUPPORTED:
+        if cluster.get(name) or user.get(name):
+            raise ApiError(f"{path} sets {name}, which pykubeadm does not support: use a kubeconfig without it")
 
 
 def _why(error: Exception) -> str:
@@ -104,15 +120,18 @@ def tls_context(credentials: Credentials) -> ssl.SSLContext:
 
 def authorization(credentials: Credentials) -> dict[str, str]:
     """The request header that says who comes, where no client certificate does (client-go: transport/round_trippers.go).
-    ApiError where the kubeconfig's token file cannot be read."""
+    ApiError where there is a token that cannot be read or sent."""
     user = credentials.user
     token = user.get("token")
     if file := user.get("tokenFile"):  # it has precedence
         try:
-            token = Path(_beside(credentials.path, file)).read_text(encoding="utf-8").strip()
+            token = Path(_beside(credentials.path, str(file))).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise ApiError(f"the token file {file} of {credentials.path} cannot be read: {error}") from error
     if token:
+        token = str(token).strip()
+        if not _SENDABLE.fullmatch(token):
+            raise ApiError(f"the token of {credentials.path} cannot be sent: it holds spaces, or other characters than ASCII")
         return {"Authorization": f"Bearer {token}"}
     if user.get("username"):
         pair = f"{user['username']}:{user.get('password') or ''}".encode()

@@ -110,9 +110,11 @@ class Cri:
     def _json(self, summary: str, *arguments: str) -> dict[str, Any]:
         done = self._call(summary, *arguments)
         try:
-            found: dict[str, Any] = json.loads(done.stdout or "{}")
-        except ValueError as error:
-            raise NodeError(f"{self.node.name}: crictl {' '.join(arguments)} did not answer with JSON") from error
+            found = json.loads(done.stdout or "{}")
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise NodeError(f"{self.node.name}: crictl {' '.join(arguments)} did not answer with a JSON object")
         return found
 
     def _call(

@@ -11,6 +11,7 @@ def connection_to(url: str, *, timeout: float, tls: ssl.SSLContext | None = None
     """An unopened connection to where `url` leads. `timeout` is in seconds, for connecting and for each wait after that."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme == "https":
-        return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=tls)
-    return http.client.HTTPConnection(host, parts.port, timeout=timeout)
+    # Without a port http.client looks for one in the host, and takes the end of an IPv6 address.
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, parts.port or 80, timeout=timeout)
+    return http.client.HTTPSConnection(host, parts.port or 443, timeout=timeout, context=tls)

@@ -105,11 +105,13 @@ def test_paths_are_the_api_s() -> None:
     with api_server() as server, client(server.url) as api:
         api.get("v1", "Node", "cp1")
         api.get("rbac.authorization.k8s.io/v1", "Role", "kubeadm:nodes", "kube-system")
+        api.get("certificates.k8s.io/v1", "CertificateSigningRequest", "csr-x/approval")
         api.list("v1", "Pod")
         api.list("v1", "Pod", "kube-system", labels={"tier": "control-plane", "component": "etcd"})
         assert [(method, path) for method, path, _, _ in server.asked] == [
             ("GET", "/api/v1/nodes/cp1"),
             ("GET", "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/kubeadm:nodes"),
+            ("GET", "/apis/certificates.k8s.io/v1/certificatesigningrequests/csr-x/approval"),
             ("GET", "/api/v1/pods"),
             ("GET", "/api/v1/namespaces/kube-system/pods?labelSelector=tier%3Dcontrol-plane%2Ccomponent%3Detcd"),
         ]
@@ -203,11 +205,54 @@ def test_who_hangs_up_on_a_kept_connection_is_asked_again_unless_that_could_be_d
         assert [method for method, _, _, _ in server.asked] == ["GET", "GET", "GET", "POST"]
 
 
+def test_a_connection_that_was_not_used_for_long_is_not_trusted(monkeypatch) -> None:
+    with api_server() as server, client(server.url) as api:
+        api.get("v1", "Node", "cp1")
+        monkeypatch.setattr("pykubeadm.kube.connections._KEPT", 0.0)
+        api.get("v1", "Node", "cp1")
+        assert len(server.open) == 2
+
+
 def test_nobody_listens() -> None:
     server = f"https://127.0.0.1:{unused_port()}"
     with client(server) as api, pytest.raises(ApiUnreachableError) as caught:
         api.get("v1", "Node", "cp1")
     assert str(caught.value) == f"could not read Node cp1: no answer from {server}: Connection refused"
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://cp1:port",
+        "https://127.0.0.1:99999",
+        "https://cp1:0",
+        "https://[::1",
+        "https://a..b:6443",
+        f"https://{'a' * 64}:6443",
+        "https://:6443",
+        "10.0.0.1:6443",
+        "htps://cp1:6443",
+        "https://cp1:6443/a b",
+        "https://cp1:6443/ü",
+        "",
+    ],
+)
+def test_what_is_no_url_of_a_server_is_not_asked(server: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        ClusterApi(Credentials(server, "admin.conf", user={"token": "secret"}))
+    assert str(caught.value) == f'"{server}" is not the URL of a server, which looks like https://10.0.0.1:6443'
+    assert not isinstance(caught.value, ApiUnreachableError)  # which would be tried again
+
+
+@pytest.mark.parametrize(
+    ("server", "address"), [("https://[fd00::1]", ("fd00::1", 443)), ("https://[fd00::1]:6443/base", ("fd00::1", 6443))]
+)
+def test_an_ipv6_address_is_not_taken_apart(monkeypatch, server: str, address: tuple[str, int]) -> None:
+    asked = []
+    monkeypatch.setattr("socket.create_connection", lambda place, *_: asked.append(place) or pytest.fail("not reached"))
+    with pytest.raises(pytest.fail.Exception):
+        ClusterApi(Credentials(server)).get("v1", "Node", "cp1")
+    assert asked == [address]
 
 
 def test_a_name_that_nobody_knows() -> None:
@@ -241,6 +286,19 @@ def test_the_kubeconfig_s_user_asks(user: dict[str, str], header: str | None) ->
         assert server.asked[0][2].get("authorization") == header
 
 
+@pytest.mark.parametrize("token", ["sécret", "two words", "one\ntwo"])
+def test_a_token_that_cannot_be_sent_is_not_repeated(token: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        ClusterApi(Credentials("https://cp1:6443", "admin.conf", user={"token": token}))
+    assert str(caught.value) == "the token of admin.conf cannot be sent: it holds spaces, or other characters than ASCII"
+
+
+def test_a_token_may_end_with_its_line() -> None:
+    with api_server() as server, client(server.url, token="abc\n") as api:
+        api.get("v1", "Node", "cp1")
+        assert server.asked[0][2]["authorization"] == "Bearer abc"
+
+
 def test_a_token_file_lies_beside_its_kubeconfig(tmp_path) -> None:
     (tmp_path / "token").write_text("abc\n")
     path = str(tmp_path / "admin.conf")
@@ -255,7 +313,7 @@ def test_the_environment_s_proxy_is_asked_for_the_way_as_its_user(monkeypatch) -
     with api_server() as proxy:
         proxy.answer = 502, b""
         monkeypatch.setenv("https_proxy", f"jane:pass%20word@127.0.0.1:{proxy.server_port}")
-        monkeypatch.setenv("no_proxy", "10.0.0.1")
+        monkeypatch.setenv("no_proxy", "10.0.0.0/8")
         with (
             client("https://api.example.com:6443") as api,
             pytest.raises(ApiUnreachableError, match="Tunnel connection failed: 502"),
@@ -266,11 +324,30 @@ def test_the_environment_s_proxy_is_asked_for_the_way_as_its_user(monkeypatch) -
         assert headers["proxy-authorization"] == "Basic amFuZTpwYXNzIHdvcmQ="
 
 
+def test_the_kubeconfig_s_own_proxy_comes_first(monkeypatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "api.example.com")
+    with api_server() as proxy:
+        proxy.answer = 502, b""
+        cluster = {"proxy-url": f"http://127.0.0.1:{proxy.server_port}"}
+        with pytest.raises(ApiUnreachableError, match="Tunnel connection failed"):
+            ClusterApi(Credentials("https://api.example.com:6443", cluster=cluster)).get("v1", "Node", "cp1")
+        assert proxy.asked[0][:2] == ("CONNECT", "api.example.com:6443")
+
+
+def test_a_proxy_s_url_is_told_without_its_password(monkeypatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://jane:se#cret@proxy:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(ApiError) as caught:
+        ClusterApi(Credentials("https://api.example.com:6443"))
+    assert str(caught.value).startswith('"http://…@proxy:3128" is not the URL of a server')
+
+
 @pytest.mark.parametrize("proxy", ["https://proxy:3128", "socks5://user:secret@proxy:1080"])
 def test_other_proxies_are_refused_without_their_password(monkeypatch, proxy: str) -> None:
     monkeypatch.setenv("https_proxy", proxy)
     monkeypatch.delenv("no_proxy", raising=False)
-    with pytest.raises(ApiError, match="proxies are not supported; name an HTTP proxy in https_proxy") as caught:
+    with pytest.raises(ApiError, match="only HTTP proxies are supported; name one of those") as caught:
         ClusterApi(Credentials("https://api.example.com:6443"))
     assert "secret" not in str(caught.value)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ def credentials(folder: Path, script: str, **settings: Any) -> Credentials:
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     plugin = {"apiVersion": V1, "command": "./plugin", **settings}
-    return Credentials("https://cp1:6443", str(folder / "config"), b"ca", user={"exec": plugin})
+    cluster = {"server": "https://cp1:6443"}
+    return Credentials("https://cp1:6443", str(folder / "config"), b"ca", user={"exec": plugin}, cluster=cluster)
 
 
 def answer(**status: str) -> str:
@@ -63,9 +66,20 @@ def test_it_gets_its_arguments_its_environment_and_the_cluster(tmp_path: Path) -
     }
 
 
-def test_without_a_program_nothing_changes() -> None:
-    found = Credentials("https://cp1:6443", user={"token": "abc"})
-    assert with_plugin(found) is found
+def test_the_cluster_is_described_with_its_ca_its_proxy_and_its_extension(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_bytes(b"from a file")
+    found = credentials(
+        tmp_path, f'echo "$KUBERNETES_EXEC_INFO" > {tmp_path}/seen\n{answer(token="abc")}', provideClusterInfo=True
+    )
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "nodes"}}
+    cluster = {"server": "https://cp1:6443", "proxy-url": "http://proxy:3128", "extensions": [extension]}
+    with_plugin(replace(found, ca=b"", ca_path=str(tmp_path / "ca.crt"), cluster=cluster))
+    assert json.loads((tmp_path / "seen").read_text())["spec"]["cluster"] == {
+        "server": "https://cp1:6443",
+        "proxy-url": "http://proxy:3128",
+        "certificate-authority-data": base64.b64encode(b"from a file").decode(),
+        "config": {"audience": "nodes"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -73,10 +87,14 @@ def test_without_a_program_nothing_changes() -> None:
     [
         ("exit 3", {}, "it ended with status 3"),
         ("echo no", {}, "its answer is no JSON"),
-        (answer().replace("status", "state"), {}, "its answer lacks 'status'"),
-        (answer().replace("/v1", "/v1beta1"), {}, f"it answers in client.authentication.k8s.io/v1beta1, not in {V1}"),
+        (answer().replace("status", "state"), {}, "its answer is no ExecCredential with a status"),
+        (answer(), {}, "its answer holds neither a token nor a certificate with its key"),
+        (answer(clientCertificateData="cert"), {}, "its answer holds neither a token nor a certificate with its key"),
+        (answer(token="a").replace("/v1", "/v1beta1"), {}, f"it answers in client.authentication.k8s.io/v1beta1, not in {V1}"),
         ("", {"apiVersion": "v0"}, 'its apiVersion is "v0", not one of client.authentication.k8s.io/v1, client'),
         ("", {"command": "no-such-program", "installHint": "Install it."}, "it is not installed\nInstall it."),
+        ("", {"command": None}, "its entry needs apiVersion, command and, in each of env, name and value"),
+        ("", {"env": [{"name": "A"}]}, "its entry needs apiVersion, command and, in each of env, name and value"),
         ("", {"interactiveMode": "Always"}, "it wants to ask its user, and there is no terminal"),
     ],
 )

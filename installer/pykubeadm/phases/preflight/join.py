@@ -20,8 +20,9 @@ from pykubeadm.plan.phase import Changes
 
 def run_join_preflight(run: JoinRun) -> Changes:
     """Raises PreflightError with everything that is in the way. Returns the images that were pulled."""
-    socket = run.configuration.init.node_registration.cri_socket
-    machine = run.looked_at or Machine(run.node, run.host, run.journal, socket)
+    machine = run.looked_at
+    if machine is None or not machine.is_good():  # what was not there yet may be by now
+        machine = Machine(run.node, run.host, run.journal, run.configuration.init.node_registration.cri_socket)
 
     def warn(message: str) -> None:
         run.note("warning", message, topic="preflight")

@@ -50,6 +50,15 @@ class Runtime:
     status: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def unready(self) -> dict[str, Any] | None:
+        """Its condition RuntimeReady where that does not hold. NetworkReady is false until a network add-on is there."""
+        for condition in self.status.get("conditions") or ():
+            if condition.get("type") == "RuntimeReady" and condition.get("status") is not True:
+                found: dict[str, Any] = condition
+                return found
+        return None
+
 
 def _quietly(ask: Callable[[], object]) -> None:
     with suppress(PykubeadmError):
@@ -76,6 +85,10 @@ class Machine:
         asks for it."""
         for ask in (self.kubelet_version, self._driver_of_a_good_runtime):
             threading.Thread(target=_quietly, args=(ask,), daemon=True).start()
+
+    def is_good(self) -> bool:
+        """Whether kubelet and runtime gave the answers that are hoped for; others may have changed since."""
+        return self.kubelet_version() is not None and not self.runtime().failure and self.runtime().unready is None
 
     def _driver_of_a_good_runtime(self) -> None:
         if not self.runtime().failure:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from pykubeadm.errors import NodeError
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.util.ip import parse_ip
+from pykubeadm.util.proxies import proxy_for, without_password
 
 _LOOKUP_TIMEOUT = 3.0  # seconds
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")  # RFC 1123
@@ -71,7 +72,7 @@ def _http_proxy(host: str, machine: Machine) -> Findings:
     if not proxy:
         return FINE
     return warning(
-        f"connections to {host} go through the proxy {_without_password(proxy)}; add {host} to NO_PROXY if that is not wanted"
+        f"connections to {host} go through the proxy {without_password(proxy)}; add {host} to NO_PROXY if that is not wanted"
     )
 
 
@@ -85,38 +86,8 @@ def _http_proxy_cidr(cidr: str, machine: Machine) -> Findings:
     if not proxy:
         return FINE
     return warning(
-        f"connections to {cidr} use the proxy {_without_password(proxy)}; add {cidr} to NO_PROXY, or services and pods fail"
+        f"connections to {cidr} use the proxy {without_password(proxy)}; add {cidr} to NO_PROXY, or services and pods fail"
     )
-
-
-def proxy_for(host: str, environment: Mapping[str, str]) -> str:
-    """The proxy for https to `host`, "" where there is none; NO_PROXY as Go reads it (golang.org/x/net/http/httpproxy) with
-    subnets."""
-    proxy = environment.get("HTTPS_PROXY") or environment.get("https_proxy") or ""
-    address = parse_ip(host)
-    if not proxy or host == "localhost" or (address is not None and address.is_loopback):
-        return ""
-    for item in (environment.get("NO_PROXY") or environment.get("no_proxy") or "").lower().split(","):
-        if _excepted(host.lower(), item.strip()):
-            return ""
-    return proxy
-
-
-def _excepted(host: str, item: str) -> bool:
-    if item == "*":
-        return True
-    address = parse_ip(host)
-    if address is not None:
-        try:
-            return address in ipaddress.ip_network(item, strict=False)
-        except ValueError:
-            return False
-    domain = item.removeprefix("*")  # "*.example.org" is ".example.org": only what is below
-    return bool(domain) and (host == domain or host.endswith(f".{domain.removeprefix('.')}"))
-
-
-def _without_password(proxy: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", proxy)
 
 
 def _resolv_conf(configured: str | None, machine: Machine) -> Findings:

@@ -21,11 +21,9 @@ def _answers(machine: Machine) -> Findings:
         return warning(f"the container runtime cannot be asked: {runtime.failure}")
     if runtime.failure:
         return error(f"{runtime.failure}; install and start one (containerd, CRI-O), or name its socket with --cri-socket")
-    for condition in runtime.status.get("conditions") or ():
-        # NetworkReady is false until a network add-on is there
-        if condition.get("type") == "RuntimeReady" and condition.get("status") is not True:
-            why = ": ".join(filter(None, (condition.get("reason"), condition.get("message")))) or "it gives no reason"
-            return error(f"the container runtime is not ready: {why}; see `journalctl -u containerd`")
+    if (condition := runtime.unready) is not None:
+        why = ": ".join(filter(None, (condition.get("reason"), condition.get("message")))) or "it gives no reason"
+        return error(f"the container runtime is not ready: {why}; see `journalctl -u containerd`")
     return FINE
 
 

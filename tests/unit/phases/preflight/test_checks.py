@@ -244,31 +244,6 @@ def test_firewalld(look, node):
     assert warning(look(network.firewalld([6443, 10250])), "--add-port=6443/tcp --add-port=10250/tcp")
 
 
-@pytest.mark.parametrize(
-    ("host", "no_proxy", "proxied"),
-    [
-        ("10.0.0.9", "", True),
-        ("10.0.0.9", "10.0.0.9", False),
-        ("10.0.0.9", "localhost, 10.0.0.0/8", False),
-        ("10.0.0.9", "192.168.0.0/16,fd00::/8", True),
-        ("fd00::9", "fd00::/8", False),
-        ("10.0.0.9", "*", False),
-        ("127.0.0.1", "", False),
-        ("localhost", "", False),
-        ("k8s.example.org", "example.org", False),
-        ("k8s.example.org", ".example.org", False),
-        ("k8s.example.org", "*.example.org", False),
-        ("example.org", "example.org", False),
-        ("example.org", ".example.org", True),
-        ("notexample.org", "example.org", True),
-    ],
-)
-def test_proxies_as_go_chooses_them(host, no_proxy, proxied):
-    environment = {"https_proxy": "http://proxy:3128", "NO_PROXY": no_proxy}
-    assert network.proxy_for(host, environment) == ("http://proxy:3128" if proxied else "")
-    assert network.proxy_for(host, {"http_proxy": "http://proxy:3128"}) == ""
-
-
 def test_proxies_are_warned_of_without_their_password(look):
     proxied = {"HTTPS_PROXY": "http://me:s3cret@proxy:3128"}
     found = look(network.http_proxy("10.0.0.9"), proxy_env=proxied)

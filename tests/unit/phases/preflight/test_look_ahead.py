@@ -1,0 +1,74 @@
+"""What `join` asks the machine while it asks the cluster, and what preflight makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.model import Configuration, NodeRegistration
+from pykubeadm.errors import PreflightError
+from pykubeadm.node.port import Completed
+from pykubeadm.phases import prepare
+from pykubeadm.phases.preflight.join import run_join_preflight
+from pykubeadm.phases.preflight.machine import Machine
+from tests.fakes import FakeNode, completed
+from tests.join_runs import joining
+from tests.unit.phases.preflight.conftest import SOCKET, Owned, crictl
+
+
+def ahead(node: FakeNode) -> Machine:
+    machine = Machine(node, HostFacts("cp1"), Owned(), SOCKET)
+    machine.look_ahead()
+    machine.is_good()  # waits for the answers
+    machine.cgroup_driver()
+    return machine
+
+
+def run_with(node: FakeNode, machine: Machine):
+    run = joining(node)
+    init = replace(run.configuration.init, node_registration=NodeRegistration(name="n1", cri_socket=SOCKET))
+    run.configuration = Configuration(init, run.configuration.cluster, {"resolvConf": "/etc/resolv.conf"})
+    run.looked_at = machine
+    return run
+
+
+def asked(node: FakeNode, command: str) -> int:
+    return sum(command in " ".join(argv) for argv, _ in node.ran)
+
+
+def test_preflight_does_not_ask_again(node: FakeNode) -> None:
+    run = run_with(node, ahead(node))
+    run_join_preflight(run)
+    assert [asked(node, command) for command in ("kubelet --version", " info", " runtime-config")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("lacking", ["runtime", "kubelet", "readiness"])
+def test_what_was_not_there_yet_is_asked_for_again(node: FakeNode, lacking: str) -> None:
+    """The cluster may be waited for until long after: a machine that boots has its runtime by then."""
+    commands, sockets = dict(node.commands), set(node.sockets)
+    if lacking == "runtime":
+        node.sockets.clear()
+    elif lacking == "kubelet":
+        node.commands["kubelet --version"] = Completed(("kubelet", "--version"), 127, "", "kubelet: command not found")
+    else:
+        crictl(node, "info", {"status": {"conditions": [{"type": "RuntimeReady", "status": False}]}})
+    machine = ahead(node)
+    run = run_with(node, machine)
+    node.commands |= commands
+    node.sockets |= sockets
+    run_join_preflight(run)
+
+
+def test_what_is_still_not_there_stops_the_run(node: FakeNode) -> None:
+    node.commands["kubelet --version"] = completed("", 127)
+    with pytest.raises(PreflightError, match="KubeletVersion"):
+        run_join_preflight(run_with(node, ahead(node)))
+
+
+def test_what_prepare_changes_is_not_taken_from_before(node: FakeNode, monkeypatch) -> None:
+    monkeypatch.setattr(prepare, "missing", lambda *_: {})  # once it has started a runtime that stood
+    run = run_with(node, ahead(node))
+    prepare.apply(run)
+    assert run.looked_at is None
