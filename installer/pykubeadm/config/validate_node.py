@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from pykubeadm.config import rules
 from pykubeadm.config.model import (
@@ -188,10 +189,17 @@ def _discovery(discovery: Discovery, report: Report, is_file: Exists) -> None:
 def _discovery_file(text: str, is_file: Exists) -> str:
     if not text:
         return "a file or an https URL is needed"
-    scheme, separator, rest = text.partition("://")
-    if separator:
-        return "" if scheme == "https" and rest and not set(rest) & set(" \t\r\n") else f'"{text}" must be a file or an https URL'
+    if "://" in text:
+        return "" if _is_https(text) else f'"{text}" must be a file or an https URL'
     return "" if is_file(text) else f'there is no file "{text}"'
+
+
+def _is_https(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme == "https" and bool(url.hostname) and url.port != 0 and not set(text) & set(" \t\r\n")
+    except ValueError:  # of the port, or of brackets
+        return False
 
 
 def _timeouts(timeouts: Timeouts, report: Report) -> None:

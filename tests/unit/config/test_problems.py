@@ -155,6 +155,8 @@ def test_init(body: str, path: str, words: str) -> None:
         ),
         (f"{JOIN}{DISCOVERY.replace('10.0.0.1:6443', '10.0.0.1')}", "discovery.bootstrapToken.apiServerEndpoint", "needs a port"),
         (f"{JOIN}discovery: {{file: {{kubeConfigPath: /nowhere}}}}\n", "discovery.file.kubeConfigPath", "no file"),
+        (f"{JOIN}discovery: {{file: {{kubeConfigPath: 'https://a:x/f'}}}}\n", "discovery.file.kubeConfigPath", "https URL"),
+        (f"{JOIN}discovery: {{file: {{kubeConfigPath: 'http://a/f'}}}}\n", "discovery.file.kubeConfigPath", "https URL"),
         (
             f"{JOIN}{DISCOVERY}controlPlane: {{localAPIEndpoint: {{advertiseAddress: x}}}}\n",
             "controlPlane.localAPIEndpoint.advertiseAddress",

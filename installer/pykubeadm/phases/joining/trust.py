@@ -176,11 +176,12 @@ def _check_same_cluster(join: JoinConfiguration, trust: Trust, path: str) -> Non
 
 def _download(url: str) -> bytes:
     """A discovery file over HTTPS, trusted by the system's CAs."""
+    import http.client
     import urllib.request
 
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - validation admits https only
             content: bytes = answer.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise ApiError(f"the discovery file {url} cannot be downloaded: {error}") from error
     return content
