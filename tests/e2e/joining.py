@@ -18,7 +18,7 @@ from tests.lab.node import Node
 T = TypeVar("T")
 IGNORED = [f"--ignore-preflight-errors={','.join(cluster.ignored_checks())}"] if cluster.ignored_checks() else []
 ETCD = (
-    "etcdctl", "--endpoints=https://localhost:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
+    "etcdctl", "--command-timeout=40s", "--endpoints=https://localhost:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
     "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt", "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key",
 )  # fmt: skip
 
@@ -50,8 +50,21 @@ def join_command(control_plane: Node, *, tool: str = "pykubeadm", as_control_pla
     """The words after `join` of the command that `tool` prints."""
     words = control_plane.run(tool, "token", "create", "--print-join-command").stdout.split()
     assert words[:2] == [tool, "join"]
+    wait_signed(control_plane, words[words.index("--token") + 1])
     more = ["--control-plane", "--certificate-key", certificate_key(control_plane, tool=tool)] if as_control_plane else []
     return words[2:] + more
+
+
+def wait_signed(control_plane: Node, token: str, *, wanted: bool = True) -> None:
+    """Until cluster-info has a signature by `token`, or with `wanted=False` none any more: the controller manager's work, which
+    after a change among control planes begins with the election of a leader."""
+
+    def wrong() -> str | None:
+        info = kubectl_json(control_plane, "--namespace=kube-public", "get", "configmap", "cluster-info")
+        signed = f"jws-kubeconfig-{token[:6]}" in info["data"]
+        return None if signed is wanted else f"{token[:6]} {'signs' if signed else 'does not sign'} it"
+
+    cluster.eventually(wrong, "the controller manager's signatures", 120)
 
 
 def certificate_key(control_plane: Node, *, tool: str = "pykubeadm") -> str:

@@ -66,7 +66,7 @@ def workload(control_plane: Node) -> Node:
     """The control plane with a Deployment behind a Service, and a pod that asks it."""
     kubectl(control_plane, "apply", "--filename=-", stdin=yaml.safe_dump_all([*WEB, CLIENT]))
     cluster.wait_rolled_out(control_plane, "deployment/web", namespace="default")
-    kubectl(control_plane, "wait", "--for=condition=Ready", "pod/client", "--timeout=60s", timeout=70)
+    kubectl(control_plane, "wait", "--for=condition=Ready", "pod/client", "--timeout=120s", timeout=130)
     return control_plane
 
 
@@ -106,7 +106,7 @@ def test_a_service_answers_and_its_name_resolves(workload: Node) -> None:
         answer = _in_client(workload, "wget", "-q", "-T", "5", "-O", "-", "http://web.default.svc.cluster.local/")
         return None if answer.startswith("web-") else answer
 
-    eventually(unanswered, "an answer of the service", 30)
+    eventually(unanswered, "an answer of the service", 90)
     address = kubectl(workload, "get", "service", "web", "--output=jsonpath={.spec.clusterIP}")
     assert address in _in_client(workload, "nslookup", "web.default.svc.cluster.local")
 
@@ -162,7 +162,7 @@ def test_kubeadm_recognises_the_cluster(control_plane: Node, kubernetes: assets.
 def test_a_second_run_changes_nothing_and_says_so(control_plane: Node) -> None:
     state = (
         "find /etc/kubernetes /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env -printf '%p %T@ %m %i\\n' | sort;"
-        " crictl ps --quiet --no-trunc --label io.kubernetes.pod.namespace=kube-system | sort; systemctl show -p MainPID kubelet"
+        " crictl pods --quiet --no-trunc --state ready --namespace kube-system | sort; systemctl show -p MainPID kubelet"
     )
     before = control_plane.shell(state)
     kinds = (
@@ -190,4 +190,4 @@ def test_a_node_that_lost_its_power_comes_back(new_node: NewNode, kubernetes: as
         live = kubectl(node, "get", "--raw", "/livez")
         return None if live == "ok" else live
 
-    eventually(not_live, "a live API after power came back", 90)
+    eventually(not_live, "a live API after power came back", 300)

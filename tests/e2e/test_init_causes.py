@@ -54,7 +54,7 @@ def test_the_wait_says_why(
     node = new_node("cause")
     documents = cluster.documents(kubernetes.version, node.address, etcd_tag=kubernetes.etcd_tag)
     documents[0].pop("nodeRegistration", None)  # single checks to ignore, which `all` below must not stand beside
-    documents[0]["timeouts"] = {"controlPlaneComponentHealthCheck": "25s", "kubeletHealthCheck": "15s"}
+    documents[0]["timeouts"] = {"controlPlaneComponentHealthCheck": "60s", "kubeletHealthCheck": "60s"}
     provoke(documents, node)
     node.write(cluster.CONFIG, yaml.safe_dump_all(documents, sort_keys=False))
     done = node.run(
@@ -65,7 +65,7 @@ def test_the_wait_says_why(
         "--ignore-preflight-errors=all",
         "--output=json",
         check=False,
-        timeout=150,
+        timeout=300,
     )
     assert done.returncode == 4, done.stderr
     [failure] = [event for event in map(json.loads, done.stdout.splitlines()) if event["type"] == "phase-failed"]

@@ -176,4 +176,4 @@ def _dns_answers(control_plane: Node, asking: Node, services: Sequence[str], fam
     for pod in pods:
         assert [ip_address(entry["ip"]).version for entry in pod["status"]["podIPs"]] == families
     for service in services:
-        eventually(partial(_answers, asking, f"http://{_host_port(service, 9153)}/metrics"), f"{service} from {asking.name}", 40)
+        eventually(partial(_answers, asking, f"http://{_host_port(service, 9153)}/metrics"), f"{service} from {asking.name}", 90)

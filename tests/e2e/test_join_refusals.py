@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import nodes_of
-from tests.e2e.joining import IGNORED, certificate_key, fingerprint, first_control_plane, join_command
-from tests.lab import assets
+from tests.e2e.joining import IGNORED, certificate_key, fingerprint, first_control_plane, join_command, wait_signed
+from tests.lab import assets, cluster
 from tests.lab.cluster import kubectl
 from tests.lab.node import Node
 
@@ -27,6 +27,7 @@ class Pair(NamedTuple):
 def pair(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterator[Pair]:
     with nodes_of(kubernetes, request) as new_node:
         control_plane = first_control_plane(new_node, kubernetes, "joinno")
+        cluster.wait_node_ready(control_plane)
         yield Pair(control_plane, new_node("joinnow"), join_command(control_plane))
 
 
@@ -51,6 +52,7 @@ def test_a_token_that_was_deleted(pair: Pair) -> None:
     words = join_command(pair.control_plane)
     token = words[words.index("--token") + 1]
     pair.control_plane.run("pykubeadm", "token", "delete", token)
+    wait_signed(pair.control_plane, token, wanted=False)
     said = _refusal(pair.node, *words, status=6)
     assert f"the bootstrap token {token[:6]} has expired or was deleted" in said
     assert "pykubeadm token create --print-join-command" in said
@@ -76,6 +78,7 @@ def test_a_token_that_may_only_sign(pair: Pair) -> None:
         pair.control_plane, "--namespace=kube-system", "patch", "secret", f"bootstrap-token-{token[:6]}", "--type=json",
         '--patch=[{"op": "remove", "path": "/data/usage-bootstrap-authentication"}]',
     )  # fmt: skip
+    wait_signed(pair.control_plane, token)
     said = _refusal(pair.node, *_with(pair.words, "--token", token), status=6)
     assert 'the token needs the usage "authentication"' in said
 
@@ -162,7 +165,7 @@ def test_a_clock_that_is_wrong(pair: Pair) -> None:
     pair.node.write("/tmp/skewed/sitecustomize.py", SKEWED)
     before = fingerprint(pair.node)
     command = ("pykubeadm", "join", *pair.words, *IGNORED)
-    done = pair.node.run(*command, check=False, env={"PYTHONPATH": "/tmp/skewed"})
+    done = pair.node.run(*command, check=False, env={"PYTHONPATH": "/tmp/skewed"}, timeout=120)
     assert done.returncode == 6, done.stderr
     assert "this node's clock is 3 days behind that of the API server" in done.stderr
     assert fingerprint(pair.node) == before

@@ -41,9 +41,9 @@ def new_bare(kubernetes: Assets, images: Path):
 def test_init_on_a_bare_node_ends_in_a_healthy_control_plane(new_bare, system):
     bare = new_bare(system)
     assert not bare.exists("/usr/bin/containerd")
-    bare.run(PYKUBEADM, "init", f"--config={cluster.CONFIG}", timeout=400)
+    bare.run(PYKUBEADM, "init", f"--config={cluster.CONFIG}", timeout=800)
     assert cluster.kubectl(bare, "get", "--raw=/livez") == "ok"
-    again = bare.run(PYKUBEADM, "init", "phase", "prepare", f"--config={cluster.CONFIG}")
+    again = bare.run(PYKUBEADM, "init", "phase", "prepare", f"--config={cluster.CONFIG}", timeout=180)
     assert "a container runtime and a kubelet are there" in again.stdout
 
 
@@ -51,7 +51,7 @@ def test_a_preparation_that_was_killed_is_finished_by_the_next_run(new_bare):
     bare = new_bare()
     command = (PYKUBEADM, "init", "phase", "prepare", f"--config={cluster.CONFIG}")
     process = bare.start_process(*command)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     # The worst moment: the package's own containerd runs already, with a configuration that is not ours.
     while not bare.exists("/run/containerd/containerd.sock"):
         assert time.monotonic() < deadline, "containerd was not installed in time"
@@ -59,7 +59,7 @@ def test_a_preparation_that_was_killed_is_finished_by_the_next_run(new_bare):
     bare.shell("pkill -KILL -f '[p]ykubeadm init phase prepare'; pkill -KILL -f '[a]nsible-playbook'")
     process.wait(timeout=30)
     assert bare.exists(MARK)
-    bare.run(*command, timeout=300)
+    bare.run(*command, timeout=600)
     assert not bare.exists(MARK)
     assert "SystemdCgroup = true" in bare.shell("containerd config dump")
     assert bare.shell("kubelet --version").startswith("Kubernetes v")
@@ -72,7 +72,7 @@ def test_a_node_prepared_by_other_means_is_left_as_it_is(kubernetes):
         look = f"systemctl show -P MainPID containerd; {files} | sort | sha256sum"
         before = ready.shell(look)
         ready.write("/tmp/config.yaml", cluster.config(kubernetes, ready))
-        ready.run(PYKUBEADM, "init", "phase", "prepare", "--config=/tmp/config.yaml")
+        ready.run(PYKUBEADM, "init", "phase", "prepare", "--config=/tmp/config.yaml", timeout=180)
         assert ready.shell(look) == before
     finally:
         ready.remove()

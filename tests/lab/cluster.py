@@ -101,7 +101,7 @@ def pod_cidrs(control_plane: Machine, name: str) -> list[str]:
         cidrs[:] = kubectl(control_plane, "get", "node", name, "--output=jsonpath={.spec.podCIDRs[*]}").split()
         return None if cidrs else "the controller manager has not given it any"
 
-    eventually(none, f"pod addresses for node {name}", 60)
+    eventually(none, f"pod addresses for node {name}", 180)
     return cidrs
 
 
@@ -125,7 +125,7 @@ def install_cni(node: Machine, *, asking: Machine | None = None) -> None:
     node.write(CNI_CONFIG, json.dumps({"cniVersion": "1.0.0", "name": "bridge", "plugins": plugins}, indent=1))
 
 
-def wait_rolled_out(node: Machine, *workloads: str, namespace: str = "kube-system", seconds: float = 120.0) -> None:
+def wait_rolled_out(node: Machine, *workloads: str, namespace: str = "kube-system", seconds: float = 300.0) -> None:
     """Wait until each workload ("deployment/coredns") runs as it is described."""
     for workload in workloads:
         kubectl(
@@ -133,6 +133,6 @@ def wait_rolled_out(node: Machine, *workloads: str, namespace: str = "kube-syste
         )
 
 
-def wait_node_ready(node: Machine, name: str | None = None, seconds: float = 120.0) -> None:
+def wait_node_ready(node: Machine, name: str | None = None, seconds: float = 300.0) -> None:
     """Wait until the Node object says Ready."""
     kubectl(node, "wait", "--for=condition=Ready", f"node/{name or node.name}", f"--timeout={seconds:.0f}s", timeout=seconds + 10)

@@ -25,9 +25,9 @@ CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 JWS_PREFIX = "jws-kubeconfig-"
 
 _RETRY_INTERVAL = 1.0  # seconds
-# The controller manager signs within a second of a token's creation; where it has signed for others it is at work.
-_SIGNATURE_AFTER_OTHERS = timedelta(seconds=15)
-_FIRST_SIGNATURE = timedelta(seconds=30)
+# The controller manager signs within a second of a token's creation, unless its leader changes: that takes the 15 seconds of a
+# lease and a start.
+_SIGNATURE = timedelta(seconds=30)
 # Nodes may be told to join while the first control plane is being made: its API answers before `init` has come this far.
 _BEING_MADE = timedelta(seconds=60)
 _JOIN_COMMAND = "`pykubeadm token create --print-join-command` on a control plane prints a new join command"
@@ -146,7 +146,7 @@ def _signed(info: Answer, token: Token, endpoint: str, *, young_for: timedelta) 
         at_work = any(key.startswith(JWS_PREFIX) for key in data)
         raise _NotYetError(
             f"the bootstrap token {token.id} has expired or was deleted (cluster-info has no signature of it): {_JOIN_COMMAND}",
-            _SIGNATURE_AFTER_OTHERS if at_work else max(_FIRST_SIGNATURE, young_for),
+            _SIGNATURE if at_work else max(_SIGNATURE, young_for),
         )
     if not is_signed_with(signature, kubeconfig, token):
         raise EndpointError(

@@ -287,7 +287,7 @@ def test_a_cluster_that_is_just_being_made_is_waited_for():
 @pytest.mark.parametrize(("age", "waits"), [(timedelta(minutes=1), True), (timedelta(hours=1), False)])
 def test_the_first_signature_of_a_young_cluster_is_waited_for(monkeypatch, age, waits):
     """By the server's clock, whatever ours says; in an old cluster a token without a signature has gone."""
-    monkeypatch.setattr("pykubeadm.kube.discovery._FIRST_SIGNATURE", timedelta())
+    monkeypatch.setattr("pykubeadm.kube.discovery._SIGNATURE", timedelta())
     served_at = NOW + timedelta(minutes=3)
     with serving(date=served_at) as server:
         signed = config_map(f"https://{server.endpoint}")
