@@ -104,8 +104,10 @@ class FakeNode:
     def unit(self, name: str) -> UnitState:
         return self.units.get(name, systemd.NOT_FOUND)
 
-    def ensure_unit(self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False) -> tuple[str, ...]:
-        actions = systemd.planned(self.unit(name), enabled=enabled, running=running, restart=restart)
+    def ensure_unit(
+        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
+    ) -> tuple[str, ...]:
+        actions = systemd.planned(known or self.unit(name), enabled=enabled, running=running, restart=restart)
         self.unit_actions.extend((name, action) for action in actions)
         self.units[name] = UnitState(load="loaded", active="active", sub="running", enabled="enabled")
         return actions

@@ -109,13 +109,15 @@ class LocalNode:
                 _kill_group(process)
 
     def unit(self, name: str) -> UnitState:
-        return systemd.show(self._systemctl, name)[0] if self._has_systemd() else systemd.NOT_FOUND
+        return systemd.show(self._systemctl, name) if self._has_systemd() else systemd.NOT_FOUND
 
-    def ensure_unit(self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False) -> tuple[str, ...]:
+    def ensure_unit(
+        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
+    ) -> tuple[str, ...]:
         """() where systemd does not run or this is another root: whoever started the machine so runs the kubelet otherwise."""
         if not self._has_systemd():
             return ()
-        return systemd.ensure(self._systemctl, name, enabled=enabled, running=running, restart=restart)
+        return systemd.ensure(self._systemctl, name, enabled=enabled, running=running, restart=restart, known=known)
 
     def _has_systemd(self) -> bool:
         return self.root == "/" and os.path.isdir("/run/systemd/system")  # sd_booted(3)

@@ -156,8 +156,10 @@ class RecordingNode:
     def unit(self, name: str) -> UnitState:
         return self._inner.unit(name)
 
-    def ensure_unit(self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False) -> tuple[str, ...]:
-        actions = systemd.planned(self._inner.unit(name), enabled=enabled, running=running, restart=restart)
+    def ensure_unit(
+        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
+    ) -> tuple[str, ...]:
+        actions = systemd.planned(known or self._inner.unit(name), enabled=enabled, running=running, restart=restart)
         if actions:
             self.entries.append(UnitChange(self.phase, systemd.unit_name(name), actions))
         return actions

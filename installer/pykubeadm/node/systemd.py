@@ -26,21 +26,21 @@ def unit_name(name: str) -> str:
     return name if "." in name else f"{name}.service"
 
 
-def show(run: Run, name: str) -> tuple[UnitState, bool]:
-    """The unit's state, and whether its files changed since systemd read them."""
+def show(run: Run, name: str) -> UnitState:
+    """The unit's state."""
     completed = run(("systemctl", "show", "-p", _PROPERTIES, "--", unit_name(name)), changes=False, check=False)
     if completed.status != 0:
-        return NOT_FOUND, False
+        return NOT_FOUND
     found = dict(line.split("=", 1) for line in completed.stdout.splitlines() if "=" in line)
-    state = UnitState(
+    return UnitState(
         load=found.get("LoadState", "not-found"),
         active=found.get("ActiveState", "inactive"),
         sub=found.get("SubState", ""),
         enabled=found.get("UnitFileState", ""),
         result=found.get("Result", ""),
         restarts=int(found.get("NRestarts") or 0),
+        needs_reload=found.get("NeedDaemonReload") == "yes",
     )
-    return state, found.get("NeedDaemonReload") == "yes"
 
 
 def planned(state: UnitState, *, enabled: bool, running: bool, restart: bool) -> tuple[str, ...]:
@@ -55,13 +55,15 @@ def planned(state: UnitState, *, enabled: bool, running: bool, restart: bool) ->
     return tuple(actions)
 
 
-def ensure(run: Run, name: str, *, enabled: bool, running: bool, restart: bool) -> tuple[str, ...]:
+def ensure(
+    run: Run, name: str, *, enabled: bool, running: bool, restart: bool, known: UnitState | None = None
+) -> tuple[str, ...]:
     """Enable and start or restart the unit as far as needed; returns what was done."""
     unit = unit_name(name)
-    state, reload = show(run, name)
-    if reload or state.load == "not-found":  # a unit file that systemd has not read yet does not ask for a reload
+    state = known or show(run, name)
+    if state.needs_reload or state.load == "not-found":  # a unit file that systemd has not read yet does not ask for a reload
         run(("systemctl", "daemon-reload"))
-        state, _ = show(run, name)
+        state = show(run, name)
     if state.load == "masked":
         raise NodeError(f"the systemd unit {unit} is masked; run `systemctl unmask {unit}`, then run this again")
     if state.load != "loaded":

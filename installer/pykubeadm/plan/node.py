@@ -60,7 +60,9 @@ class JournaledNode:
     def unit(self, name: str) -> UnitState:
         return self._inner.unit(name)
 
-    def ensure_unit(self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False) -> tuple[str, ...]:
+    def ensure_unit(
+        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
+    ) -> tuple[str, ...]:
         if running or restart:
             self._journal.will_start(name)
-        return self._inner.ensure_unit(name, enabled=enabled, running=running, restart=restart)
+        return self._inner.ensure_unit(name, enabled=enabled, running=running, restart=restart, known=known)

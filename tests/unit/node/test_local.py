@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -157,10 +158,15 @@ def test_a_unit_that_cannot_run_is_an_error(load, sentence):
 
 def test_the_state_of_a_unit():
     systemctl = Systemctl(ActiveState="activating", SubState="auto-restart", Result="exit-code", NRestarts="17")
-    assert systemd.show(systemctl, "kubelet") == (
-        UnitState("loaded", "activating", "auto-restart", "disabled", "exit-code", 17),
-        False,
-    )
+    assert systemd.show(systemctl, "kubelet") == UnitState("loaded", "activating", "auto-restart", "disabled", "exit-code", 17)
+    assert systemd.show(Systemctl(NeedDaemonReload="yes"), "kubelet").needs_reload
+
+
+def test_a_state_that_is_known_is_not_asked_for_again():
+    known = UnitState("loaded", "inactive", "dead", "enabled")
+    systemctl = Systemctl(ActiveState="active")  # what it would say
+    assert ensure(systemctl, known=known) == ("started",)
+    assert ensure(Systemctl(), known=replace(known, needs_reload=True)) == ("enabled", "started")
 
 
 def test_without_systemd_there_are_no_units(monkeypatch):
