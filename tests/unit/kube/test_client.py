@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,7 +17,7 @@ from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, UntrustedServerError
-from tests.unit.kube.test_discovery import authority, ca_pem, serving
+from tests.unit.kube.test_discovery import authority, ca_pem, running, serving
 
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp1"}}
 ROLE = {
@@ -73,17 +72,8 @@ class ApiHandler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815  http.server's names
 
 
-@contextmanager
-def api_server() -> Iterator[ApiServer]:
-    server = ApiServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def api_server() -> AbstractContextManager[ApiServer]:
+    return running(ApiServer())
 
 
 @contextmanager

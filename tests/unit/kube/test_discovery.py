@@ -86,6 +86,19 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
+def running(server):
+    """The server, answering in a thread of its own."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
 def serving(*, tls: ssl.SSLContext | None = None, plain: bool = False, date: datetime = NOW, **certificate):
     if not plain and tls is None:
         begin = certificate.get("begin", NOW - timedelta(hours=1))
@@ -95,15 +108,8 @@ def serving(*, tls: ssl.SSLContext | None = None, plain: bool = False, date: dat
             certificate.get("end", NOW + timedelta(days=1)),
             certificate.get("names", LOCALHOST),
         )
-    server = Server(tls, date)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with running(Server(tls, date)) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def config_map(server: str, *, token: Token = TOKEN, ca: bytes | None = None, **data: str) -> bytes:
