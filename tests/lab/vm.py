@@ -31,9 +31,8 @@ MACHINES = CACHE / "lab" / "vms"
 READY = NodeImage("debian13", "ready")
 ADDRESS = "10.0.2.15"  # what qemu's user network gives to its only machine
 # For the kernel of an emulated machine. With two processors it would not trust their counters and read the time from the HPET,
-# an emulated device's access each time; look up addresses in five levels of tables where four are enough; and set the timer, a
-# device as well, for every sleep of every goroutine instead of ticking.
-EMULATED_WORDS = ("mitigations=off", "tsc=reliable", "no5lvl", "highres=off", "nohz=off")
+# an emulated device's access each time; and look up addresses in five levels of tables where four are enough.
+EMULATED_WORDS = ("mitigations=off", "tsc=reliable", "no5lvl")
 # The first of these that runs the kernel is taken. Emulated, qemu 7's cmpxchg16b makes a kernel 6.12 panic at boot.
 ACCELERATORS = {"kvm": "host", "tcg,thread=multi": "max,-cx16"}
 MARK = "the kernel runs"  # what files/vm-initrd says first
