@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pykubeadm.constants import MANIFESTS_DIR
-from pykubeadm.node.port import Directory, File, UnitState
+from pykubeadm.node.port import Directory, File
 from pykubeadm.phases.run import Run
 from pykubeadm.plan.phase import Changes, Phase
 
@@ -15,8 +15,7 @@ _UNIT = "kubelet"
 def start_kubelet(run: Run, files: Sequence[File | Directory]) -> Changes:
     """Write `files` and see that a kubelet runs with them: (re)started where one of them changed, started where it stands."""
     node = run.node
-    known: UnitState | None
-    unit = known = node.unit(_UNIT)
+    unit = node.unit(_UNIT)
     if unit.load == "not-found":
         changed = node.write(files)
         run.note("warning", "this node has no kubelet service: start the kubelet by other means", topic="kubelet-start")
@@ -25,12 +24,13 @@ def start_kubelet(run: Run, files: Sequence[File | Directory]) -> Changes:
         # Stopped before its files change: were we killed in between, the next run finds a kubelet to start, and not
         # one that goes on with what the files said before.
         node.run(("systemctl", "stop", _UNIT), summary="stop the kubelet while its configuration changes")
-        known = None
     changed = node.write(files)
     started = run.now()
     # The kubelet waits ever longer, up to five minutes, before it starts again what ended or pulls again what could not be
     # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
     missing = _missing(run) if unit.active == "active" and not changed else ()
+    # One that ends and is started again all the time may run by now, with the files of before.
+    known = unit if unit.active == "inactive" else None
     actions = node.ensure_unit(_UNIT, restart=bool(changed or missing), known=known)
     if "started" in actions or "restarted" in actions:
         run.kubelet_started = started

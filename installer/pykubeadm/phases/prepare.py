@@ -24,6 +24,7 @@ NAME = "prepare"
 # The roles that are at work, one a line: there while they are, so that a run that was killed is finished by the next one, and
 # a runtime that is installed but not configured yet is not taken for one that was set up by other means.
 MARK = f"{STATE_DIR}/preparing"
+# systemd.unit(5), "System Unit Search Path"
 _UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 _KUBELET_PLACES = ("/usr/bin/kubelet", "/usr/local/bin/kubelet")
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"

@@ -127,6 +127,20 @@ def test_a_running_kubelet_stands_still_while_its_files_change() -> None:
     assert (("systemctl", "stop", "kubelet"), True) in node.ran
 
 
+def test_a_kubelet_that_starts_itself_while_its_files_are_written_is_restarted() -> None:
+    """One that ended for want of its files is started by systemd every ten seconds, perhaps with those of before."""
+    node = machine(UnitState("loaded", "activating", "auto-restart", "enabled", "exit-code", 1))
+    ask = node.unit
+
+    def unit(name: str) -> UnitState:
+        found = ask(name)
+        node.units[name] = ACTIVE
+        return found
+
+    node.unit = unit  # type: ignore[method-assign]
+    assert "restarted the kubelet" in perform(init_run(node)[0], kubelet_start)
+
+
 def test_a_node_without_kubelet_service_gets_the_files() -> None:
     run, events = init_run(FakeNode())
     assert "wrote /var/lib/kubelet/config.yaml" in perform(run, kubelet_start)
