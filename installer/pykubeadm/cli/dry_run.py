@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pykubeadm.node.port import Node
 from pykubeadm.node.recording import RecordingNode, render, save
-from pykubeadm.plan.events import Event, Note, PhaseFinished, PhaseStarted, Planned, RunFinished
-
-Emit = Callable[[Event], None]
+from pykubeadm.plan.events import Event, Note, PhaseFinished, PhaseStarted, Planned, RunFinished, Subscriber
 
 
-def rehearsal(machine: Node, emit: Emit, command: str) -> tuple[RecordingNode, Emit]:
+def rehearsal(machine: Node, emit: Subscriber, command: str) -> tuple[RecordingNode, Subscriber]:
     """The node and the subscriber for a dry run of `command`: one keeps what would have been changed, the other tells it."""
     node = RecordingNode(machine)
     return node, _DryRun(node, emit, command.upper())
@@ -25,7 +22,7 @@ class _DryRun:
     variable names a directory for those of `command`; kubeadm's own name for it works, too."""
 
     node: RecordingNode
-    emit: Emit
+    emit: Subscriber
     command: str
     told: int = 0
 

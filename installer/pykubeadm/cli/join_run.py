@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.cli.config import read_source
-from pykubeadm.cli.run import Emit, surroundings
+from pykubeadm.cli.run import surroundings
 from pykubeadm.config.join_flags import JoinFlags
 from pykubeadm.config.read import read_join
 from pykubeadm.constants import ADMIN_KUBECONFIG
@@ -20,7 +20,7 @@ from pykubeadm.phases.joining.run import JoinRun
 from pykubeadm.phases.joining.trust import KUBELET_CONF
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.run import utc_now
-from pykubeadm.plan.events import Planned
+from pykubeadm.plan.events import Planned, Subscriber
 from pykubeadm.plan.journal import Journal
 from pykubeadm.plan.node import JournaledNode
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def join_run(
-    rootfs: str, given: Mapping[str, Any], emit: Emit, *, needs_discovery: bool = True, look_ahead: bool = False
+    rootfs: str, given: Mapping[str, Any], emit: Subscriber, *, needs_discovery: bool = True, look_ahead: bool = False
 ) -> JoinRun:
     """The run of `join` for these flags (names as click has them, None where not given), with the cluster's answers in it. With
     `look_ahead` the machine is asked what preflight wants to know while the cluster is. Raises ConfigError with every problem of
@@ -76,7 +76,7 @@ def _left_by_earlier_phases(node: Node) -> str:
     )
 
 
-def _recording_api(answers: Answers, emit: Emit) -> RecordingApi:
+def _recording_api(answers: Answers, emit: Subscriber) -> RecordingApi:
     """For a dry run: what would be written is told; the node is taken to be registered."""
     from pykubeadm.kube.recording import RecordingApi
 

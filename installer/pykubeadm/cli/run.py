@@ -17,16 +17,14 @@ from pykubeadm.node.facts import host_facts
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Node
 from pykubeadm.phases.run import InitRun
-from pykubeadm.plan.events import Event, Note
+from pykubeadm.plan.events import Note, Subscriber
 from pykubeadm.plan.journal import Journal
 from pykubeadm.plan.node import JournaledNode
 from pykubeadm.tokens.bootstrap import generate_token
 
-Emit = Callable[[Event], None]
-
 
 def init_run(
-    machine: LocalNode, given: Mapping[str, Any], emit: Emit, host: HostFacts | None = None, source: Source | None = None
+    machine: LocalNode, given: Mapping[str, Any], emit: Subscriber, host: HostFacts | None = None, source: Source | None = None
 ) -> InitRun:
     """The run of `init` for these flags (names as click has them, None where not given); raises ConfigError with every
     problem of the flags and of the file. `host` is what is known of the machine and `source` the file that the flags name;
@@ -61,7 +59,7 @@ def init_run(
     )
 
 
-def surroundings(machine: LocalNode, host: HostFacts, emit: Emit, made_tokens: list[str]) -> Surroundings:
+def surroundings(machine: LocalNode, host: HostFacts, emit: Subscriber, made_tokens: list[str]) -> Surroundings:
     """What reading a configuration needs of this machine; `made_tokens` gathers the tokens that nobody gave."""
 
     def new_token() -> str:

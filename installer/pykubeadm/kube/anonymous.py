@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from pykubeadm.errors import ApiError
+from pykubeadm.util.http import checked_url
 
 TIMEOUT = 10.0  # seconds for one request
 # kubeadm backdates certificates by five minutes, so less than that does no harm (constants.CertificateBackdate).
@@ -45,9 +45,9 @@ class Answer:
 def ask(server: str, path: str, ca: bytes | None, now: datetime) -> Answer:
     """GET `path` of `server` (https://host:port). `ca` holds the trusted certificates (PEM), b"" stands for the system's,
     None trusts whoever answers. EndpointError says why there is no answer of an API server."""
-    url = urlsplit(server)
+    url = checked_url(server)
     place = url.netloc
-    connection = http.client.HTTPSConnection(url.hostname or "", url.port, timeout=TIMEOUT, context=_context(ca))
+    connection = http.client.HTTPSConnection(url.hostname or "", url.port or 443, timeout=TIMEOUT, context=_context(ca))
     try:
         connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "pykubeadm"})
         response = connection.getresponse()

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
-from pykubeadm.kube.connections import Connections, checked_url
+from pykubeadm.kube.connections import Connections
 from pykubeadm.kube.credentials import Credentials, authorization, tls_context
 from pykubeadm.kube.kinds import plural
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, Document, PatchKind, UntrustedServerError, title
+from pykubeadm.util.http import checked_url
 from pykubeadm.util.proxies import proxy_for
 
 REQUEST_TIMEOUT = 10.0  # seconds for one request; client-go's default for kubeadm's clients
@@ -166,4 +167,4 @@ def _path(api_version: str, kind: str, name: str, namespace: str) -> str:
 def _proxy(credentials: Credentials) -> str:
     """The kubeconfig's, else the environment's for this server; "" for none."""
     url = checked_url(credentials.server)
-    return credentials.cluster.get("proxy-url") or proxy_for(url.hostname or "", os.environ, url.port or 443)
+    return str(credentials.cluster.get("proxy-url") or "") or proxy_for(url.hostname or "", os.environ, url.port or 443)

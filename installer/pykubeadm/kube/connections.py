@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import re
 import select
 import ssl
 import sys
@@ -15,11 +14,10 @@ from queue import Empty, LifoQueue
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pykubeadm.errors import ApiError
-from pykubeadm.util.http import connection_to
+from pykubeadm.util.http import checked_url, connection_to
+from pykubeadm.util.proxies import without_password
 
 _KEPT = 5.0  # seconds; what lies between may have forgotten an older connection without a word
-_HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
-_PATH = re.compile(r"[!-~]*")  # no spaces, nothing but ASCII
 
 
 class Connections:
@@ -30,7 +28,7 @@ class Connections:
         self._server = server
         self._tls = tls
         self._timeout = timeout
-        self._proxy = _proxy(proxy, checked_url(server))
+        self._proxy = _checked_proxy(proxy, checked_url(server))
         self._idle: LifoQueue[tuple[http.client.HTTPConnection, float]] = LifoQueue()  # each with when it was last used
 
     def request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -80,42 +78,15 @@ class Connections:
         return connection
 
 
-def checked_url(url: str) -> SplitResult:
-    """The parts of a server's URL; ApiError, with nothing of a password, where it is none."""
-    try:
-        parts = urlsplit(url)
-        usable = (
-            parts.scheme in ("http", "https")
-            and parts.port != 0
-            and _is_host(parts.hostname or "")
-            and _PATH.fullmatch(parts.path)
-        )
-    except ValueError:  # of the port, or of brackets
-        usable = None
-    if not usable:
-        raise ApiError(f"{_shown(url)} is not the URL of a server, which looks like https://10.0.0.1:6443")
-    return parts
-
-
-def _is_host(name: str) -> bool:
-    return bool(_HOST.fullmatch(name)) and all(0 < len(label) < 64 for label in name.rstrip(".").split("."))
-
-
-def _shown(url: str) -> str:
-    """The URL without what may be a password, however broken it is."""
-    start, at, rest = url.rpartition("@")
-    return f'"{start.partition("//")[0]}//…@{rest}"' if at else f'"{url}"'
-
-
-def _proxy(url: str, server: SplitResult) -> SplitResult | None:
+def _checked_proxy(url: str, server: SplitResult) -> SplitResult | None:
     if not url or server.scheme != "https":
         return None
     if "://" not in url:
         url = f"http://{url}"
     if not url.startswith("http://"):
         raise ApiError(
-            f"the proxy {_shown(url)} for {server.netloc} cannot be used: only HTTP proxies are supported; name one of those, or "
-            "put the server into no_proxy"
+            f"the proxy {without_password(url)} for {server.netloc} cannot be used: only HTTP proxies are "
+            "supported; name one of those, or put the server into no_proxy"
         )
     if ":" in (server.hostname or "") and sys.version_info < (3, 12):  # its http.client leaves out the brackets
         raise ApiError(f"with this Python no proxy can be asked for the IPv6 address of {server.netloc}: put that into no_proxy")

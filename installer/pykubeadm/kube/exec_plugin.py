@@ -44,9 +44,11 @@ def _prepared(plugin: Any, credentials: Credentials) -> tuple[list[str], dict[st
     ValueError with what the kubeconfig lacks."""
     try:
         version, command = plugin["apiVersion"], plugin["command"]
+        if not isinstance(command, str) or not command:
+            raise TypeError  # noqa: TRY301 - one sentence for all that may be wrong with it
         if "/" in command:  # a bare name is looked for in PATH
             command = posixpath.join(posixpath.dirname(os.path.abspath(credentials.path)), command)
-        variables = {entry["name"]: entry["value"] for entry in plugin.get("env") or ()}
+        variables = {str(entry["name"]): str(entry["value"]) for entry in plugin.get("env") or ()}
         arguments = [str(word) for word in plugin.get("args") or ()]
         mode = plugin.get("interactiveMode") or "IfAvailable"
     except (KeyError, TypeError, AttributeError) as error:
@@ -68,7 +70,7 @@ def _cluster(credentials: Credentials) -> dict[str, Any]:
     if ca:
         found["certificate-authority-data"] = base64.b64encode(ca).decode("ascii")
     for entry in credentials.cluster.get("extensions") or ():
-        if entry.get("name") == _EXTENSION:
+        if isinstance(entry, Mapping) and entry.get("name") == _EXTENSION:
             found["config"] = entry.get("extension")
     return found
 

@@ -42,5 +42,5 @@ def _excepted(host: str, port: int, item: str) -> bool:
 
 
 def without_password(proxy: str) -> str:
-    """The proxy for messages."""
-    return re.sub(r"//.*@", "//", proxy)
+    """The URL for messages, however broken it is."""
+    return re.sub(r"^([a-z0-9]+://)?.*@", r"\1", proxy)

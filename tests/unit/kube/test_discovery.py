@@ -351,3 +351,10 @@ def test_a_ca_that_is_no_certificate_is_told():
         data = {"kubeconfig": kubeconfig, "jws-kubeconfig-abcdef": sign_detached(kubeconfig, TOKEN)}
         server.answers = [(200, json.dumps({"kind": "ConfigMap", "data": data}).encode())]
         assert "no CA certificate" in refusal(server.endpoint)
+
+
+@pytest.mark.parametrize("server", ["https://cp1:port", "cp1:6443", "https://"])
+def test_a_discovery_file_with_no_server_s_url_is_refused(server):
+    with pytest.raises(ApiError) as caught:
+        refresh_from_file(Cluster(server, ca_pem()), timeout=timedelta(), now=lambda: NOW, report=lambda _reason: None)
+    assert str(caught.value) == f'"{server}" is not the URL of a server, which looks like https://10.0.0.1:6443'

@@ -93,6 +93,7 @@ def test_the_cluster_is_described_with_its_ca_its_proxy_and_its_extension(tmp_pa
         (answer(token="a").replace("/v1", "/v1beta1"), {}, f"it answers in client.authentication.k8s.io/v1beta1, not in {V1}"),
         ("", {"apiVersion": "v0"}, 'its apiVersion is "v0", not one of client.authentication.k8s.io/v1, client'),
         ("", {"command": "no-such-program", "installHint": "Install it."}, "it is not installed\nInstall it."),
+        ("", {"command": ["a"]}, "its entry needs apiVersion, command and, in each of env, name and value"),
         ("", {"command": None}, "its entry needs apiVersion, command and, in each of env, name and value"),
         ("", {"env": [{"name": "A"}]}, "its entry needs apiVersion, command and, in each of env, name and value"),
         ("", {"interactiveMode": "Always"}, "it wants to ask its user, and there is no terminal"),
