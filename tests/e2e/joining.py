@@ -78,16 +78,6 @@ def join(node: Node, words: Sequence[str], *options: str, tool: str = "pykubeadm
     return node.run(tool, "join", *words, *IGNORED, *options, timeout=timeout).stdout
 
 
-def events(output: str) -> list[dict[str, Any]]:
-    """The events of a run with --output=json."""
-    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-
-
-def outcome(output: str) -> str:
-    """How such a run ended."""
-    return str(next(event["outcome"] for event in events(output) if event["type"] == "run-finished"))
-
-
 def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
     """Call all at the same time; their results, or every failure: one node's is often the cause of another's."""
     with ThreadPoolExecutor(len(calls)) as pool:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import NewNode
+from tests.e2e.runs import events, outcome
 from tests.lab import assets, cluster
 from tests.lab.cluster import eventually, kubectl, kubectl_json
 from tests.lab.imagestore import TEST_IMAGE
@@ -72,10 +73,6 @@ def workload(control_plane: Node) -> Node:
 
 def _in_client(node: Node, *command: str) -> str:
     return kubectl(node, "exec", "client", "--", *command)
-
-
-def _events(output: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in output.splitlines()]
 
 
 def test_the_api_is_live_and_ready(control_plane: Node) -> None:
@@ -172,9 +169,8 @@ def test_a_second_run_changes_nothing_and_says_so(control_plane: Node) -> None:
     listing = ("get", kinds, "--all-namespaces", f"--output=jsonpath={{range .items[*]}}{row}{{end}}")
     objects_before = kubectl(control_plane, *listing)
     done = control_plane.run("pykubeadm", "init", "--config", cluster.CONFIG, "--output=json", timeout=120)
-    events = _events(done.stdout)
-    assert [event["phase"] for event in events if event.get("outcome") == "changed" and "phase" in event] == []
-    assert events[-1]["outcome"] == "unchanged"
+    assert [event["phase"] for event in events(done.stdout) if event.get("outcome") == "changed" and "phase" in event] == []
+    assert outcome(done.stdout) == "unchanged"
     assert control_plane.shell(state) == before
     assert kubectl(control_plane, *listing) == objects_before
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import NewNode, nodes_of
-from tests.e2e.joining import connect, fingerprint, first_control_plane, join, join_command, outcome, side_by_side
+from tests.e2e.joining import connect, fingerprint, first_control_plane, join, join_command, side_by_side
+from tests.e2e.runs import outcome
 from tests.lab import assets, cluster
 from tests.lab.cluster import eventually, kubectl, kubectl_json
 from tests.lab.imagestore import TEST_IMAGE

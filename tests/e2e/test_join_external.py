@@ -16,7 +16,8 @@ from pykubeadm.pki.keys import encode_private_key, generate_key
 from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import Usage
 from tests.e2e.conftest import nodes_of
-from tests.e2e.joining import certificate_key, connect, join, join_command, outcome, side_by_side, voters
+from tests.e2e.joining import certificate_key, connect, join, join_command, side_by_side, voters
+from tests.e2e.runs import outcome
 from tests.lab import assets, cluster
 from tests.lab.cluster import kubectl, kubectl_json
 from tests.lab.host import docker

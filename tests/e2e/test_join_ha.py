@@ -16,10 +16,10 @@ from tests.e2e.joining import (
     join,
     join_command,
     name_endpoint,
-    outcome,
     side_by_side,
     voters,
 )
+from tests.e2e.runs import outcome
 from tests.lab import assets, cluster
 from tests.lab.cluster import eventually, kubectl, kubectl_json
 from tests.lab.node import Node

@@ -13,13 +13,12 @@ from tests.e2e.joining import (
     IGNORED,
     connect,
     etcd_members,
-    events,
     first_control_plane,
     join_command,
     node_names,
-    outcome,
     voters,
 )
+from tests.e2e.runs import kill_as_starts, outcome, phases_of
 from tests.lab import assets, cluster
 from tests.lab.cluster import kubectl
 from tests.lab.node import Node
@@ -33,37 +32,13 @@ def seed(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterator[
         yield first_control_plane(new_node, kubernetes, "joinseed")
 
 
-def _command(words: Sequence[str], *options: str) -> tuple[str, ...]:
-    return ("pykubeadm", "join", *words, *IGNORED, "--output=json", *options)
-
-
-def _phases(node: Node, words: Sequence[str]) -> list[str]:
-    """The phases of a run that are wanted on this node, in order."""
-    shown = events(node.run(*_command(words, "--dry-run"), timeout=120).stdout)
-    return [event["phase"] for event in shown if event["type"] == "phase-started"]
-
-
-def _killed(node: Node, words: Sequence[str], phase: str, moment: str) -> bool:
-    """Run join and kill it as soon as it says that `phase` started or finished; False where it ended before."""
-    process = node.start_process("sh", "-c", f"echo $$ >{PID}; exec {' '.join(_command(words))}")
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            for event in events(line):
-                if event["type"] == f"phase-{moment}" and event["phase"] == phase:
-                    node.shell(f"kill -KILL $(cat {PID})", check=False)
-                    process.wait(timeout=30)
-                    return True
-        return False
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+def _join(words: Sequence[str]) -> tuple[str, ...]:
+    return ("join", *words, *IGNORED, "--output=json")
 
 
 def _complete(seed: Node, node: Node, words: Sequence[str], *, control_plane: bool) -> None:
-    assert outcome(node.run(*_command(words), timeout=300).stdout) in ("changed", "unchanged")
-    assert outcome(node.run(*_command(words), timeout=300).stdout) == "unchanged"
+    assert outcome(node.run("pykubeadm", *_join(words), timeout=300).stdout) in ("changed", "unchanged")
+    assert outcome(node.run("pykubeadm", *_join(words), timeout=300).stdout) == "unchanged"
     connect(seed, (seed, node))
     assert node_names(seed) == sorted([seed.name, node.name])
     assert not node.exists("/etc/kubernetes/bootstrap-kubelet.conf")
@@ -96,9 +71,9 @@ def _forget(seed: Node, node: Node) -> None:
 
 
 def _killed_at_every_boundary(node: Node, words: Sequence[str]) -> list[str]:
-    phases = _phases(node, words)
-    reached = [phase for phase in phases if _killed(node, words, phase, "started")]
-    assert reached == phases
+    phases = phases_of(node, _join(words))
+    for phase in phases:
+        kill_as_starts(node, _join(words), phase)
     return phases
 
 
@@ -120,7 +95,7 @@ def test_control_plane_killed_at_every_phase_boundary(seed: Node, new_node: NewN
 def test_control_plane_killed_within_etcd_join(seed: Node, new_node: NewNode, trace: str) -> None:
     """The learner is added but its manifest just written, or it has just begun with its data."""
     node, words = new_node("joine"), join_command(seed, as_control_plane=True)
-    process = node.start_process("sh", "-c", f"echo $$ >{PID}; exec {' '.join(_command(words))}")
+    process = node.start_process("sh", "-c", f"echo $$ >{PID}; exec pykubeadm {' '.join(_join(words))}")
     try:
         node.shell(f"until test -e {trace}; do sleep 0.01; done; kill -KILL $(cat {PID})", timeout=240)
     finally:
@@ -135,7 +110,7 @@ def test_control_plane_that_lost_its_disk_joins_again(seed: Node, new_node: NewN
     first, second = new_node("joinl"), new_node("joinm")
     words = join_command(seed, as_control_plane=True)
     for node in (first, second):
-        node.run(*_command(words), timeout=300)
+        node.run("pykubeadm", *_join(words), timeout=300)
     assert len(voters(seed)) == 3
     second.shell(
         "systemctl stop kubelet; crictl pods -q | xargs -r crictl rmp -f >/dev/null;"
@@ -145,5 +120,5 @@ def test_control_plane_that_lost_its_disk_joins_again(seed: Node, new_node: NewN
     )
     words = join_command(seed, as_control_plane=True)
     _forget(seed, second)
-    assert outcome(second.run(*_command(words), timeout=300).stdout) == "changed"
+    assert outcome(second.run("pykubeadm", *_join(words), timeout=300).stdout) == "changed"
     assert voters(seed) == sorted([seed.name, first.name, second.name])
