@@ -66,10 +66,15 @@ def kubelet_flags(registration: NodeRegistration, host: HostFacts, *, register_w
     flags = {}
     if register_with_taints and registration.taints:
         flags["register-with-taints"] = ",".join(_taint(taint) for taint in registration.taints)
-    name = last_value(registration.kubelet_extra_args, "hostname-override") or registration.name or host.hostname
+    name = kubelet_name(registration) or host.hostname
     if name != host.hostname:
         flags["hostname-override"] = name
     return f"KUBELET_KUBEADM_ARGS={_quoted(' '.join(command_line(flags, registration.kubelet_extra_args)))}\n"
+
+
+def kubelet_name(registration: NodeRegistration) -> str:
+    """The name under which the kubelet registers: what its own flag says goes before the node's name."""
+    return last_value(registration.kubelet_extra_args, "hostname-override") or registration.name
 
 
 def _recommended(cluster: ClusterConfiguration) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import ApiError, PreflightError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, Document
-from pykubeadm.manifests.arguments import last_value
+from pykubeadm.manifests.kubelet import kubelet_name
 from pykubeadm.phases.joining.trust import Trust, discover, of_administrator, of_earlier_run
 from pykubeadm.plan.events import Event, Note, Waiting
 
@@ -59,7 +59,9 @@ def ask_cluster(
     configuration = _configuration(join, cluster, _fit(_kubelet_configuration(api), node, say))
     if of_earlier_run(join, node, journal) is None:  # else a Node of that name is this one
         _check_name(api, join)
-    files = _control_plane_files(join.control_plane, cluster, node, api, journal) if join.control_plane else {}
+    files: dict[str, bytes] = {}
+    if join.control_plane:
+        files = _control_plane_files(join.control_plane, cluster, node, api, journal, own=trust.own)
     say(
         "info",
         f"joining {cluster.cluster_name} ({cluster.kubernetes_version}) at {trust.cluster['server']}, known by {trust.source}",
@@ -184,8 +186,7 @@ def _configuration(join: JoinConfiguration, cluster: ClusterConfiguration, kubel
 
 
 def _check_name(api: Api, join: JoinConfiguration) -> None:
-    registration = join.node_registration
-    name = last_value(registration.kubelet_extra_args, "hostname-override") or registration.name
+    name = kubelet_name(join.node_registration)
     found = _get(api, "v1", "Node", name)
     conditions = ((found or {}).get("status") or {}).get("conditions") or ()
     if any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions):
@@ -196,9 +197,16 @@ def _check_name(api: Api, join: JoinConfiguration) -> None:
 
 
 def _control_plane_files(
-    control_plane: JoinControlPlane, cluster: ClusterConfiguration, node: Node, api: Api, journal: Journal
+    control_plane: JoinControlPlane,
+    cluster: ClusterConfiguration,
+    node: Node,
+    api: Api,
+    journal: Journal,
+    *,
+    own: bool,
 ) -> dict[str, bytes]:
-    """What control planes share: decrypted from kubeadm-certs where there is a key, else it has to be on the node."""
+    """What control planes share: decrypted from kubeadm-certs where there is a key, else it has to be on the node. `own` says
+    that the API knows us as this node, which may not read that Secret."""
     if not cluster.control_plane_endpoint:
         raise PreflightError(
             "the cluster has no controlPlaneEndpoint, so nodes could not reach a second control plane: set one in its "
@@ -206,7 +214,13 @@ def _control_plane_files(
         )
     missing = [path for path in _needed(cluster, node) if node.stat(path) is None]
     downloaded = not missing and journal.owns(posixpath.join(cluster.certificates_dir, "ca.crt"))
-    if control_plane.certificate_key and not downloaded:  # two hours after the upload only the node has them
+    if own and missing:  # what this node itself may see does not include the Secret
+        raise PreflightError(
+            f"this node has joined the cluster already, without {', '.join(missing)}, which a control plane needs: copy them "
+            "here from another control plane, or take the node out of the cluster (`kubectl delete node`, then `kubeadm reset` "
+            "here) and let it join again"
+        )
+    if control_plane.certificate_key and not downloaded and not own:  # two hours after the upload only the node has them
         files = _download(api, cluster, control_plane.certificate_key)
         if absent := [path for path in missing if path not in files]:
             raise PreflightError(

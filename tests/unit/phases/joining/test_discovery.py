@@ -288,6 +288,20 @@ def test_credentials_that_are_no_longer_let_in_are_discovered_anew_and_the_node_
     assert not answers.trust.own
 
 
+def test_a_worker_that_is_to_be_a_control_plane_is_told_what_it_lacks(monkeypatch):
+    """With its own credentials it may not read what control planes share, whatever the key."""
+    with pytest.raises(PreflightError, match=r"has joined the cluster already, without /etc/kubernetes/pki/sa\.key"):
+        ask(cluster(), with_key(generate_certificate_key()), monkeypatch, node=earlier(FakeNode()))
+
+
+def test_a_worker_with_copies_of_what_control_planes_share_asks_for_no_more(monkeypatch):
+    node = earlier(FakeNode())
+    for name in (*FILES, "etcd/ca.crt", "etcd/ca.key"):
+        node.put(f"/etc/kubernetes/pki/{name}")
+    answers, _told = ask(cluster(), with_key(generate_certificate_key()), monkeypatch, node=node)
+    assert answers.shared_files == {}
+
+
 def test_what_another_tool_left_is_not_taken_for_ours(monkeypatch):
     node = earlier(FakeNode())
     node.remove(["/var/lib/pykubeadm/journal.json"])
