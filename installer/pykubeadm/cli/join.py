@@ -87,7 +87,7 @@ def _execute(ctx: click.Context, command: str, values: dict[str, Any], choose: C
     if command == "join" and not run.dry_run:
         etcd = ", with a member of etcd" if run.has_local_etcd else ""
         text = _CONTROL_PLANE_JOINED if run.is_control_plane else _WORKER_JOINED
-        run.result("joined", text.format(node=run.node_name, etcd=etcd), node=run.node_name)
+        run.result("joined", text.format(node=run.kubelet_name, etcd=etcd), node=run.kubelet_name)
 
 
 def _arguments(flags: Sequence[str]) -> list[click.Argument]:

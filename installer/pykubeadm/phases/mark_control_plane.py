@@ -19,11 +19,12 @@ _HOSTNAME_LABEL = "kubernetes.io/hostname"
 
 def _apply(run: Run) -> Changes:
     from pykubeadm.kube.apply import retrying
+    from pykubeadm.manifests.kubelet import kubelet_name
     from pykubeadm.phases.cluster import cluster_api
 
     api = cluster_api(run)
-    name = run.configuration.init.node_registration.name
-    restarted = _have_it_registered(run, api, name)
+    name = kubelet_name(run.configuration.init.node_registration)
+    restarted = have_it_registered(run, api, name)
     _wait_for_node(run, api, name)
     return [*restarted, *retrying(lambda: _mark(api, name, wanted_taints(run)), api.call_timeout)]
 
@@ -60,7 +61,7 @@ def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all((one.get(field) or "") == (other.get(field) or "") for field in ("key", "value", "effect"))
 
 
-def _have_it_registered(run: Run, api: Api, name: str) -> list[str]:
+def have_it_registered(run: Run, api: Api, name: str) -> list[str]:
     """A kubelet registers its Node when it starts, and never again: one that was deleted since needs a restart."""
     from pykubeadm.kube.apply import retrying
 

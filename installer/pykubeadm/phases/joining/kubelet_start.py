@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pykubeadm.constants import KUBERNETES_DIR
+from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File
 from pykubeadm.phases.joining.flags import DISCOVERY
 from pykubeadm.phases.joining.run import JoinRun
+from pykubeadm.phases.joining.trust import CLIENT_CERTIFICATE
 from pykubeadm.plan.phase import Changes, Phase
 
 BOOTSTRAP_CONF = f"{KUBERNETES_DIR}/bootstrap-kubelet.conf"
@@ -15,9 +17,34 @@ def _apply(run: JoinRun) -> Changes:
     from pykubeadm.phases.kubelet_config import kubelet_files
     from pykubeadm.phases.kubelet_start import start_kubelet
 
+    if sentence := other_name(run):
+        raise PhaseError(sentence)
     # A control plane's taints are set with its labels, by mark-control-plane.
     files = kubelet_files(run, register_with_taints=not run.is_control_plane)
-    return start_kubelet(run, [*_trust_files(run), *files])
+    return [*_without_foreign_certificate(run), *start_kubelet(run, [*_trust_files(run), *files])]
+
+
+def other_name(run: JoinRun) -> str:
+    """What is wrong where this node is in the cluster under another name: its certificate lets its kubelet register only that."""
+    known = run.trust.node_name if run.trust.own else ""
+    if known in ("", run.kubelet_name):
+        return ""
+    return (
+        f"this node is in the cluster as {known} already, not as {run.kubelet_name}: give it that name (--node-name), or take it "
+        f"out first (`kubectl delete node {known}`, then `kubeadm reset` here)"
+    )
+
+
+def _without_foreign_certificate(run: JoinRun) -> Changes:
+    """A kubelet goes on with the client certificate that it finds, whosever that was, and asks this cluster for none. What it
+    finds is a link; the certificate itself stays."""
+    content = None if run.trust.own else run.node.read(CLIENT_CERTIFICATE)
+    if content is None or run.trust.issued(content, run.kubelet_name, run.now()):
+        return ()
+    if run.node.unit("kubelet").active == "active":
+        run.node.run(("systemctl", "stop", "kubelet"), summary="stop the kubelet while its certificate is removed")
+    removed = run.node.remove([CLIENT_CERTIFICATE])
+    return [f"removed {path}, which this cluster did not give to {run.kubelet_name}, or which has expired" for path in removed]
 
 
 def _trust_files(run: JoinRun) -> list[File | Directory]:

@@ -23,14 +23,22 @@ def _apply(run: JoinRun) -> Changes:
 
     if run.dry_run:
         return ()
+    changes = _registered_again(run)
     wait_for_kubelet(run)
-    changes: list[str] = []
     if not run.trust.own:
         components = ("etcd", "kube-apiserver") if run.is_control_plane else ()
-        target = {f"the kubelet's certificate for {run.node_name}": _Bootstrapped(run).reason}
+        target = {f"the kubelet's certificate for {run.kubelet_name}": _Bootstrapped(run).reason}
         wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components)
-        changes.append(f"the kubelet has its certificate for system:node:{run.node_name}")
+        changes.append(f"the kubelet has its certificate for system:node:{run.kubelet_name}")
     return [*changes, *(f"removed {path}, which held the token" for path in run.node.remove([BOOTSTRAP_CONF]))]
+
+
+def _registered_again(run: JoinRun) -> list[str]:
+    """A worker's Node may have been deleted since it joined. (That of a control plane is mark-control-plane's.)"""
+    from pykubeadm.phases.mark_control_plane import have_it_registered
+
+    known = run.trust.node_name if run.trust.own and not run.is_control_plane else ""
+    return have_it_registered(run, run.bootstrap_api, known) if known else []
 
 
 class _Bootstrapped:
@@ -64,7 +72,7 @@ def _request_state(run: JoinRun) -> str:
     whether the cluster refuses, or nobody there approves or signs."""
     from pykubeadm.errors import ApiError
 
-    user = f"system:node:{run.node_name}"
+    user = f"system:node:{run.kubelet_name}"
     try:
         requests = run.bootstrap_api.list("certificates.k8s.io/v1", "CertificateSigningRequest")
     except ApiError:

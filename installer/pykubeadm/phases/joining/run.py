@@ -45,3 +45,10 @@ class JoinRun(Run):
     @property
     def node_name(self) -> str:
         return self.configuration.init.node_registration.name
+
+    @property
+    def kubelet_name(self) -> str:
+        """The name of its Node."""
+        from pykubeadm.manifests.kubelet import kubelet_name
+
+        return kubelet_name(self.configuration.init.node_registration)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.constants import KUBELET_FLAGS_ENV, KUBERNETES_DIR
+from pykubeadm.constants import KUBELET_DIR, KUBELET_FLAGS_ENV, KUBERNETES_DIR
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.credentials import parse_kubeconfig
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from pykubeadm.plan.journal import Journal
 
 KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
+CLIENT_CERTIFICATE = f"{KUBELET_DIR}/pki/kubelet-client-current.pem"  # the kubelet's, as it keeps it
 ADMIN_CONF = f"{KUBERNETES_DIR}/admin.conf"
 BOOTSTRAP_USER = "tls-bootstrap-token-user"
+_NODE_USER = "system:node:"
 
 Say = Callable[[str, str], None]  # level, message
 
@@ -44,6 +46,23 @@ class Trust:
     def ca(self) -> bytes:
         """PEM; empty where the system's CAs are trusted."""
         return base64.b64decode(self.cluster.get("certificate-authority-data") or "")
+
+    @property
+    def node_name(self) -> str:
+        """The node's name in the cluster, by its certificate; empty where there is none of a node."""
+        names = _common_names(base64.b64decode(self.user.get("client-certificate-data") or ""))
+        return next((name.removeprefix(_NODE_USER) for name in names if name.startswith(_NODE_USER)), "")
+
+    def issued(self, certificate: bytes, node_name: str, now: datetime) -> bool:
+        """Whether this cluster's CA gave the node of that name this `certificate`, and it is still good."""
+        from pykubeadm.pki.check import is_signed_by, load_certificates, period_problem
+
+        try:
+            first, *rest = load_certificates(certificate)
+            signed = not self.ca or any(is_signed_by(first, rest, ca) for ca in load_certificates(self.ca))
+        except ValueError:
+            return False
+        return signed and f"{_NODE_USER}{node_name}" in _common_names(certificate) and period_problem(first, now) is None
 
     def kubeconfig(self, cluster_name: str, server: str = "") -> bytes:
         """As a file; `server` takes the place of the cluster's."""
@@ -133,6 +152,18 @@ def discover(
     if not has_credentials(trust.user):
         raise PhaseError(f"{path} holds no credentials for the kubelet to begin with: give --tls-bootstrap-token as well")
     return Trust(described, trust.user, trust.user_name, path)
+
+
+def _common_names(certificate: bytes) -> list[str]:
+    from cryptography.x509.oid import NameOID
+
+    from pykubeadm.pki.check import load_certificates
+
+    try:
+        subject = load_certificates(certificate)[0].subject
+    except ValueError:
+        return []
+    return [str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 def _from_file(node: Node, path: str, *, own: bool) -> Trust | None:

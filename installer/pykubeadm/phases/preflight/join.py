@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 from pykubeadm.config.model import LocalEtcd
 from pykubeadm.config.versions import pause_image
 from pykubeadm.constants import KUBELET_FLAGS_ENV, KUBERNETES_DIR
+from pykubeadm.phases.joining.kubelet_start import other_name
 from pykubeadm.phases.joining.run import JoinRun
 from pykubeadm.phases.preflight import runtime, system
-from pykubeadm.phases.preflight.check import Check, run_checks
+from pykubeadm.phases.preflight.check import FINE, Check, error, run_checks
 from pykubeadm.phases.preflight.common import common_checks, forwarding_checks, ignored_checks
 from pykubeadm.phases.preflight.init import control_plane_checks, external_etcd_files, local_etcd_checks, pull_images
 from pykubeadm.phases.preflight.machine import Machine
@@ -37,6 +38,7 @@ def join_checks(run: JoinRun) -> tuple[Check, ...]:
     cluster, init = run.configuration.cluster, run.configuration.init
     endpoint = urlsplit(str(run.trust.cluster["server"])).hostname or ""
     return (
+        Check("NodeName", lambda _machine: error(sentence) if (sentence := other_name(run)) else FINE),
         file_available(f"{KUBERNETES_DIR}/kubelet.conf", owned_with=KUBELET_FLAGS_ENV),
         file_available(f"{KUBERNETES_DIR}/bootstrap-kubelet.conf", owned_with=KUBELET_FLAGS_ENV),
         *(() if run.is_control_plane else (file_available(run.join.ca_cert_path),)),

@@ -15,7 +15,9 @@ from cryptography.x509.oid import NameOID
 from pykubeadm.config.model import Timeouts
 from pykubeadm.constants import KUBELET_CONFIG
 from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import UnitState
 from pykubeadm.phases.joining import kubelet_wait_bootstrap as phase
+from pykubeadm.phases.joining.trust import Trust
 from tests.fakes import FakeNode
 from tests.join_runs import joining
 
@@ -76,3 +78,16 @@ def test_what_became_of_the_request_is_told_even_where_a_kubelet_conf_leads_nowh
     told = failure(monkeypatch, node, request(status))
     assert "refers to /pki/current.pem, which does not exist" in told
     assert sentence in told
+
+
+def test_the_node_of_a_worker_that_was_deleted_is_registered_by_a_kubelet_that_starts(monkeypatch):
+    node = FakeNode()
+    node.put(KUBELET_CONFIG, "healthzPort: 0\n")
+    run = joining(node)
+    run.trust = replace(run.trust, own=True)
+    monkeypatch.setattr(Trust, "node_name", "n1")
+    node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
+    assert phase.kubelet_wait_bootstrap.apply(run) == ["restarted the kubelet, so that it registers Node n1"]
+    run.kubelet_started = None
+    run.bootstrap_api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
+    assert phase.kubelet_wait_bootstrap.apply(run) == []
