@@ -55,7 +55,7 @@ class _RefusedError(Exception):
 
 def load(source: Source) -> tuple[list[Document], list[Problem]]:
     """Every document of the file that has a kind, and every problem of its text. Raises nothing."""
-    documents, problems = _load(source, _document)
+    documents, problems = _load(source, _document, braces_are_json=True)
     if not documents and all(problem.sentence == _NO_DOCUMENT for problem in problems):
         hint = "the file holds no configuration; `pykubeadm config print init-defaults` prints one to start from"
         problems = [Problem(source.name, 1, 1, "", hint)]
@@ -64,10 +64,12 @@ def load(source: Source) -> tuple[list[Document], list[Problem]]:
 
 def load_values(source: Source) -> tuple[list[Value], list[Problem]]:
     """Every document of the file that holds anything, whatever its shape, and every problem of its text. Raises nothing."""
-    return _load(source, _value)
+    return _load(source, _value, braces_are_json=False)
 
 
-def _load(source: Source, read: Callable[[str, _Node, list[Problem]], T | None]) -> tuple[list[T], list[Problem]]:
+def _load(
+    source: Source, read: Callable[[str, _Node, list[Problem]], T | None], *, braces_are_json: bool
+) -> tuple[list[T], list[Problem]]:
     problems: list[Problem] = []
 
     def refuse(refused: _RefusedError) -> None:
@@ -84,7 +86,7 @@ def _load(source: Source, read: Callable[[str, _Node, list[Problem]], T | None])
     for offset, chunk in chunks:
         try:
             roots = list(_roots(chunk, offset)) or [_Node("scalar", None, (offset + 1, 1))]
-            if chunk.lstrip().startswith("{") and not (offset == 0 and text.startswith("---")):
+            if braces_are_json and chunk.lstrip().startswith("{") and not (offset == 0 and text.startswith("---")):
                 _check_json(chunk, offset)
             for root in roots:
                 found = read(source.name, root, problems)
@@ -197,8 +199,9 @@ def _roots(text: str, offset: int) -> Iterator[_Node]:
 
 
 def _check_json(text: str, offset: int) -> None:
-    """A document that starts with a brace is JSON to Kubernetes, which YAML's flow style need not be; three dashes at the start
-    of the file make it YAML. The text was read as YAML before, so it is not nested too deep."""
+    """A configuration that starts with a brace is JSON to Kubernetes, which YAML's flow style need not be (a patch is YAML to
+    kubeadm, however it starts); three dashes at the start of the file make it YAML. The text was read as YAML before, so it is
+    not nested too deep."""
     try:
         json.loads(text)
     except json.JSONDecodeError as error:

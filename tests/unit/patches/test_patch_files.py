@@ -69,6 +69,12 @@ def test_documents_of_a_file_are_applied_in_turn() -> None:
     assert apply_patches("etcd", POD, patches)["metadata"]["labels"] == {"a": "2"}
 
 
+@pytest.mark.parametrize("text", ["{metadata: {labels: {a: b}}}", '{"metadata": {"labels": {"a": "b"},}}'])
+def test_a_patch_that_starts_with_a_brace_is_yaml_as_to_kubeadm(text: str) -> None:
+    (patch,) = read(**{"etcd.yaml": text})
+    assert patch.value.data == {"metadata": {"labels": {"a": "b"}}}
+
+
 def test_patches_for_other_targets_are_left_out() -> None:
     assert apply_patches("etcd", POD, read(**{"kube-apiserver.yaml": "metadata: null"})) == POD
 
