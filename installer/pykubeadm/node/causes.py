@@ -105,6 +105,13 @@ _PATTERNS = (
         lasting=True,
     ),
     _Pattern(
+        "node-labels",
+        r"unknown 'kubernetes\.io' or 'k8s\.io' labels specified with --node-labels: \[(?P<labels>[^\]]+)\]",
+        "the kubelet may not give its own Node the labels {labels}",
+        "leave them out of the node-labels in nodeRegistration.kubeletExtraArgs and set them with `kubectl label node`",
+        lasting=True,
+    ),
+    _Pattern(
         "static-pod",
         r'Could not process manifest file.*?path="(?P<path>[^"]+)"',
         "the kubelet cannot read the static pod {path}",

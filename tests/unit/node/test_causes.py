@@ -32,6 +32,12 @@ LINES = [
         "unrecognized feature gate: Nope",
     ),
     (
+        "\tfailed to validate kubelet flags: unknown 'kubernetes.io' or 'k8s.io' labels specified with --node-labels: [node-role.kubernetes.io/gpu]",
+        "kubelet",
+        "node-labels",
+        "the kubelet may not give its own Node the labels node-role.kubernetes.io/gpu",
+    ),
+    (
         f"{FATAL}failed to load kubelet config file, path: /var/lib/kubelet/config.yaml, error: failed to load Kubelet config file"
         ' /var/lib/kubelet/config.yaml, error open /var/lib/kubelet/config.yaml: no such file or directory"',
         "kubelet",
