@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pykubeadm.cli.config import read_source
@@ -77,7 +77,15 @@ def surroundings(machine: LocalNode, host: HostFacts, emit: Subscriber, made_tok
         host=host,
         new_token=new_token,
         ask=look_up,
+        phases=_phases,
         is_dir=is_kind("directory"),
         is_file=is_kind("file"),
         note=lambda message: emit(Note(level="warning", topic="config", message=message)),
     )
+
+
+def _phases(kind: str) -> Sequence[str]:
+    from pykubeadm.phases import init, join
+    from pykubeadm.plan.phase import paths
+
+    return tuple(paths(init.PHASES) if kind == "InitConfiguration" else paths(join.PHASES))

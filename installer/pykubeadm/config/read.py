@@ -6,6 +6,7 @@ in as arguments; nothing here touches a machine.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -57,6 +58,10 @@ _NO_CLUSTER = (
 _GONE = {"v1alpha1": "1.12", "v1alpha2": "1.13", "v1alpha3": "1.15", "v1beta1": "1.22", "v1beta2": "1.27"}
 
 
+def _unknown(_kind: str) -> tuple[str, ...]:
+    return ()
+
+
 def _yes(_path: str) -> bool:
     return True
 
@@ -69,13 +74,15 @@ def _silent(_note: str) -> None:
 class Surroundings:
     """What reading a configuration needs of the world.
 
-    `new_token` makes a bootstrap token; `ask` tells the version behind a label, None where it cannot; `is_dir` and `is_file`
-    look at the node; `note` takes each remark (a deprecation, a value that was guessed).
+    `new_token` makes a bootstrap token; `ask` tells the version behind a label, None where it cannot; `phases` names those that
+    can be skipped, by the kind of configuration, none where that is not known; `is_dir` and `is_file` look at the node; `note`
+    takes each remark (a deprecation, a value that was guessed).
     """
 
     host: HostFacts
     new_token: Callable[[], str]
     ask: LookUp = offline
+    phases: Callable[[str], Sequence[str]] = _unknown
     is_dir: Callable[[str], bool] = _yes
     is_file: Callable[[str], bool] = _yes
     note: Notes = _silent
@@ -112,19 +119,19 @@ def read_init(source: Source | None, flags: InitFlags, world: Surroundings) -> C
     """
     if source is None:
         problems: list[Problem] = []
-        init, cluster = init_configuration(flags, problems), cluster_configuration(flags, problems)
         at_init = Report(problems, world.note, flags=INIT_FLAG_AT)
+        init, cluster = _with_flags(init_configuration(flags, problems), flags, at_init), cluster_configuration(flags, problems)
         at_cluster = Report(problems, world.note, flags=CLUSTER_FLAG_AT)
         configuration = _resolved(Configuration(init, cluster), at_init, at_cluster, world)
         if problems:
             raise ConfigError(problems)
-        return _without_skipped_addons(replace(configuration, init=_with_flags(configuration.init, flags)))
+        return _without_skipped_addons(configuration)
     reading = _open(source, world.note)
     reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
     _want(reading, "InitConfiguration", "ClusterConfiguration")
-    configuration = _init_from(reading, world, node_name=flags.node_name)
+    configuration = _init_from(reading, world, flags)
     reading.finish()
-    return _without_skipped_addons(replace(configuration, init=_with_flags(configuration.init, flags)))
+    return _without_skipped_addons(configuration)
 
 
 def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> JoinConfiguration:
@@ -140,22 +147,20 @@ def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> J
             world.note(f"{', '.join(names)} means nothing without --control-plane: this node joins as a worker")
         token = "--discovery-token" if flags.discovery_token else "--token"
         flag_at = {**JOIN_FLAG_AT, ("discovery", "bootstrapToken", "token"): token}
-        join = _join(join_configuration(flags), Report(problems, world.note, flags=flag_at), world)
+        report = Report(problems, world.note, flags=flag_at)
+        join = _join(_with_flags(join_configuration(flags), flags, report), report, world)
         if problems:
             raise ConfigError(problems)
-        return _with_flags(join, flags)
+        return join
     reading = _open(source, world.note)
     reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
     _want(reading, "JoinConfiguration")
     if "JoinConfiguration" not in reading.documents:
         reading.finish()  # a document that is not there has no missing fields
     join, report = reading.decoded(JoinConfiguration)
-    if flags.node_name:
-        join = replace(join, node_registration=replace(join.node_registration, name=flags.node_name))
-        report.flags = {("nodeRegistration", "name"): "--node-name"}
-    join = _join(join, report, world)
+    join = _join(_with_flags(join, flags, report), report, world)
     reading.finish()
-    return _with_flags(join, flags)
+    return join
 
 
 def read_all(source: Source, world: Surroundings) -> list[Model]:
@@ -235,15 +240,14 @@ def _want(reading: _Reading, *kinds: str) -> None:
             reading.note(f"{reading.source.name}: {kind} is not read here")
 
 
-def _init_from(reading: _Reading, world: Surroundings, *, node_name: str | None = None) -> Configuration:
+def _init_from(reading: _Reading, world: Surroundings, flags: InitFlags | None = None) -> Configuration:
     init, at_init = reading.decoded(InitConfiguration)
     cluster, at_cluster = reading.decoded(ClusterConfiguration)
     if reading.control_plane_timeout:
         timeouts = replace(init.timeouts, control_plane_component_health_check=parse_duration(reading.control_plane_timeout))
         init = replace(init, timeouts=timeouts)
-    if node_name:
-        init = replace(init, node_registration=replace(init.node_registration, name=node_name))
-        at_init.flags = {("nodeRegistration", "name"): "--node-name"}
+    if flags:
+        init = _with_flags(init, flags, at_init)
     for index, token in enumerate(init.bootstrap_tokens):
         path: Path = ("bootstrapTokens", index, "token")
         if not token.token and at_init.wrote(path):
@@ -260,24 +264,43 @@ def _resolved(given: Configuration, at_init: Report, at_cluster: Report, world: 
     ask = offline if at_cluster.problems else world.ask  # nothing will come of it, so nobody waits for an answer
     cluster = complete_cluster(given.cluster, init.local_api_endpoint.bind_port, at_cluster, ask=ask)
     check_init(init, at_init, is_dir=world.is_dir)
+    _check_skipped(init, at_init, world)
     check_cluster(cluster, init.local_api_endpoint.advertise_address, at_cluster)
     _check_env_sources(cluster, at_cluster)
     return Configuration(init, cluster, given.kubelet, given.kube_proxy)
 
 
-def _with_flags(configuration: N, flags: InitFlags | JoinFlags) -> N:
-    """With the flags that stand beside a file: names of checks are of either source, in lower case."""
+def _with_flags(configuration: N, flags: InitFlags | JoinFlags, report: Report) -> N:
+    """With the flags that stand beside a file, which win over it; names of checks are of either source, in lower case."""
     node: NodeRegistration = configuration.node_registration
+    beside: dict[Path, str] = {}
+    if flags.node_name:
+        beside["nodeRegistration", "name"] = "--node-name"
+    if flags.ignore_preflight_errors:
+        beside["nodeRegistration", "ignorePreflightErrors"] = "--ignore-preflight-errors"
+    if flags.skip_phases:
+        beside["skipPhases",] = "--skip-phases"
+    report.flags = {**report.flags, **beside}
     ignored = {name.lower() for name in (*node.ignore_preflight_errors, *(flags.ignore_preflight_errors or ()))}
     if "all" in ignored and len(ignored) > 1:
-        source = "--ignore-preflight-errors" if flags.ignore_preflight_errors else "nodeRegistration.ignorePreflightErrors"
-        raise ConfigError([Problem(source, 0, 0, "", "all stands for every check; give no other names beside it")])
+        where: Path = ("nodeRegistration", "ignorePreflightErrors")
+        report.problem(where, "all stands for every check; give no other names beside it")
     return replace(
         configuration,
-        node_registration=replace(node, ignore_preflight_errors=tuple(sorted(ignored))),
+        node_registration=replace(node, name=flags.node_name or node.name, ignore_preflight_errors=tuple(sorted(ignored))),
         dry_run=configuration.dry_run or flags.dry_run,
         skip_phases=flags.skip_phases or configuration.skip_phases,
     )
+
+
+def _check_skipped(configuration: InitConfiguration | JoinConfiguration, report: Report, world: Surroundings) -> None:
+    """Asks for the names of the phases only where one is to be skipped."""
+    known = world.phases(type(configuration).__name__) if configuration.skip_phases else ()
+    for index, name in enumerate(configuration.skip_phases):
+        if known and name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.75)
+            hint = f'did you mean "{near[0]}"?' if near else f"the phases are {', '.join(known)}"
+            report.problem(("skipPhases", index), f'there is no phase "{name}"; {hint}')
 
 
 def _without_skipped_addons(configuration: Configuration) -> Configuration:
@@ -299,6 +322,7 @@ def _join(join: JoinConfiguration, report: Report, world: Surroundings) -> JoinC
     """Defaults and checks."""
     join = complete_join(join, world.host, report)
     check_join(join, report, is_dir=world.is_dir, is_file=world.is_file)
+    _check_skipped(join, report, world)
     return join
 
 

@@ -120,6 +120,10 @@ def endpoint(text: str) -> str:
 
 def endpoint_with_port(text: str) -> str:
     """host:port as `join` is told it. The host may be any name that a resolver may know: "my_lb", "lb.example.com."."""
+    if "://" in text:
+        return f'"{text}" is a URL; give host and port alone, as in "10.0.0.1:6443"'
+    if text.count(":") > 1 and not text.startswith("["):
+        return f'"{text}" needs brackets around the IPv6 address and a port, as in "[fd00::1]:6443"'
     pair = split_endpoint(text)
     if pair and not pair[1]:
         return f'"{text}" needs a port, as in "10.0.0.1:6443"'

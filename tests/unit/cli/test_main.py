@@ -55,7 +55,7 @@ def test_global_flags_stand_anywhere(argv: list[str]) -> None:
         (["init", "phase", "certs", "caa"], 2, "No such command 'caa'"),
         (["init", "--config", "/does/not/exist"], 2, 'the configuration file "/does/not/exist" cannot be read'),
         (["init", "--rootfs", "/does/not/exist"], 5, "the root directory /does/not/exist does not exist"),
-        (["init", "--dry-run", "--skip-phases", "cert", "--kubernetes-version", "v1.36.2"], 2, "there is no phase 'cert'"),
+        (["init", "--dry-run", "--skip-phases", "cert", "--kubernetes-version", "v1.36.2"], 2, 'there is no phase "cert"'),
     ],
 )
 def test_wrong_command_lines_are_told_in_a_sentence(argv: list[str], status: int, sentence: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +13,7 @@ from pykubeadm.config.join_flags import JoinFlags
 from pykubeadm.config.read import read_init, read_join
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
-from tests.unit.config.texts import CLUSTER, INIT, TOKEN, world
+from tests.unit.config.texts import CLUSTER, INIT, JOIN, TOKEN, world
 
 
 def refusals(source: Source | None, flags: InitFlags) -> list[str]:
@@ -145,3 +147,55 @@ def test_a_file_without_the_document_that_is_needed_has_one_problem() -> None:
 def test_all_preflight_checks_and_single_ones_exclude_each_other(names: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="--ignore-preflight-errors: all stands for every check"):
         read_init(None, InitFlags(kubernetes_version="v1.36.2", ignore_preflight_errors=names), world())
+
+
+FILE = "discovery: {file: {kubeConfigPath: /etc/passwd}, tlsBootstrapToken: abcdef.0123456789abcdef}\n"
+
+
+def test_all_beside_other_checks_in_a_file_is_told_with_its_place_and_the_other_problems() -> None:
+    text = f"""{JOIN}{FILE}nodeRegistration:
+  ignorePreflightErrors: [all, Swap]
+  imagePullPolicy: Sometimes
+"""
+    with pytest.raises(ConfigError) as caught:
+        read_join(Source("x.yaml", text.encode()), JoinFlags(), world())
+    assert [str(problem).partition(": ")[0] for problem in caught.value.problems] == ["x.yaml:5:26", "x.yaml:6:20"]
+
+
+def phases(kind: str) -> tuple[str, ...]:
+    return {"JoinConfiguration": ("preflight", "kubelet-start"), "InitConfiguration": ("addon", "addon/coredns")}[kind]
+
+
+def test_phases_to_skip_that_do_not_exist_are_told_with_their_place() -> None:
+    text = f"{JOIN}{FILE}skipPhases: [preflight, prefligth, nothing]\n"
+    with pytest.raises(ConfigError) as caught:
+        read_join(Source("x.yaml", text.encode()), JoinFlags(), replace(world(), phases=phases))
+    assert [str(problem) for problem in caught.value.problems] == [
+        'x.yaml:4:25: skipPhases[1]: there is no phase "prefligth"; did you mean "preflight"?',
+        'x.yaml:4:36: skipPhases[2]: there is no phase "nothing"; the phases are preflight, kubelet-start',
+    ]
+
+
+@pytest.mark.parametrize("source", [None, Source("x.yaml", f"{JOIN}{FILE}".encode())])
+def test_a_flag_with_a_phase_that_does_not_exist_is_told_before_anybody_is_asked(source: Source | None) -> None:
+    given = {} if source else {"discovery_file": "/etc/passwd"}
+    with pytest.raises(ConfigError, match=r'^--skip-phases: there is no phase "nope"; the phases are'):
+        read_join(source, JoinFlags(skip_phases=("nope",), **given), replace(world(), phases=phases))
+    flags = InitFlags(kubernetes_version="v1.36.2", skip_phases=("addon/coredn",))
+    with pytest.raises(ConfigError, match=r'^--skip-phases: there is no phase "addon/coredn"; did you mean "addon/coredns"\?'):
+        read_init(None, flags, replace(world(), phases=phases))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sentence"),
+    [
+        ("https://10.0.0.1:6443", "is a URL; give host and port alone"),
+        ("http://api", "is a URL; give host and port alone"),
+        ("fd00::1:6443", "needs brackets around the IPv6 address"),
+        ("10.0.0.1", "needs a port"),
+    ],
+)
+def test_an_endpoint_that_is_none_is_told_what_is_wrong_with_it(endpoint: str, sentence: str) -> None:
+    flags = JoinFlags(api_server_endpoint=endpoint, token=TOKEN, discovery_token_ca_cert_hash=(f"sha256:{'0' * 64}",))
+    with pytest.raises(ConfigError, match=f'^API server endpoint: "{re.escape(endpoint)}" {sentence}'):
+        read_join(None, flags, world())
