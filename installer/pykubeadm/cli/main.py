@@ -47,11 +47,12 @@ def main() -> NoReturn:
     gc.set_threshold(50_000)
     signal.signal(signal.SIGTERM, _interrupt)
     _open_standard_streams()
+    settings = Globals()
     try:
-        status = _run(Globals())
+        status = _run(settings)
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
-        _leave()
+        _leave(settings)
     except OSError as error:  # of writing what there is to tell; what a node refuses comes as NodeError
         if not isinstance(error, BrokenPipeError):  # who reads no further, as head(1), wants no message
             with suppress(OSError):
@@ -95,20 +96,27 @@ def _bug(error: Exception, settings: Globals) -> int:
 def _tell(error: PykubeadmError, settings: Globals) -> None:
     problems = [str(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
     if settings.output == "json":
-        from pykubeadm.plan.events import Failure, to_json
-
-        event = Failure(error=str(error), problems=tuple(problems), exit_status=error.exit_status, time=time.time())
-        click.echo(to_json(event))
+        _failed(str(error), tuple(problems), error.exit_status)
     else:
         click.echo("\n".join(problems) or f"error: {error}", err=True)
 
 
-def _leave() -> NoReturn:
+def _failed(sentence: str, problems: tuple[str, ...], status: int) -> None:
+    from pykubeadm.plan.events import Failure, to_json
+
+    click.echo(to_json(Failure(error=sentence, problems=problems, exit_status=status, time=time.time())))
+
+
+def _leave(settings: Globals) -> NoReturn:
     """End at once, as the user wants: not when the last command or request of another thread is through."""
     from pykubeadm.node.local import end_commands
 
+    sentence = "interrupted; run the same command again to go on"
     with suppress(OSError):
-        click.echo("interrupted; run the same command again to go on", err=True)
+        if settings.output == "json":
+            _failed(sentence, (), INTERRUPTED)
+        else:
+            click.echo(sentence, err=True)
         sys.stdout.flush()
     end_commands()
     os._exit(INTERRUPTED)

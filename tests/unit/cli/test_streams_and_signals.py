@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -99,6 +100,17 @@ def test_a_signal_ends_it_in_words_with_status_130(number: signal.Signals) -> No
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors.strip()) == (130, "interrupted; run the same command again to go on")
+
+
+def test_a_signal_is_the_last_event() -> None:
+    command = [*PYKUBEADM, "init", "--config", "/dev/stdin", "--output", "json"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while _descriptors_of_stdin(process.pid) < 2:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    last = json.loads(output.splitlines()[-1])
+    assert (process.returncode, last["type"], last["exit_status"]) == (130, "failure", 130)
 
 
 def _descriptors_of_stdin(process: int) -> int:
