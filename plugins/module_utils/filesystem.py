@@ -7,6 +7,7 @@ Every write is atomic and durable: a reader, or a machine after a power cut, see
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -21,6 +22,27 @@ KINDS = ("file", "directory", "link", "absent")
 
 class Unusable(Exception):
     """What was asked for cannot be had; the text is a sentence for the user."""
+
+
+# What to do about errors that say little by themselves.
+HINTS = {
+    errno.EPERM: "lsattr tells whether it was made immutable, chattr -i undoes that",
+    errno.EROFS: "mount its file system writable",
+    errno.EBUSY: "something is mounted on it; unmount that",
+    errno.ENOSPC: "df tells which file system is full",
+}
+
+
+def sentence(error):
+    """An OSError for the user: the file, what is wrong, and what to do where that is not plain."""
+    hint = HINTS.get(error.errno)
+    where = "%s: " % error.filename if error.filename else ""
+    return where + (error.strerror or str(error)) + ("; %s" % hint if hint else "")
+
+
+def of(error, path):
+    """The same error of the file that was to be written: the temporary one beside it says nothing to the user."""
+    return OSError(error.errno, error.strerror, path) if error.errno else error
 
 
 class Wanted:
@@ -156,7 +178,10 @@ def make_parents(path):
 def write_atomic(path, content, mode=0o644, uid=0, gid=0, label=None):
     """Replace `path`: the new file has its mode and owner before it has a byte, and is on disk before it has its name."""
     directory = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), dir=directory)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), dir=directory)
+    except OSError as error:
+        raise of(error, path)
     try:
         os.fchown(descriptor, uid, gid)
         os.fchmod(descriptor, mode)
@@ -167,9 +192,11 @@ def write_atomic(path, content, mode=0o644, uid=0, gid=0, label=None):
         if label:
             label(temporary, path)
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.lexists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise of(error, path)
         raise
     sync_directory(directory)
 

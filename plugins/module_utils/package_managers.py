@@ -24,11 +24,26 @@ def satisfies(found, wish):
     return bool(found) and (not wish or found == wish or (found.startswith(wish) and not found[len(wish)].isdigit()))
 
 
+def in_folder(package, files, pattern, architectures):
+    """The newest of the package files that is the package, in a wanted version and for this machine; "" where there is none.
+    `pattern` takes name, version and architecture out of a file's name."""
+    found = []
+    for file in files:
+        match = re.match(pattern, os.path.basename(file))
+        if not match or match["name"] != package["name"] or (match["architecture"] or architectures[0]) not in architectures:
+            continue
+        version = match["version"].replace("%3a", ":")
+        if satisfies(version, package["version"]):
+            found.append(([int(part) if part.isdigit() else 0 for part in re.split(r"(\d+)", upstream(version))], file))
+    return max(found)[1] if found else ""
+
+
 class Manager:
     """Base. `planned` maps a name to the version that check mode found to be installable."""
 
     program = ""
     suffix = ""
+    file_name = ""
 
     def __init__(self, module, program):
         self.module = module
@@ -39,11 +54,22 @@ class Manager:
     def run(self, *command, check=True):
         status, out, err = self.module.run_command(list(command), environ_update=self.environment)
         if check and status != 0:
-            raise PackageError("%s failed: %s" % (" ".join(command[:2]), reason(err or out)))
+            verb = next((word for word in command[1:] if re.match(r"[a-z][a-z-]*$", word)), "")
+            raise PackageError("%s %s failed: %s" % (os.path.basename(command[0]), verb, reason(err or out)))
         return status, out, err
 
     def refresh(self):
         pass
+
+    def local(self, packages, files):
+        """Name → package file, for those of the packages that the files have."""
+        architectures = self.architectures() if files else []
+        found = {package["name"]: in_folder(package, files, self.file_name, architectures) for package in packages}
+        return {name: file for name, file in found.items() if file}
+
+    def architectures(self):
+        """The machine's own first."""
+        raise NotImplementedError
 
     def install(self, packages, files, may_be_unknown):
         raise NotImplementedError
@@ -59,6 +85,7 @@ def reason(text):
 class Apt(Manager):
     program = "apt-get"
     suffix = ".deb"
+    file_name = r"(?P<name>[^_]+)_(?P<version>[^_]+?)(_(?P<architecture>[^_]+))?\.deb$"
     index_age = 24 * 3600  # an index older than this is brought up to date before it is relied on
     options = (
         "-o",
@@ -95,9 +122,23 @@ class Apt(Manager):
     def release(self, names):
         self.run("apt-mark", "unhold", *names)
 
+    def architectures(self):
+        return [self.run("dpkg", "--print-architecture")[1].strip(), "all"]
+
+    def patient(self, *command):
+        """apt-get waits for dpkg's lock, but not for those of its lists and archives, which apt-daily holds after boots."""
+        deadline = time.monotonic() + self.module.params["lock_timeout"]
+        while True:
+            try:
+                return self.run(self.path, *self.lock, *command)
+            except PackageError as error:
+                if "Could not get lock" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(1)
+
     def refresh(self):
         self.fresh = True
-        self.run(self.path, *self.lock, "update")
+        self.patient("update")
 
     def candidate(self, name, wish):
         """The version to install: the newest that satisfies `wish`; "" where the index has none."""
@@ -116,64 +157,59 @@ class Apt(Manager):
             return True
 
     def install(self, packages, files, may_be_unknown):
-        names = {package["name"]: package["version"] for package in packages}
-        local = {}
-        for file in files:
-            name, _sep, rest = os.path.basename(file).partition("_")
-            local[name] = (file, rest.partition("_")[0].replace("%3a", ":"))
-        if all(name in local for name in names):
-            self.planned = {name: local[name][1] for name in names}
-            if not self.module.check_mode:
-                # Dependencies lie beside what they are for; apt takes from the index only what the folder lacks.
-                self.run(
-                    self.path,
-                    *self.lock,
-                    *self.options,
-                    "install",
-                    "-y",
-                    "--allow-change-held-packages",
-                    *[local[name][0] for name in sorted(names)],
-                    *self.dependencies(local, names),
-                )
-            return
-        candidates = {name: self.candidate(name, wish) for name, wish in names.items()}
+        local = self.local(packages, files)
+        names = {package["name"]: package["version"] for package in packages if package["name"] not in local}
+        candidates = self.candidates(names, may_be_unknown) if names else {}
+        versions = {name: re.match(self.file_name, os.path.basename(file))["version"] for name, file in local.items()}
+        self.planned = dict(candidates, **{name: version.replace("%3a", ":") for name, version in versions.items()})
+        if not self.module.check_mode:
+            wanted = ["%s=%s" % (name, candidates[name]) if names[name] else name for name in sorted(names)]
+            # Dependencies lie beside what they are for; apt takes from the index only what the folder lacks.
+            wanted += [local[name] for name in sorted(local)] + (self.dependencies(local, files) if local else [])
+            self.patient(*self.options, "install", "-y", "--allow-change-held-packages", *wanted)
+
+    def candidates(self, names, may_be_unknown):
+        """Name → the version to install, from an index that is brought up to date where it lacks one or is old."""
+        found = {name: self.candidate(name, wish) for name, wish in names.items()}
         old = self.index_is_old()
-        if (not all(candidates.values()) or old) and not self.fresh and not self.module.check_mode:
+        if (not all(found.values()) or old) and not self.fresh and not self.module.check_mode:
             try:
                 self.refresh()
             except PackageError as error:
-                if not all(candidates.values()):
+                if not all(found.values()):
                     raise PackageError(
                         "%s cannot be installed: the package index cannot be had (%s)" % (", ".join(sorted(names)), error)
                     )
-            candidates = {name: self.candidate(name, wish) for name, wish in names.items()}
-        unknown = [name for name, version in candidates.items() if not version]
+            found = {name: self.candidate(name, wish) for name, wish in names.items()}
+        unknown = [name for name, version in found.items() if not version]
         if unknown and not (self.module.check_mode and (may_be_unknown or old)):
             wishes = ["%s %s" % (name, names[name]) if names[name] else name for name in sorted(unknown)]
             raise PackageError(
                 "no repository of this machine has %s; add one, or give a folder with package files" % ", ".join(wishes)
             )
-        self.planned = candidates
-        if not self.module.check_mode:
-            wanted = ["%s=%s" % (name, candidates[name]) if names[name] else name for name in sorted(names)]
-            self.run(self.path, *self.lock, *self.options, "install", "-y", "--allow-change-held-packages", *wanted)
+        return found
 
-    def dependencies(self, local, names):
+    def dependencies(self, local, files):
         """Files of the folder that the wanted packages depend on, followed through the folder."""
-        queue, seen = list(names), set(names)
+        queue, found = list(local.values()), {}
         while queue:
-            out = self.run("dpkg-deb", "-f", local[queue.pop()][0], "Depends", "Pre-Depends")[1]
-            for name in re.findall(r"(?:^|[,|:]\s*)([a-z0-9][a-z0-9+.-]+)", out, re.MULTILINE):
-                if name in local and name not in seen and not self.versions([name]):
-                    seen.add(name)
-                    queue.append(name)
-        return [local[name][0] for name in sorted(seen - set(names))]
+            out = self.run("dpkg-deb", "-f", queue.pop(), "Depends", "Pre-Depends")[1]
+            names = set(re.findall(r"(?:^|[,|:]\s*)([a-z0-9][a-z0-9+.-]+)", out, re.MULTILINE)) - set(local) - set(found)
+            for name, file in self.local([{"name": name, "version": ""} for name in sorted(names)], files).items():
+                if not self.versions([name]):
+                    found[name] = file
+                    queue.append(file)
+        return [found[name] for name in sorted(found)]
 
 
 class Rpm(Manager):
     """What dnf and zypper share."""
 
     suffix = ".rpm"
+    file_name = r"(?P<name>.+?)-(?P<version>\d[^-]*(-[^-]+)?)\.(?P<architecture>[^.]+)\.rpm$"
+
+    def architectures(self):
+        return [os.uname().machine, "noarch"]
 
     def versions(self, names):
         out = self.run("rpm", "-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\n", *names, check=False)[1]
@@ -181,12 +217,10 @@ class Rpm(Manager):
 
     def arguments(self, packages, files):
         """Package files where the folder has them, else names with versions."""
-        found = []
+        local, found = self.local(packages, files), []
         for package in packages:
-            pattern = re.compile(re.escape(package["name"]) + r"-\d[^/]*\.rpm$")
-            local = [file for file in files if pattern.match(os.path.basename(file))]
-            wish = package["version"].lstrip("v")
-            found.append(local[-1] if local else self.with_version(package["name"], wish) if wish else package["name"])
+            name, wish = package["name"], package["version"].lstrip("v")
+            found.append(local.get(name) or (self.with_version(name, wish) if wish else name))
         return found
 
     def with_version(self, name, wish):

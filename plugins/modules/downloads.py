@@ -14,8 +14,8 @@ description:
   - Files are put in place by renaming, and running programs are not disturbed. Archives are unpacked file by file in the
     same way.
   - A source of a single file may be a tar archive (by its name); the file in it that has the name of O(items[].dest) is taken.
-  - What was installed is kept in O(record) with its digests, so that a second run needs no source and sees any file that
-    was altered.
+  - What was installed is kept in O(record) with its digests and modes, so that a second run needs no source and sees any file
+    that was altered.
 version_added: 0.1.0
 author: the pykubeadm authors (@pykubeadm)
 options:
@@ -132,8 +132,10 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tarfile
 import tempfile
+import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
@@ -201,8 +203,16 @@ class Record:
         found = {os.path.join(item["dest"], name): digest(os.path.join(source, name)) for name in directory_files(source, item)}
         return found == entry["files"]
 
+    def modes(self, item):
+        """Path → mode of the item's files as they were installed."""
+        entry = self.items[self.key(item)]
+        if not item["archive"]:
+            return dict.fromkeys(entry["files"], fs.parse_mode(item["mode"], item["dest"]))
+        return {path: int(mode, 8) for path, mode in entry.get("modes", {}).items()}
+
     def keep(self, item, source, files):
-        self.items[self.key(item)] = {"name": item["name"], "source": source, "files": files}
+        modes = {path: "%04o" % stat.S_IMODE(os.stat(path).st_mode) for path in files}
+        self.items[self.key(item)] = {"name": item["name"], "source": source, "files": files, "modes": modes}
         fs.make_parents(self.path)
         fs.write_atomic(self.path, json.dumps(self.items, indent=1, sort_keys=True).encode(), 0o600)
 
@@ -280,7 +290,10 @@ def install_file(path, item, label):
     """A copy in place of `dest`; returns path → digest."""
     dest = item["dest"]
     fs.make_parents(dest)
-    descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(dest), dir=os.path.dirname(dest))
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(dest), dir=os.path.dirname(dest))
+    except OSError as error:
+        raise fs.of(error, dest)
     try:
         with os.fdopen(descriptor, "wb") as target, open(path, "rb") as source:
             shutil.copyfileobj(source, target, CHUNK)
@@ -290,9 +303,11 @@ def install_file(path, item, label):
         if label:
             label(temporary, dest)
         os.rename(temporary, dest)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise fs.of(error, dest)
         raise
     fs.sync_directory(os.path.dirname(dest))
     return {dest: digest(dest)}
@@ -328,8 +343,9 @@ def install_directory(path, item, label):
         dest = os.path.join(item["dest"], name)
         source = os.path.join(path, name)
         files[dest] = digest(source)
-        if digest(dest) != files[dest]:
-            install_file(source, dict(item, dest=dest, mode="%04o" % (os.stat(source).st_mode & 0o755)), label)
+        mode = os.stat(source).st_mode & 0o755
+        if digest(dest) != files[dest] or altered({dest: mode}):
+            install_file(source, dict(item, dest=dest, mode="%04o" % mode), label)
     if not files:
         raise NoSource("the directory %s has no file that matches %s" % (path, ", ".join(item["include"]) or "anything"))
     return files
@@ -373,8 +389,8 @@ def install(item, fetcher, record, label):
             files = take(path, source, item, label)
         except NoSource as error:
             reasons.append(str(error))
-        except tarfile.TarError as error:
-            reasons.append("%s is not a tar archive: %s" % (source, error))
+        except (tarfile.TarError, EOFError, zlib.error) as error:  # the latter where it was cut off or damaged
+            reasons.append("%s is not a whole tar archive: %s" % (source, " ".join(str(error).split())))
         else:
             record.keep(item, found, files)
             return
@@ -405,6 +421,16 @@ def already_there(item):
     return None
 
 
+def altered(modes):
+    """Those of path → mode whose file has another mode, or another owner. A link is somebody's own arrangement."""
+    found = {}
+    for path, mode in modes.items():
+        present = os.lstat(path)
+        if not stat.S_ISLNK(present.st_mode) and (stat.S_IMODE(present.st_mode), present.st_uid) != (mode, os.geteuid()):
+            found[path] = mode
+    return found
+
+
 def main():
     module = AnsibleModule(
         {
@@ -425,14 +451,19 @@ def main():
     for item in module.params["items"]:
         item["sha256"] = item["sha256"].lower()
         try:
-            if record.current(item):
-                if item["archive"] or fs.kind_of(item["dest"]) == "link":
+            current = record.current(item)
+            found = None if current else already_there(item)
+            if current or found:
+                modes = record.modes(item) if current else {item["dest"]: fs.parse_mode(item["mode"], item["dest"])}
+                wrong = altered(modes)
+                if wrong:
+                    installed.append(item["name"])
+                if module.check_mode:
                     continue
-                if os.stat(item["dest"]).st_mode & 0o7777 == fs.parse_mode(item["mode"], item["dest"]):
-                    continue
-            found = already_there(item)
-            if found and os.stat(item["dest"]).st_mode & 0o7777 == fs.parse_mode(item["mode"], item["dest"]):
-                if not module.check_mode:
+                for path, mode in wrong.items():
+                    os.chown(path, os.geteuid(), -1)
+                    os.chmod(path, mode)
+                if found:
                     record.keep(item, found, {item["dest"]: found})
                 continue
             if module.params["defer"] and item["controller_sources"]:
@@ -449,7 +480,7 @@ def main():
         except fs.Unusable as error:
             failures.append(str(error))
         except OSError as error:
-            failures.append("%s cannot be installed: %s: %s" % (item["name"], error.filename, error.strerror))
+            failures.append("%s cannot be installed: %s" % (item["name"], fs.sentence(error)))
     if unavailable:
         failures.append(unavailable_sentence(unavailable, module.params["advice"]))
     if failures:

@@ -107,6 +107,10 @@ SECRET_LINE = re.compile(
     r"^(\s*(?:auth_pass|password|auth|identity_?token|stats\s+auth|authorization)\b\s*=?\s*)(?![={\s])\S.*$",
     re.IGNORECASE | re.MULTILINE,
 )
+# The same within one line: auth = {username = "me", password = "..."}
+SECRET_VALUE = re.compile(
+    r"""([{,]\s*"?(?:password|auth|identity_?token|authorization)"?\s*=\s*)(?:"[^"]*"|'[^']*'|\[[^]]*\])""", re.IGNORECASE
+)
 
 OPTIONS = {
     "path": {"type": "path", "required": True},
@@ -154,16 +158,16 @@ def diff(item, want, changes):
 
 def _before(want):
     """The present content. What was for root alone and will not be any more held secrets that the new content has not."""
-    if fs.kind_of(want.path) == "file" and not os.stat(want.path).st_mode & 0o044 and want.mode & 0o044:
+    if os.path.isfile(want.path) and not os.stat(want.path).st_mode & 0o044 and want.mode & 0o044:
         return "(secret)\n"
-    return SECRET_LINE.sub(r"\1(secret)", _text(fs.read(want.path)))
+    return SECRET_VALUE.sub(r"\1(secret)", SECRET_LINE.sub(r"\1(secret)", _text(fs.read(want.path))))
 
 
 def _text(content):
     if content is None:
         return ""
     try:
-        return content.decode()
+        return fs.PASSWORD_IN_URL.sub(lambda found: found[0].replace(found[1] + "@", "(secret)@"), content.decode())
     except UnicodeDecodeError:
         return "(%d bytes that are not text)\n" % len(content)
 
@@ -215,7 +219,7 @@ def main():
     except fs.Unusable as error:
         module.fail_json(msg=str(error), paths=paths)
     except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename, error.strerror), paths=paths)
+        module.fail_json(msg=fs.sentence(error), paths=paths)
     module.exit_json(changed=bool(paths), paths=paths, diff=diffs)
 
 

@@ -80,6 +80,7 @@ import json
 import os
 import subprocess
 import tarfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
@@ -122,8 +123,8 @@ def content(path):
                     index = json.loads(archive.extractfile(member).read())
                 elif member.name.lstrip("./") == "manifest.json":
                     manifest = json.loads(archive.extractfile(member).read())
-    except (OSError, tarfile.TarError, ValueError) as error:
-        raise ImageError("%s is not an image archive: %s" % (path, error))
+    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+        raise ImageError("%s is not an image archive: %s" % (path, " ".join(str(error).split())))
     found = {}
     for entry in (index or {}).get("manifests", []):
         name = (entry.get("annotations") or {}).get("io.containerd.image.name")

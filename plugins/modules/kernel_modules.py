@@ -100,7 +100,7 @@ def main():
         if differs and not module.check_mode:
             fs.apply(want, fs.selinux_label(module))
     except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
+        module.fail_json(msg=fs.sentence(error))
     diff = {
         "before_header": path,
         "after_header": path,

@@ -178,9 +178,11 @@ def is_missing(package, versions):
 
 def install(module, manager, missing, held):
     """Install the packages; returns those of `held` that still are."""
-    new_repository = add_repositories(module, manager)
     folder = module.params["folder"]
     files = sorted(glob.glob(os.path.join(folder, "*" + manager.suffix))) if folder else []
+    # Where the folder has all of them there may be no way to a repository.
+    enough = bool(files) and len(manager.local(missing, files)) == len(missing)
+    new_repository = not enough and add_repositories(module, manager)
     locked = held.intersection(package["name"] for package in missing)  # would keep the new version away
     if locked and not module.check_mode:
         manager.release(sorted(locked))
@@ -245,7 +247,7 @@ def main():
     except PackageError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
+        module.fail_json(msg=fs.sentence(error))
     module.exit_json(**told)
 
 

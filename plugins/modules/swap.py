@@ -170,7 +170,7 @@ def main():
                 # Units that systemd made from the old table would start at the next isolate.
                 module.run_command(["systemctl", "daemon-reload"])
     except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename, error.strerror), actions=plan.actions)
+        module.fail_json(msg=fs.sentence(error), actions=plan.actions)
     diff = {"before_header": fstab, "after_header": fstab, "before": table, "after": new_table}
     diff["before"] += "".join("swap on %s\n" % device for device in on)
     module.exit_json(changed=bool(plan.actions), actions=plan.actions, diff=diff)

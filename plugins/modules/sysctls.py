@@ -183,7 +183,7 @@ def main():
                     continue
             drifted[name] = present
     except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
+        module.fail_json(msg=fs.sentence(error))
     if problems:
         module.fail_json(msg="; ".join(problems), drifted=drifted)
     for file, name, value in overridden(path, values):

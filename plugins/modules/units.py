@@ -59,6 +59,12 @@ options:
         type: list
         elements: path
         default: []
+      validate:
+        description: >-
+          A command, as a list of words, that must end with status 0 before the unit is started, restarted or reloaded, so that a
+          mistake in a file of somebody else's does not end a process that runs. A program that is not installed skips it.
+        type: list
+        elements: str
       timeout:
         description: Seconds to wait for O(units[].wait_for).
         type: int
@@ -79,6 +85,7 @@ EXAMPLES = r"""
       - name: containerd.service
         enabled: true
         configuration: [/etc/containerd/config.toml, /etc/containerd/conf.d]
+        validate: [containerd, config, dump]
         wait_for: [/run/containerd/containerd.sock]
 """
 
@@ -99,6 +106,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 # Where systemd looks for units, as far as administrators and packages put any there (systemd.unit(5)).
 UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+# sudo's PATH leaves them out on RHEL and its like.
+FOLDERS = ["/usr/local/bin", "/usr/local/sbin"]
 PROPERTIES = (
     "LoadState",
     "ActiveState",
@@ -119,6 +128,7 @@ OPTIONS = {
     "on_change": {"choices": ["restart", "reload", "nothing"], "default": "restart"},
     "missing_ok": {"type": "bool", "default": False},
     "wait_for": {"type": "list", "elements": "path", "default": []},
+    "validate": {"type": "list", "elements": "str"},
     "timeout": {"type": "int", "default": 30},
 }
 
@@ -152,11 +162,28 @@ class Systemd:
             )
 
     def log(self, name):
-        """The end of the unit's own log, to say why it does not run."""
-        command = ["journalctl", "--unit", name, "--lines", "5", "--output", "cat", "--no-pager"]
-        status, out, _err = self.module.run_command(command)
-        lines = [line for line in out.splitlines() if line.strip()] if status == 0 else []
-        return "; its last lines: " + " / ".join(lines[-3:]) if lines else ""
+        """The end of the unit's own log, to say why it does not run; systemd's lines about it where the process said nothing."""
+        for choice in (["_SYSTEMD_UNIT=" + name], ["--unit", name]):
+            command = ["journalctl", *choice, "--boot", "--lines", "5", "--output", "cat", "--no-pager"]
+            status, out, _err = self.module.run_command(command)
+            lines = [line for line in out.splitlines() if line.strip()] if status == 0 else []
+            if lines:
+                return "; its last lines: " + " / ".join(lines[-3:])
+        return ""
+
+    def validate(self, unit):
+        """End with what the unit's own check of its configuration says against it."""
+        program = self.module.get_bin_path(unit["validate"][0], opt_dirs=FOLDERS) if unit["validate"] else None
+        if program is None or self.module.check_mode:
+            return
+        status, out, err = self.module.run_command([program] + unit["validate"][1:])
+        if status != 0:
+            lines = (err or out).strip().splitlines()[-3:]
+            self.module.fail_json(
+                msg="%s was left as it is, for its configuration is wrong: %s"
+                % (unit["name"], " / ".join(lines) or "%s ended with status %d" % (" ".join(unit["validate"]), status)),
+                actions=self.actions,
+            )
 
 
 def one_line(text):
@@ -225,6 +252,10 @@ def ensure(module, systemd, unit):
         found = systemd.show(name)
     if unit["masked"]:
         return
+    if found["LoadState"] == "masked" and (unit["enabled"] or unit["state"] == "started"):
+        module.fail_json(
+            msg="%s is masked; run `systemctl unmask %s`, then run this again" % (name, name), actions=systemd.actions
+        )
     if found["NeedDaemonReload"] == "yes" or unread_drop_ins(name, found):
         systemd.do("daemon-reload")
         if not module.check_mode:
@@ -239,10 +270,12 @@ def ensure(module, systemd, unit):
     elif unit["state"] == "started" and not active:
         if found["ActiveState"] == "failed":
             systemd.do("reset-failed", name)
+        systemd.validate(unit)
         systemd.must("start", name)
     elif unit["state"] != "stopped" and active and unit["on_change"] != "nothing":
         cause = outdated(unit, found)
         if cause:
+            systemd.validate(unit)
             systemd.must(unit["on_change"], name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,7 +12,16 @@ import pytest
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 from ansible_collections.pykubeadm.kube.plugins.module_utils import kernel, machine, package_managers
 from ansible_collections.pykubeadm.kube.plugins.module_utils.package_managers import reason, satisfies
-from ansible_collections.pykubeadm.kube.plugins.modules import downloads, files, firewall_ports, images, swap, sysctls
+from ansible_collections.pykubeadm.kube.plugins.modules import (
+    downloads,
+    files,
+    firewall_ports,
+    images,
+    packages,
+    swap,
+    sysctls,
+    units,
+)
 
 from tests.roles.systems import SYSTEMS
 
@@ -74,6 +84,23 @@ class TestFiles:
     def test_bad_wishes(self, tmp_path, fields, message):
         with pytest.raises(fs.Unusable, match=message):
             mine(tmp_path / "f", **fields)
+
+    def test_errors_name_the_file_and_what_to_do(self, tmp_path, monkeypatch):
+        def fail(*_arguments):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="No space left") as failure:
+            fs.apply(mine(tmp_path / "f", content=b"new"))
+        assert fs.sentence(failure.value) == f"{tmp_path / 'f'}: No space left on device; df tells which file system is full"
+        monkeypatch.setattr(
+            os, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "Operation not permitted", "/temporary"))
+        )
+        monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+        with pytest.raises(PermissionError) as failure:
+            fs.apply(mine(tmp_path / "f", content=b"new"))
+        assert fs.sentence(failure.value).startswith(f"{tmp_path / 'f'}: Operation not permitted; lsattr tells")
+        assert os.listdir(tmp_path) == []
 
     def test_unknown_owners(self):
         with pytest.raises(fs.Unusable, match='the user "nobody-here"'):
@@ -206,6 +233,25 @@ class TestDownloads:
         self.install(tmp_path, item(dest=str(tmp_path / "crictl"), sources=[path]))
         assert (tmp_path / "crictl").read_text() == "program"
 
+    def test_an_archive_that_was_cut_off_is_passed_over(self, tmp_path):
+        whole = self.archive(tmp_path / "a.tgz", {"one": "1", "two": os.urandom(30000).hex()})
+        (tmp_path / "half.tgz").write_bytes((tmp_path / "a.tgz").read_bytes()[:20000])
+        half = item(dest=str(tmp_path / "out"), sources=[str(tmp_path / "half.tgz")], archive=True)
+        with pytest.raises(downloads.NoSource, match=r"half\.tgz is not a whole tar archive"):
+            self.install(tmp_path, half)
+        self.install(tmp_path, half | {"sources": [*half["sources"], whole]})
+        assert (tmp_path / "out" / "one").read_text() == "1"
+
+    def test_modes_and_owners_that_somebody_changed_are_found(self, tmp_path):
+        path = self.archive(tmp_path / "a.tgz", {"one": "1", "two": "2"})
+        wish = item(dest=str(tmp_path / "out"), sources=[path], archive=True)
+        record = self.install(tmp_path, wish)
+        assert downloads.altered(record.modes(wish)) == {}
+        one = tmp_path / "out" / "one"
+        mode = one.stat().st_mode & 0o7777
+        one.chmod(0o666)
+        assert downloads.altered(record.modes(wish)) == {str(one): mode}
+
     def test_a_directory_is_followed_when_a_package_is_upgraded(self, tmp_path):
         (tmp_path / "lib").mkdir()
         (tmp_path / "lib" / "bridge").write_text("1")
@@ -254,6 +300,12 @@ class TestImages:
     def test_an_archive_without_names_is_refused(self, tmp_path):
         with pytest.raises(images.ImageError, match="names no image"):
             images.content(self.write(tmp_path / "x.tar", {"index.json": {"manifests": []}}))
+        with tarfile.open(tmp_path / "whole.tgz", "w:gz") as archive:
+            (tmp_path / "layer").write_text(os.urandom(30000).hex())
+            archive.add(tmp_path / "layer", "layer")
+        (tmp_path / "half.tgz").write_bytes((tmp_path / "whole.tgz").read_bytes()[:20000])
+        with pytest.raises(images.ImageError, match="is not an image archive"):
+            images.content(str(tmp_path / "half.tgz"))
         (tmp_path / "broken.tar").write_text("no archive")
         with pytest.raises(images.ImageError, match="is not an image archive"):
             images.content(str(tmp_path / "broken.tar"))
@@ -408,6 +460,55 @@ class TestPackageManagers:
             "dnf install -y --setopt=install_weak_deps=False --setopt=disable_excludes=kubernetes kubelet-1.36.2*"
         ]
 
+    def test_apt_waits_for_the_lock_of_its_lists(self, monkeypatch):
+        answers = [(100, "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7"), (0, "")]
+        here = Machine()
+        here.run_command = lambda _command, **_options: (*(answer := answers.pop(0)), answer[1])
+        monkeypatch.setattr(package_managers.time, "sleep", lambda _seconds: None)
+        package_managers.Apt(here, "apt-get").refresh()
+        assert answers == []
+        answers.append((100, "E: The repository has no Release file."))
+        with pytest.raises(package_managers.PackageError, match=r"^apt-get update failed: E: The repository"):
+            package_managers.Apt(here, "apt-get").refresh()
+
+    FILES = (
+        "/p/kubelet_1.36.1-1.1_amd64.deb", "/p/kubelet_1.36.2-1.1_amd64.deb", "/p/kubelet_1.36.2-2.1_amd64.deb",
+        "/p/kubelet_1.36.2-1.1_arm64.deb", "/p/kubelet_1.36.10-1.1_amd64.deb", "/p/conntrack_1%3a1.4_amd64.deb", "/p/x_1_all.deb",
+    )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("name", "version", "file"),
+        [
+            ("kubelet", "1.36.2", "kubelet_1.36.2-2.1_amd64.deb"), ("kubelet", "", "kubelet_1.36.10-1.1_amd64.deb"),
+            ("kubelet", "1.35.0", ""), ("conntrack", "", "conntrack_1%3a1.4_amd64.deb"), ("x", "1", "x_1_all.deb"),
+        ],
+    )  # fmt: skip
+    def test_the_folders_file_of_the_wanted_version_and_the_machines_kind(self, name, version, file):
+        apt = package_managers.Apt(Machine({"dpkg --print-architecture": "amd64\n"}), "apt-get")
+        assert apt.local([{"name": name, "version": version}], self.FILES) == ({name: "/p/" + file} if file else {})
+
+    def test_rpm_files_likewise(self, monkeypatch):
+        monkeypatch.setattr(package_managers.Rpm, "architectures", lambda _self: ["x86_64", "noarch"])
+        files = [f"/p/kubelet-{version}.{kind}.rpm" for version in ("1.36.2-1.1", "1.36.9-1.1") for kind in ("aarch64", "x86_64")]
+        here = Machine()
+        package_managers.Dnf(here, "dnf").install(
+            [KUBELET], [*files, "/p/kubelet-extra-1.36.2-1.x86_64.rpm"], may_be_unknown=False
+        )
+        assert here.commands[0].endswith(" /p/kubelet-1.36.2-1.1.x86_64.rpm")
+
+    def test_packages_that_a_folder_has_need_no_repository(self, tmp_path):
+        (tmp_path / "kubelet_1.36.2-1.1_amd64.deb").touch()
+        repository = {
+            "path": str(tmp_path / "x.sources"),
+            "content": "",
+            "key_path": "/nowhere/key",
+            "key_url": "http://127.0.0.1:9/",
+        }
+        here = Machine({"dpkg --print-architecture": "amd64\n"}, folder=str(tmp_path), repositories=[repository])
+        packages.install(here, package_managers.Apt(here, "apt-get"), [KUBELET], set())
+        assert any(line.endswith(f"{tmp_path}/kubelet_1.36.2-1.1_amd64.deb") for line in here.commands)
+        assert not (tmp_path / "x.sources").exists()
+
     def test_dnf_gets_its_plugin_where_holding_needs_it(self):
         here = Machine({"dnf versionlock": (1, "No such command: versionlock.")})
         with pytest.raises(package_managers.PackageError, match="No such command: versionlock"):
@@ -423,6 +524,32 @@ def test_a_service_that_took_its_swap_with_it_is_no_error(monkeypatch):
     plan = swap.Plan(here)
     swap.end_devices(plan, on)
     assert plan.actions == here.commands == ["swapoff /dev/sda2"]
+
+
+class TestUnits:
+    UNIT = {"name": "x.service", "state": "started", "enabled": True, "masked": None, "missing_ok": False} | {
+        "configuration": [], "on_change": "restart", "validate": ["x", "check"],
+    }  # fmt: skip
+    SHOWN = "ActiveState=active\nUnitFileState=enabled\nFragmentPath=\nDropInPaths=\nNeedDaemonReload=no\n"
+
+    def ensure(self, here, **fields):
+        units.ensure(here, units.Systemd(here), self.UNIT | fields)
+
+    def test_a_masked_unit_is_refused_with_what_to_do(self):
+        here = Machine({"systemctl show": "LoadState=masked\nUnitFileState=masked\nActiveState=inactive\n"})
+        with pytest.raises(AssertionError, match=r"x\.service is masked; run `systemctl unmask x.service`"):
+            self.ensure(here, state="any")
+
+    def test_a_wrong_configuration_does_not_end_the_process_that_runs(self, tmp_path):
+        (tmp_path / "x.conf").touch()
+        shown = f"LoadState=loaded\n{self.SHOWN}StateChangeTimestampMonotonic=1\n"
+        here = Machine({"systemctl show": shown, "/usr/bin/x check": (1, "x.conf: line 1 is wrong")})
+        with pytest.raises(AssertionError, match=r"left as it is, for its configuration is wrong: x\.conf: line 1 is wrong"):
+            self.ensure(here, configuration=[str(tmp_path)])
+        assert not [line for line in here.commands if "restart" in line]
+        here.answers["/usr/bin/x check"] = ""
+        self.ensure(here, configuration=[str(tmp_path)])
+        assert here.commands[-1] == "systemctl restart x.service"
 
 
 class TestSecrets:
@@ -445,8 +572,11 @@ class TestSecrets:
         before = (
             '[plugins."x".auth]\n  username = "me"\n  password = "s3cret"\n  auth="s3cret"\n\tauth_pass s3cret\nversion = 2\n'
         )
+        before += '"host" = { auth = { username = "me", password = "s3cret" }, x = 1 }\n[host."https://robot:s3cret@mirror"]\n'
+        before += 'header = {authorization = ["Basic s3cret"]}\nversion = 2\n'
         shown = self.diff(tmp_path, before, 0o644)
         assert "s3cret" not in shown
+        assert "https://robot:(secret)@mirror" in shown
         assert 'username = "me"' in shown
         assert '[plugins."x".auth]' in shown
         assert shown.endswith("version = 2\n")
