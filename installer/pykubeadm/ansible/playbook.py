@@ -11,11 +11,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO
 
+import yaml
+
 from pykubeadm.ansible.results import PlaybookEvent, Summary, TaskEnded, failure_sentence, parse
 from pykubeadm.ansible.workspace import Workspace
 from pykubeadm.errors import NodeError
+from pykubeadm.resources import collection_dir
 
 _GRACE = 5.0  # seconds that an interrupted ansible-playbook gets to end its connections
+
+
+def tags_of(playbook: str) -> list[str]:
+    """The tags by which roles of a playbook of the collection are chosen, in the roles' order."""
+    [play] = yaml.safe_load((collection_dir() / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8"))
+    return list(dict.fromkeys(tag for role in play["roles"] for tag in role["tags"]))
 
 
 def run_playbook(

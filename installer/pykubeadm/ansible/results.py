@@ -57,6 +57,10 @@ class Summary:
     hosts: Mapping[str, HostSummary]
 
 
+# ansible-core's own words when a role's variables do not match meta/argument_specs.yml.
+_ARGUMENTS = "Validating arguments against arg spec"
+_REFUSED = "Validation of arguments failed: "
+
 PlaybookEvent = TaskStarted | TaskEnded | Summary
 
 
@@ -79,6 +83,8 @@ def failure_sentence(ended: TaskEnded) -> str:
     """A failed task for the user: node, role, what it tried, what was said, and what to do where that was not said."""
     if ended.outcome == "unreachable":
         return f"{ended.host} cannot be reached: {_one_line(ended.message)}; check its address, user and key in the inventory"
+    if ended.task.startswith(_ARGUMENTS):
+        return f"{ended.host}: role {ended.role_name}: wrong variables: {_one_line(ended.message).removeprefix(_REFUSED)}"
     tried = ended.task[:1].lower() + ended.task[1:]
     where = f"{ended.host}: role {ended.role_name}" if ended.role else ended.host
     return f"{where}: cannot {tried}: {_one_line(ended.message) or 'no reason was given; journalctl on the node may tell'}"

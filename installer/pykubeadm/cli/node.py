@@ -57,6 +57,7 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
         host = replace(host, cri_sockets=CRI_SOCKETS[:1])
     emit = stamped(subscriber(settings.output, verbosity=settings.verbosity))
     run = init_run(machine, given, emit, host)
+    tags = _tags(values["tags"] or "")
     nodes = _nodes(ctx, values, run.configuration.init.node_registration.name)
     variables = node_variables(
         run.configuration,
@@ -67,9 +68,7 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
     )
     here = not nodes.inventories and not values["check"]
     with exclusive(settings.rootfs, "pykubeadm node prepare") if here else nullcontext():
-        prepare_nodes(
-            nodes, variables, emit, check=values["check"], diff=values["diff"], tags=[values["tags"]] if values["tags"] else []
-        )
+        prepare_nodes(nodes, variables, emit, check=values["check"], diff=values["diff"], tags=tags)
 
 
 node.add_command(
@@ -127,6 +126,19 @@ node.add_command(
         short_help="Print what the node roles find on nodes",
     )
 )
+
+
+def _tags(text: str) -> list[str]:
+    """Those of --tags. Ansible takes an unknown one for a wish to do nothing."""
+    from pykubeadm.ansible.playbook import tags_of
+    from pykubeadm.errors import UsageError
+
+    tags = [tag.strip() for tag in text.split(",") if tag.strip()]
+    known = tags_of("prepare") if tags else []
+    unknown = [tag for tag in tags if tag not in known]
+    if unknown:
+        raise UsageError(f"--tags: there is no {', '.join(unknown)}; choose among {', '.join(known)}")
+    return tags
 
 
 def _nodes(ctx: click.Context, values: dict[str, Any], name: str) -> Nodes:

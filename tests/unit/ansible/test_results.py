@@ -28,3 +28,12 @@ def test_a_failure_names_node_role_task_and_reason():
 def test_an_unreachable_node_says_what_to_check():
     ended = parse(json.dumps(ENDED | {"outcome": "unreachable", "message": "Task failed: ssh: timeout"}))
     assert failure_sentence(ended) == "n1 cannot be reached: ssh: timeout; check its address, user and key in the inventory"
+
+
+def test_wrong_variables_are_said_to_be_that():
+    said = "Task failed: Validation of arguments failed:\nvalue of kernel_proxy_mode must be one of: iptables, ipvs, got: foo"
+    task = "Validating arguments against arg spec 'main' - Kernel modules"
+    ended = parse(json.dumps(ENDED | {"role": "pykubeadm.kube.kernel", "task": task, "message": said}))
+    assert failure_sentence(ended) == (
+        "n1: role kernel: wrong variables: value of kernel_proxy_mode must be one of: iptables, ipvs, got: foo"
+    )

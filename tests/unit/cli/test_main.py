@@ -53,6 +53,11 @@ def test_global_flags_stand_anywhere(argv: list[str]) -> None:
         (["init", "--bogus"], 2, "No such option"),
         (["version", "-v", "much"], 2, "'much' is not a whole number"),
         (["init", "phase", "certs", "caa"], 2, "No such command 'caa'"),
+        (
+            ["node", "prepare", "--tags", "kernel,kernl", "--kubernetes-version", "v1.36.2"],
+            2,
+            "--tags: there is no kernl; choose",
+        ),
         (["init", "--config", "/does/not/exist"], 2, 'the configuration file "/does/not/exist" cannot be read'),
         (["init", "--rootfs", "/does/not/exist"], 5, "the root directory /does/not/exist does not exist"),
         (["init", "--dry-run", "--skip-phases", "cert", "--kubernetes-version", "v1.36.2"], 2, 'there is no phase "cert"'),
