@@ -24,6 +24,37 @@ NODES = {
     "limits": {"kernel_sysctls": {"fs.inotify.max_user_watches": 65536}},
     "balancer": BALANCER,
     "balancer-noipv6": BALANCER,
+    # As INI inventories and `-e name=value` give them.
+    "texts": {
+        "kubelet_completion": "false",
+        "kernel_kubelet_defaults": "false",
+        "prepare_hardening": "true",
+        "hardening_permissions": "false",
+        "prepare_load_balancer": "true",
+        "load_balancer_servers": BALANCER["load_balancer_servers"],
+        "load_balancer_port": "8443",
+        "load_balancer_password": 12345678,
+        "containerd_registries": [
+            {
+                "host": "r.example.com",
+                "username": "u",
+                "password": 12345,
+                "mirrors": [{"url": "https://m", "skip_verify": "false"}],
+            }
+        ],
+    },
+    "releases": {
+        "kubelet_version": "v1.36.2",
+        "containerd_version": "v2.1.4",
+        "containerd_source": "archives",
+        "cni_plugins_version": "v1.7.1",
+        "cgroups_kubelet_version": "v1.36.2",
+    },
+    "password": {"containerd_registries": [{"host": "r.example.com", "username": "u"}]},
+    "nowhere": {"containerd_registries": [{"host": "r.example.com", "server": "none"}]},
+    "slice": {"cgroups_slices": ["kube"]},
+    "runtime": {"prepare_runtime": "cri-o"},
+    "arch": {},
     "kube-vip": {
         "prepare_load_balancer": True,
         "load_balancer_kind": "kube_vip",
@@ -37,8 +68,11 @@ NODES = {
 def chosen(tmp_path_factory):
     systems = {name: dataclasses.replace(DEBIAN, cgroup=1) if name == "swap" else DEBIAN for name in NODES}
     variables = {name: dict(own) for name, own in NODES.items()}
-    swap_on = {"swap": {"swap": ["/dev/sda2"]}}
-    return record(tmp_path_factory.mktemp("chosen"), {"cgroups_unique_ids": False}, systems, variables, recorded=swap_on)
+    recorded = {
+        "swap": {"swap": ["/dev/sda2"]},
+        "arch": {"family": "", "os": {"id": "arch", "version": "", "name": "Arch Linux"}},
+    }
+    return record(tmp_path_factory.mktemp("chosen"), {"cgroups_unique_ids": False}, systems, variables, recorded=recorded)
 
 
 def said(recording):
@@ -86,3 +120,35 @@ def test_kube_vip_as_a_static_pod(chosen):
     entry = chosen.file("kube-vip", "/etc/kubernetes/manifests/kube-vip.yaml")
     assert '{name: address, value: "192.0.2.10"}' in entry["content"]
     assert not chosen.of("kube-vip", "units", "load_balancer")
+
+
+def test_texts_count_as_what_they_say(chosen):
+    assert not chosen.file("texts", "/usr/share/bash-completion/completions/kubectl")
+    [sysctls] = chosen.of("texts", "sysctls", "kernel")
+    assert "kernel.panic" not in sysctls["values"]
+    assert not chosen.file("texts", "/etc/kubernetes/admin.conf")
+    assert "bind :::8443 v4v6\n" in chosen.file("texts", "/etc/haproxy/haproxy.cfg")["content"]
+    assert 'password = "12345"\n' in chosen.file("texts", "/etc/containerd/config.toml")["secret_content"]
+    assert "skip_verify" not in chosen.file("texts", "/etc/containerd/certs.d/r.example.com/hosts.toml")["content"]
+
+
+def test_versions_may_be_named_with_a_v(chosen):
+    items = [item for args in chosen.of("releases", "downloads") for item in args["items"]]
+    assert {"kubelet 1.36.2", "containerd 2.1.4", "CNI plugins 1.7.1"} <= {item["name"] for item in items}
+    assert not any("vv" in source for item in items for source in item["sources"])
+    assert "version = 3\n" in chosen.file("releases", "/etc/containerd/config.toml")["content"]
+
+
+@pytest.mark.parametrize(
+    ("host", "module", "sentence"),
+    [
+        ("password", "files", "needs both username and password or neither"),
+        ("nowhere", "files", "and mirrors where its server is none"),
+        ("slice", "swap", "cgroups_slices has names that do not end in .slice, as systemd wants them: kube"),
+        ("runtime", "sysctls", 'prepare_runtime is "cri-o"; it must be containerd, crio, or none'),
+        ("arch", "sysctls", "The roles know Debian, Ubuntu, RHEL and its like, Fedora and openSUSE, but not Arch Linux"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence_before_it_is_begun(chosen, host, module, sentence):
+    assert sentence in said(chosen)
+    assert not chosen.of(host, module)
