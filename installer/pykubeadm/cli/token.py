@@ -80,6 +80,7 @@ def create(ctx: click.Context, /, given: str | None, **values: Any) -> None:
 
     if values["certificate_key"] and not values["print_join_command"]:
         raise UsageError("--certificate-key goes with --print-join-command only")
+    _check_certificate_key(values["certificate_key"])
     tokens = _wanted(ctx, given, values)
     found = credentials(ctx, values["kubeconfig"])
     pins = _pins(found) if values["print_join_command"] else []
@@ -128,6 +129,14 @@ def delete(ctx: click.Context, tokens: tuple[str, ...], kubeconfig: str | None, 
     for token_id in ids:
         delete_token(api, token_id)
         click.echo(f'bootstrap token "{token_id}" deleted' if not dry_run else f'bootstrap token "{token_id}" would be deleted')
+
+
+def _check_certificate_key(key: str | None) -> None:
+    """Before there is a token: the command that would be printed is one that `join` refuses."""
+    from pykubeadm.config.rules import certificate_key
+
+    if key and (sentence := certificate_key(key)):
+        raise UsageError(f"--certificate-key {sentence}")
 
 
 def _wanted(ctx: click.Context, given: str | None, values: dict[str, Any]) -> tuple[BootstrapToken, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 import ssl
@@ -61,20 +60,22 @@ def parse_kubeconfig(data: bytes, path: str) -> Credentials:
             user=user,
             cluster=cluster,
         )
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise ApiError(f"{path} is not a usable kubeconfig ({_why(error)}); make it anew with `init phase kubeconfig`") from error
 
 
 def _refuse(path: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
     if not isinstance(cluster["server"], str):
-        raise TypeError("the cluster's server is no text")
+        raise ValueError("the cluster's server is no text")  # noqa: TRY004 - told like everything that is wrong with it
     for name in _UNSUPPORTED:
         if cluster.get(name) or user.get(name):
             raise ApiError(f"{path} sets {name}, which pykubeadm does not support: use a kubeconfig without it")
 
 
 def _why(error: Exception) -> str:
-    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
+    if isinstance(error, KeyError):
+        return f"{error.args[0]!r} is missing"
+    return "it has not the shape of one" if isinstance(error, TypeError | AttributeError) else str(error).splitlines()[0]
 
 
 def _named(document: dict[str, Any], group: str, item: str, name: str) -> dict[str, Any]:

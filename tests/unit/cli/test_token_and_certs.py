@@ -4,12 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from pykubeadm.cli.certs import certs
 from pykubeadm.cli.token import token
+from pykubeadm.errors import ApiError, UsageError
 
 
 @pytest.mark.parametrize("flags", [[], ["--dry-run", "--kubeconfig=/none"]])
@@ -36,3 +38,21 @@ def test_neither_loads_what_takes_long(arguments: tuple[str, ...]) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_join_command_with_a_key_that_join_refuses_is_not_printed_and_no_token_made() -> None:
+    arguments = ["create", "--print-join-command", "--certificate-key", "abc", "--kubeconfig", "/none"]
+    result = CliRunner().invoke(token, arguments)
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception).startswith("--certificate-key has 3 hexadecimal digits")
+
+
+@pytest.mark.parametrize("text", ["a word", "[1]", "users: 5", "{current-context: a, contexts: [b]}"])
+def test_a_kubeconfig_that_is_none_is_told_in_words(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(text)
+    result = CliRunner().invoke(token, ["list", "--kubeconfig", str(file)])
+    assert isinstance(result.exception, ApiError)
+    assert re.search(
+        r"is not a usable kubeconfig \((it has not the shape of one|'current-context' is missing)\)", str(result.exception)
+    )
