@@ -47,7 +47,11 @@ def ask(server: str, path: str, ca: bytes | None, now: datetime) -> Answer:
     None trusts whoever answers. EndpointError says why there is no answer of an API server."""
     url = checked_url(server)
     place = url.netloc
-    connection = http.client.HTTPSConnection(url.hostname or "", url.port or 443, timeout=TIMEOUT, context=_context(ca))
+    try:
+        context = _context(ca)
+    except ssl.SSLError as error:
+        raise EndpointError(f"the CA by which {place} is to be known is no certificate that can be read") from error
+    connection = http.client.HTTPSConnection(url.hostname or "", url.port or 443, timeout=TIMEOUT, context=context)
     try:
         connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "pykubeadm"})
         response = connection.getresponse()

@@ -336,6 +336,11 @@ def test_the_ca_of_a_discovery_file_has_to_fit():
         refresh(Cluster(f"https://{server.endpoint}", encode_certificate(authority("other").certificate)))
 
 
+def test_the_ca_of_a_discovery_file_has_to_be_one():
+    with pytest.raises(ApiError, match=r"the CA by which 10\.0\.0\.1:6443 is to be known is no certificate"):
+        refresh(Cluster("https://10.0.0.1:6443", b"nonsense"))
+
+
 def test_damaged_cluster_info_is_told():
     with serving() as server:
         kubeconfig = "clusters: []\n"

@@ -15,6 +15,7 @@ from pykubeadm.kube.credentials import parse_kubeconfig
 from pykubeadm.kube.discovery import Cluster, discover_by_token, refresh_from_file
 from pykubeadm.kubeconfig.embed import current, embedded, for_cluster, has_credentials
 from pykubeadm.tokens.bootstrap import parse_token
+from pykubeadm.util.proxies import without_password
 from pykubeadm.util.yaml_output import to_yaml
 
 if TYPE_CHECKING:
@@ -181,6 +182,8 @@ def _parse(node: Node, content: bytes, path: str, *, own: bool) -> Trust:
         cluster, user = embedded(*current(document), path, node.read)
         if not cluster.get("server"):
             raise ValueError("names no server")  # noqa: TRY301 - as above
+        if not str(cluster["server"]).startswith("https://"):  # credentials go there
+            raise ValueError(f'names the server "{without_password(str(cluster["server"]))}", which is no https URL')  # noqa: TRY301
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = str(error).splitlines()[0] if isinstance(error, ValueError) else "is not a kubeconfig"
         raise PhaseError(f"{path} {why}") from error
