@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from pykubeadm.errors import PhaseError
 
-INTERVAL = 0.1  # seconds between looks; more where looking takes long itself: a slow machine shall come up, not answer us
-_PAUSE_SHARE = 3  # times what the look took
+INTERVAL = 0.02  # seconds between looks; more where looking takes long itself: a slow machine shall come up, not answer us
+_PAUSE_SHARE = 10  # times what the look took
 _LONGEST_PAUSE = 0.5  # seconds
 _TELL_EVERY = 1.0  # seconds between two reports
 _ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless,

@@ -72,11 +72,10 @@ def ensure(
     for action in actions:
         if action == "enabled":
             run(("systemctl", "enable", "--", unit))
-        elif action == "restarted":
-            run(("systemctl", "restart", "--", unit))
         else:
             if state.active == "failed":
                 # systemd refuses to start a unit that failed too often lately
                 run(("systemctl", "reset-failed", "--", unit), check=False)
-            run(("systemctl", "start", "--", unit))
+            # A restart also of what stands: systemd may have started it by itself meanwhile, with the files of before.
+            run(("systemctl", "restart" if restart else "start", "--", unit))
     return actions

@@ -29,9 +29,7 @@ def start_kubelet(run: Run, files: Sequence[File | Directory]) -> Changes:
     # The kubelet waits ever longer, up to five minutes, before it starts again what ended or pulls again what could not be
     # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
     missing = _missing(run) if unit.active == "active" and not changed else ()
-    # One that ends and is started again all the time may run by now, with the files of before.
-    known = unit if unit.active == "inactive" else None
-    actions = node.ensure_unit(_UNIT, restart=bool(changed or missing), known=known)
+    actions = node.ensure_unit(_UNIT, restart=bool(changed or missing), known=unit)
     if "started" in actions or "restarted" in actions:
         run.kubelet_started = started
     why = f", so that it starts {' and '.join(missing)} at once" if missing else ""

@@ -135,6 +135,13 @@ def test_a_running_unit_is_left_alone_or_restarted():
     assert systemctl.done == ["restart kubelet.service"]
 
 
+@pytest.mark.parametrize("state", ["inactive", "activating"])
+def test_a_unit_to_be_restarted_that_systemd_may_have_started_meanwhile_is_restarted(state):
+    systemctl = Systemctl(ActiveState=state, UnitFileState="enabled")
+    assert ensure(systemctl, restart=True) == ("started",)
+    assert systemctl.done == ["restart kubelet.service"]
+
+
 def test_changed_unit_files_are_read_first():
     systemctl = Systemctl(NeedDaemonReload="yes", UnitFileState="enabled")
     assert ensure(systemctl) == ("started",)

@@ -127,18 +127,18 @@ def test_a_running_kubelet_stands_still_while_its_files_change() -> None:
     assert (("systemctl", "stop", "kubelet"), True) in node.ran
 
 
-def test_a_kubelet_that_starts_itself_while_its_files_are_written_is_restarted() -> None:
+def test_a_kubelet_that_may_start_itself_while_its_files_are_written_is_restarted() -> None:
     """One that ended for want of its files is started by systemd every ten seconds, perhaps with those of before."""
     node = machine(UnitState("loaded", "activating", "auto-restart", "enabled", "exit-code", 1))
-    ask = node.unit
+    ensure, wanted = node.ensure_unit, []
 
-    def unit(name: str) -> UnitState:
-        found = ask(name)
-        node.units[name] = ACTIVE
-        return found
+    def ensure_unit(name: str, **more: Any) -> tuple[str, ...]:
+        wanted.append(more["restart"])
+        return ensure(name, **more)
 
-    node.unit = unit  # type: ignore[method-assign]
-    assert "restarted the kubelet" in perform(init_run(node)[0], kubelet_start)
+    node.ensure_unit = ensure_unit  # type: ignore[method-assign]
+    assert "started the kubelet" in perform(init_run(node)[0], kubelet_start)
+    assert wanted == [True]
 
 
 def test_a_node_without_kubelet_service_gets_the_files() -> None:
