@@ -17,15 +17,15 @@ help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(READY) ## install what is missing: system packages, .venv with pykubeadm and its tools
-$(READY): pyproject.toml tests/lab/setup.sh
-	@tests/lab/setup.sh
+$(READY): pyproject.toml tools/setup.sh
+	@tools/setup.sh
 	@touch $@
 
 setup-vm setup-vagrant: setup-%: ## install what virtual machines, or Vagrant's, need besides
-	@tests/lab/setup.sh $*
+	@tools/setup.sh $*
 
 quickstart: $(READY) ## start a node, make a cluster on it with `pykubeadm init`, show it
-	@$(PYTHON) -m tests.lab.quickstart
+	@$(PYTHON) -m lab.quickstart
 
 test: $(READY) ## run the tests: without nodes, Molecule's whole preparation, end to end where Kubernetes' binaries are present
 	$(PYTEST) -n auto $(FAST)
@@ -33,7 +33,7 @@ test: $(READY) ## run the tests: without nodes, Molecule's whole preparation, en
 	$(NODES) tests/e2e
 
 lint: $(READY) ## check style, types, layers, YAML and roles
-	@$(PYTHON) -m tests.lab.lint
+	@$(PYTHON) -m tools.lint
 
 e2e: $(READY) $(if $(filter vm,$(E2E)),setup-vm) ## run the end-to-end tests, or one kind: make e2e E2E=init (downloads Kubernetes where missing); E2E=vm: minutes
 	PYKUBEADM_E2E_DOWNLOAD=1 $(if $(filter vm,$(E2E)),PYKUBEADM_E2E_VM=1 $(PYTEST),$(NODES)) $(if $(E2E),$(wildcard tests/e2e/test_$(E2E)*.py),tests/e2e)
@@ -44,10 +44,10 @@ bench: $(READY) ## measure pykubeadm beside kubeadm
 molecule: $(READY) $(patsubst %,molecule-%,$(filter-out vagrant%,$(SCENARIOS))) ## run every Molecule scenario on Docker nodes, or one: make molecule-NAME (molecule-vagrant: a virtual machine, minutes)
 molecule-vagrant molecule-vagrant-cluster: setup-vagrant
 molecule-%: $(READY)
-	@$(PYTHON) -m tests.lab.engine
-	@$(PYTHON) -m tests.lab.scenario skip $* || PATH=$(CURDIR)/.venv/bin:$$PATH molecule test --scenario-name $*
+	@$(PYTHON) -m lab.engine
+	@$(PYTHON) -m lab.scenario skip $* || PATH=$(CURDIR)/.venv/bin:$$PATH molecule test --scenario-name $*
 
 clean: ## remove the lab's nodes and network, build products and test caches (downloads and images stay)
-	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tests.lab.clean; fi
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m lab.clean; fi
 	@rm -rf build dist .mypy_cache .mypy_lab_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(READY)
 	@find . -path ./.venv -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -print0 | xargs -0 rm -rf

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from lab import assets, engine
+from lab.host import LabError
 from tests.bench import join, nodes, offline, prepare
 from tests.bench.timing import HEADER
-from tests.lab import assets, engine
-from tests.lab.host import LabError
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import yaml
 
+from lab import cluster
+from lab.assets import Assets
+from lab.cluster import kubectl
+from lab.node import Node, start
 from tests.bench.timing import Row
-from tests.lab import cluster
-from tests.lab.assets import Assets
-from tests.lab.cluster import kubectl
-from tests.lab.node import Node, start
 
 # kubeadm looks at the kubelet twice a second, so a worker's join takes one of two times, by luck: enough runs tell the usual one.
 RUNS = {"worker": 9, "control plane": 3}

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import yaml
 
+from lab import cluster
+from lab.assets import Assets
+from lab.node import Node, start
 from tests.bench.timing import Row
-from tests.lab import cluster
-from tests.lab.assets import Assets
-from tests.lab.node import Node, start
 
 RUNS = 3
 _SECONDS = 180.0

@@ -12,16 +12,16 @@ from typing import Any
 
 import yaml
 
+from lab.assets import Assets
+from lab.host import cgroup_version, run
+from lab.node import Node, start
+from lab.nodeimage import NodeImage
 from pykubeadm.ansible.assets import Assets as Folders
 from pykubeadm.ansible.playbook import run_playbook
 from pykubeadm.ansible.results import PlaybookEvent
 from pykubeadm.ansible.variables import node_variables
 from pykubeadm.ansible.workspace import workspace
-from pykubeadm.config.model import ClusterConfiguration, Configuration, InitConfiguration
-from tests.lab.assets import Assets
-from tests.lab.host import cgroup_version, run
-from tests.lab.node import Node, start
-from tests.lab.nodeimage import NodeImage
+from pykubeadm.config.model import ClusterConfiguration, Configuration
 
 COUNTS = (1, 2, 4)
 HEADER = f"{'prepare bare nodes over SSH':<30} {'seconds':>9} {'calls/node':>11} {'changed':>8} {'MB sent/node':>13}"
@@ -53,7 +53,6 @@ def _node(name: str, key: Path) -> Node:
 
 def _row(what: str, nodes: list[Node], key: Path, assets: Assets) -> str:
     configuration = Configuration(
-        InitConfiguration(),
         ClusterConfiguration(kubernetes_version=assets.version),
         kubelet={"failCgroupV1": False} if cgroup_version() == 1 else {},
     )

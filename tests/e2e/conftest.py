@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import assets, cluster, engine, node
-from tests.lab.host import STATE, LabError, require_disk
+from lab import assets, cluster, engine, node
+from lab.host import STATE, LabError, require_disk
 
 NewNode = Callable[..., node.Node]
 KEEP = bool(os.environ.get("PYKUBEADM_E2E_KEEP"))

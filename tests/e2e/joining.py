@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import yaml
 
+from lab import assets, cluster
+from lab.cluster import kubectl_json
+from lab.node import Node
 from tests.e2e.conftest import NewNode
-from tests.lab import assets, cluster
-from tests.lab.cluster import kubectl_json
-from tests.lab.node import Node
 
 T = TypeVar("T")
 IGNORED = [f"--ignore-preflight-errors={','.join(cluster.ignored_checks())}"] if cluster.ignored_checks() else []

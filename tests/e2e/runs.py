@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab import payload
-from tests.lab.node import Node
+from lab import payload
+from lab.node import Node
 
 # `_PROGRAM phase words...` is `pykubeadm words...` with a standard output that kills it right after the line of the phase's
 # beginning. A signal from outside would come some tenths of a second late, when quick phases are long done.

@@ -7,12 +7,12 @@ import json
 import pytest
 import yaml
 
+from lab import assets, cluster
+from lab.cluster import eventually, kubectl, kubectl_json
+from lab.imagestore import TEST_IMAGE
+from lab.node import Node
 from tests.e2e.conftest import NewNode
 from tests.e2e.runs import events, outcome
-from tests.lab import assets, cluster
-from tests.lab.cluster import eventually, kubectl, kubectl_json
-from tests.lab.imagestore import TEST_IMAGE
-from tests.lab.node import Node
 
 STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 TOLERATIONS = [{"operator": "Exists"}]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from lab import assets, cluster
+from lab.node import Node
 from tests.e2e.conftest import NewNode
-from tests.lab import assets, cluster
-from tests.lab.node import Node
 
 Documents = list[dict[str, Any]]  # Init, Cluster, Kubelet, KubeProxy
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
+from lab import assets, cluster
+from lab.cluster import kubectl
+from lab.node import Node
 from tests.e2e.conftest import NewNode
 from tests.e2e.runs import kill_as_starts, outcome, phases_of
-from tests.lab import assets, cluster
-from tests.lab.cluster import kubectl
-from tests.lab.node import Node
 
 INIT = ("init", "--config", cluster.CONFIG, "--output=json")
 # Runs on nodes of their own, killed where a half-done state is most telling.

@@ -8,13 +8,13 @@ from functools import partial
 import pytest
 import yaml
 
+from lab import assets, cluster
+from lab.cluster import eventually, kubectl, kubectl_json
+from lab.imagestore import TEST_IMAGE
+from lab.node import Node
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, fingerprint, first_control_plane, join, join_command, side_by_side
 from tests.e2e.runs import outcome
-from tests.lab import assets, cluster
-from tests.lab.cluster import eventually, kubectl, kubectl_json
-from tests.lab.imagestore import TEST_IMAGE
-from tests.lab.node import Node
 
 Trio = tuple[Node, Node, Node]
 

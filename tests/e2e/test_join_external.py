@@ -11,6 +11,10 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from lab import assets, cluster
+from lab.cluster import kubectl, kubectl_json
+from lab.host import docker
+from lab.node import Node
 from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_ca, issue_leaf
 from pykubeadm.pki.keys import encode_private_key, generate_key
 from pykubeadm.pki.sans import Names
@@ -18,10 +22,6 @@ from pykubeadm.pki.table import Usage
 from tests.e2e.conftest import nodes_of
 from tests.e2e.joining import certificate_key, connect, join, join_command, side_by_side, voters
 from tests.e2e.runs import outcome
-from tests.lab import assets, cluster
-from tests.lab.cluster import kubectl, kubectl_json
-from tests.lab.host import docker
-from tests.lab.node import Node
 
 ETCD_CERTIFICATES = "/etc/kubernetes/etcd-client"
 ETCD_FILES = {

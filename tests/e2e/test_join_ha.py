@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
+from lab import assets, cluster
+from lab.cluster import eventually, kubectl, kubectl_json
+from lab.node import Node
 from tests.e2e.conftest import nodes_of
 from tests.e2e.joining import (
     connect,
@@ -20,9 +23,6 @@ from tests.e2e.joining import (
     voters,
 )
 from tests.e2e.runs import outcome
-from tests.lab import assets, cluster
-from tests.lab.cluster import eventually, kubectl, kubectl_json
-from tests.lab.node import Node
 
 ENDPOINT = "api.cluster.test"
 

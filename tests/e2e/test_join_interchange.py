@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab import assets, cluster
+from lab.cluster import kubectl, kubectl_json
+from lab.node import Node
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command, node_names, voters
-from tests.lab import assets, cluster
-from tests.lab.cluster import kubectl, kubectl_json
-from tests.lab.node import Node
 
 TOOLS = ("pykubeadm", "kubeadm")
 

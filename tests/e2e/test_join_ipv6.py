@@ -11,11 +11,11 @@ import pytest
 import yaml
 from cryptography import x509
 
+from lab import assets, cluster
+from lab.cluster import eventually, kubectl, kubectl_json
+from lab.node import Node
 from tests.e2e.conftest import nodes_of
 from tests.e2e.joining import certificate_key, connect, etcd_members, join_command, side_by_side
-from tests.lab import assets, cluster
-from tests.lab.cluster import eventually, kubectl, kubectl_json
-from tests.lab.node import Node
 
 PODS, SERVICES = "10.244.0.0/16", "10.96.0.0/16"
 PODS6, SERVICES6 = "fd00:10:244::/56", "fd00:10:96::/112"

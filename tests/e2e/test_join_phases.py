@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from lab import assets
+from lab.cluster import kubectl_json
+from lab.node import Node
 from tests.e2e.conftest import NewNode
 from tests.e2e.joining import IGNORED, connect, fingerprint, first_control_plane, join_command, side_by_side, voters
 from tests.e2e.joining import join as join_at_once
 from tests.e2e.runs import outcome
-from tests.lab import assets
-from tests.lab.cluster import kubectl_json
-from tests.lab.node import Node
 
 
 def _phase(node: Node, *words: str) -> None:

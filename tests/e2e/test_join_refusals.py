@@ -8,11 +8,11 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from lab import assets, cluster
+from lab.cluster import kubectl
+from lab.node import Node
 from tests.e2e.conftest import nodes_of
 from tests.e2e.joining import IGNORED, certificate_key, fingerprint, first_control_plane, join_command, wait_signed
-from tests.lab import assets, cluster
-from tests.lab.cluster import kubectl
-from tests.lab.node import Node
 
 
 class Pair(NamedTuple):

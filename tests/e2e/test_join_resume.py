@@ -7,6 +7,9 @@ from functools import partial
 
 import pytest
 
+from lab import assets, cluster
+from lab.cluster import kubectl
+from lab.node import Node
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import (
     ETCD,
@@ -19,9 +22,6 @@ from tests.e2e.joining import (
     voters,
 )
 from tests.e2e.runs import kill_as_starts, outcome, phases_of
-from tests.lab import assets, cluster
-from tests.lab.cluster import kubectl
-from tests.lab.node import Node
 
 PID = "/run/pykubeadm-join.pid"
 

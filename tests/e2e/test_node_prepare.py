@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab import node
-from tests.lab.assets import Assets
-from tests.lab.host import CHECKOUT, cgroup_version
-from tests.lab.nodeimage import NodeImage
+from lab import node
+from lab.assets import Assets
+from lab.host import CHECKOUT, cgroup_version
+from lab.nodeimage import NodeImage
 
 # Everything that a role could leave behind; sshd and systemd write elsewhere.
 STATE = (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import archive, cluster, node
-from tests.lab.assets import Assets
-from tests.lab.nodeimage import NodeImage
+from lab import archive, cluster, node
+from lab.assets import Assets
+from lab.nodeimage import NodeImage
 
 PYKUBEADM = "/opt/pykubeadm/bin/pykubeadm"
 MARK = "/var/lib/pykubeadm/preparing"

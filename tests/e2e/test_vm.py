@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab import assets, cluster, vm
-from tests.lab.cluster import eventually, kubectl, kubectl_json
-from tests.lab.host import LabError
-from tests.lab.imagestore import TEST_IMAGE
-from tests.lab.vm import VirtualMachine
+from lab import assets, cluster, vm
+from lab.cluster import eventually, kubectl, kubectl_json
+from lab.host import LabError
+from lab.imagestore import TEST_IMAGE
+from lab.vm import VirtualMachine
 
 STATIC_PODS = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 SECONDS = 900  # a rollout, emulated on a machine that has more to do

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.lab import vm
-from tests.lab.assets import Assets
-from tests.lab.host import CHECKOUT, LabError
-from tests.lab.nodeimage import NodeImage
+from lab import vm
+from lab.assets import Assets
+from lab.host import CHECKOUT, LabError
+from lab.nodeimage import NodeImage
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import assets
+from lab.host import LabError
 from pykubeadm.etcd.client import (
     EtcdClient,
     EtcdError,
@@ -28,8 +30,6 @@ from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_ca
 from pykubeadm.pki.keys import encode_private_key, generate_key
 from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import Usage
-from tests.lab import assets
-from tests.lab.host import LabError
 
 NOW = datetime.now(UTC)
 

@@ -47,7 +47,7 @@ def kube_proxy(configuration: Configuration, proxy_env: Mapping[str, str], note:
 def kube_proxy_configuration(configuration: Configuration, note: Note) -> dict[str, Any]:
     """The KubeProxyConfiguration: the user's document, completed with what kubeadm sets where it says nothing."""
     document: dict[str, Any] = canonical(KIND, configuration.kube_proxy) | {"apiVersion": API_VERSION, "kind": KIND}
-    is_ipv6 = ":" in configuration.init.local_api_endpoint.advertise_address
+    is_ipv6 = ":" in configuration.this_node.local_api_endpoint.advertise_address
     recommended = {
         "bindAddress": (document, "::" if is_ipv6 else "0.0.0.0"),  # noqa: S104 - what kube-proxy shall listen on
         "clusterCIDR": (document, configuration.cluster.networking.pod_subnet),

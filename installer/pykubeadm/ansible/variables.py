@@ -49,7 +49,7 @@ def node_variables(
         "cgroups_swap": "kept" if kubelet.get("failSwapOn") is False else "disabled",
         "cgroups_slices": _slices(kubelet),
         "firewall_part": part,
-        "firewall_api_port": configuration.init.local_api_endpoint.bind_port,
+        "firewall_api_port": configuration.this_node.local_api_endpoint.bind_port,
         "firewall_ports": _extra_ports(configuration, part),
         "firewall_networks": _split(cluster.networking.pod_subnet),
         "containerd_sandbox_image": pause,
@@ -85,7 +85,7 @@ def no_proxy_list(configuration: Configuration, given: Iterable[str], addresses:
         *_split(cluster.networking.service_subnet),
         *_split(cluster.networking.pod_subnet),
         endpoint,
-        configuration.init.local_api_endpoint.advertise_address,
+        configuration.this_node.local_api_endpoint.advertise_address,
         *addresses,
     ]
     return list(dict.fromkeys(entry for entry in found if entry))
@@ -125,14 +125,14 @@ def _cni_plugins(assets: Assets) -> dict[str, Any]:
 
 def _extra_ports(configuration: Configuration, part: Part) -> list[str]:
     """A control plane without taints runs pods, so node ports are open on it as on a worker."""
-    if part == "control-plane" and configuration.init.node_registration.taints == ():
+    if part == "control-plane" and configuration.this_node.node_registration.taints == ():
         return ["10256/tcp", "30000-32767/tcp", "30000-32767/udp"]
     return []
 
 
 def _socket(configuration: Configuration) -> str:
     """The runtime's socket as a path; /var/run is /run."""
-    path = configuration.init.node_registration.cri_socket.removeprefix("unix://") or CONTAINERD_SOCKET
+    path = configuration.this_node.node_registration.cri_socket.removeprefix("unix://") or CONTAINERD_SOCKET
     return "/run/" + path.removeprefix("/var/run/") if path.startswith("/var/run/") else path
 
 

@@ -3,71 +3,44 @@
 from __future__ import annotations
 
 import os
-import re
-import stat
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from pykubeadm.cli.documents import rendered
-from pykubeadm.cli.flags import Strings, flattened, option
-from pykubeadm.cli.lazy import Command, Globals, Group
+from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.options import Strings, flattened, option
+from pykubeadm.commands.source import below, read_source
 from pykubeadm.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pykubeadm.config.model import Model
-    from pykubeadm.config.read import Surroundings
-    from pykubeadm.config.source import Source
+    from pykubeadm.config.read import Environment
 
 COMPONENT_KINDS = ("KubeletConfiguration", "KubeProxyConfiguration")
 PLACEHOLDER_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - kubeadm's placeholder, too
-MAX_INPUT = 64 * 1024 * 1024  # what comes through a pipe must end, too
-# `--config /dev/stdin` and `--config <(…)`: descriptors that we were started with; what they lead to is the user's choice.
-_INHERITED = re.compile(r"/dev/stdin|(/dev|/proc/(self|\d+))/fd/\d+", re.ASCII)
 
 
-@click.group(cls=Group)
+@click.group(cls=CliGroup)
 def config() -> None:
     """Validate, print and migrate configuration files; list images."""
 
 
-def read_source(path: str, root: str) -> Source:
-    """The file at `path` below `root`; UsageError where it cannot be read. A pipe with a name waits for a writer and devices
-    have no end, so of what is no file only the descriptors that we were started with are read."""
-    from pykubeadm.config.source import Source
-
-    place = _below(root, path)
-    try:
-        mode = os.stat(place).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or _INHERITED.fullmatch(place)):
-            raise UsageError(f'the configuration file "{path}" is no file; give a file, or /dev/stdin to read from a pipe')
-        with open(place, "rb") as file:
-            return Source(path, file.read(MAX_INPUT))
-    except OSError as error:
-        raise UsageError(f'the configuration file "{path}" cannot be read: {error.strerror}') from None
-    except ValueError:
-        raise UsageError(f"{path!r} is no file name") from None
-
-
-def _example_world(root: str, *, note: Callable[[str], None]) -> Surroundings:
+def _example_environment(root: str, *, note: Callable[[str], None]) -> Environment:
     """A machine that any file fits: what a file says is checked, not whether it suits this machine."""
     from pykubeadm.config.host import HostFacts
-    from pykubeadm.config.read import Surroundings
+    from pykubeadm.config.read import Environment
     from pykubeadm.constants import CRI_SOCKETS
 
-    return Surroundings(
+    return Environment(
         host=HostFacts(hostname="node", default_ipv4="1.2.3.4", cri_sockets=CRI_SOCKETS[:1]),
         new_token=lambda: PLACEHOLDER_TOKEN,
-        is_dir=lambda path: os.path.isdir(_below(root, path)),
-        is_file=lambda path: os.path.isfile(_below(root, path)),
+        is_dir=lambda path: os.path.isdir(below(root, path)),
+        is_file=lambda path: os.path.isfile(below(root, path)),
         note=note,
     )
-
-
-def _below(root: str, path: str) -> str:
-    return os.path.join(root, os.path.abspath(path).lstrip("/"))
 
 
 def _warn(message: str) -> None:
@@ -78,7 +51,7 @@ def _rootfs(ctx: click.Context) -> str:
     return ctx.ensure_object(Globals).rootfs
 
 
-@config.command(cls=Command)
+@config.command(cls=CliCommand)
 @click.option("--config", "path", metavar="FILE", required=True, help="The kubeadm configuration file to check.")
 @click.option("--allow-deprecated-api", is_flag=True, help="Say nothing of an old API version that is still read.")
 @click.option(
@@ -94,11 +67,11 @@ def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> No
         if not (allow_deprecated_api and OLD_API_VERSION in message):
             _warn(message)
 
-    read_all(read_source(path, _rootfs(ctx)), _example_world(_rootfs(ctx), note=note))
+    read_all(read_source(path, _rootfs(ctx)), _example_environment(_rootfs(ctx), note=note))
     click.echo("ok")
 
 
-@config.command(cls=Command)
+@config.command(cls=CliCommand)
 @click.option("--old-config", metavar="FILE", required=True, help="The file to rewrite.")
 @click.option("--new-config", metavar="FILE", help="Where to write the result (default: standard output).")
 @click.option(
@@ -116,10 +89,13 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     from pykubeadm.tokens.bootstrap import generate_token
 
     root = _rootfs(ctx)
-    world = replace(
-        _example_world(root, note=_warn), host=host_facts(LocalNode(root)), new_token=lambda: generate_token().text, ask=look_up
+    environment = replace(
+        _example_environment(root, note=_warn),
+        host=host_facts(LocalNode(root)),
+        new_token=lambda: generate_token().text,
+        ask=look_up,
     )
-    models = read_all(read_source(old_config, root), world)
+    models = read_all(read_source(old_config, root), environment)
     if not models:
         raise UsageError(f"{old_config}: the file holds no kubeadm document to migrate")
     text = rendered([model.document() for model in models], "yaml")
@@ -135,12 +111,12 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     LocalNode(root).write([File(os.path.abspath(new_config), text.encode(), mode=0o600, secret=True)])
 
 
-@config.group("print", cls=Group)
+@config.group("print", cls=CliGroup)
 def print_() -> None:
     """Print default configurations to start from."""
 
 
-@print_.command("init-defaults", cls=Command)
+@print_.command("init-defaults", cls=CliCommand)
 @click.option(
     "--component-configs",
     type=Strings(),
@@ -156,8 +132,8 @@ def init_defaults(component_configs: tuple[tuple[str, ...], ...]) -> None:
     unknown = [kind for kind in kinds if kind not in COMPONENT_KINDS]
     if unknown:
         raise UsageError(f"--component-configs: there is no {', '.join(unknown)}; there are {', '.join(COMPONENT_KINDS)}")
-    configuration = init_documents(PLACEHOLDER_TOKEN)
-    documents: list[dict[str, Any]] = [configuration.init.document(), configuration.cluster.document()]
+    init, configuration = init_documents(PLACEHOLDER_TOKEN)
+    documents: list[dict[str, Any]] = [init.document(), configuration.cluster.document()]
     for kind in kinds:
         if kind == "KubeletConfiguration":
             from pykubeadm.manifests.kubelet import kubelet_configuration
@@ -175,7 +151,7 @@ def _ignore(_level: str, _message: str) -> None:
 
 
 def _print_defaults(name: str, summary: str) -> None:
-    @print_.command(f"{name}-defaults", cls=Command, help=summary)
+    @print_.command(f"{name}-defaults", cls=CliCommand, help=summary)
     def command() -> None:
         from pykubeadm.config import printed
 
@@ -194,7 +170,7 @@ _print_defaults("reset", "Print what `reset` takes where nothing is given.")
 _print_defaults("upgrade", "Print what `upgrade` takes where nothing is given.")
 
 
-@config.group("images", cls=Group)
+@config.group("images", cls=CliGroup)
 def images_group() -> None:
     """The container images of a control plane."""
 
@@ -202,7 +178,7 @@ def images_group() -> None:
 def _list_images(ctx: click.Context, output: Literal["text", "json", "yaml"], **values: Any) -> None:
     from dataclasses import replace
 
-    from pykubeadm.config.flags import InitFlags
+    from pykubeadm.config.init_flags import InitFlags
     from pykubeadm.config.read import read_init
     from pykubeadm.config.release import look_up
     from pykubeadm.config.versions import images
@@ -210,10 +186,10 @@ def _list_images(ctx: click.Context, output: Literal["text", "json", "yaml"], **
     root = _rootfs(ctx)
     path = values.pop("config")
     source = read_source(path, root) if path else None
-    world = replace(_example_world(root, note=_warn), ask=look_up)
+    environment = replace(_example_environment(root, note=_warn), ask=look_up)
     # kubeadm lets the file win over flags here, without a word.
     flags = InitFlags() if source else InitFlags.of(values)
-    names = images(read_init(source, flags, world).cluster)
+    names = images(read_init(source, flags, environment)[1].cluster)
     if output == "text":
         click.echo("\n".join(names))
         return
@@ -222,7 +198,7 @@ def _list_images(ctx: click.Context, output: Literal["text", "json", "yaml"], **
 
 
 images_group.add_command(
-    Command(
+    CliCommand(
         "list",
         callback=click.pass_context(_list_images),
         params=[

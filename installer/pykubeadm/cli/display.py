@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.plan.events import (
+from pykubeadm.workflow.events import (
     Event,
     NodeTask,
     Note,
@@ -31,6 +32,7 @@ from pykubeadm.plan.events import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.status import Status
 
 
@@ -120,12 +122,16 @@ class LiveDisplay(PlainDisplay):
     """On a terminal: finished phases scroll up with a mark, the running one shows its time and what it waits for."""
 
     def __init__(self, verbosity: int) -> None:
-        from rich.console import Console
-
         super().__init__(verbosity)
-        self._console = Console(highlight=False, soft_wrap=True)
         self._status: Status | None = None
         self._phase: PhaseStarted | None = None
+
+    @cached_property
+    def _console(self) -> Console:
+        """Made when there is something to show: loading it takes as long as making two keys."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=True)
 
     def __call__(self, event: Event) -> None:
         match event:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.flags import flattened
-from pykubeadm.cli.lazy import Globals, as_click_has_it
-from pykubeadm.cli.phase_commands import Choose, Phased, PhasedGroup
+from pykubeadm.cli.lazy import as_click_has_it
+from pykubeadm.cli.phase_commands import Phased, PhasedGroup
 
 if TYPE_CHECKING:
-    from pykubeadm.phases.joining.run import JoinRun
-    from pykubeadm.plan.phase import Phase
+    from pykubeadm.commands.join.run import JoinRun
+    from pykubeadm.workflow.events import Subscriber
+    from pykubeadm.workflow.phase import Choose, Phase
 
 # kubeadm's flags of `join` itself (cmd/join.go).
 FLAGS = (
@@ -42,52 +42,17 @@ _HELP = {
     "token": "The bootstrap token, for --discovery-token and --tls-bootstrap-token where they are not given.",
 }
 
-_WORKER_JOINED = """\
-This node has joined the cluster as {node}: its kubelet has a certificate of its own.
-
-See it come up with `kubectl get nodes` on a control plane."""
-
-_CONTROL_PLANE_JOINED = """\
-This node has joined the cluster as {node} and is one of its control planes{etcd}.
-
-To use the cluster from here as a regular user:
-
-  mkdir -p $HOME/.kube
-  sudo cp -i /etc/kubernetes/admin.conf $HOME/.kube/config
-  sudo chown $(id -u):$(id -g) $HOME/.kube/config"""
-
 
 def _phases() -> tuple[Phase[JoinRun], ...]:
-    from pykubeadm.phases.join import PHASES
+    from pykubeadm.commands.join.phases import PHASES
 
     return PHASES
 
 
-def _execute(ctx: click.Context, command: str, values: dict[str, Any], choose: Choose) -> None:
-    """From flags and file to a run of the chosen steps; the cluster is asked before the node is locked or changed."""
-    from contextlib import nullcontext
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+    from pykubeadm.commands.join.command import join as run_join
 
-    from pykubeadm.cli.display import stamped, subscriber
-    from pykubeadm.cli.join_run import join_run
-    from pykubeadm.node.lock import exclusive
-    from pykubeadm.phases.joining.control_plane_prepare import steps_with_keys
-    from pykubeadm.phases.keys import order_keys
-    from pykubeadm.plan.runner import run_steps
-
-    settings = ctx.ensure_object(Globals)
-    given = {name: flattened(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    emit = stamped(subscriber(settings.output, verbosity=settings.verbosity))
-    # Phases that have no flags for discovery go on with what the ones before them wrote.
-    run = join_run(settings.rootfs, given, emit, needs_discovery="discovery_file" in values, look_ahead=command == "join")
-    steps = choose(run.join.skip_phases)
-    _ = run.patches  # those that cannot be read are told before anything is changed
-    with nullcontext() if run.dry_run else exclusive(settings.rootfs, f"pykubeadm {command}"):
-        order_keys(run, steps_with_keys(run))
-        run_steps(command, run.node_name, steps, run, dry_run=run.dry_run, journal=run.journal, emit=run.emit)
-    if command == "join" and not run.dry_run:
-        etcd = ", with a member of etcd" if run.has_local_etcd else ""
-        text = _CONTROL_PLANE_JOINED if run.is_control_plane else _WORKER_JOINED
-        run.result("joined", text.format(node=run.kubelet_name, etcd=etcd), node=run.kubelet_name)
+    run_join(options, emit, choose=choose, name=name, rootfs=rootfs)
 
 
 def _arguments(flags: Sequence[str]) -> list[click.Argument]:
@@ -116,7 +81,7 @@ class _JoinGroup(PhasedGroup):
 
 
 join = _JoinGroup(
-    Phased("join", _phases, _execute, _arguments, _HELP),
+    Phased("join", _phases, _run, _arguments, _HELP),
     FLAGS,
     "Make this node a part of a cluster: a worker, or with --control-plane a further control plane",
     "`pykubeadm token create --print-join-command` on a control plane prints the whole command. Run it again after a failure: "

@@ -95,7 +95,7 @@ def as_click_has_it(command: click.Command, ctx: click.Context, args: list[str])
     return [*found, *rest]
 
 
-class Command(click.Command):
+class CliCommand(click.Command):
     """A command with the global options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -106,10 +106,10 @@ class Command(click.Command):
         return super().parse_args(ctx, as_click_has_it(self, ctx, args))
 
 
-class Group(click.Group):
+class CliGroup(click.Group):
     """A group with the global options; `lazy` maps a name to ("module:attribute", one-line help)."""
 
-    command_class = Command
+    command_class = CliCommand
 
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -142,4 +142,4 @@ class Group(click.Group):
                 formatter.write_dl(rows)
 
 
-Group.group_class = Group
+CliGroup.group_class = CliGroup

@@ -14,12 +14,12 @@ from typing import NoReturn
 
 import click
 
-from pykubeadm.cli.lazy import Globals, Group
+from pykubeadm.cli.lazy import CliGroup, Globals
 from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
 
 
 @click.group(
-    cls=Group,
+    cls=CliGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     lazy={
         "certs": ("pykubeadm.cli.certs:certs", "Keys and certificates"),
@@ -102,7 +102,7 @@ def _tell(error: PykubeadmError, settings: Globals) -> None:
 
 
 def _failed(sentence: str, problems: tuple[str, ...], status: int) -> None:
-    from pykubeadm.plan.events import Failure, to_json
+    from pykubeadm.workflow.events import Failure, to_json
 
     click.echo(to_json(Failure(error=sentence, problems=problems, exit_status=status, time=time.time())))
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pykubeadm.cli.documents import rendered
-from pykubeadm.cli.flags import option, output_option
-from pykubeadm.cli.lazy import Command, Globals, Group
+from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.options import option, output_option
 from pykubeadm.constants import CRI_SOCKETS
 
 if TYPE_CHECKING:
-    from pykubeadm.phases.prepare_nodes import Nodes
+    from pykubeadm.commands.node.prepare import Nodes
 
 _OWN = frozenset({"inventory", "limit", "check", "diff", "part", "tags"})
 # Those of init's flags that decide what a node needs.
@@ -32,7 +32,7 @@ def _node_options() -> list[click.Parameter]:
     ]
 
 
-node = Group("node", help="Prepare nodes for Kubernetes, show what is found on them.")
+node = CliGroup("node", help="Prepare nodes for Kubernetes, show what is found on them.")
 
 
 def _prepare(ctx: click.Context, **values: Any) -> None:
@@ -42,11 +42,12 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.ansible.assets import find_assets
     from pykubeadm.ansible.variables import node_variables
     from pykubeadm.cli.display import stamped, subscriber
-    from pykubeadm.cli.run import init_run
+    from pykubeadm.commands.init.begin import begin
+    from pykubeadm.commands.node.prepare import prepare_nodes
+    from pykubeadm.commands.source import read_source
     from pykubeadm.node.facts import host_facts
     from pykubeadm.node.local import LocalNode
     from pykubeadm.node.lock import exclusive
-    from pykubeadm.phases.prepare_nodes import prepare_nodes
 
     settings = ctx.ensure_object(Globals)
     given: dict[str, Any] = {name: value for name, value in values.items() if name not in _OWN}
@@ -55,10 +56,11 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
     if values["inventory"] or not host.cri_sockets:
         # A runtime on the machine we run on says nothing of others; and one that is to be installed is not there yet.
         host = replace(host, cri_sockets=CRI_SOCKETS[:1])
+    source = read_source(given["config"], machine.root) if given.get("config") else None
     emit = stamped(subscriber(settings.output, verbosity=settings.verbosity))
-    run = init_run(machine, given, emit, host)
+    run = begin(machine, given, emit, source=source, host=host)
     tags = _tags(values["tags"] or "")
-    nodes = _nodes(ctx, values, run.configuration.init.node_registration.name)
+    nodes = _nodes(ctx, values, run.node_name)
     variables = node_variables(
         run.configuration,
         part=values["part"],
@@ -72,7 +74,7 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
 
 
 node.add_command(
-    Command(
+    CliCommand(
         "prepare",
         callback=click.pass_context(_prepare),
         params=[
@@ -100,7 +102,7 @@ node.add_command(
 def _facts(ctx: click.Context, **values: Any) -> None:
     import socket
 
-    from pykubeadm.phases.prepare_nodes import facts_of
+    from pykubeadm.commands.node.prepare import facts_of
 
     nodes = _nodes(ctx, values, socket.gethostname())
     found = facts_of(nodes)
@@ -109,7 +111,7 @@ def _facts(ctx: click.Context, **values: Any) -> None:
 
 
 node.add_command(
-    Command(
+    CliCommand(
         "facts",
         callback=click.pass_context(_facts),
         params=[
@@ -142,8 +144,8 @@ def _tags(text: str) -> list[str]:
 
 
 def _nodes(ctx: click.Context, values: dict[str, Any], name: str) -> Nodes:
+    from pykubeadm.commands.node.prepare import Nodes
     from pykubeadm.errors import NodeError, UsageError
-    from pykubeadm.phases.prepare_nodes import Nodes
 
     inventories = tuple(os.path.abspath(path) for path in values["inventory"] or ())
     for path in inventories:

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.flags import option, output_option
-from pykubeadm.cli.lazy import Command, Group
+from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.options import flattened, option, output_option
 
 if TYPE_CHECKING:
-    from pykubeadm.plan.phase import Phase, Step
-
-Choose = Callable[[Sequence[str]], "tuple[Step[Any], ...]"]  # the phases to skip → the steps to run
+    from pykubeadm.workflow.events import Subscriber
+    from pykubeadm.workflow.phase import Choose, Phase, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Phased:
-    """What tells one command with phases from another. `load` brings the phases in when they are needed; `execute` goes from
-    flags to a run of the chosen steps; `arguments` makes the arguments of a phase that takes the given flags."""
+    """What sets one command with phases apart from another. `load` brings the phases in when they are needed; `run` takes
+    options, where to report, which steps, the run's name and the root; `arguments` makes the arguments of a phase that takes
+    the given flags."""
 
     name: str
     load: Callable[[], tuple[Phase[Any], ...]]
-    execute: Callable[[click.Context, str, dict[str, Any], Choose], None]
+    run: Callable[[dict[str, Any], Subscriber, Choose, str, str], None]
     arguments: Callable[[Sequence[str]], list[click.Argument]] = lambda _flags: []
     flag_help: Mapping[str, str] | None = None
 
@@ -36,12 +36,21 @@ class Phased:
 
     def run_all(self, ctx: click.Context, values: dict[str, Any]) -> None:
         """The command itself, without a sub-command."""
-        from pykubeadm.plan.phase import without
+        from pykubeadm.workflow.phase import without
 
         self.execute(ctx, self.name, values, lambda skip: without(self.load(), skip))
 
+    def execute(self, ctx: click.Context, name: str, values: dict[str, Any], choose: Choose) -> None:
+        """From click's values to a run of the chosen steps."""
+        from pykubeadm.cli.display import stamped, subscriber
 
-class PhasedGroup(Group):
+        settings = ctx.ensure_object(Globals)
+        options = {key: flattened(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        emit = stamped(subscriber(settings.output, verbosity=settings.verbosity, quiet=bool(options.get("print_manifest"))))
+        self.run(options, emit, choose, name, settings.rootfs)
+
+
+class PhasedGroup(CliGroup):
     """The command; lists its phases below the help, and has them below `phase`."""
 
     def __init__(self, phased: Phased, flags: Sequence[str], summary: str, details: str) -> None:
@@ -74,7 +83,7 @@ def _rows(phases: Sequence[Phase[Any]], indent: str = "") -> list[tuple[str, str
     return rows
 
 
-class _PhaseGroup(Group):
+class _PhaseGroup(CliGroup):
     """The `phase` sub-commands, made from the tuple of phases."""
 
     def __init__(self, phased: Phased) -> None:
@@ -93,7 +102,7 @@ class _PhaseGroup(Group):
 
 
 def _command(phased: Phased, phase: Phase[Any], path: str) -> click.Command:
-    from pykubeadm.plan.phase import Step, steps
+    from pykubeadm.workflow.phase import Step, steps
 
     def run_leaves(leaves: tuple[Step[Any], ...], flags: Sequence[str], name: str, summary: str) -> click.Command:
         def callback(ctx: click.Context, **values: Any) -> None:
@@ -101,11 +110,11 @@ def _command(phased: Phased, phase: Phase[Any], path: str) -> click.Command:
 
         wanted = sorted({"config", "dry-run", *flags})
         params: list[click.Parameter] = [*(phased.option(flag) for flag in wanted), output_option(), *phased.arguments(flags)]
-        return Command(name, callback=click.pass_context(callback), params=params, help=summary, hidden=phase.hidden)
+        return CliCommand(name, callback=click.pass_context(callback), params=params, help=summary, hidden=phase.hidden)
 
     if not phase.phases:
         return run_leaves((Step(path, phase),), phase.flags, phase.name, phase.summary)
-    group = Group(phase.name, help=phase.summary, hidden=phase.hidden)
+    group = CliGroup(phase.name, help=phase.summary, hidden=phase.hidden)
     every = [*phase.flags, *(flag for part in phase.phases for flag in part.flags)]
     group.add_command(run_leaves(tuple(steps((phase,))), every, "all", f"{phase.summary}: all of it"))
     for part in phase.phases:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pykubeadm.cli.lazy import Command
+from pykubeadm.cli.lazy import CliCommand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 5.0  # seconds; a kubelet without a certificate is only without logs, exec and metrics meanwhile
 
 
-@click.command("approve-kubelet-serving", cls=Command)
+@click.command("approve-kubelet-serving", cls=CliCommand)
 @click.option(
     "--watch", is_flag=True, help="Go on looking for requests until interrupted; what the service on control planes does."
 )

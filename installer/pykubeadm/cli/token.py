@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from pykubeadm.cli.documents import rendered
-from pykubeadm.cli.flags import Strings, flattened, option
 from pykubeadm.cli.kubeconfig import credentials
-from pykubeadm.cli.lazy import Command, Globals, Group
+from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.options import Strings, flattened, option
 from pykubeadm.errors import UsageError
 from pykubeadm.tokens.bootstrap import generate_token
 
@@ -26,7 +26,7 @@ _KUBECONFIG_HELP = (
 _COLUMNS = ("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")
 
 
-@click.group(cls=Group)
+@click.group(cls=CliGroup)
 def token() -> None:
     """Bootstrap tokens, with which nodes and the cluster come to trust each other.
 
@@ -42,7 +42,7 @@ _ADMITTED = "As kubeadm has it; means nothing here."
 _no_dry_run = click.option("--dry-run", is_flag=True, expose_value=False, help=_ADMITTED)
 
 
-@token.command(cls=Command)
+@token.command(cls=CliCommand)
 @click.option("--kubeconfig", metavar="TEXT", expose_value=False, help=_ADMITTED)
 @_no_dry_run
 def generate() -> None:
@@ -50,7 +50,7 @@ def generate() -> None:
     click.echo(generate_token().text)
 
 
-@token.command(cls=Command)
+@token.command(cls=CliCommand)
 @click.argument("given", metavar="[TOKEN]", required=False)
 @click.option("--ttl", metavar="DURATION", help="How long the token is valid, such as 2h; 0 for ever (default: 24h0m0s).")
 @click.option(
@@ -75,8 +75,8 @@ def create(ctx: click.Context, /, given: str | None, **values: Any) -> None:
     """Make a token known to the cluster and print it. TOKEN is a new one where it is not given."""
     from pykubeadm.kube.bootstrap_tokens import create_token
     from pykubeadm.phases.run import utc_now
-    from pykubeadm.phases.show_join_command import join_command
     from pykubeadm.tokens.documents import token_secret
+    from pykubeadm.tokens.join_command import join_command
 
     if values["certificate_key"] and not values["print_join_command"]:
         raise UsageError("--certificate-key goes with --print-join-command only")
@@ -97,7 +97,7 @@ def create(ctx: click.Context, /, given: str | None, **values: Any) -> None:
 create.params.insert(0, option("config"))
 
 
-@token.command("list", cls=Command)
+@token.command("list", cls=CliCommand)
 @click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", help="How to print them.")
 @_kubeconfig
 @_no_dry_run
@@ -111,7 +111,7 @@ def list_(ctx: click.Context, output: Literal["text", "json", "yaml"], kubeconfi
     click.echo(_rendered(found, output), nl=False)
 
 
-@token.command(cls=Command)
+@token.command(cls=CliCommand)
 @click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...")
 @_kubeconfig
 @_dry_run
@@ -176,15 +176,15 @@ def _wanted(ctx: click.Context, given: str | None, values: dict[str, Any]) -> tu
 
 
 def _from_file(ctx: click.Context, path: str) -> tuple[BootstrapToken, ...]:
-    from pykubeadm.cli.config import read_source
-    from pykubeadm.config.flags import InitFlags
-    from pykubeadm.config.read import Surroundings, read_init
+    from pykubeadm.commands.source import read_source
+    from pykubeadm.config.init_flags import InitFlags
+    from pykubeadm.config.read import Environment, read_init
     from pykubeadm.node.facts import host_facts
     from pykubeadm.node.local import LocalNode
 
     rootfs = ctx.ensure_object(Globals).rootfs
-    world = Surroundings(host=host_facts(LocalNode(rootfs)), new_token=lambda: generate_token().text)
-    return read_init(read_source(path, rootfs), InitFlags(), world).init.bootstrap_tokens
+    environment = Environment(host=host_facts(LocalNode(rootfs)), new_token=lambda: generate_token().text)
+    return read_init(read_source(path, rootfs), InitFlags(), environment)[0].bootstrap_tokens
 
 
 def _api(cluster: Credentials, *, dry_run: bool) -> Api:

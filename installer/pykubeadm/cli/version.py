@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from pykubeadm import __version__
-from pykubeadm.cli.lazy import Command
+from pykubeadm.cli.lazy import CliCommand
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @click.option("-o", "--output", type=click.Choice(["short", "json", "yaml"]), help="Print only the version, or a document.")
 def version(output: str | None) -> None:
     """Print pykubeadm's version."""

@@ -18,7 +18,7 @@ def local_url(endpoint: APIEndpoint) -> str:
 
 def control_plane_url(configuration: Configuration) -> str:
     """controlPlaneEndpoint, with bindPort where it names no port; this node's own API server where there is none."""
-    local = configuration.init.local_api_endpoint
+    local = configuration.this_node.local_api_endpoint
     if not configuration.cluster.control_plane_endpoint:
         return local_url(local)
     host, port = split_host_port(configuration.cluster.control_plane_endpoint)

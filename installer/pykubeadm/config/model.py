@@ -201,7 +201,7 @@ class Proxy(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document(Model):
+class KubeadmDocument(Model):
     """A top-level document; its `kind` is the class's name."""
 
     def document(self) -> dict[str, Any]:
@@ -209,7 +209,7 @@ class Document(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InitConfiguration(Document):
+class InitConfiguration(KubeadmDocument):
     bootstrap_tokens: tuple[BootstrapToken, ...] = ()
     dry_run: bool = False
     node_registration: NodeRegistration = NodeRegistration()
@@ -219,9 +219,13 @@ class InitConfiguration(Document):
     patches: Patches | None = None
     timeouts: Timeouts = Timeouts()
 
+    @property
+    def this_node(self) -> "ThisNode":
+        return ThisNode(self.node_registration, self.local_api_endpoint, self.patches, self.timeouts)
+
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterConfiguration(Document):
+class ClusterConfiguration(KubeadmDocument):
     etcd: Etcd = Etcd()
     networking: Networking = Networking()
     kubernetes_version: str = "stable-1"
@@ -269,7 +273,7 @@ class JoinControlPlane(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JoinConfiguration(Document):
+class JoinConfiguration(KubeadmDocument):
     dry_run: bool = False
     node_registration: NodeRegistration = NodeRegistration()
     ca_cert_path: str = "/etc/kubernetes/pki/ca.crt"
@@ -279,9 +283,14 @@ class JoinConfiguration(Document):
     patches: Patches | None = None
     timeouts: Timeouts = Timeouts()
 
+    @property
+    def this_node(self) -> "ThisNode":
+        control_plane = self.control_plane or JoinControlPlane()
+        return ThisNode(self.node_registration, control_plane.local_api_endpoint, self.patches, self.timeouts)
+
 
 @dataclass(frozen=True, kw_only=True)
-class ResetConfiguration(Document):
+class ResetConfiguration(KubeadmDocument):
     cleanup_tmp_dir: bool = False
     certificates_dir: str = "/etc/kubernetes/pki"
     cri_socket: str = ""
@@ -343,7 +352,7 @@ class UpgradePlan(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpgradeConfiguration(Document):
+class UpgradeConfiguration(KubeadmDocument):
     apply: UpgradeApply = UpgradeApply()
     diff: UpgradeDiff = UpgradeDiff()
     node: UpgradeNode = UpgradeNode()
@@ -352,14 +361,24 @@ class UpgradeConfiguration(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class ThisNode:
+    """What an Init- or JoinConfiguration says of the node that it is for."""
+
+    node_registration: NodeRegistration = NodeRegistration()
+    local_api_endpoint: APIEndpoint = APIEndpoint()
+    patches: Patches | None = None
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
-    """What `init` acts on: every default filled in, every value checked.
+    """A cluster, and the node that is made or changed in it: every default filled in, every value checked.
 
     `kubelet` and `kube_proxy` are the user's KubeletConfiguration and KubeProxyConfiguration documents as given
     ({} where there is none); the manifests layer completes them.
     """
 
-    init: InitConfiguration
     cluster: ClusterConfiguration
+    this_node: ThisNode = ThisNode()
     kubelet: Mapping[str, Any] = field(default_factory=dict)
     kube_proxy: Mapping[str, Any] = field(default_factory=dict)

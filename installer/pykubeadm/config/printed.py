@@ -23,13 +23,14 @@ from pykubeadm.config.versions import PRINTED_DEFAULT
 from pykubeadm.constants import CRI_SOCKETS
 
 
-def init_documents(token: str) -> Configuration:
+def init_documents(token: str) -> tuple[InitConfiguration, Configuration]:
     init = InitConfiguration(
         bootstrap_tokens=(BootstrapToken(token=token, ttl=DEFAULT_TOKEN_TTL),),
         local_api_endpoint=APIEndpoint(advertise_address="1.2.3.4"),
         node_registration=NodeRegistration(name="node", cri_socket=CRI_SOCKETS[0]),
     )
-    return Configuration(init, ClusterConfiguration(kubernetes_version=PRINTED_DEFAULT, etcd=Etcd(local=LocalEtcd())))
+    cluster = ClusterConfiguration(kubernetes_version=PRINTED_DEFAULT, etcd=Etcd(local=LocalEtcd()))
+    return init, Configuration(cluster, init.this_node)
 
 
 def join_document(token: str, hostname: str) -> JoinConfiguration:

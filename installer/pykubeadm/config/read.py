@@ -1,6 +1,6 @@
 """The ways into this layer: a file or flags in, a resolved and checked configuration out, or ConfigError with every problem.
 
-Called by the command line and by phases that read a configuration from the cluster. What must be known of the world comes
+Called by the command line and by phases that read a configuration from the cluster. What must be known of the environment comes
 in as arguments; nothing here touches a machine.
 """
 
@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API, check_component, check_env_source
 from pykubeadm.config.decode import decode, without_nulls
 from pykubeadm.config.defaults import complete_cluster, complete_init, complete_join, complete_reset, filled
-from pykubeadm.config.flags import CLUSTER_FLAG_AT, INIT_FLAG_AT, InitFlags, cluster_configuration, init_configuration
 from pykubeadm.config.host import HostFacts
+from pykubeadm.config.init_flags import CLUSTER_FLAG_AT, INIT_FLAG_AT, InitFlags, cluster_configuration, init_configuration
 from pykubeadm.config.join_flags import JOIN_FLAG_AT, JoinFlags, join_configuration
 from pykubeadm.config.load import load
 from pykubeadm.config.migrate import OLD_API_VERSION, migrated
@@ -58,7 +58,7 @@ _NO_CLUSTER = (
 _GONE = {"v1alpha1": "1.12", "v1alpha2": "1.13", "v1alpha3": "1.15", "v1beta1": "1.22", "v1beta2": "1.27"}
 
 
-def _unknown(_kind: str) -> tuple[str, ...]:
+def _unknown() -> tuple[str, ...]:
     return ()
 
 
@@ -71,18 +71,18 @@ def _silent(_note: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What reading a configuration needs of the world.
+class Environment:
+    """What reading a configuration needs of the environment.
 
-    `new_token` makes a bootstrap token; `ask` tells the version behind a label, None where it cannot; `phases` names those that
-    can be skipped, by the kind of configuration, none where that is not known; `is_dir` and `is_file` look at the node; `note`
-    takes each remark (a deprecation, a value that was guessed).
+    `new_token` makes a bootstrap token; `ask` gives the version behind a label, None where it cannot; `phases` names those that
+    can be skipped, none where that is not known; `is_dir` and `is_file` look at the node; `note` takes each remark (a
+    deprecation, a value that was guessed).
     """
 
     host: HostFacts
     new_token: Callable[[], str]
     ask: LookUp = offline
-    phases: Callable[[str], Sequence[str]] = _unknown
+    phases: Callable[[], Sequence[str]] = _unknown
     is_dir: Callable[[str], bool] = _yes
     is_file: Callable[[str], bool] = _yes
     note: Notes = _silent
@@ -112,29 +112,30 @@ class _Reading:
             raise ConfigError(self.problems)
 
 
-def read_init(source: Source | None, flags: InitFlags, world: Surroundings) -> Configuration:
-    """What `init` acts on, from a file or from flags; the flags that kubeadm allows beside --config win over the file.
+def read_init(source: Source | None, flags: InitFlags, environment: Environment) -> tuple[InitConfiguration, Configuration]:
+    """What `init` acts on, from a file or from flags: its own document, and the cluster with this node as its first one. The
+    flags that kubeadm allows beside --config win over the file.
 
     Raises ConfigError with every problem.
     """
     if source is None:
         problems: list[Problem] = []
-        at_init = Report(problems, world.note, flags=INIT_FLAG_AT)
+        at_init = Report(problems, environment.note, flags=INIT_FLAG_AT)
         init, cluster = _with_flags(init_configuration(flags, problems), flags, at_init), cluster_configuration(flags, problems)
-        at_cluster = Report(problems, world.note, flags=CLUSTER_FLAG_AT)
-        configuration = _resolved(Configuration(init, cluster), at_init, at_cluster, world)
+        at_cluster = Report(problems, environment.note, flags=CLUSTER_FLAG_AT)
+        init, configuration = _resolved(init, Configuration(cluster), at_init, at_cluster, environment)
         if problems:
             raise ConfigError(problems)
-        return _without_skipped_addons(configuration)
-    reading = _open(source, world.note)
+        return init, _without_skipped_addons(configuration, init.skip_phases)
+    reading = _open(source, environment.note)
     reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
     _want(reading, "InitConfiguration", "ClusterConfiguration")
-    configuration = _init_from(reading, world, flags)
+    init, configuration = _init_from(reading, environment, flags)
     reading.finish()
-    return _without_skipped_addons(configuration)
+    return init, _without_skipped_addons(configuration, init.skip_phases)
 
 
-def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> JoinConfiguration:
+def read_join(source: Source | None, flags: JoinFlags, environment: Environment) -> JoinConfiguration:
     """What `join` acts on, from a file or from flags; the flags that kubeadm allows beside --config win over the file.
 
     Raises ConfigError with every problem.
@@ -144,43 +145,43 @@ def read_join(source: Source | None, flags: JoinFlags, world: Surroundings) -> J
         if not flags.api_server_endpoint and not flags.discovery_file:
             raise ConfigError([Problem("discovery", 0, 0, "", _NO_CLUSTER)])
         if names := flags.without_control_plane():  # a warning only, as in kubeadm
-            world.note(f"{', '.join(names)} means nothing without --control-plane: this node joins as a worker")
+            environment.note(f"{', '.join(names)} means nothing without --control-plane: this node joins as a worker")
         token = "--discovery-token" if flags.discovery_token else "--token"
         flag_at = {**JOIN_FLAG_AT, ("discovery", "bootstrapToken", "token"): token}
-        report = Report(problems, world.note, flags=flag_at)
-        join = _join(_with_flags(join_configuration(flags), flags, report), report, world)
+        report = Report(problems, environment.note, flags=flag_at)
+        join = _join(_with_flags(join_configuration(flags), flags, report), report, environment)
         if problems:
             raise ConfigError(problems)
         return join
-    reading = _open(source, world.note)
+    reading = _open(source, environment.note)
     reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
     _want(reading, "JoinConfiguration")
     if "JoinConfiguration" not in reading.documents:
         reading.finish()  # a document that is not there has no missing fields
     join, report = reading.decoded(JoinConfiguration)
-    join = _join(_with_flags(join, flags, report), report, world)
+    join = _join(_with_flags(join, flags, report), report, environment)
     reading.finish()
     return join
 
 
-def read_all(source: Source, world: Surroundings) -> list[Model]:
+def read_all(source: Source, environment: Environment) -> list[Model]:
     """Every kubeadm document of a file, in v1beta4 with its defaults, as `config validate` and `config migrate` need them:
     an InitConfiguration always comes with its ClusterConfiguration. Raises ConfigError with every problem of all of them."""
-    reading = _open(source, world.note)
+    reading = _open(source, environment.note)
     found: list[Model] = []
     if {"InitConfiguration", "ClusterConfiguration"} & reading.documents.keys():
-        configuration = _init_from(reading, world)
-        found += [configuration.init, configuration.cluster]
+        init, configuration = _init_from(reading, environment)
+        found += [init, configuration.cluster]
     else:
         for kind in (KUBELET_API[1], KUBE_PROXY_API[1]):
             if kind in reading.documents:
                 _component(reading, kind, newer=False)
     if "JoinConfiguration" in reading.documents:
-        found.append(_join_from(reading, world))
+        found.append(_join_from(reading, environment))
     if "ResetConfiguration" in reading.documents:
-        found.append(_reset_from(reading, world))
+        found.append(_reset_from(reading, environment))
     if "UpgradeConfiguration" in reading.documents:
-        found.append(_upgrade_from(reading, world))
+        found.append(_upgrade_from(reading, environment))
     reading.finish()
     return found
 
@@ -240,7 +241,9 @@ def _want(reading: _Reading, *kinds: str) -> None:
             reading.note(f"{reading.source.name}: {kind} is not read here")
 
 
-def _init_from(reading: _Reading, world: Surroundings, flags: InitFlags | None = None) -> Configuration:
+def _init_from(
+    reading: _Reading, environment: Environment, flags: InitFlags | None = None
+) -> tuple[InitConfiguration, Configuration]:
     init, at_init = reading.decoded(InitConfiguration)
     cluster, at_cluster = reading.decoded(ClusterConfiguration)
     if reading.control_plane_timeout:
@@ -254,20 +257,22 @@ def _init_from(reading: _Reading, world: Surroundings, flags: InitFlags | None =
             at_init.problem(path, "is empty; leave the field out to have a token made")
     newer = _minor(cluster.kubernetes_version) > DEFAULT_MINOR
     components = {kind: _component(reading, kind, newer=newer) for kind in (KUBELET_API[1], KUBE_PROXY_API[1])}
-    configuration = Configuration(init, cluster, components[KUBELET_API[1]], components[KUBE_PROXY_API[1]])
-    return _resolved(configuration, at_init, at_cluster, world)
+    configuration = Configuration(cluster, kubelet=components[KUBELET_API[1]], kube_proxy=components[KUBE_PROXY_API[1]])
+    return _resolved(init, configuration, at_init, at_cluster, environment)
 
 
-def _resolved(given: Configuration, at_init: Report, at_cluster: Report, world: Surroundings) -> Configuration:
+def _resolved(
+    given: InitConfiguration, configuration: Configuration, at_init: Report, at_cluster: Report, environment: Environment
+) -> tuple[InitConfiguration, Configuration]:
     """Defaults and checks. Both reports gather into one list."""
-    init = complete_init(given.init, world.host, at_init, new_token=world.new_token)
-    ask = offline if at_cluster.problems else world.ask  # nothing will come of it, so nobody waits for an answer
-    cluster = complete_cluster(given.cluster, init.local_api_endpoint.bind_port, at_cluster, ask=ask)
-    check_init(init, at_init, is_dir=world.is_dir)
-    _check_skipped(init, at_init, world)
+    init = complete_init(given, environment.host, at_init, new_token=environment.new_token)
+    ask = offline if at_cluster.problems else environment.ask  # nothing will come of it, so nobody waits for an answer
+    cluster = complete_cluster(configuration.cluster, init.local_api_endpoint.bind_port, at_cluster, ask=ask)
+    check_init(init, at_init, is_dir=environment.is_dir)
+    _check_skipped(init, at_init, environment)
     check_cluster(cluster, init.local_api_endpoint.advertise_address, at_cluster)
     _check_env_sources(cluster, at_cluster)
-    return Configuration(init, cluster, given.kubelet, given.kube_proxy)
+    return init, replace(configuration, cluster=cluster, this_node=init.this_node)
 
 
 def _with_flags(configuration: N, flags: InitFlags | JoinFlags, report: Report) -> N:
@@ -293,9 +298,9 @@ def _with_flags(configuration: N, flags: InitFlags | JoinFlags, report: Report) 
     )
 
 
-def _check_skipped(configuration: InitConfiguration | JoinConfiguration, report: Report, world: Surroundings) -> None:
+def _check_skipped(configuration: InitConfiguration | JoinConfiguration, report: Report, environment: Environment) -> None:
     """Asks for the names of the phases only where one is to be skipped."""
-    known = world.phases(type(configuration).__name__) if configuration.skip_phases else ()
+    known = environment.phases() if configuration.skip_phases else ()
     for index, name in enumerate(configuration.skip_phases):
         if known and name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.75)
@@ -303,9 +308,9 @@ def _check_skipped(configuration: InitConfiguration | JoinConfiguration, report:
             report.problem(("skipPhases", index), f'there is no phase "{name}"; {hint}')
 
 
-def _without_skipped_addons(configuration: Configuration) -> Configuration:
+def _without_skipped_addons(configuration: Configuration, skip_phases: Sequence[str]) -> Configuration:
     """An addon whose phase is skipped is disabled in the cluster, too, so that upgrades leave it alone (kubeadm: cmd/init.go)."""
-    skipped, cluster = set(configuration.init.skip_phases), configuration.cluster
+    skipped, cluster = set(skip_phases), configuration.cluster
     if skipped & {"addon", "addon/coredns"}:
         cluster = replace(cluster, dns=replace(cluster.dns, disabled=True))
     if skipped & {"addon", "addon/kube-proxy"}:
@@ -313,30 +318,30 @@ def _without_skipped_addons(configuration: Configuration) -> Configuration:
     return replace(configuration, cluster=cluster)
 
 
-def _join_from(reading: _Reading, world: Surroundings) -> JoinConfiguration:
+def _join_from(reading: _Reading, environment: Environment) -> JoinConfiguration:
     join, report = reading.decoded(JoinConfiguration)
-    return _join(join, report, world)
+    return _join(join, report, environment)
 
 
-def _join(join: JoinConfiguration, report: Report, world: Surroundings) -> JoinConfiguration:
+def _join(join: JoinConfiguration, report: Report, environment: Environment) -> JoinConfiguration:
     """Defaults and checks."""
-    join = complete_join(join, world.host, report)
-    check_join(join, report, is_dir=world.is_dir, is_file=world.is_file)
-    _check_skipped(join, report, world)
+    join = complete_join(join, environment.host, report)
+    check_join(join, report, is_dir=environment.is_dir, is_file=environment.is_file)
+    _check_skipped(join, report, environment)
     return join
 
 
-def _reset_from(reading: _Reading, world: Surroundings) -> ResetConfiguration:
+def _reset_from(reading: _Reading, environment: Environment) -> ResetConfiguration:
     reset, report = reading.decoded(ResetConfiguration)
-    reset = complete_reset(reset, world.host, report)
+    reset = complete_reset(reset, environment.host, report)
     check_reset(reset, report)
     return reset
 
 
-def _upgrade_from(reading: _Reading, world: Surroundings) -> UpgradeConfiguration:
+def _upgrade_from(reading: _Reading, environment: Environment) -> UpgradeConfiguration:
     upgrade, report = reading.decoded(UpgradeConfiguration)
     upgrade = filled(upgrade)
-    check_upgrade(upgrade, report, is_dir=world.is_dir)
+    check_upgrade(upgrade, report, is_dir=environment.is_dir)
     return upgrade
 
 

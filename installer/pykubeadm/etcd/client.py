@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pykubeadm.errors import PykubeadmError
-from pykubeadm.util.http import connection_to
-from pykubeadm.util.tls import load_key_pair
+from pykubeadm.transport.http import connection_to
+from pykubeadm.transport.tls import load_key_pair
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
 

@@ -12,12 +12,13 @@ from datetime import timedelta
 
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.apply import retrying
-from pykubeadm.kube.port import Api, ApiStatusError, Document
+from pykubeadm.kube.port import Api, ApiStatusError
+from pykubeadm.util.kube_object import KubeObject
 
 CLUSTER_ADMINS = "kubeadm:cluster-admins"
 _EFFECTIVE_WITHIN = timedelta(seconds=30)  # from the binding's creation until the authorizer has seen it
 
-BINDING: Document = {
+BINDING: KubeObject = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "ClusterRoleBinding",
     "metadata": {"name": CLUSTER_ADMINS},

@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from pykubeadm.errors import ApiError
-from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, Document, UntrustedServerError, title
+from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, UntrustedServerError, title
+from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
 
 Outcome = Literal["created", "updated", "unchanged"]
@@ -27,7 +28,7 @@ _SETTLING_SECONDS = 10.0
 _ALTERNATIVES = frozenset({"volumes", "env"})
 
 
-def ensure(api: Api, wanted: Document) -> Outcome:
+def ensure(api: Api, wanted: KubeObject) -> Outcome:
     """Make the object be as wanted; ApiError once that failed for `api.call_timeout`, at once where trying again is no use."""
 
     def once() -> Outcome:
@@ -45,13 +46,13 @@ def ensure(api: Api, wanted: Document) -> Outcome:
     return retrying(once, api.call_timeout)
 
 
-def ensure_all(api: Api, documents: Sequence[Document]) -> list[str]:
+def ensure_all(api: Api, documents: Sequence[KubeObject]) -> list[str]:
     """`ensure` for documents that do not depend on each other, side by side. Returns a sentence for each that was changed."""
     outcomes = side_by_side(lambda document: ensure(api, document), documents, api.connections)
     return [sentence(outcome, document) for outcome, document in zip(outcomes, documents, strict=True) if outcome != "unchanged"]
 
 
-def sentence(outcome: Outcome, document: Document) -> str:
+def sentence(outcome: Outcome, document: KubeObject) -> str:
     """What was done, for the phase's changes: "created ConfigMap kube-system/kubeadm-config"."""
     return f"{outcome} {title(document)}"
 
@@ -102,11 +103,11 @@ def _by_name(entries: list[Any]) -> dict[str, Any] | None:
     return found if len(found) == len(entries) else None
 
 
-def _get(api: Api, wanted: Document) -> Document | None:
+def _get(api: Api, wanted: KubeObject) -> KubeObject | None:
     metadata = wanted["metadata"]
     return api.get(wanted["apiVersion"], wanted["kind"], metadata["name"], metadata.get("namespace", ""))
 
 
-def _version(document: Document) -> str | None:
+def _version(document: KubeObject) -> str | None:
     version: str | None = document["metadata"].get("resourceVersion")
     return version

@@ -12,7 +12,8 @@ from typing import Any
 from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.apply import retrying
-from pykubeadm.kube.port import Api, Document
+from pykubeadm.kube.port import Api
+from pykubeadm.util.kube_object import KubeObject
 
 _NAME_PREFIX = "bootstrap-token-"
 _USAGE_PREFIX = "usage-bootstrap-"
@@ -60,7 +61,7 @@ def list_tokens(api: Api, damaged: Callable[[str], None]) -> list[StoredToken]:
     return found
 
 
-def create_token(api: Api, secret: Document) -> None:
+def create_token(api: Api, secret: KubeObject) -> None:
     """Make a token known; ApiError where one with its id is there already."""
     name = str(secret["metadata"]["name"])
     if retrying(lambda: api.get("v1", "Secret", name, "kube-system"), api.call_timeout) is not None:
@@ -75,7 +76,7 @@ def delete_token(api: Api, token_id: str) -> None:
         raise ApiError(f"there is no bootstrap token {token_id}; `pykubeadm token list` shows those there are")
 
 
-def _stored(secret: Document) -> StoredToken:
+def _stored(secret: KubeObject) -> StoredToken:
     data = {name: _decoded(name, value) for name, value in (secret.get("data") or {}).items()}
     for name in ("token-id", "token-secret"):
         if not data.get(name):

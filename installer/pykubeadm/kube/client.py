@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
-from pykubeadm.kube.connections import Connections
 from pykubeadm.kube.credentials import Credentials, authorization, tls_context
 from pykubeadm.kube.kinds import plural
-from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, Document, PatchKind, UntrustedServerError, title
-from pykubeadm.util.http import checked_url
-from pykubeadm.util.proxies import proxy_for
+from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, PatchKind, UntrustedServerError, title
+from pykubeadm.transport.connections import Connections
+from pykubeadm.transport.http import checked_url
+from pykubeadm.transport.proxies import proxy_for
+from pykubeadm.util.kube_object import KubeObject
 
 REQUEST_TIMEOUT = 10.0  # seconds for one request; client-go's default for kubeadm's clients
 FIELD_MANAGER = "pykubeadm"
@@ -65,7 +66,7 @@ class ClusterApi:
         """Give the connections back."""
         self._connections.close()
 
-    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Document | None:
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         try:
             return self._call(f"read {_title(kind, name, namespace)}", "GET", _path(api_version, kind, name, namespace))
         except ApiStatusError as error:
@@ -75,24 +76,31 @@ class ClusterApi:
 
     def list(
         self, api_version: str, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None
-    ) -> list[Document]:
+    ) -> list[KubeObject]:
         query = {"labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())} if labels else {}
         found = self._call(f"list {kind} objects", "GET", _path(api_version, kind, "", namespace), query)
         # A list's items come without their apiVersion and kind.
         return [{"apiVersion": api_version, "kind": kind} | item for item in found.get("items") or ()]
 
-    def create(self, document: Document) -> Document:
+    def create(self, document: KubeObject) -> KubeObject:
         path = _path(document["apiVersion"], document["kind"], "", document["metadata"].get("namespace", ""))
         return self._call(f"create {title(document)}", "POST", path, self._writing, document)
 
-    def replace(self, document: Document) -> Document:
+    def replace(self, document: KubeObject) -> KubeObject:
         metadata = document["metadata"]
         path = _path(document["apiVersion"], document["kind"], metadata["name"], metadata.get("namespace", ""))
         return self._call(f"update {title(document)}", "PUT", path, self._writing, document)
 
     def patch(
-        self, api_version: str, kind: str, name: str, body: Document | Sequence[Document], namespace: str = "", *, how: PatchKind
-    ) -> Document:
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        body: KubeObject | Sequence[KubeObject],
+        namespace: str = "",
+        *,
+        how: PatchKind,
+    ) -> KubeObject:
         what = f"patch {_title(kind, name, namespace)}"
         path = _path(api_version, kind, name, namespace)
         return self._call(what, "PATCH", path, self._writing, body, content_type=_PATCHES[how])
@@ -113,10 +121,10 @@ class ClusterApi:
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
-        body: Document | Sequence[Document] | None = None,
+        body: KubeObject | Sequence[KubeObject] | None = None,
         *,
         content_type: str = "application/json",
-    ) -> Document:
+    ) -> KubeObject:
         target = f"{urlsplit(self._server).path}{path}" + (f"?{urlencode(query)}" if query else "")
         content = None if body is None else json.dumps(body).encode()
         headers = self._headers if body is None else {**self._headers, "Content-Type": content_type}
@@ -126,7 +134,7 @@ class ClusterApi:
             raise self._unreachable(what, error) from error
         return self._document(what, status, answer)
 
-    def _document(self, what: str, status: int, data: bytes) -> Document:
+    def _document(self, what: str, status: int, data: bytes) -> KubeObject:
         """What the API server answered, where that is what was asked for."""
         try:
             document = json.loads(data)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pykubeadm.errors import ApiError
-from pykubeadm.util.tls import load_key_pair
+from pykubeadm.transport.tls import load_key_pair
 
 # Fields of clusters and users that say how to ask, or as whom, and cannot be left out.
 _UNSUPPORTED = ("tls-server-name", "as", "as-groups", "as-uid", "as-user-extra", "auth-provider")

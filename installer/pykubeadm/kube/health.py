@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pykubeadm.constants import API_SERVER_PORT, CONTROLLER_MANAGER_PORT, SCHEDULER_PORT
-from pykubeadm.util.http import connection_to
+from pykubeadm.transport.http import connection_to
 
 PROBE_TIMEOUT = 5.0  # seconds for one look
 _SHOWN = 200  # characters of an unhealthy answer that are worth showing

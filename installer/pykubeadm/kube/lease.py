@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from pykubeadm.errors import ApiError, PhaseError
-from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, Document
+from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError
+from pykubeadm.util.kube_object import KubeObject
 
 API_VERSION, KIND, NAMESPACE = "coordination.k8s.io/v1", "Lease", "kube-system"
 DURATION = timedelta(seconds=20)
@@ -81,7 +82,7 @@ def _write_if_ours(api: Api, name: str, holder: str, new_holder: str) -> None:
             api.replace(_document(name, new_holder, lease))
 
 
-def _document(name: str, holder: str, stored: Document | None = None) -> Document:
+def _document(name: str, holder: str, stored: KubeObject | None = None) -> KubeObject:
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     spec = dict((stored or {}).get("spec", {}))
     if spec.get("holderIdentity") != holder:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from pykubeadm.errors import ApiError
+from pykubeadm.util.kube_object import KubeObject
 
-Document = dict[str, Any]
 PatchKind = Literal["merge", "strategic", "json"]
 
 
@@ -44,23 +44,30 @@ class Api(Protocol):
     def connections(self) -> int:
         """How many requests may be under way at a time."""
 
-    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Document | None:
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         """The object, None where there is none."""
 
     def list(
         self, api_version: str, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None
-    ) -> list[Document]:
+    ) -> list[KubeObject]:
         """All objects of a kind, of a namespace where one is given, with the given labels."""
 
-    def create(self, document: Document) -> Document:
+    def create(self, document: KubeObject) -> KubeObject:
         """The object as the server stored it."""
 
-    def replace(self, document: Document) -> Document:
+    def replace(self, document: KubeObject) -> KubeObject:
         """Replace the object; with metadata.resourceVersion only where it did not change meanwhile (else code 409)."""
 
     def patch(
-        self, api_version: str, kind: str, name: str, body: Document | Sequence[Document], namespace: str = "", *, how: PatchKind
-    ) -> Document:
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        body: KubeObject | Sequence[KubeObject],
+        namespace: str = "",
+        *,
+        how: PatchKind,
+    ) -> KubeObject:
         """Patch the object; `body` is a list of operations where `how` is "json"."""
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, Document, PatchKind, title
+from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, PatchKind, title
+from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.yaml_output import to_yaml
 
 MASK = "***"
@@ -19,14 +20,14 @@ class RecordingApi:
     """Keeps what would have been written, so that later reads of the same run see it. `tell` gets one text a change."""
 
     def __init__(
-        self, inner: Api | None, tell: Callable[[str], None], *, assumed: Iterable[Document] = (), server: str = ""
+        self, inner: Api | None, tell: Callable[[str], None], *, assumed: Iterable[KubeObject] = (), server: str = ""
     ) -> None:
         """`inner` must not store what it is sent (ClusterApi with dry_run). `assumed` are objects that a real run would find
         by then, such as the node's own Node object."""
         self._inner = inner
         self._tell = tell
         self._server = inner.server if inner else server
-        self._written: dict[tuple[str, str, str, str], Document | None] = {}
+        self._written: dict[tuple[str, str, str, str], KubeObject | None] = {}
         self._assumed = {_key(document): document for document in assumed}
 
     @property
@@ -41,7 +42,7 @@ class RecordingApi:
     def connections(self) -> int:
         return 1  # told in order
 
-    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Document | None:
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         key = (api_version, kind, namespace, name)
         if key in self._written:
             return copy.deepcopy(self._written[key])
@@ -49,8 +50,8 @@ class RecordingApi:
 
     def list(
         self, api_version: str, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None
-    ) -> list[Document]:
-        found: dict[tuple[str, str, str, str], Document | None] = {}
+    ) -> list[KubeObject]:
+        found: dict[tuple[str, str, str, str], KubeObject | None] = {}
         if self._inner:
             try:
                 found = {_key(item): item for item in self._inner.list(api_version, kind, namespace, labels=labels)}
@@ -63,10 +64,10 @@ class RecordingApi:
         }
         return [copy.deepcopy(document) for document in found.values() if document is not None]
 
-    def create(self, document: Document) -> Document:
+    def create(self, document: KubeObject) -> KubeObject:
         return self._write("create", document)
 
-    def replace(self, document: Document) -> Document:
+    def replace(self, document: KubeObject) -> KubeObject:
         key = _key(document)
         live = None if key in self._written else self._real(key)
         # Only the server knows whether what looks different is ("0.1" for "100m"), and whether it would take it.
@@ -75,8 +76,15 @@ class RecordingApi:
         return self._write("update", document)
 
     def patch(
-        self, api_version: str, kind: str, name: str, body: Document | Sequence[Document], namespace: str = "", *, how: PatchKind
-    ) -> Document:
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        body: KubeObject | Sequence[KubeObject],
+        namespace: str = "",
+        *,
+        how: PatchKind,
+    ) -> KubeObject:
         document = self.get(api_version, kind, name, namespace)
         if document is None:
             raise ApiStatusError(f"could not patch {kind} {name}: there is none", code=404, reason="NotFound")
@@ -92,7 +100,7 @@ class RecordingApi:
         self._written[api_version, kind, namespace, name] = None
         return True
 
-    def _real(self, key: tuple[str, str, str, str]) -> Document | None:
+    def _real(self, key: tuple[str, str, str, str]) -> KubeObject | None:
         if self._inner is None:
             return None
         api_version, kind, namespace, name = key
@@ -102,7 +110,7 @@ class RecordingApi:
             self._inner = None  # gone: do not wait for it again
             return None
 
-    def _write(self, verb: str, document: Document) -> Document:
+    def _write(self, verb: str, document: KubeObject) -> KubeObject:
         self._tell(f"{verb} {title(document)}:\n{to_yaml(masked(document))}")
         stored = copy.deepcopy(document)
         stored["metadata"].setdefault("uid", _NOT_YET_KNOWN)
@@ -111,16 +119,16 @@ class RecordingApi:
         return copy.deepcopy(stored)
 
 
-def masked(document: Document) -> Document:
+def masked(document: KubeObject) -> KubeObject:
     """The document without what must not be shown: a Secret's values and what the server adds for itself."""
     metadata = {key: value for key, value in document["metadata"].items() if key not in _SERVERS_OWN}
-    shown: Document = {field: value for field, value in document.items() if field != "status"} | {"metadata": metadata}
+    shown: KubeObject = {field: value for field, value in document.items() if field != "status"} | {"metadata": metadata}
     if document.get("kind") == "Secret":
         shown |= {field: dict.fromkeys(shown[field], MASK) for field in ("data", "stringData") if shown.get(field)}
     return shown
 
 
-def _content(document: Document) -> Document:
+def _content(document: KubeObject) -> KubeObject:
     """The document without what changes with every write."""
     metadata = {name: value for name, value in document["metadata"].items() if name not in (*_SERVERS_OWN, "generation")}
     return document | {"metadata": metadata}
@@ -131,5 +139,5 @@ def _key(document: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return document["apiVersion"], document["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
-def _has_labels(document: Document | None, labels: Mapping[str, str]) -> bool:
+def _has_labels(document: KubeObject | None, labels: Mapping[str, str]) -> bool:
     return document is not None and labels.items() <= (document["metadata"].get("labels") or {}).items()

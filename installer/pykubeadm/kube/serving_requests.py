@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.kube.port import Api, Document
+from pykubeadm.kube.port import Api
+from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -63,14 +64,14 @@ def approve(api: Api, name: str) -> None:
     api.patch(API_VERSION, KIND, f"{name}/approval", {"status": {"conditions": [condition]}}, how="merge")
 
 
-def judge(request: Document, nodes: Sequence[Document]) -> Verdict:
+def judge(request: KubeObject, nodes: Sequence[KubeObject]) -> Verdict:
     """Whether the request is the node's own and asks for nothing but its own names and addresses."""
     user = str(request["spec"].get("username", ""))
     node = user.removeprefix(_USER_PREFIX) if user.startswith(_USER_PREFIX) else ""
     return Verdict(request["metadata"]["name"], node, tuple(_objections(request, node, user, nodes)))
 
 
-def _objections(request: Document, node: str, user: str, nodes: Sequence[Document]) -> Iterator[str]:
+def _objections(request: KubeObject, node: str, user: str, nodes: Sequence[KubeObject]) -> Iterator[str]:
     from cryptography import x509
 
     spec = request["spec"]
@@ -105,7 +106,7 @@ def _subject_objections(asked: x509.CertificateSigningRequest, user: str) -> Ite
 
 
 def _name_objections(
-    asked: x509.CertificateSigningRequest, node: str, own: Document, others: Sequence[Document]
+    asked: x509.CertificateSigningRequest, node: str, own: KubeObject, others: Sequence[KubeObject]
 ) -> Iterator[str]:
     from cryptography import x509
 
@@ -134,7 +135,7 @@ def _addresses(node: Mapping[str, Any], types: Sequence[str]) -> list[str]:
     return [str(address["address"]) for address in reported if address.get("type") in types]
 
 
-def _decided(request: Document) -> bool:
+def _decided(request: KubeObject) -> bool:
     status = request.get("status") or {}
     return bool(status.get("certificate")) or any(
         condition.get("type") in ("Approved", "Denied", "Failed") for condition in status.get("conditions") or ()

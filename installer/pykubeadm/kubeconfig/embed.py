@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Document = dict[str, Any]
+from pykubeadm.util.kube_object import KubeObject
 
 # The field with the path, the field with the content.
 _CLUSTER_FILES = {"certificate-authority": "certificate-authority-data"}
@@ -19,7 +19,7 @@ _CREDENTIALS = ("token", _TOKEN_FILE, "client-certificate", "client-certificate-
 
 def embedded(
     cluster: Mapping[str, Any], user: Mapping[str, Any], path: str, read: Callable[[str], bytes | None]
-) -> tuple[Document, Document]:
+) -> tuple[KubeObject, KubeObject]:
     """A cluster and a user of the kubeconfig at `path` with what they refer to. `read` gives a file's content, None where there
     is none, of which ValueError tells with the end of a sentence."""
 
@@ -30,7 +30,7 @@ def embedded(
             raise ValueError(f"refers to {file}, which does not exist")
         return found
 
-    def filled(section: Mapping[str, Any], files: Mapping[str, str]) -> Document:
+    def filled(section: Mapping[str, Any], files: Mapping[str, str]) -> KubeObject:
         found = {field: value for field, value in section.items() if field not in files and field != _TOKEN_FILE}
         for reference, data in files.items():
             if section.get(reference) and not section.get(data):
@@ -42,7 +42,7 @@ def embedded(
     return filled(cluster, _CLUSTER_FILES), filled(user, _USER_FILES)
 
 
-def current(document: Mapping[str, Any]) -> tuple[Document, Document]:
+def current(document: Mapping[str, Any]) -> tuple[KubeObject, KubeObject]:
     """The cluster and the user of the current context; of the only cluster where there is no context. ValueError with the
     end of a sentence."""
     contexts = {entry["name"]: entry.get("context") or {} for entry in document.get("contexts") or ()}
@@ -63,7 +63,7 @@ def has_credentials(user: Mapping[str, Any]) -> bool:
     return any(user.get(field) for field in _CREDENTIALS)
 
 
-def for_cluster(cluster_name: str, cluster: Mapping[str, Any], user_name: str, user: Mapping[str, Any]) -> Document:
+def for_cluster(cluster_name: str, cluster: Mapping[str, Any], user_name: str, user: Mapping[str, Any]) -> KubeObject:
     """A kubeconfig with this one cluster and user."""
     context = f"{user_name}@{cluster_name}"
     return {

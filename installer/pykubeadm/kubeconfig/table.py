@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KubeconfigFile:
     """One row. `user` is the certificate's common name; where it ends with ":", the node's name follows.
     `local`: the file points to this node's own API server, not to controlPlaneEndpoint."""
 
@@ -24,28 +24,30 @@ class Entry:
     local: bool = False
 
     def user_name(self, configuration: Configuration) -> str:
-        return f"{self.user}{configuration.init.node_registration.name}" if self.user.endswith(":") else self.user
+        return f"{self.user}{configuration.this_node.node_registration.name}" if self.user.endswith(":") else self.user
 
     def server(self, configuration: Configuration) -> str:
-        return local_url(configuration.init.local_api_endpoint) if self.local else control_plane_url(configuration)
+        return local_url(configuration.this_node.local_api_endpoint) if self.local else control_plane_url(configuration)
 
 
-TABLE: tuple[Entry, ...] = (
-    Entry("admin", "admin.conf", "Write the administrator's kubeconfig", "kubernetes-admin", ("kubeadm:cluster-admins",)),
-    Entry(
+TABLE: tuple[KubeconfigFile, ...] = (
+    KubeconfigFile(
+        "admin", "admin.conf", "Write the administrator's kubeconfig", "kubernetes-admin", ("kubeadm:cluster-admins",)
+    ),
+    KubeconfigFile(
         "super-admin",
         "super-admin.conf",
         "Write the kubeconfig that RBAC does not bind",
         "kubernetes-super-admin",
         ("system:masters",),
     ),
-    Entry("kubelet", "kubelet.conf", "Write this kubelet's kubeconfig", "system:node:", ("system:nodes",), local=True),
-    Entry(
+    KubeconfigFile("kubelet", "kubelet.conf", "Write this kubelet's kubeconfig", "system:node:", ("system:nodes",), local=True),
+    KubeconfigFile(
         "controller-manager",
         "controller-manager.conf",
         "Write the controller manager's kubeconfig",
         "system:kube-controller-manager",
         local=True,
     ),
-    Entry("scheduler", "scheduler.conf", "Write the scheduler's kubeconfig", "system:kube-scheduler", local=True),
+    KubeconfigFile("scheduler", "scheduler.conf", "Write the scheduler's kubeconfig", "system:kube-scheduler", local=True),
 )

@@ -8,9 +8,8 @@ from typing import Any
 
 from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.util.component_config import hash_annotation
+from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.yaml_output import to_yaml
-
-Document = dict[str, Any]
 
 _NAMESPACE = "kube-system"
 _RBAC = "rbac.authorization.k8s.io"
@@ -18,7 +17,7 @@ _BOOTSTRAPPERS = "system:bootstrappers:kubeadm:default-node-token"
 _NODES = "system:nodes"
 
 
-def kubeadm_config_objects(cluster: ClusterConfiguration) -> list[Document]:
+def kubeadm_config_objects(cluster: ClusterConfiguration) -> list[KubeObject]:
     """kubeadm-config with the ClusterConfiguration, and who may read it; in the order to apply them."""
     return [
         _config_map("kubeadm-config", {"ClusterConfiguration": to_yaml(cluster.document())}),
@@ -26,7 +25,7 @@ def kubeadm_config_objects(cluster: ClusterConfiguration) -> list[Document]:
     ]
 
 
-def kubelet_config_objects(configuration: Mapping[str, Any], *, user_supplied: bool) -> list[Document]:
+def kubelet_config_objects(configuration: Mapping[str, Any], *, user_supplied: bool) -> list[KubeObject]:
     """kubelet-config with the cluster's KubeletConfiguration, and who may read it; in the order to apply them."""
     config_map = _config_map("kubelet-config", {"kubelet": to_yaml(configuration)})
     if not user_supplied:
@@ -34,11 +33,11 @@ def kubelet_config_objects(configuration: Mapping[str, Any], *, user_supplied: b
     return [config_map, *_readers("kubeadm:kubelet-config", "kubelet-config", (_NODES, _BOOTSTRAPPERS))]
 
 
-def _config_map(name: str, data: Mapping[str, str]) -> Document:
+def _config_map(name: str, data: Mapping[str, str]) -> KubeObject:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": _NAMESPACE}, "data": dict(data)}
 
 
-def _readers(role: str, config_map: str, groups: tuple[str, ...]) -> list[Document]:
+def _readers(role: str, config_map: str, groups: tuple[str, ...]) -> list[KubeObject]:
     metadata = {"name": role, "namespace": _NAMESPACE}
     return [
         {

@@ -20,7 +20,7 @@ CLIENT_URLS_ANNOTATION = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class InitialMember:
     """A member of the etcd cluster, as etcd's member list tells it."""
 
     name: str
@@ -28,7 +28,11 @@ class Member:
 
 
 def etcd_pod(
-    cluster: ClusterConfiguration, endpoint: APIEndpoint, node_name: str, timeouts: Timeouts, members: Sequence[Member] = ()
+    cluster: ClusterConfiguration,
+    endpoint: APIEndpoint,
+    node_name: str,
+    timeouts: Timeouts,
+    members: Sequence[InitialMember] = (),
 ) -> Pod:
     """The manifest for this node's member. `members` are those of the cluster it joins, with itself; none: it begins one."""
     local = cluster.etcd.local or LocalEtcd()

@@ -12,8 +12,8 @@ from pykubeadm.constants import KUBELET_HEALTHZ_PORT, MANIFESTS_DIR
 from pykubeadm.manifests.arguments import command_line, last_value
 from pykubeadm.util.api_types import canonical
 from pykubeadm.util.ip import address_in
+from pykubeadm.util.kube_object import KubeObject
 
-Document = dict[str, Any]
 Note = Callable[[str, str], None]  # level, message
 
 API_VERSION = "kubelet.config.k8s.io/v1beta1"
@@ -23,12 +23,12 @@ _RESOLVED = "/run/systemd/resolve/resolv.conf"
 _DNS_INDEX = 10
 
 
-def kubelet_configuration(cluster: ClusterConfiguration, user: Mapping[str, Any], note: Note) -> Document:
+def kubelet_configuration(cluster: ClusterConfiguration, user: Mapping[str, Any], note: Note) -> KubeObject:
     """The cluster's KubeletConfiguration: the user's document, completed with what kubeadm sets where it says nothing.
 
     Values of the user's stay, but for rotateCertificates, which is always true; `note` hears of those that kubeadm warns about.
     """
-    document: Document = canonical(KIND, user) | {"apiVersion": API_VERSION, "kind": KIND}
+    document: KubeObject = canonical(KIND, user) | {"apiVersion": API_VERSION, "kind": KIND}
     for path, recommended in _recommended(cluster).items():
         *parents, name = path.split(".")
         parent = document
@@ -46,7 +46,7 @@ def kubelet_configuration(cluster: ClusterConfiguration, user: Mapping[str, Any]
     return document
 
 
-def for_node(document: Mapping[str, Any], host: HostFacts, note: Note) -> Document:
+def for_node(document: Mapping[str, Any], host: HostFacts, note: Note) -> KubeObject:
     """The configuration with what depends on the machine: pods need the real name servers, not systemd-resolved's stub."""
     if not host.resolved_active:
         return dict(document)
@@ -56,7 +56,7 @@ def for_node(document: Mapping[str, Any], host: HostFacts, note: Note) -> Docume
     return {"resolvConf": _RESOLVED, **document}
 
 
-def instance_configuration(registration: NodeRegistration) -> Document:
+def instance_configuration(registration: NodeRegistration) -> KubeObject:
     """What holds on this machine only; it is merged over the cluster's configuration on every change of that."""
     return {"containerRuntimeEndpoint": registration.cri_socket}
 

@@ -39,7 +39,7 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandRun:
     """A command that would be run."""
 
     phase: str
@@ -56,7 +56,7 @@ class UnitChange:
     actions: tuple[str, ...]
 
 
-Entry = FileChange | Removal | Command | UnitChange
+Recorded = FileChange | Removal | CommandRun | UnitChange
 
 
 class RecordingNode:
@@ -68,7 +68,7 @@ class RecordingNode:
     def __init__(self, inner: Node) -> None:
         self._inner = inner
         self._overlay: dict[str, File | Directory | None] = {}  # None: removed, with all below it
-        self.entries: list[Entry] = []
+        self.entries: list[Recorded] = []
         self.phase = ""
 
     @property
@@ -147,7 +147,7 @@ class RecordingNode:
     ) -> Completed:
         if not changes:
             return self._inner.run(argv, summary=summary, changes=False, check=check, stdin=stdin, env=env, timeout=timeout)
-        self.entries.append(Command(self.phase, tuple(argv), summary))
+        self.entries.append(CommandRun(self.phase, tuple(argv), summary))
         return Completed(tuple(argv), 0, "", "")
 
     def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
@@ -186,7 +186,7 @@ class RecordingNode:
             self._overlay[parent] = Directory(parent)
 
 
-def render(entries: Sequence[Entry]) -> str:
+def render(entries: Sequence[Recorded]) -> str:
     """The plan for people: by phase, new files in full, changed files as a diff, secrets as their size."""
     blocks = []
     for phase, group in groupby(entries, key=lambda entry: entry.phase):
@@ -195,7 +195,7 @@ def render(entries: Sequence[Entry]) -> str:
     return "\n\n".join(blocks) + "\n" if blocks else "nothing would be changed\n"
 
 
-def save(entries: Sequence[Entry], directory: str) -> tuple[str, ...]:
+def save(entries: Sequence[Recorded], directory: str) -> tuple[str, ...]:
     """Keep the files that would be written below `directory` (made with mode 0700), at their own paths and with their own
     modes; the last content where one would be written twice. Returns their paths below `directory`."""
     LocalNode().write([Directory(os.path.abspath(directory), mode=0o700)])
@@ -221,11 +221,11 @@ def _same(present: FileStat, old: bytes | None, wanted: File | Directory) -> boo
     )
 
 
-def _lines(entry: Entry) -> Iterator[str]:
+def _lines(entry: Recorded) -> Iterator[str]:
     match entry:
         case Removal(path=path):
             yield f"remove {path}"
-        case Command(argv=argv, summary=summary):
+        case CommandRun(argv=argv, summary=summary):
             yield f"run {' '.join(argv)}" + (f"  ({summary})" if summary else "")
         case UnitChange(unit=unit, actions=actions):
             yield f"systemd unit {unit}: {', '.join(actions)}"

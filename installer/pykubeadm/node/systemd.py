@@ -9,7 +9,7 @@ from pykubeadm.errors import NodeError
 from pykubeadm.node.port import Completed, UnitState
 
 
-class Run(Protocol):
+class Systemctl(Protocol):
     """Runs a command as `Node.run` does."""
 
     def __call__(self, argv: Sequence[str], *, changes: bool = True, check: bool = True) -> Completed: ...
@@ -26,7 +26,7 @@ def unit_name(name: str) -> str:
     return name if "." in name else f"{name}.service"
 
 
-def show(run: Run, name: str) -> UnitState:
+def show(run: Systemctl, name: str) -> UnitState:
     """The unit's state."""
     completed = run(("systemctl", "show", "-p", _PROPERTIES, "--", unit_name(name)), changes=False, check=False)
     if completed.status != 0:
@@ -56,7 +56,7 @@ def planned(state: UnitState, *, enabled: bool, running: bool, restart: bool) ->
 
 
 def ensure(
-    run: Run, name: str, *, enabled: bool, running: bool, restart: bool, known: UnitState | None = None
+    run: Systemctl, name: str, *, enabled: bool, running: bool, restart: bool, known: UnitState | None = None
 ) -> tuple[str, ...]:
     """Enable and start or restart the unit as far as needed; returns what was done."""
     unit = unit_name(name)

@@ -1,36 +1,38 @@
-"""The user's patches on what a phase generates."""
+"""The user's patches: read once, before anything is changed, and applied to what phases generate."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Node
-from pykubeadm.phases.run import Run
 
 if TYPE_CHECKING:
     from pykubeadm.patches.files import Patch
 
 
-def patched(run: Run, target: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with the patches for `target` (patches.files.TARGETS) applied. Raises ConfigError."""
-    if not run.patches_dir:
+def patched(patches: Sequence[Patch], target: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with those of `patches` that are for `target` (patches.files.TARGETS) applied. Raises ConfigError."""
+    if not patches:
         return dict(document)
     from pykubeadm.patches.apply import apply_patches
 
-    return apply_patches(target, document, run.patches)
+    return apply_patches(target, document, patches)
 
 
-def load_patches(run: Run) -> tuple[Patch, ...]:
-    """What the patches directory holds; a note says which of its files are passed over. Raises ConfigError, PhaseError."""
+def load_patches(node: Node, directory: str, warn: Callable[[str], None]) -> tuple[Patch, ...]:
+    """What `directory` holds, () where that is ""; `warn` takes a sentence for each file that is not used. Raises ConfigError,
+    PhaseError."""
+    if not directory:
+        return ()
     from pykubeadm.config.source import Source
     from pykubeadm.patches.files import read_patches
 
-    patches, ignored = read_patches([Source(path, content) for path, content in _files(run.node, run.patches_dir)])
+    patches, ignored = read_patches([Source(path, content) for path, content in _files(node, directory)])
     for file in ignored:
-        run.note("warning", f"{file.path} is not used as a patch: {file.reason}", "patches")
+        warn(f"{file.path} is not used as a patch: {file.reason}")
     return patches
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File, Node
-from pykubeadm.phases.run import Run
-from pykubeadm.plan.events import Event, NodeTask, Note
-from pykubeadm.plan.phase import Phase
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.workflow.events import Event, NodeTask, Note
+from pykubeadm.workflow.phase import Phase
 
 if TYPE_CHECKING:
     from pykubeadm.ansible.results import PlaybookEvent
@@ -35,7 +35,7 @@ _SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-
 def missing(node: Node, configuration: Configuration) -> dict[str, str]:
     """Tag of the playbook → what the node lacks, in words; {} where it lacks nothing that the roles would bring."""
     found: dict[str, str] = {}
-    wanted = configuration.init.node_registration.cri_socket.removeprefix("unix://")
+    wanted = configuration.this_node.node_registration.cri_socket.removeprefix("unix://")
     sockets = (wanted,) if wanted else _SOCKETS
     if not any(_is_socket(node, path) for path in sockets):
         found["runtime"] = f"no container runtime listens on {' or '.join(sockets)}"
@@ -79,26 +79,26 @@ def _swap_is_on(node: Node) -> bool:
     return len((node.read("/proc/swaps") or b"").splitlines()) > 1
 
 
-def _has_systemd(run: Run) -> bool:
+def _has_systemd(run: ClusterRun) -> bool:
     """Below another root (--rootfs) and on machines without systemd there is nothing that the roles could do."""
     return run.node.stat("/run/systemd/system") is not None
 
 
-def check(run: Run) -> str | None:
+def check(run: ClusterRun) -> str | None:
     """The reason why nothing is to be done, None where something is."""
     if missing(run.node, run.configuration):
         return None
     return "a container runtime and a kubelet are there"
 
 
-def apply(run: Run) -> Sequence[str]:
+def apply(run: ClusterRun) -> Sequence[str]:
     """Run the roles of what is missing on this node; returns what they changed."""
     from pykubeadm.ansible.assets import find_assets
     from pykubeadm.ansible.playbook import run_playbook
     from pykubeadm.ansible.variables import node_variables
     from pykubeadm.ansible.workspace import workspace
 
-    run.looked_at = None
+    run.machine = None
     changes: list[str] = list(_start_runtime(run.node))
     lacks = missing(run.node, run.configuration)
     if not lacks:
@@ -113,9 +113,9 @@ def apply(run: Run) -> Sequence[str]:
     )
     tell = translated(run.emit, changes)
     # The inventory's name of this node is what errors call it.
-    name = configuration.init.node_registration.name or host.hostname
+    name = configuration.this_node.node_registration.name or host.hostname
     if run.dry_run:
-        run.lacked = frozenset(lacks)
+        run.missing_parts = frozenset(lacks)
     else:
         run.node.write([File(MARK, "".join(f"{tag}\n" for tag in sorted(lacks)).encode())])
     with workspace(variables, host_name=name) as space:
@@ -134,11 +134,11 @@ def _start_runtime(node: Node) -> Sequence[str]:
     return ()
 
 
-def part_of(run: Run) -> Literal["control-plane", "worker"]:
+def part_of(run: ClusterRun) -> Literal["control-plane", "worker"]:
     return "control-plane" if run.is_control_plane else "worker"
 
 
-def verify(run: Run) -> None:
+def verify(run: ClusterRun) -> None:
     left = missing(run.node, run.configuration)
     if left:
         raise PhaseError(
@@ -179,7 +179,7 @@ def translated(emit: Callable[[Event], None], changes: list[str]) -> Callable[[P
     return tell
 
 
-prepare: Phase[Run] = Phase(
+prepare: Phase[ClusterRun] = Phase(
     name=NAME,
     summary="Bring what the node lacks: kernel settings, container runtime, kubelet",
     check=check,

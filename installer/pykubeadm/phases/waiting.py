@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.waits import Probe, WaitError, wait_for
-from pykubeadm.phases.run import Run
-from pykubeadm.plan.events import Waiting
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.workflow.events import Waiting
 
 if TYPE_CHECKING:
     from pykubeadm.node.diagnose import Diagnosis
 
 
-def wait(run: Run, phase: str, targets: Mapping[str, Probe], timeout: timedelta, *, components: Sequence[str] = ()) -> None:
+def wait(
+    run: ClusterRun, phase: str, targets: Mapping[str, Probe], timeout: timedelta, *, components: Sequence[str] = ()
+) -> None:
     """Wait for `targets`; PhaseError says why they were not reached. `components` are the containers they depend on."""
     seen: list[Diagnosis] = []
     left = dict.fromkeys(targets)  # in their order
@@ -32,7 +34,7 @@ def wait(run: Run, phase: str, targets: Mapping[str, Probe], timeout: timedelta,
 
         began = run.kubelet_started or min(run.replaced.values(), default=None)
         started = began.timestamp() if began else None
-        socket = run.configuration.init.node_registration.cri_socket
+        socket = run.configuration.this_node.node_registration.cri_socket
         seen[:] = [diagnose(run.node, socket, since=started, unhealthy=tuple(left), components=components)]
         return seen[0]
 

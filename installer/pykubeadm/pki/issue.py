@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pykubeadm.config.model import Configuration
 from pykubeadm.pki.keys import PrivateKey, PublicKey, public_key_digest_input
 from pykubeadm.pki.sans import Names
-from pykubeadm.pki.table import Entry, Usage
+from pykubeadm.pki.table import CertificateSpec, Usage
 
 BACKDATE: Final = timedelta(minutes=5)  # kubeadm: constants.CertificateBackdate, for clocks that differ
 
@@ -47,7 +47,7 @@ class Authority:
     key: PrivateKey
 
 
-def subject_of(entry: Entry, configuration: Configuration, now: datetime) -> Subject:
+def subject_of(entry: CertificateSpec, configuration: Configuration, now: datetime) -> Subject:
     """What the configuration wants of a row of the table, when issued `now`."""
     cluster = configuration.cluster
     if entry.is_ca:
@@ -56,7 +56,7 @@ def subject_of(entry: Entry, configuration: Configuration, now: datetime) -> Sub
         validity = cluster.certificate_validity_period
         names = entry.names(configuration) if entry.names else Names()
     return Subject(
-        common_name=entry.common_name or configuration.init.node_registration.name,
+        common_name=entry.common_name or configuration.this_node.node_registration.name,
         not_before=now - BACKDATE,
         not_after=now + validity,
         usages=entry.usages,

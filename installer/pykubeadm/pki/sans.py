@@ -44,11 +44,11 @@ def names_of(texts: Iterable[str], *, dns: Iterable[str] = ()) -> Names:
 
 
 def apiserver_names(configuration: Configuration) -> Names:
-    init, cluster = configuration.init, configuration.cluster
-    dns = [init.node_registration.name, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    node, cluster = configuration.this_node, configuration.cluster
+    dns = [node.node_registration.name, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
     if cluster.networking.dns_domain:
         dns.append(f"kubernetes.default.svc.{cluster.networking.dns_domain}")
-    texts = [address_in(cluster.networking.service_subnet, 1), init.local_api_endpoint.advertise_address]
+    texts = [address_in(cluster.networking.service_subnet, 1), node.local_api_endpoint.advertise_address]
     if cluster.control_plane_endpoint:
         texts.append(split_host_port(cluster.control_plane_endpoint)[0])
     return names_of([*texts, *cluster.api_server.cert_sans], dns=dns)
@@ -65,9 +65,9 @@ def etcd_peer_names(configuration: Configuration) -> Names:
 
 
 def _etcd_names(configuration: Configuration, extra: Iterable[str]) -> Names:
-    init = configuration.init
-    texts = [init.local_api_endpoint.advertise_address, *map(str, _LOOPBACK), *extra]
-    return names_of(texts, dns=(init.node_registration.name, "localhost"))
+    node = configuration.this_node
+    texts = [node.local_api_endpoint.advertise_address, *map(str, _LOOPBACK), *extra]
+    return names_of(texts, dns=(node.node_registration.name, "localhost"))
 
 
 def covers(dns: Iterable[str], wanted: str) -> bool:

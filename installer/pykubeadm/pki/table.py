@@ -24,7 +24,7 @@ class Usage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CertificateSpec:
     """One row. `base` is the path below certificatesDir without its ending. `signer` names the row of the CA that signs
     it and is "" for a CA, which signs itself. `common_name` is "" where it is the node's name."""
 
@@ -46,12 +46,12 @@ _CLIENT = (Usage.CLIENT_AUTH,)
 _BOTH = (Usage.SERVER_AUTH, Usage.CLIENT_AUTH)  # etcd checks clientAuth on its serving certificate too
 
 # In the order of the phases: a CA stands before what it signs.
-TABLE: tuple[Entry, ...] = (
-    Entry("ca", "ca", "Make the cluster's certificate authority", common_name="kubernetes"),
-    Entry(
+TABLE: tuple[CertificateSpec, ...] = (
+    CertificateSpec("ca", "ca", "Make the cluster's certificate authority", common_name="kubernetes"),
+    CertificateSpec(
         "apiserver", "apiserver", "Issue the API server's serving certificate", "ca", "kube-apiserver", _SERVER, apiserver_names
     ),
-    Entry(
+    CertificateSpec(
         "apiserver-kubelet-client",
         "apiserver-kubelet-client",
         "Issue the API server's client certificate for kubelets",
@@ -60,8 +60,10 @@ TABLE: tuple[Entry, ...] = (
         "kube-apiserver-kubelet-client",
         _CLIENT,
     ),
-    Entry("front-proxy-ca", "front-proxy-ca", "Make the front proxy's certificate authority", common_name="front-proxy-ca"),
-    Entry(
+    CertificateSpec(
+        "front-proxy-ca", "front-proxy-ca", "Make the front proxy's certificate authority", common_name="front-proxy-ca"
+    ),
+    CertificateSpec(
         "front-proxy-client",
         "front-proxy-client",
         "Issue the front proxy's client certificate",
@@ -69,12 +71,14 @@ TABLE: tuple[Entry, ...] = (
         "front-proxy-client",
         _CLIENT,
     ),
-    Entry("etcd-ca", "etcd/ca", "Make etcd's certificate authority", common_name="etcd-ca"),
-    Entry("etcd-server", "etcd/server", "Issue etcd's serving certificate", "etcd-ca", usages=_BOTH, names=etcd_server_names),
-    Entry(
+    CertificateSpec("etcd-ca", "etcd/ca", "Make etcd's certificate authority", common_name="etcd-ca"),
+    CertificateSpec(
+        "etcd-server", "etcd/server", "Issue etcd's serving certificate", "etcd-ca", usages=_BOTH, names=etcd_server_names
+    ),
+    CertificateSpec(
         "etcd-peer", "etcd/peer", "Issue the certificate between etcd's members", "etcd-ca", usages=_BOTH, names=etcd_peer_names
     ),
-    Entry(
+    CertificateSpec(
         "etcd-healthcheck-client",
         "etcd/healthcheck-client",
         "Issue the client certificate for etcd's health checks",
@@ -82,7 +86,7 @@ TABLE: tuple[Entry, ...] = (
         "kube-etcd-healthcheck-client",
         _CLIENT,
     ),
-    Entry(
+    CertificateSpec(
         "apiserver-etcd-client",
         "apiserver-etcd-client",
         "Issue the API server's client certificate for etcd",
@@ -95,6 +99,6 @@ TABLE: tuple[Entry, ...] = (
 BY_NAME = {entry.name: entry for entry in TABLE}
 
 
-def signed_by(ca: Entry) -> tuple[Entry, ...]:
+def signed_by(ca: CertificateSpec) -> tuple[CertificateSpec, ...]:
     """The rows that `ca` signs."""
     return tuple(entry for entry in TABLE if entry.signer == ca.name)

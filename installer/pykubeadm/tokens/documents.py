@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
 from pykubeadm.tokens.bootstrap import Token, parse_token
+from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import BootstrapToken
 
-Document = dict[str, Any]
 
 DEFAULT_TTL: Final = timedelta(hours=24)
 CLUSTER_INFO: Final = "cluster-info"
@@ -25,7 +25,7 @@ _NODE_CLIENT: Final = "system:certificates.k8s.io:certificatesigningrequests:nod
 _SELF_NODE_CLIENT: Final = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient"
 
 
-def token_secret(token: BootstrapToken, now: datetime) -> Document:
+def token_secret(token: BootstrapToken, now: datetime) -> KubeObject:
     """The Secret of a bootstrap token; a ttl of 0 never expires, `expires` goes before `ttl`."""
     parsed = parse_token(token.token)
     expires: datetime | None = None
@@ -36,12 +36,12 @@ def token_secret(token: BootstrapToken, now: datetime) -> Document:
     return _secret(parsed, token.description, expires, token.usages, token.groups)
 
 
-def expiry_secret(token: Token, expires: datetime) -> Document:
+def expiry_secret(token: Token, expires: datetime) -> KubeObject:
     """The Secret of a token that is good for nothing but to expire: it owns the Secret kubeadm-certs."""
     return _secret(token, "Proxy for managing TTL for the kubeadm-certs secret", expires, (), ())
 
 
-def cluster_info(kubeconfig: str) -> Document:
+def cluster_info(kubeconfig: str) -> KubeObject:
     """The ConfigMap that joining nodes read before they trust anything. The controller manager adds the signatures."""
     return {
         "apiVersion": "v1",
@@ -51,7 +51,7 @@ def cluster_info(kubeconfig: str) -> Document:
     }
 
 
-def cluster_info_rbac() -> tuple[Document, ...]:
+def cluster_info_rbac() -> tuple[KubeObject, ...]:
     """Anybody may read cluster-info."""
     rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [CLUSTER_INFO], "verbs": ["get"]}
     return (
@@ -60,7 +60,7 @@ def cluster_info_rbac() -> tuple[Document, ...]:
     )
 
 
-def node_rbac() -> tuple[Document, ...]:
+def node_rbac() -> tuple[KubeObject, ...]:
     """What nodes may do that come with a bootstrap token, and later with their own certificate; and what the API server's
     client certificate may do on kubelets."""
     get_nodes = "kubeadm:get-nodes"
@@ -81,7 +81,7 @@ def node_rbac() -> tuple[Document, ...]:
     )
 
 
-def role(name: str, namespace: str, rule: Mapping[str, Any]) -> Document:
+def role(name: str, namespace: str, rule: Mapping[str, Any]) -> KubeObject:
     """A Role with one rule."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -91,7 +91,7 @@ def role(name: str, namespace: str, rule: Mapping[str, Any]) -> Document:
     }
 
 
-def role_binding(name: str, namespace: str, kind: str, subject: str) -> Document:
+def role_binding(name: str, namespace: str, kind: str, subject: str) -> KubeObject:
     """A RoleBinding to the Role of the same name; `kind` of the subject is "User" or "Group"."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -102,7 +102,7 @@ def role_binding(name: str, namespace: str, kind: str, subject: str) -> Document
     }
 
 
-def cluster_role_binding(name: str, cluster_role: str, kind: str, subject: str) -> Document:
+def cluster_role_binding(name: str, cluster_role: str, kind: str, subject: str) -> KubeObject:
     """A ClusterRoleBinding of one subject; `kind` is "User" or "Group"."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -122,7 +122,7 @@ def _subject(kind: str, name: str) -> dict[str, str]:
     return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
 
 
-def _secret(token: Token, description: str, expires: datetime | None, usages: Sequence[str], groups: Sequence[str]) -> Document:
+def _secret(token: Token, description: str, expires: datetime | None, usages: Sequence[str], groups: Sequence[str]) -> KubeObject:
     data = {"token-id": token.id, "token-secret": token.secret}
     if description:
         data["description"] = description

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from pykubeadm.tokens.documents import Document, encode_data, role, role_binding
+from pykubeadm.tokens.documents import encode_data, role, role_binding
+from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration
@@ -71,7 +72,7 @@ def decrypt_files(data: Mapping[str, str], key: bytes) -> dict[str, bytes | None
     return contents
 
 
-def shared_certificates_secret(data: Mapping[str, str], owner_name: str, owner_uid: str) -> Document:
+def shared_certificates_secret(data: Mapping[str, str], owner_name: str, owner_uid: str) -> KubeObject:
     """The Secret, owned by the Secret of a bootstrap token, with whose expiry it is removed."""
     owner = {
         "apiVersion": "v1",
@@ -90,7 +91,7 @@ def shared_certificates_secret(data: Mapping[str, str], owner_name: str, owner_u
     }
 
 
-def shared_certificates_rbac() -> tuple[Document, ...]:
+def shared_certificates_rbac() -> tuple[KubeObject, ...]:
     """Nodes with a bootstrap token may read the Secret."""
     rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [SECRET_NAME], "verbs": ["get"]}
     return (

@@ -10,7 +10,7 @@ from pykubeadm.addons.kube_proxy import kube_proxy, kube_proxy_configuration
 from pykubeadm.addons.printing import print_manifest
 from pykubeadm.config.model import Configuration, Networking
 from pykubeadm.util.component_config import HASH_ANNOTATION
-from tests.init_runs import configuration
+from tests.support.init_runs import configuration
 
 
 def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from pykubeadm.ansible.assets import Assets
 from pykubeadm.ansible.variables import no_proxy_list, node_variables
 from pykubeadm.config.model import Configuration, Networking, NodeRegistration, Taint
-from tests.init_runs import configuration
+from tests.support.init_runs import configuration
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 PLAYBOOK = {"prepare_runtime"}  # of playbooks/prepare.yml, not of a role
@@ -23,9 +23,7 @@ def spec(role: str):
 
 
 def changed(base: Configuration, **fields) -> Configuration:
-    return Configuration(
-        **{"init": base.init, "cluster": base.cluster, "kubelet": base.kubelet, "kube_proxy": base.kube_proxy} | fields
-    )
+    return replace(base, **fields)
 
 
 PROXIES = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "intra.example.com"}
@@ -118,17 +116,17 @@ def test_ip_families():
 )
 def test_runtime_by_socket(socket, runtime, path):
     base = configuration()
-    init = replace(base.init, node_registration=NodeRegistration(name="n", cri_socket=socket))
-    variables = node_variables(changed(base, init=init))
+    node = replace(base.this_node, node_registration=NodeRegistration(name="n", cri_socket=socket))
+    variables = node_variables(changed(base, this_node=node))
     assert (variables["prepare_runtime"], variables["kubelet_cri_socket"]) == (runtime, path)
 
 
 def test_a_control_plane_without_taints_opens_node_ports():
     base = configuration()
-    untainted = replace(base.init, node_registration=NodeRegistration(name="n", taints=()))
-    tainted = replace(base.init, node_registration=NodeRegistration(name="n", taints=(Taint(key="a", effect="NoSchedule"),)))
-    assert "30000-32767/tcp" in node_variables(changed(base, init=untainted))["firewall_ports"]
-    assert node_variables(changed(base, init=tainted))["firewall_ports"] == []
+    untainted = replace(base.this_node, node_registration=NodeRegistration(name="n", taints=()))
+    tainted = replace(base.this_node, node_registration=NodeRegistration(name="n", taints=(Taint(key="a", effect="NoSchedule"),)))
+    assert "30000-32767/tcp" in node_variables(changed(base, this_node=untainted))["firewall_ports"]
+    assert node_variables(changed(base, this_node=tainted))["firewall_ports"] == []
 
 
 def test_slices_of_reserved_resources():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pykubeadm.cli.display import PlainDisplay
-from pykubeadm.plan.events import RunFinished, RunStarted
+from pykubeadm.workflow.events import RunFinished, RunStarted
 
 
 @pytest.mark.parametrize(

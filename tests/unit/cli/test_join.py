@@ -8,7 +8,7 @@ from pykubeadm.cli.join import join
 from pykubeadm.cli.lazy import Globals
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.join_flags import JoinFlags
-from pykubeadm.config.read import Surroundings, read_join
+from pykubeadm.config.read import Environment, read_join
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 
@@ -23,7 +23,7 @@ def parsed(*words: str) -> dict:
 
 
 def read(*, source: Source | None = None, notes: list | None = None, **flags: object):
-    world = Surroundings(host=HOST, new_token=lambda: TOKEN, note=(notes if notes is not None else []).append)
+    world = Environment(host=HOST, new_token=lambda: TOKEN, note=(notes if notes is not None else []).append)
     return read_join(source, JoinFlags(**flags), world)
 
 

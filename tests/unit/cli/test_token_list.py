@@ -12,7 +12,7 @@ from pykubeadm.config.model import BootstrapToken
 from pykubeadm.errors import ApiError, ConfigError, UsageError
 from pykubeadm.kube.bootstrap_tokens import create_token, delete_token, list_tokens
 from pykubeadm.tokens.documents import token_secret
-from tests.fake_api import FakeApi
+from tests.support.api import FakeApi
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NODES = "system:bootstrappers:kubeadm:default-node-token"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pykubeadm.config.flags import InitFlags
 from pykubeadm.config.host import HostFacts
+from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.join_flags import JoinFlags
 from pykubeadm.config.model import ResetConfiguration, Taint
 from pykubeadm.config.read import read_all, read_init, read_join
@@ -15,8 +15,8 @@ from tests.unit.config.texts import CLUSTER, DISCOVERY, INIT, JOIN, RESET, TOKEN
 
 
 def test_nothing_given() -> None:
-    found = read_init(None, InitFlags(), world(answers={"stable-1": "v1.36.1"}))
-    assert found.init.document() == {
+    init, found = read_init(None, InitFlags(), world(answers={"stable-1": "v1.36.1"}))
+    assert init.document() == {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "InitConfiguration",
         "bootstrapTokens": [
@@ -68,17 +68,17 @@ def test_nothing_given() -> None:
 
 def test_empty_values_are_as_if_they_were_not_there() -> None:
     cluster = f"{CLUSTER}clusterName: ''\nnetworking: {{dnsDomain: '', serviceSubnet: null}}\netcd: null\n"
-    found = read_cluster(f"{cluster}---\n{INIT}localAPIEndpoint: {{bindPort: 0}}\n")
+    init, found = read_cluster(f"{cluster}---\n{INIT}localAPIEndpoint: {{bindPort: 0}}\n")
     assert found.cluster.cluster_name == "kubernetes"
     assert found.cluster.networking.dns_domain == "cluster.local"
     assert found.cluster.networking.service_subnet == "10.96.0.0/12"
     assert found.cluster.etcd.local
-    assert found.init.local_api_endpoint.bind_port == 6443
+    assert init.local_api_endpoint.bind_port == 6443
 
 
 def test_the_node_name_is_trimmed_and_in_lower_case() -> None:
-    found = read_init(None, InitFlags(), world(host=HostFacts(hostname=" Node-1.Example\n", default_ipv4="10.0.0.1")))
-    assert found.init.node_registration.name == "node-1.example"
+    init, _found = read_init(None, InitFlags(), world(host=HostFacts(hostname=" Node-1.Example\n", default_ipv4="10.0.0.1")))
+    assert init.node_registration.name == "node-1.example"
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_the_node_name_is_trimmed_and_in_lower_case() -> None:
 )
 def test_the_advertised_address(given: str, host: HostFacts, expected: str) -> None:
     text = f"{INIT}localAPIEndpoint: {{advertiseAddress: {given}}}\n---\n{CLUSTER}"
-    found = read_init(Source("x", text.encode()), InitFlags(), world(host=host))
-    assert found.init.local_api_endpoint.advertise_address == expected
+    init, _found = read_init(Source("x", text.encode()), InitFlags(), world(host=host))
+    assert init.local_api_endpoint.advertise_address == expected
 
 
 def test_a_machine_without_default_route_needs_an_address() -> None:
@@ -107,21 +107,21 @@ def test_one_runtime_is_taken_none_is_noted_several_are_a_question() -> None:
     notes: list[str] = []
     facts = {"hostname": "n", "default_ipv4": "10.0.0.1"}
     one = HostFacts(**facts, cri_sockets=("unix:///var/run/crio/crio.sock",))
-    assert read_init(None, InitFlags(), world(host=one)).init.node_registration.cri_socket == "unix:///var/run/crio/crio.sock"
-    none = read_init(None, InitFlags(), world(notes, HostFacts(**facts)))
-    assert none.init.node_registration.cri_socket == "unix:///var/run/containerd/containerd.sock"
+    assert read_init(None, InitFlags(), world(host=one))[0].node_registration.cri_socket == "unix:///var/run/crio/crio.sock"
+    none, _ = read_init(None, InitFlags(), world(notes, HostFacts(**facts)))
+    assert none.node_registration.cri_socket == "unix:///var/run/containerd/containerd.sock"
     assert any("no container runtime" in note for note in notes)
     with pytest.raises(ConfigError, match="choose one: unix:///a, unix:///b"):
         read_init(None, InitFlags(), world(host=HostFacts(**facts, cri_sockets=("unix:///a", "unix:///b"))))
-    chosen = read_init(
+    chosen, _ = read_init(
         None, InitFlags(cri_socket="/run/x.sock"), world(host=HostFacts(**facts, cri_sockets=("unix:///a", "unix:///b")))
     )
-    assert chosen.init.node_registration.cri_socket == "unix:///run/x.sock"
+    assert chosen.node_registration.cri_socket == "unix:///run/x.sock"
 
 
 def test_no_taints_differ_from_taints_not_given() -> None:
     def taints(value: str) -> tuple[Taint, ...] | None:
-        return read_cluster(f"{INIT}nodeRegistration: {{taints: {value}}}\n---\n{CLUSTER}").init.node_registration.taints
+        return read_cluster(f"{INIT}nodeRegistration: {{taints: {value}}}\n---\n{CLUSTER}")[0].node_registration.taints
 
     assert taints("[]") == ()
     assert taints("null") == (Taint(key="node-role.kubernetes.io/control-plane", effect="NoSchedule"),)
@@ -138,15 +138,15 @@ def test_no_taints_differ_from_taints_not_given() -> None:
     ],
 )
 def test_the_control_plane_endpoint_has_a_port(given: str, expected: str) -> None:
-    found = read_cluster(f"{CLUSTER}controlPlaneEndpoint: {given}\n---\n{INIT}localAPIEndpoint: {{bindPort: 7443}}\n")
+    _init, found = read_cluster(f"{CLUSTER}controlPlaneEndpoint: {given}\n---\n{INIT}localAPIEndpoint: {{bindPort: 7443}}\n")
     assert found.cluster.control_plane_endpoint == expected
 
 
 def test_tokens() -> None:
-    found = read_cluster(
+    init, _found = read_cluster(
         f"{INIT}bootstrapTokens: [{{}}, {{token: '123456.1234567890123456', ttl: 0s, description: x}}]\n---\n{CLUSTER}"
     )
-    assert [token.document() for token in found.init.bootstrap_tokens] == [
+    assert [token.document() for token in init.bootstrap_tokens] == [
         {
             "token": TOKEN,
             "ttl": "24h0m0s",
@@ -164,14 +164,14 @@ def test_tokens() -> None:
 
 
 def test_external_etcd_answers_http_where_it_answers_grpc() -> None:
-    found = read_cluster(f"{CLUSTER}etcd: {{external: {{endpoints: [http://10.0.0.1:2379]}}}}\n")
+    _init, found = read_cluster(f"{CLUSTER}etcd: {{external: {{endpoints: [http://10.0.0.1:2379]}}}}\n")
     assert found.cluster.etcd.external
     assert found.cluster.etcd.external.http_endpoints == ("http://10.0.0.1:2379",)
     assert found.cluster.etcd.local is None
 
 
 def test_the_old_ecdsa_gate_decides() -> None:
-    assert read_cluster(f"{CLUSTER}featureGates: {{PublicKeysECDSA: true}}\n").cluster.encryption_algorithm == "ECDSA-P256"
+    assert read_cluster(f"{CLUSTER}featureGates: {{PublicKeysECDSA: true}}\n")[1].cluster.encryption_algorithm == "ECDSA-P256"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_old_ecdsa_gate_decides() -> None:
 )
 def test_the_version(given: str, answers: dict[str, str], expected: str) -> None:
     text = CLUSTER.replace("v1.36.2", f"'{given}'")
-    assert read_init(Source("x", text.encode()), InitFlags(), world(answers=answers)).cluster.kubernetes_version == expected
+    assert read_init(Source("x", text.encode()), InitFlags(), world(answers=answers))[1].cluster.kubernetes_version == expected
 
 
 def test_a_version_that_could_not_be_looked_up_is_noted() -> None:
@@ -199,7 +199,7 @@ def test_a_version_that_could_not_be_looked_up_is_noted() -> None:
 
 
 def test_environment_field_references_get_their_version() -> None:
-    found = read_cluster(
+    _init, found = read_cluster(
         f"{CLUSTER}scheduler: {{extraEnvs: [{{name: A, valueFrom: {{fieldRef: {{fieldPath: status.podIP}}}}}}]}}\n"
     )
     assert found.cluster.scheduler.extra_envs[0].value_from == {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}
@@ -233,13 +233,13 @@ def test_v1beta3_becomes_v1beta4() -> None:
         f"etcd: {{local: {{extraArgs: {{snapshot-count: '5'}}}}}}\n"
         f"---\n{old(INIT)}nodeRegistration: {{kubeletExtraArgs: {{v: '4'}}}}\n"
     )
-    found = read_cluster(text, notes)
+    init, found = read_cluster(text, notes)
     assert found.cluster.document()["apiServer"] == {
         "extraArgs": [{"name": "audit-log-path", "value": ""}, {"name": "v", "value": "2"}]
     }
     assert found.cluster.document()["etcd"]["local"]["extraArgs"] == [{"name": "snapshot-count", "value": "5"}]
-    assert found.init.document()["nodeRegistration"]["kubeletExtraArgs"] == [{"name": "v", "value": "4"}]
-    assert found.init.document()["timeouts"]["controlPlaneComponentHealthCheck"] == "6m0s"
+    assert init.document()["nodeRegistration"]["kubeletExtraArgs"] == [{"name": "v", "value": "4"}]
+    assert init.document()["timeouts"]["controlPlaneComponentHealthCheck"] == "6m0s"
     assert sum("v1beta3" in note for note in notes) == 2
     joined = f"{old(JOIN)}{DISCOVERY.replace('}}', '}, timeout: 7m}')}"
     assert read_join(Source("x", joined.encode()), JoinFlags(), world()).document()["timeouts"]["discovery"] == "7m0s"

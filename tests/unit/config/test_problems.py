@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from pykubeadm.config.flags import InitFlags
+from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.read import read_init
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
@@ -220,6 +220,6 @@ def test_nobody_is_asked_for_the_version_of_a_file_that_is_wrong() -> None:
 
 def test_a_newer_kubernetes_may_have_kubelet_fields_unknown_here() -> None:
     notes: list[str] = []
-    configuration = read_cluster(f"{CLUSTER.replace('v1.36.2', 'v1.37.0')}---\n{KUBELET}brandNew: 1\n", notes)
+    _, configuration = read_cluster(f"{CLUSTER.replace('v1.36.2', 'v1.37.0')}---\n{KUBELET}brandNew: 1\n", notes)
     assert configuration.kubelet["brandNew"] == 1
     assert any("brandNew" in note for note in notes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pykubeadm.config.flags import InitFlags
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import Configuration, Model
-from pykubeadm.config.read import Surroundings, read_all, read_init
+from pykubeadm.config.init_flags import InitFlags
+from pykubeadm.config.model import Configuration, InitConfiguration, Model
+from pykubeadm.config.read import Environment, read_all, read_init
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 
@@ -29,9 +29,9 @@ def old(text: str) -> str:
     return text.replace("v1beta4", "v1beta3")
 
 
-def world(notes: list[str] | None = None, host: HostFacts = HOST, answers: dict[str, str] | None = None) -> Surroundings:
+def world(notes: list[str] | None = None, host: HostFacts = HOST, answers: dict[str, str] | None = None) -> Environment:
     """A machine with /patches and /etc/passwd; `answers` is what dl.k8s.io would say of a label."""
-    return Surroundings(
+    return Environment(
         host=host,
         new_token=lambda: TOKEN,
         ask=(answers or {}).get,
@@ -45,7 +45,7 @@ def read(text: str | bytes) -> list[Model]:
     return read_all(Source("x.yaml", text if isinstance(text, bytes) else text.encode()), world())
 
 
-def read_cluster(text: str, notes: list[str] | None = None) -> Configuration:
+def read_cluster(text: str, notes: list[str] | None = None) -> tuple[InitConfiguration, Configuration]:
     return read_init(Source("x.yaml", text.encode()), InitFlags(), world(notes))
 
 

@@ -10,7 +10,7 @@ from pykubeadm.errors import ApiError
 from pykubeadm.kube import apply
 from pykubeadm.kube.admin import BINDING, CLUSTER_ADMINS, bind_admins
 from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError
-from tests.fake_api import FakeApi
+from tests.support.api import FakeApi
 
 
 class Powerless(FakeApi):

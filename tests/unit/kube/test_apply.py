@@ -11,7 +11,7 @@ from pykubeadm.errors import ApiError
 from pykubeadm.kube import apply
 from pykubeadm.kube.apply import ensure, ensure_all, merged
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
-from tests.fake_api import FakeApi
+from tests.support.api import FakeApi
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, UntrustedServerError
-from tests.unit.kube.test_discovery import authority, ca_pem, running, serving
+from tests.support.servers import authority, ca_pem, running, serving
 
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp1"}}
 ROLE = {
@@ -198,7 +198,7 @@ def test_who_hangs_up_on_a_kept_connection_is_asked_again_unless_that_could_be_d
 def test_a_connection_that_was_not_used_for_long_is_not_trusted(monkeypatch) -> None:
     with api_server() as server, client(server.url) as api:
         api.get("v1", "Node", "cp1")
-        monkeypatch.setattr("pykubeadm.kube.connections._KEPT", 0.0)
+        monkeypatch.setattr("pykubeadm.transport.connections._KEPT", 0.0)
         api.get("v1", "Node", "cp1")
         assert len(server.open) == 2
 

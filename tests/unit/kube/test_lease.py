@@ -7,7 +7,7 @@ import pytest
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube import lease
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
-from tests.fake_api import FakeApi
+from tests.support.api import FakeApi
 
 NAME = "pykubeadm-etcd-join"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pykubeadm.kube.apply import ensure, ensure_all
-from pykubeadm.kube.port import ApiUnreachableError, Document
+from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.kube.recording import RecordingApi
-from tests.fake_api import FakeApi
+from pykubeadm.util.kube_object import KubeObject
+from tests.support.api import FakeApi
 
 CONFIG: dict[str, Any] = {
     "apiVersion": "v1",
@@ -52,7 +53,7 @@ def test_what_the_cluster_has_already_is_not_told() -> None:
 class DryRun(FakeApi):
     """Computes what a write would give and stores nothing, as the server does when asked so."""
 
-    def replace(self, document: Document) -> Document:
+    def replace(self, document: KubeObject) -> KubeObject:
         return document
 
 

@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from pykubeadm.kube.serving_requests import approve, judge, pending_verdicts
 from pykubeadm.pki.keys import generate_key
-from tests.fake_api import FakeApi
+from tests.support.api import FakeApi
 
 KEY = generate_key("ECDSA-P256")
 USAGES = ["digital signature", "server auth"]

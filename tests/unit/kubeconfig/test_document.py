@@ -8,7 +8,7 @@ import yaml
 from pykubeadm.config.endpoint import control_plane_url, local_url
 from pykubeadm.kubeconfig.document import Credentials, build_kubeconfig, cluster_only_kubeconfig, read_kubeconfig
 from pykubeadm.kubeconfig.table import TABLE
-from tests.init_runs import configuration
+from tests.support.init_runs import configuration
 
 
 def test_it_reads_as_kubeadm_writes_it() -> None:
@@ -120,4 +120,4 @@ def test_servers() -> None:
 )
 def test_control_plane_url(endpoint: str, url: str) -> None:
     assert control_plane_url(configuration(control_plane_endpoint=endpoint)) == url
-    assert local_url(configuration(control_plane_endpoint=endpoint).init.local_api_endpoint) == "https://10.0.0.9:6443"
+    assert local_url(configuration(control_plane_endpoint=endpoint).this_node.local_api_endpoint) == "https://10.0.0.9:6443"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.assets import DOWNLOADS, Assets, AssetsMissing, Sources, download, find, probe
-from tests.lab.host import ARCH
+from lab.assets import DOWNLOADS, Assets, AssetsMissing, Sources, download, find, probe
+from lab.host import ARCH
 
 VERSION = "v1.36.9"
 FOLDER = f"/release/{VERSION}/bin/linux/{ARCH}"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import nodeimage
-from tests.lab.host import LabError
-from tests.lab.nodeimage import DEFAULT_MIRROR, NodeImage, mirror
+from lab import nodeimage
+from lab.host import LabError
+from lab.nodeimage import DEFAULT_MIRROR, NodeImage, mirror
 
 
 @pytest.fixture(autouse=True)

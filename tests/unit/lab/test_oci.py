@@ -7,7 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from tests.lab.oci import Image, libraries, write_archive
+from lab.oci import Image, libraries, write_archive
 
 
 def _image(tmp_path: Path) -> Image:

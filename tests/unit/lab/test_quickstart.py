@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pykubeadm.phases.init import PHASES
-from tests.lab.quickstart import NOT_REHEARSED, REHEARSED
+from lab.quickstart import NOT_REHEARSED, REHEARSED
+from pykubeadm.commands.init.phases import PHASES
 
 
 def test_the_rehearsed_phases_exist_and_none_comes_after_the_kubelet_s_start() -> None:

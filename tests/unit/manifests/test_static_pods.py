@@ -22,7 +22,7 @@ from pykubeadm.config.model import (
 from pykubeadm.manifests.apiserver import apiserver_pod
 from pykubeadm.manifests.arguments import command_line
 from pykubeadm.manifests.controller_manager import controller_manager_pod
-from pykubeadm.manifests.etcd import Member, etcd_pod
+from pykubeadm.manifests.etcd import InitialMember, etcd_pod
 from pykubeadm.manifests.scheduler import scheduler_pod
 
 ENDPOINT = APIEndpoint(advertise_address="10.0.0.9")
@@ -154,7 +154,7 @@ def test_older_etcd_gets_its_experimental_flags(tag: str) -> None:
 
 
 def test_a_joining_etcd_member_names_all_members() -> None:
-    members = (Member("cp1", "https://10.0.0.8:2380"), Member("cp2", "https://10.0.0.9:2380"))
+    members = (InitialMember("cp1", "https://10.0.0.8:2380"), InitialMember("cp2", "https://10.0.0.9:2380"))
     command = etcd_pod(cluster(), ENDPOINT, "cp2", Timeouts(), members)["spec"]["containers"][0]["command"]
     assert "--initial-cluster=cp1=https://10.0.0.8:2380,cp2=https://10.0.0.9:2380" in command
     assert "--initial-cluster-state=existing" in command

@@ -8,7 +8,7 @@ import pytest
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node.cri import Cri, CrictlMissingError
-from tests.fakes import FakeNode, completed
+from tests.support.node import FakeNode, completed
 
 SOCKET = "unix:///var/run/containerd/containerd.sock"
 OPTIONS = f"--timeout 10s --runtime-endpoint {SOCKET} --image-endpoint {SOCKET}"

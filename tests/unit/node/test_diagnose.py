@@ -8,7 +8,7 @@ from typing import Any
 
 from pykubeadm.node.diagnose import diagnose, last_errors
 from pykubeadm.node.port import UnitState
-from tests.fakes import Answer, FakeNode, completed
+from tests.support.node import Answer, FakeNode, completed
 
 SOCKET = "unix:///var/run/containerd/containerd.sock"
 CRICTL = f"crictl --timeout 10s --runtime-endpoint {SOCKET} --image-endpoint {SOCKET}"

@@ -7,7 +7,7 @@ import pytest
 from pykubeadm.errors import NodeError
 from pykubeadm.node.facts import host_facts, kubelet_version
 from pykubeadm.node.port import Directory, UnitState
-from tests.fakes import FakeNode, completed
+from tests.support.node import FakeNode, completed
 
 # eth0 192.0.2.2/24 with the default route, eth1 198.51.100.7/24 with a worse one
 ROUTES = """\

@@ -7,8 +7,8 @@ import pytest
 
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Completed, Directory, File, UnitState
-from pykubeadm.node.recording import Command, FileChange, RecordingNode, Removal, UnitChange, render, save
-from tests.fakes import FakeNode, completed
+from pykubeadm.node.recording import CommandRun, FileChange, RecordingNode, Removal, UnitChange, render, save
+from tests.support.node import FakeNode, completed
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n"
 
@@ -82,7 +82,7 @@ def test_entries_carry_their_phase(inner, node):
     assert node.entries == [
         FileChange("certs/ca", "/ca.key", 0o600, None, KEY, secret=True),
         Removal("kubelet-start", "/etc/old"),
-        Command("kubelet-start", ("modprobe", "overlay"), "Load a module"),
+        CommandRun("kubelet-start", ("modprobe", "overlay"), "Load a module"),
         UnitChange("kubelet-start", "kubelet.service", ("enabled", "restarted")),
     ]
 

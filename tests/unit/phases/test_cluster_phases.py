@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from pykubeadm.commands.init.addon import addon
+from pykubeadm.commands.init.bootstrap_token import bootstrap_token
+from pykubeadm.commands.init.run import InitRun
+from pykubeadm.commands.init.show_join_command import show_join_command
+from pykubeadm.commands.init.upload_certs import upload_certs
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import (
     DNS,
@@ -17,6 +22,7 @@ from pykubeadm.config.model import (
     Configuration,
     Etcd,
     ExternalEtcd,
+    InitConfiguration,
     Proxy,
     Taint,
     Timeouts,
@@ -25,21 +31,16 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kube import admin
 from pykubeadm.manifests.apiserver import apiserver_pod
 from pykubeadm.node.port import UnitState
-from pykubeadm.phases import cluster
-from pykubeadm.phases.addon import addon
-from pykubeadm.phases.bootstrap_token import bootstrap_token
-from pykubeadm.phases.certs import certs
-from pykubeadm.phases.kubeconfig import kubeconfig
-from pykubeadm.phases.mark_control_plane import mark_control_plane
-from pykubeadm.phases.run import InitRun
-from pykubeadm.phases.show_join_command import show_join_command
-from pykubeadm.phases.upload_certs import upload_certs
-from pykubeadm.phases.upload_config import upload_config
-from pykubeadm.plan.events import Event, Result
+from pykubeadm.phases.certs.phase import certs
+from pykubeadm.phases.cluster import connection as cluster
+from pykubeadm.phases.cluster.mark_control_plane import mark_control_plane
+from pykubeadm.phases.cluster.upload_config import upload_config
+from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.util.yaml_output import to_yaml
-from tests.fake_api import FakeApi
-from tests.fakes import FakeNode
-from tests.init_runs import NOW, configuration, init_run, perform
+from pykubeadm.workflow.events import Event, Result
+from tests.support.api import FakeApi
+from tests.support.init_runs import NOW, configuration, init_run, perform
+from tests.support.node import FakeNode
 
 TOKEN = "abcdef.0123456789abcdef"
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp1", "labels": {"kubernetes.io/hostname": "cp1"}}, "spec": {}}
@@ -67,15 +68,18 @@ def api() -> FakeApi:
     return api
 
 
-def configured(token: BootstrapToken | None = None, *, taints: tuple[Taint, ...] | None = None, **fields: Any) -> Configuration:
+def configured(*, taints: tuple[Taint, ...] | None = None, **fields: Any) -> Configuration:
     found = configuration(**fields)
-    registration = replace(found.init.node_registration, taints=taints)
-    tokens = (token or BootstrapToken(token=TOKEN, ttl=timedelta(hours=24)),)
-    return replace(found, init=replace(found.init, bootstrap_tokens=tokens, node_registration=registration))
+    registration = replace(found.this_node.node_registration, taints=taints)
+    return replace(found, this_node=replace(found.this_node, node_registration=registration))
+
+
+def with_token(token: BootstrapToken | None = None) -> InitConfiguration:
+    return InitConfiguration(bootstrap_tokens=(token or BootstrapToken(token=TOKEN, ttl=timedelta(hours=24)),))
 
 
 def started(node: FakeNode, api: FakeApi, config: Configuration | None = None, **fields: Any) -> tuple[InitRun, list[Event]]:
-    return init_run(node, config or configured(), api=api, **fields)
+    return init_run(node, config or configured(), api=api, **{"init": with_token()} | fields)
 
 
 def secret_value(api: FakeApi, name: str, key: str) -> str:
@@ -112,8 +116,8 @@ def test_an_expired_token_gets_new_life(node: FakeNode, api: FakeApi) -> None:
 
 def test_a_token_that_nobody_named_is_made_once(node: FakeNode, api: FakeApi) -> None:
     for token in ("aaaaaa.0123456789abcdef", "bbbbbb.0123456789abcdef"):
-        config = configured(BootstrapToken(token=token, ttl=timedelta(hours=24)))
-        run, _ = started(node, api, config, made_tokens=frozenset({token}))
+        init = with_token(BootstrapToken(token=token, ttl=timedelta(hours=24)))
+        run, _ = started(node, api, init=init, made_tokens=frozenset({token}))
         perform(run, bootstrap_token)
         assert run.tokens == ("aaaaaa.0123456789abcdef",)
     assert [name for _, kind, _, name in api.objects if kind == "Secret"] == ["bootstrap-token-aaaaaa"]
@@ -263,8 +267,8 @@ def test_the_join_command_alone_shows_a_token_that_works(node: FakeNode, api: Fa
     assert "`pykubeadm token create --print-join-command` makes one" in results(events)["join-commands"].text
     perform(started(node, api, made_tokens=made)[0], bootstrap_token)
     other = "zzzzzz.0123456789abcdef"
-    config = configured(BootstrapToken(token=other, ttl=timedelta(hours=24)))
-    run, events = started(node, api, config, made_tokens=frozenset({other}))
+    init = with_token(BootstrapToken(token=other, ttl=timedelta(hours=24)))
+    run, events = started(node, api, init=init, made_tokens=frozenset({other}))
     perform(run, show_join_command)
     assert f"--token {TOKEN}" in results(events)["join-commands"].data["joinWorker"]
     assert [kind for _, kind, name in api.writes if name == "bootstrap-token-zzzzzz"] == []

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
+from pykubeadm.commands.init.kubelet_finalize import kubelet_finalize
+from pykubeadm.commands.init.kubelet_start import kubelet_start
 from pykubeadm.config.model import Configuration, Timeouts
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube import health, waits
 from pykubeadm.node.port import UnitState
-from pykubeadm.phases.certs import certs
-from pykubeadm.phases.control_plane import control_plane
-from pykubeadm.phases.kubeconfig import kubeconfig
-from pykubeadm.phases.kubelet_finalize import kubelet_finalize
-from pykubeadm.phases.kubelet_start import kubelet_start
-from pykubeadm.phases.wait_control_plane import wait_control_plane, wait_for_components, wait_for_kubelet
-from pykubeadm.plan.events import Waiting
-from tests.fakes import FakeNode, completed
-from tests.init_runs import NOW, configuration, init_run, perform, warnings
+from pykubeadm.phases.certs.phase import certs
+from pykubeadm.phases.cluster.wait_control_plane import wait_control_plane, wait_for_components, wait_for_kubelet
+from pykubeadm.phases.kubeconfig.phase import kubeconfig
+from pykubeadm.phases.static_pods.control_plane import control_plane
+from pykubeadm.workflow.events import Waiting
+from tests.support.init_runs import NOW, configuration, init_run, perform, warnings
+from tests.support.node import FakeNode, completed
 
 STOPPED = UnitState("loaded", "inactive", "dead", "disabled")
 ACTIVE = UnitState("loaded", "active", "running", "enabled")
@@ -54,7 +54,7 @@ def containers(created: int = 1, **states: str) -> str:
 def impatient() -> Configuration:
     found = configuration()
     timeouts = Timeouts(kubelet_health_check=timedelta(seconds=30), control_plane_component_health_check=timedelta(seconds=30))
-    return replace(found, init=replace(found.init, timeouts=timeouts))
+    return replace(found, this_node=replace(found.this_node, timeouts=timeouts))
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pykubeadm.config.model import Configuration, Networking
+from pykubeadm.config.model import Networking
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases import prepare
-from tests.fakes import FakeNode
-from tests.init_runs import configuration, init_run
+from tests.support.init_runs import configuration, init_run
+from tests.support.node import FakeNode
 
 SOCKET = "/var/run/containerd/containerd.sock"
 
@@ -63,7 +65,7 @@ def test_swap(ready):
     swap_on(ready)
     assert prepare.missing(ready, configuration()).keys() == {"cgroups"}
     base = configuration()
-    assert prepare.missing(ready, Configuration(base.init, base.cluster, {"failSwapOn": False})) == {}
+    assert prepare.missing(ready, replace(base, kubelet={"failSwapOn": False})) == {}
     ready.put("/run/systemd/container", "docker")
     assert prepare.missing(ready, base) == {}
 

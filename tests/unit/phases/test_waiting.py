@@ -11,8 +11,8 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.node.diagnose import Diagnosis
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases import waiting
-from tests.fakes import FakeNode
-from tests.init_runs import init_run
+from tests.support.init_runs import init_run
+from tests.support.node import FakeNode
 
 
 def test_what_came_up_meanwhile_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_ca
 from pykubeadm.pki.keys import generate_key
 from pykubeadm.pki.sans import names_of
 from pykubeadm.pki.table import Usage
-from tests.init_runs import NOW
+from tests.support.init_runs import NOW
 
 DAY = timedelta(days=1)
 

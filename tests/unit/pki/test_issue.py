@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pykubeadm.pki.issue import Authority, Subject, issue_ca, issue_leaf, subject_of
 from pykubeadm.pki.keys import generate_key
 from pykubeadm.pki.table import BY_NAME, TABLE, Usage
-from tests.init_runs import NOW, configuration
+from tests.support.init_runs import NOW, configuration
 
 CONFIG = configuration()
 

@@ -4,7 +4,7 @@ import pytest
 
 from pykubeadm.config.model import APIServer, Etcd, LocalEtcd, Networking
 from pykubeadm.pki.sans import apiserver_names, covers, etcd_peer_names, etcd_server_names, names_of
-from tests.init_runs import configuration
+from tests.support.init_runs import configuration
 
 
 def texts(addresses: object) -> list[str]:

@@ -25,7 +25,7 @@ from pykubeadm.tokens.shared_certificates import (
     shared_certificates_secret,
     shared_files,
 )
-from tests.init_runs import NOW, configuration
+from tests.support.init_runs import NOW, configuration
 
 TOKEN = Token("abcdef", "0123456789abcdef")
 

@@ -13,7 +13,7 @@ from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.preflight.network import hostname, resolv_conf
 from pykubeadm.phases.preflight.paths import file_content, in_path
 from pykubeadm.phases.preflight.ports import kubelet_port
-from pykubeadm.phases.run import Run
+from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.ip import parse_ip
 
 # Tags of the playbook that prepares nodes → checks that fail where they have not been at work.
@@ -24,9 +24,9 @@ _BROUGHT = {
 }
 
 
-def ignored_checks(run: Run) -> frozenset[str]:
+def ignored_checks(run: ClusterRun) -> frozenset[str]:
     """What the user wants ignored, and in a dry run what the phase `prepare` would have brought by now."""
-    return run.ignore_preflight_errors | {name for tag in run.lacked for name in _BROUGHT.get(tag, ())}
+    return run.ignore_preflight_errors | {name for tag in run.missing_parts for name in _BROUGHT.get(tag, ())}
 
 
 def common_checks(

@@ -14,7 +14,7 @@ from pykubeadm.config.versions import MINIMUM_EXTERNAL_ETCD, parse_version
 from pykubeadm.etcd.client import EtcdError, tls_context
 from pykubeadm.phases.preflight.check import Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
-from pykubeadm.util.http import connection_to
+from pykubeadm.transport.http import connection_to
 from pykubeadm.util.side_by_side import side_by_side
 
 _TIMEOUT = 10.0  # seconds, as kubeadm's

@@ -10,8 +10,8 @@ from functools import partial
 from pykubeadm.errors import NodeError
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.transport.proxies import proxy_for, without_password
 from pykubeadm.util.ip import parse_ip
-from pykubeadm.util.proxies import proxy_for, without_password
 
 _LOOKUP_TIMEOUT = 3.0  # seconds
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")  # RFC 1123

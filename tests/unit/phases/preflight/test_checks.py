@@ -10,8 +10,8 @@ import pytest
 from pykubeadm.node.port import Directory, UnitState
 from pykubeadm.phases.preflight import network, paths, ports, runtime, system, versions
 from pykubeadm.phases.preflight.common import KUBELET_SERVICE, forwarding_checks
-from tests.fakes import completed
-from tests.unit.phases.preflight.conftest import crictl, listen
+from tests.support.machines import crictl, listen
+from tests.support.node import completed
 
 FINE = ([], [])
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"

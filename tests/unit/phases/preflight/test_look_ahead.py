@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from pykubeadm.commands.join.checks import run_join_preflight
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import Configuration, NodeRegistration
+from pykubeadm.config.model import NodeRegistration
 from pykubeadm.errors import PreflightError
 from pykubeadm.node.port import Completed
 from pykubeadm.phases import prepare
-from pykubeadm.phases.preflight.join import run_join_preflight
 from pykubeadm.phases.preflight.machine import Machine
-from tests.fakes import FakeNode, completed
-from tests.join_runs import joining
-from tests.unit.phases.preflight.conftest import SOCKET, Owned, crictl
+from tests.support.join_runs import joining
+from tests.support.machines import SOCKET, Owned, crictl
+from tests.support.node import FakeNode, completed
 
 
 def ahead(node: FakeNode) -> Machine:
@@ -28,9 +28,9 @@ def ahead(node: FakeNode) -> Machine:
 
 def run_with(node: FakeNode, machine: Machine):
     run = joining(node)
-    init = replace(run.configuration.init, node_registration=NodeRegistration(name="n1", cri_socket=SOCKET))
-    run.configuration = Configuration(init, run.configuration.cluster, {"resolvConf": "/etc/resolv.conf"})
-    run.looked_at = machine
+    here = replace(run.configuration.this_node, node_registration=NodeRegistration(name="n1", cri_socket=SOCKET))
+    run.configuration = replace(run.configuration, this_node=here, kubelet={"resolvConf": "/etc/resolv.conf"})
+    run.machine = machine
     return run
 
 
@@ -71,4 +71,4 @@ def test_what_prepare_changes_is_not_taken_from_before(node: FakeNode, monkeypat
     monkeypatch.setattr(prepare, "missing", lambda *_: {})  # once it has started a runtime that stood
     run = run_with(node, ahead(node))
     prepare.apply(run)
-    assert run.looked_at is None
+    assert run.machine is None

@@ -1,0 +1,1 @@
+"""`init`: this node becomes the first control plane of a cluster (kubeadm: cmd/init.go, cmd/phases/init)."""

@@ -1,0 +1,85 @@
+"""kubelet-finalize: let the kubelet use the client certificate that it renews by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import File
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.workflow.phase import Changes, Phase
+
+_KUBECONFIG = f"{KUBERNETES_DIR}/kubelet.conf"
+_FLAGS = ("config", "cert-dir", "dry-run")
+
+
+def _rotated_pair(run: ClusterRun) -> str:
+    """Where the kubelet keeps certificate and key that it renews, in one file."""
+    flags = {arg.name: arg.value for arg in run.configuration.this_node.node_registration.kubelet_extra_args}
+    return f"{flags.get('cert-dir') or f'{KUBELET_DIR}/pki'}/kubelet-client-current.pem"
+
+
+def _check(run: ClusterRun) -> str | None:
+    pair = _rotated_pair(run)
+    if run.node.stat(pair) is None:
+        return f"the kubelet does not renew its client certificate: there is no {pair}"
+    document = _read(run)
+    user = _user(document)
+    done = user.get("client-certificate") == user.get("client-key") == pair and "client-key-data" not in user
+    return f"{_KUBECONFIG} uses {pair}" if done else None
+
+
+def _apply(run: ClusterRun) -> Changes:
+    from pykubeadm.util.yaml_output import to_yaml
+
+    document, pair = _read(run), _rotated_pair(run)
+    user = _user(document)
+    for field in ("client-certificate-data", "client-key-data"):
+        user.pop(field, None)
+    user |= {"client-certificate": pair, "client-key": pair}
+    run.node.write([File(_KUBECONFIG, to_yaml(document).encode(), 0o600, secret=True)])
+    changes = [f"pointed {_KUBECONFIG} to {pair}"]
+    if run.node.unit("kubelet").load != "not-found":
+        changes += [f"{action} the kubelet" for action in run.node.ensure_unit("kubelet", restart=True)]
+    return changes
+
+
+def _read(run: ClusterRun) -> dict[str, Any]:
+    import yaml
+
+    content = run.node.read(_KUBECONFIG)
+    if content is None:
+        raise PhaseError(f"{_KUBECONFIG} does not exist; make it with `pykubeadm init phase kubeconfig kubelet`")
+    document: dict[str, Any] = yaml.load(content, Loader=yaml.CSafeLoader)
+    return document
+
+
+def _user(document: dict[str, Any]) -> dict[str, Any]:
+    """The user of the current context, to be changed in place."""
+    try:
+        wanted = document["current-context"]
+        context = next(entry["context"] for entry in document["contexts"] if entry["name"] == wanted)
+        user: dict[str, Any] = next(entry["user"] for entry in document["users"] if entry["name"] == context["user"])
+    except (KeyError, TypeError, StopIteration):
+        raise PhaseError(
+            f"{_KUBECONFIG} has no user for its current context; remove it and make it anew with"
+            " `pykubeadm init phase kubeconfig kubelet`"
+        ) from None
+    return user
+
+
+kubelet_finalize: Phase[ClusterRun] = Phase(
+    name="kubelet-finalize",
+    summary="Let the kubelet renew its client certificate",
+    flags=_FLAGS,
+    phases=(
+        Phase(
+            name="enable-client-cert-rotation",
+            summary="Point kubelet.conf to the client certificate that the kubelet renews",
+            check=_check,
+            apply=_apply,
+            flags=_FLAGS,
+        ),
+    ),
+)

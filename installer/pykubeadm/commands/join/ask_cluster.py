@@ -1,0 +1,266 @@
+"""Asks the cluster before anything on the node is changed: may this node join, as what it wants to be, under its name?"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.commands.join.trust import Trust, discover, of_administrator, of_earlier_run
+from pykubeadm.config.model import Configuration
+from pykubeadm.config.stored import read_stored_cluster
+from pykubeadm.constants import ADMIN_KUBECONFIG
+from pykubeadm.errors import ApiError, PreflightError
+from pykubeadm.kube.apply import retrying
+from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError
+from pykubeadm.manifests.kubelet import kubelet_name
+from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.workflow.events import Event, Note, Waiting
+
+if TYPE_CHECKING:
+    from pykubeadm.config.model import ClusterConfiguration, JoinConfiguration, JoinControlPlane
+    from pykubeadm.node.journal import Journal
+    from pykubeadm.node.port import Node
+
+_TOPIC = "discovery"
+_KUBEADM_CONFIG = ("v1", "ConfigMap", "kubeadm-config", "kube-system")
+_NEW_KEY = "`pykubeadm init phase upload-certs --upload-certs` on a control plane uploads them anew and prints the key"
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the cluster said."""
+
+    configuration: Configuration
+    trust: Trust
+    api: Api
+    shared_files: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+
+def ask_cluster(
+    join: JoinConfiguration,
+    node: Node,
+    *,
+    journal: Journal,
+    emit: Callable[[Event], None],
+    now: Callable[[], datetime],
+) -> Answers:
+    """Find the cluster, come to trust it, read its configuration, check what would stop this node there. Raises ApiError,
+    PhaseError, PreflightError or ConfigError; the node is only read."""
+
+    def report(reason: str) -> None:
+        emit(Waiting(phase=_TOPIC, target="the cluster", reason=reason))
+
+    def say(level: str, message: str) -> None:
+        emit(Note(level=level, topic=_TOPIC, message=message))
+
+    trust, api, stored = _connect(join, node, journal=journal, now=now, report=report, say=say)
+    cluster = read_stored_cluster(stored, lambda message: say("warning", message))
+    configuration = Configuration(cluster, join.this_node, kubelet=_fit(_kubelet_configuration(api), node, say))
+    if of_earlier_run(join, node, journal) is None:  # else a Node of that name is this one
+        _check_name(api, join)
+    files: dict[str, bytes] = {}
+    if join.control_plane:
+        files = _control_plane_files(join.control_plane, cluster, node, api, journal, own=trust.own)
+    say(
+        "info",
+        f"joining {cluster.cluster_name} ({cluster.kubernetes_version}) at {trust.cluster['server']}, known by {trust.source}",
+    )
+    return Answers(configuration, trust, api, files)
+
+
+def _connect(
+    join: JoinConfiguration,
+    node: Node,
+    *,
+    journal: Journal,
+    now: Callable[[], datetime],
+    report: Callable[[str], None],
+    say: Callable[[str, str], None],
+) -> tuple[Trust, Api, str]:
+    """Whom to trust, the API as that user, and the stored ClusterConfiguration."""
+    earlier = of_earlier_run(join, node, journal)
+    if earlier is not None:
+        for trust in (earlier, *earlier.elsewhere(join)):
+            api = trust.api(join)
+            try:
+                return trust, api, _cluster_text(api.get(*_KUBEADM_CONFIG), api)
+            except ApiError as error:
+                say("debug", f"{trust.source} of an earlier run does not lead to the cluster at {api.server}: {error}")
+    wanted = join.discovery.bootstrap_token is not None or join.discovery.file is not None
+    administrator = of_administrator(join, node)
+    if wanted:
+        try:
+            trust = discover(join, node, now=now, report=report, say=say)
+        except ApiError as error:
+            if administrator is None or not journal.owns(ADMIN_KUBECONFIG):
+                raise
+            say("warning", f"{error}; going on with {administrator.source}, which is there already")
+            trust = administrator
+    else:
+        trust = administrator or discover(join, node, now=now, report=report, say=say)
+    api = trust.api(join)
+    return trust, api, _stored_cluster(api, trust)
+
+
+def _get(api: Api, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
+    """The object. Who is not let in is told so at once: only in a cluster that is just being made may that pass."""
+    try:
+        return api.get(api_version, kind, name, namespace)
+    except ApiStatusError as error:
+        if error.code in (401, 403):
+            raise
+    except ApiUnreachableError:
+        pass
+    return retrying(lambda: api.get(api_version, kind, name, namespace), api.call_timeout)
+
+
+def _stored_cluster(api: Api, trust: Trust) -> str:
+    try:
+        return _cluster_text(_get(api, *_KUBEADM_CONFIG), api)
+    except ApiStatusError as error:
+        if error.code == 401:
+            raise ApiError(
+                f"the cluster at {api.server} does not let the credentials of {trust.source} in: the token needs the usage "
+                '"authentication", which `pykubeadm token list` shows on a control plane, and must not have expired'
+            ) from error
+        if error.code == 403:
+            raise ApiError(
+                f"the credentials of {trust.source} may not read the cluster's configuration ({error}): the token needs the "
+                "group system:bootstrappers:kubeadm:default-node-token, and the cluster `init phase upload-config all`"
+            ) from error
+        raise
+
+
+def _cluster_text(found: KubeObject | None, api: Api) -> str:
+    text = ((found or {}).get("data") or {}).get("ClusterConfiguration")
+    if not text:
+        raise ApiError(
+            f"the cluster at {api.server} has no ConfigMap kube-system/kubeadm-config with a ClusterConfiguration, so it was not "
+            "made by kubeadm, or lost it: `pykubeadm init phase upload-config kubeadm --config FILE` on a control plane"
+        )
+    return str(text)
+
+
+def _kubelet_configuration(api: Api) -> Mapping[str, Any]:
+    import yaml
+
+    found = _get(api, "v1", "ConfigMap", "kubelet-config", "kube-system")
+    text = ((found or {}).get("data") or {}).get("kubelet")
+    try:
+        document = yaml.load(text or "", Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        document = None
+    if not isinstance(document, dict):
+        raise ApiError(
+            "the ConfigMap kube-system/kubelet-config with the kubelet's configuration is missing or cannot be read: "
+            "`pykubeadm init phase upload-config kubelet` on a control plane writes it"
+        )
+    return document
+
+
+def _fit(kubelet: Mapping[str, Any], node: Node, say: Callable[[str, str], None]) -> Mapping[str, Any]:
+    """Without what cannot hold here: the first control plane may have systemd-resolved where this node has none, and a kubelet
+    does not start without its resolvConf."""
+    path = kubelet.get("resolvConf")
+    if not path or node.stat(path) is not None:
+        return kubelet
+    say("warning", f"the cluster's kubelets take their name servers from {path}, which this node lacks; taking /etc/resolv.conf")
+    return {**kubelet, "resolvConf": "/etc/resolv.conf"}
+
+
+def _check_name(api: Api, join: JoinConfiguration) -> None:
+    name = kubelet_name(join.node_registration)
+    found = _get(api, "v1", "Node", name)
+    conditions = ((found or {}).get("status") or {}).get("conditions") or ()
+    if any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions):
+        raise PreflightError(
+            f"the cluster has a node {name} already, and it is Ready: give this one another name (--node-name), or, if it is "
+            f"this machine before it was installed anew, `kubectl delete node {name}` first"
+        )
+
+
+def _control_plane_files(
+    control_plane: JoinControlPlane,
+    cluster: ClusterConfiguration,
+    node: Node,
+    api: Api,
+    journal: Journal,
+    *,
+    own: bool,
+) -> dict[str, bytes]:
+    """What control planes share: decrypted from kubeadm-certs where there is a key, else it has to be on the node. `own` says
+    that the API knows us as this node, which may not read that Secret."""
+    if not cluster.control_plane_endpoint:
+        raise PreflightError(
+            "the cluster has no controlPlaneEndpoint, so nodes could not reach a second control plane: set one in its "
+            "ClusterConfiguration (`kubectl -n kube-system edit configmap kubeadm-config`), named by the API server's certificate"
+        )
+    missing = [path for path in _needed(cluster, node) if node.stat(path) is None]
+    downloaded = not missing and journal.owns(posixpath.join(cluster.certificates_dir, "ca.crt"))
+    if own and missing:  # what this node itself may see does not include the Secret
+        raise PreflightError(
+            f"this node has joined the cluster already, without {', '.join(missing)}, which a control plane needs: copy them "
+            "here from another control plane, or take the node out of the cluster (`kubectl delete node`, then `kubeadm reset` "
+            "here) and let it join again"
+        )
+    if control_plane.certificate_key and not downloaded and not own:  # two hours after the upload only the node has them
+        files = _download(api, cluster, control_plane.certificate_key)
+        if absent := [path for path in missing if path not in files]:
+            raise PreflightError(
+                f"the control planes share no {', '.join(absent)} (an external CA?), and on this node there is none either: copy "
+                "it here, or, in place of a CA's key, all that the CA signs for this node"
+            )
+        return files
+    if missing:
+        raise PreflightError(
+            f"a control plane needs what the others have, and there is neither a certificate key nor, on this node, "
+            f"{', '.join(missing)}: give --certificate-key ({_NEW_KEY}), or copy the files here"
+        )
+    return {}
+
+
+def _needed(cluster: ClusterConfiguration, node: Node) -> list[str]:
+    """What cannot be made here. A CA's key may be elsewhere (external CA) where everything that it signs is on the node."""
+    from pykubeadm.pki.table import TABLE, signed_by
+
+    external = cluster.etcd.external
+    names = ["sa.key", "sa.pub"]
+    for ca in TABLE:
+        if ca.is_ca and not (external and ca.name == "etcd-ca"):
+            leaves = [leaf for leaf in signed_by(ca) if not (external and leaf.signer == "etcd-ca")]
+            signed = all(node.stat(posixpath.join(cluster.certificates_dir, f"{leaf.base}.crt")) for leaf in leaves)
+            names += [f"{ca.base}.crt"] if signed else [f"{ca.base}.crt", f"{ca.base}.key"]
+    files = [path for path in (external.ca_file, external.cert_file, external.key_file) if path] if external else []
+    return [*(posixpath.join(cluster.certificates_dir, name) for name in names), *files]
+
+
+def _download(api: Api, cluster: ClusterConfiguration, key: str) -> dict[str, bytes]:
+    from pykubeadm.tokens.certificate_key import parse_certificate_key
+    from pykubeadm.tokens.shared_certificates import SECRET_NAME, decrypt_files, shared_files
+
+    try:
+        secret = _get(api, "v1", "Secret", SECRET_NAME, "kube-system")
+    except ApiStatusError as error:
+        if error.code != 403:
+            raise
+        raise PreflightError(
+            f"the shared certificates in Secret kube-system/{SECRET_NAME} may not be read with this token: {_NEW_KEY}"
+        ) from error
+    if secret is None:
+        raise PreflightError(
+            f"there are no shared certificates in the cluster any more (Secret kube-system/{SECRET_NAME}; they are kept for two "
+            f"hours): {_NEW_KEY}"
+        )
+    wanted = shared_files(cluster)
+    stored = secret.get("data") or {}
+    absent = [name for name in wanted if name not in stored]
+    if absent:
+        raise PreflightError(f"the Secret kube-system/{SECRET_NAME} lacks {', '.join(absent)}: {_NEW_KEY}")
+    try:
+        contents = decrypt_files({name: stored[name] for name in wanted}, parse_certificate_key(key))
+    except ValueError as error:
+        raise PreflightError(f"{error}; {_NEW_KEY}") from error
+    return {wanted[name]: content for name, content in contents.items() if content is not None}

@@ -1,0 +1,108 @@
+"""kubelet-wait-bootstrap: until the kubelet has a certificate of its own; then the token's credentials leave the disk."""
+
+from __future__ import annotations
+
+import time
+
+from pykubeadm.commands.join.kubelet_start import BOOTSTRAP_CONF
+from pykubeadm.commands.join.run import JoinRun
+from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.workflow.phase import Changes, Phase
+
+_NAME = "kubelet-wait-bootstrap"
+_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+_ASK_EVERY = 1.0  # seconds
+
+
+def _apply(run: JoinRun) -> Changes:
+    from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
+    from pykubeadm.phases.waiting import wait
+
+    if run.dry_run:
+        return ()
+    changes = _registered_again(run)
+    wait_for_kubelet(run)
+    if not run.trust.own:
+        components = ("etcd", "kube-apiserver") if run.is_control_plane else ()
+        target = {f"the kubelet's certificate for {run.kubelet_name}": _Bootstrapped(run).reason}
+        wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components)
+        changes.append(f"the kubelet has its certificate for system:node:{run.kubelet_name}")
+    return [*changes, *(f"removed {path}, which held the token" for path in run.node.remove([BOOTSTRAP_CONF]))]
+
+
+def _registered_again(run: JoinRun) -> list[str]:
+    """A worker's Node may have been deleted since it joined. (That of a control plane is mark-control-plane's.)"""
+    from pykubeadm.phases.cluster.mark_control_plane import have_it_registered
+
+    known = run.trust.node_name if run.trust.own and not run.is_control_plane else ""
+    return have_it_registered(run, run.bootstrap_api, known) if known else []
+
+
+class _Bootstrapped:
+    """Whether the kubelet has its certificate. What has become of its request is asked once a second, as it is told: a look at
+    the disk costs next to nothing, a question to the API server delays the next look."""
+
+    def __init__(self, run: JoinRun) -> None:
+        self._run = run
+        self._asked = time.monotonic()
+        self._state = ""
+
+    def reason(self) -> str | None:
+        """Why not yet. Its kubelet.conf may be there before the certificate that it leads to."""
+        from pykubeadm.commands.join.trust import KUBELET_CONF, own_credentials
+        from pykubeadm.errors import PhaseError
+
+        try:
+            if own_credentials(self._run.node) is not None:
+                return None
+            missing = f"it has not written {KUBELET_CONF} yet"
+        except PhaseError as error:
+            missing = str(error)
+        if time.monotonic() - self._asked >= _ASK_EVERY:
+            self._state = _request_state(self._run)
+            self._asked = time.monotonic()
+        return missing + self._state
+
+
+def _request_state(run: JoinRun) -> str:
+    """What has become of its certificate signing request, as far as the bootstrap credentials may see: nothing else tells
+    whether the cluster refuses, or nobody there approves or signs."""
+    from pykubeadm.errors import ApiError
+
+    user = f"system:node:{run.kubelet_name}"
+    try:
+        requests = run.bootstrap_api.list("certificates.k8s.io/v1", "CertificateSigningRequest")
+    except ApiError:
+        return ""
+    ours = [request for request in requests if request["spec"].get("signerName") == _SIGNER and _is_for(request, user)]
+    if not ours:
+        return "; it sent no certificate signing request"
+    newest = max(ours, key=lambda request: str(request["metadata"].get("creationTimestamp")))
+    name, status = newest["metadata"]["name"], newest.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("type") in ("Denied", "Failed"):
+            return f"; its request {name} is {condition['type']}: {condition.get('message', '')}"
+    if not status.get("conditions"):
+        return f"; its request {name} waits for approval: `kubectl certificate approve {name}`"
+    return "" if status.get("certificate") else f"; its request {name} is approved, but the controller manager has not signed it"
+
+
+def _is_for(request: KubeObject, user: str) -> bool:
+    import base64
+
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    try:
+        csr = x509.load_pem_x509_csr(base64.b64decode(request["spec"]["request"]))
+    except ValueError:
+        return False
+    return any(attribute.value == user for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+
+
+kubelet_wait_bootstrap: Phase[JoinRun] = Phase(
+    name=_NAME,
+    summary="Wait until the kubelet has its certificate",
+    apply=_apply,
+    flags=("cri-socket",),
+)

@@ -1,0 +1,221 @@
+"""Which cluster this node joins and with whose credentials: its own of an earlier run, or those that discovery gives."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.constants import KUBELET_DIR, KUBELET_FLAGS_ENV, KUBERNETES_DIR
+from pykubeadm.discovery.cluster_info import Cluster, discover_by_token, refresh_from_file
+from pykubeadm.errors import ApiError, PhaseError
+from pykubeadm.kube.client import ClusterApi
+from pykubeadm.kube.credentials import parse_kubeconfig
+from pykubeadm.kubeconfig.embed import current, embedded, for_cluster, has_credentials
+from pykubeadm.tokens.bootstrap import parse_token
+from pykubeadm.transport.proxies import without_password
+from pykubeadm.util.yaml_output import to_yaml
+
+if TYPE_CHECKING:
+    from pykubeadm.config.model import JoinConfiguration
+    from pykubeadm.kube.port import Api
+    from pykubeadm.node.journal import Journal
+    from pykubeadm.node.port import Node
+
+KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
+CLIENT_CERTIFICATE = f"{KUBELET_DIR}/pki/kubelet-client-current.pem"  # the kubelet's, as it keeps it
+ADMIN_CONF = f"{KUBERNETES_DIR}/admin.conf"
+BOOTSTRAP_USER = "tls-bootstrap-token-user"
+_NODE_USER = "system:node:"
+
+Say = Callable[[str, str], None]  # level, message
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """A cluster and a user it knows. `own` says that the user is this node, which so has joined before."""
+
+    cluster: Mapping[str, Any]
+    user: Mapping[str, Any]
+    user_name: str
+    source: str  # for messages
+    own: bool = False
+
+    @property
+    def ca(self) -> bytes:
+        """PEM; empty where the system's CAs are trusted."""
+        return base64.b64decode(self.cluster.get("certificate-authority-data") or "")
+
+    @property
+    def node_name(self) -> str:
+        """The node's name in the cluster, by its certificate; empty where there is none of a node."""
+        names = _common_names(base64.b64decode(self.user.get("client-certificate-data") or ""))
+        return next((name.removeprefix(_NODE_USER) for name in names if name.startswith(_NODE_USER)), "")
+
+    def issued(self, certificate: bytes, node_name: str, now: datetime) -> bool:
+        """Whether this cluster's CA gave the node of that name this `certificate`, and it is still good."""
+        from pykubeadm.pki.check import is_signed_by, load_certificates, period_problem
+
+        try:
+            first, *rest = load_certificates(certificate)
+            signed = not self.ca or any(is_signed_by(first, rest, ca) for ca in load_certificates(self.ca))
+        except ValueError:
+            return False
+        return signed and f"{_NODE_USER}{node_name}" in _common_names(certificate) and period_problem(first, now) is None
+
+    def kubeconfig(self, cluster_name: str, server: str = "") -> bytes:
+        """As a file; `server` takes the place of the cluster's."""
+        cluster = dict(self.cluster) | ({"server": server} if server else {})
+        return to_yaml(for_cluster(cluster_name, cluster, self.user_name, self.user)).encode()
+
+    def elsewhere(self, join: JoinConfiguration) -> tuple[Trust, ...]:
+        """The same at the endpoint that was given: a control plane's kubelet.conf leads to its own API server, perhaps down."""
+        by_token = join.discovery.bootstrap_token
+        if by_token is None:
+            return ()
+        return (replace(self, cluster={**self.cluster, "server": f"https://{by_token.api_server_endpoint}"}),)
+
+    def api(self, join: JoinConfiguration) -> Api:
+        return ClusterApi(
+            parse_kubeconfig(self.kubeconfig("kubernetes"), self.source), call_timeout=join.timeouts.kubernetes_api_call
+        )
+
+
+def of_earlier_run(join: JoinConfiguration, node: Node, journal: Journal) -> Trust | None:
+    """The kubelet's own credentials, where an earlier run of ours got that far."""
+    if not journal.owns(KUBELET_FLAGS_ENV):
+        return None
+    try:
+        trust = own_credentials(node)
+    except PhaseError:
+        return None  # written half, or its certificate is gone: as if it were not there
+    if trust is not None:
+        _check_same_cluster(join, trust, KUBELET_CONF)
+    return trust
+
+
+def own_credentials(node: Node) -> Trust | None:
+    """The kubelet's, None where it has none yet; PhaseError where its files are there in part."""
+    return _from_file(node, KUBELET_CONF, own=True)
+
+
+def of_administrator(join: JoinConfiguration, node: Node) -> Trust | None:
+    """admin.conf, with which kubeadm skips discovery too: single phases of a control plane's join need no token."""
+    trust = _from_file(node, ADMIN_CONF, own=False) if join.control_plane else None
+    if trust is not None:
+        _check_same_cluster(join, trust, ADMIN_CONF)
+    return trust
+
+
+def discover(
+    join: JoinConfiguration, node: Node, *, now: Callable[[], datetime], report: Callable[[str], None], say: Say
+) -> Trust:
+    """By token or file, as the configuration wants it; ApiError or PhaseError with what does not fit."""
+    by_token, file = join.discovery.bootstrap_token, join.discovery.file
+    timeout = join.timeouts.discovery
+    if by_token is not None:
+        if by_token.unsafe_skip_ca_verification and not by_token.ca_cert_hashes:
+            say(
+                "warning",
+                f"the CA of {by_token.api_server_endpoint} is not checked against a hash: whoever knows the token could "
+                "pretend to be the cluster",
+            )
+        found = discover_by_token(
+            by_token.api_server_endpoint,
+            parse_token(by_token.token),
+            by_token.ca_cert_hashes,
+            timeout=timeout,
+            now=now,
+            report=report,
+        )
+        cluster = {"certificate-authority-data": base64.b64encode(found.ca).decode("ascii"), "server": found.server}
+        user = {"token": join.discovery.tls_bootstrap_token}
+        return Trust(cluster, user, BOOTSTRAP_USER, f"the cluster-info of {by_token.api_server_endpoint}")
+    if file is None:
+        raise PhaseError(
+            f"it is not known which cluster to join: there is no {ADMIN_CONF}, and neither an endpoint with a token nor a "
+            "discovery file is given"
+        )
+    path = file.kube_config_path
+    content = _download(path) if path.startswith("https://") else node.read(path)
+    if content is None:
+        raise PhaseError(f"there is no file {path}")
+    trust = _parse(node, content, path, own=False)
+    ca = trust.ca
+    refreshed = refresh_from_file(Cluster(str(trust.cluster.get("server")), ca), timeout=timeout, now=now, report=report)
+    described: Mapping[str, Any] = trust.cluster
+    if refreshed.ca and not ca:
+        described = {**trust.cluster, "certificate-authority-data": base64.b64encode(refreshed.ca).decode("ascii")}
+    if join.discovery.tls_bootstrap_token:
+        return Trust(described, {"token": join.discovery.tls_bootstrap_token}, BOOTSTRAP_USER, path)
+    if not has_credentials(trust.user):
+        raise PhaseError(f"{path} holds no credentials for the kubelet to begin with: give --tls-bootstrap-token as well")
+    return Trust(described, trust.user, trust.user_name, path)
+
+
+def _common_names(certificate: bytes) -> list[str]:
+    from cryptography.x509.oid import NameOID
+
+    from pykubeadm.pki.check import load_certificates
+
+    try:
+        subject = load_certificates(certificate)[0].subject
+    except ValueError:
+        return []
+    return [str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+
+
+def _from_file(node: Node, path: str, *, own: bool) -> Trust | None:
+    content = node.read(path)
+    return None if content is None else _parse(node, content, path, own=own)
+
+
+def _parse(node: Node, content: bytes, path: str, *, own: bool) -> Trust:
+    import yaml
+
+    try:
+        document = yaml.load(content, Loader=yaml.CSafeLoader)
+        if not isinstance(document, dict):
+            raise ValueError("is not a kubeconfig")  # noqa: TRY301, TRY004 - one sentence for all that may be wrong with it
+        cluster, user = embedded(*current(document), path, node.read)
+        if not cluster.get("server"):
+            raise ValueError("names no server")  # noqa: TRY301 - as above
+        if not str(cluster["server"]).startswith("https://"):  # credentials go there
+            raise ValueError(f'names the server "{without_password(str(cluster["server"]))}", which is no https URL')  # noqa: TRY301
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = str(error).splitlines()[0] if isinstance(error, ValueError) else "is not a kubeconfig"
+        raise PhaseError(f"{path} {why}") from error
+    contexts = {entry.get("name"): entry.get("context") or {} for entry in document.get("contexts") or ()}
+    user_name = contexts.get(document.get("current-context"), {}).get("user") or "user"
+    return Trust(cluster, user, user_name, path, own)
+
+
+def _check_same_cluster(join: JoinConfiguration, trust: Trust, path: str) -> None:
+    """The pins of the command line hold for what an earlier run left, too: it may have joined another cluster."""
+    by_token = join.discovery.bootstrap_token
+    if by_token is None or not by_token.ca_cert_hashes:
+        return
+    from cryptography import x509
+
+    from pykubeadm.tokens.pin import matches_pin
+
+    if not any(matches_pin(certificate, by_token.ca_cert_hashes) for certificate in x509.load_pem_x509_certificates(trust.ca)):
+        raise PhaseError(
+            f"{path} belongs to another cluster ({trust.cluster.get('server')}) than the one with the given CA hash: "
+            "this node has to leave that one first (`kubeadm reset`)"
+        )
+
+
+def _download(url: str) -> bytes:
+    """A discovery file over HTTPS, trusted by the system's CAs."""
+    import http.client
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - validation admits https only
+            content: bytes = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise ApiError(f"the discovery file {url} cannot be downloaded: {error}") from error
+    return content

@@ -1,0 +1,34 @@
+"""Reads the configuration file that the user names."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+from pykubeadm.config.source import Source
+from pykubeadm.errors import UsageError
+
+MAX_INPUT = 64 * 1024 * 1024  # what comes through a pipe must end, too
+# `--config /dev/stdin` and `--config <(…)`: descriptors that we were started with; what they lead to is the user's choice.
+_INHERITED = re.compile(r"/dev/stdin|(/dev|/proc/(self|\d+))/fd/\d+", re.ASCII)
+
+
+def read_source(path: str, root: str) -> Source:
+    """The file at `path` below `root`; UsageError where it cannot be read. A pipe with a name waits for a writer and devices
+    have no end, so of what is no file only the descriptors that we were started with are read."""
+    place = below(root, path)
+    try:
+        mode = os.stat(place).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or _INHERITED.fullmatch(place)):
+            raise UsageError(f'the configuration file "{path}" is no file; give a file, or /dev/stdin to read from a pipe')
+        with open(place, "rb") as file:
+            return Source(path, file.read(MAX_INPUT))
+    except OSError as error:
+        raise UsageError(f'the configuration file "{path}" cannot be read: {error.strerror}') from None
+    except ValueError:
+        raise UsageError(f"{path!r} is no file name") from None
+
+
+def below(root: str, path: str) -> str:
+    return os.path.join(root, os.path.abspath(path).lstrip("/"))

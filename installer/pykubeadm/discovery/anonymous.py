@@ -1,0 +1,174 @@
+"""One anonymous request to an API server's endpoint; what goes wrong is told apart, with what to do about it.
+
+Used before there is any trust: a node that joins has only an address and, later, a CA. Requests go straight to the
+endpoint, never through a proxy of the environment.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from pykubeadm.errors import ApiError
+from pykubeadm.transport.http import checked_url
+
+TIMEOUT = 10.0  # seconds for one request
+# kubeadm backdates certificates by five minutes, so less than that does no harm (constants.CertificateBackdate).
+TOLERATED_SKEW = timedelta(minutes=5)
+
+_NOT_YET_VALID, _EXPIRED, _HOSTNAME_MISMATCH, _IP_MISMATCH = 9, 10, 62, 64  # OpenSSL: x509_vfy.h, X509_V_ERR_*
+
+
+class EndpointError(ApiError):
+    """The endpoint is not an API server that can be used; `transient` where it may become one by itself."""
+
+    def __init__(self, sentence: str, *, transient: bool = False) -> None:
+        super().__init__(sentence)
+        self.transient = transient
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an API server answered: HTTP status, JSON document, and how far its clock is ahead of ours."""
+
+    status: int
+    document: dict[str, Any]
+    ahead: timedelta
+
+
+def ask(server: str, path: str, ca: bytes | None, now: datetime) -> Answer:
+    """GET `path` of `server` (https://host:port). `ca` holds the trusted certificates (PEM), b"" stands for the system's,
+    None trusts whoever answers. EndpointError says why there is no answer of an API server."""
+    url = checked_url(server)
+    place = url.netloc
+    try:
+        context = _context(ca)
+    except ssl.SSLError as error:
+        raise EndpointError(f"the CA by which {place} is to be known is no certificate that can be read") from error
+    connection = http.client.HTTPSConnection(url.hostname or "", url.port or 443, timeout=TIMEOUT, context=context)
+    try:
+        connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "pykubeadm"})
+        response = connection.getresponse()
+        body = response.read()
+    except ssl.SSLCertVerificationError as error:
+        raise EndpointError(_untrusted(place, server, error, now)) from error
+    except (ssl.SSLEOFError, ConnectionResetError) as error:
+        raise EndpointError(
+            f"{place} closes connections before TLS begins, as a load balancer does with no API server behind it: check those",
+            transient=True,
+        ) from error
+    except ssl.SSLError as error:
+        raise EndpointError(
+            f"{place} is no API server's endpoint: it does not speak TLS as one does ({error.reason or error}); "
+            "check the port (6443 where nothing else was chosen)"
+        ) from error
+    except socket.gaierror as error:
+        raise EndpointError(
+            f"the name {url.hostname} cannot be resolved on this node ({error.strerror}): check /etc/resolv.conf, /etc/hosts "
+            "and the name itself",
+            transient=True,
+        ) from error
+    except ConnectionRefusedError as error:
+        raise EndpointError(
+            f"nothing listens at {place} (connection refused): check address and port, and on a control plane "
+            "`crictl ps -a --name kube-apiserver`",
+            transient=True,
+        ) from error
+    except (TimeoutError, OSError) as error:
+        why = f"no answer within {TIMEOUT:.0f} s" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise EndpointError(
+            f"{place} cannot be reached from this node ({why}): check address, routes and firewalls", transient=True
+        ) from error
+    except http.client.HTTPException as error:
+        raise EndpointError(f"{place} is no API server's endpoint: it does not speak HTTP; check the port") from error
+    finally:
+        connection.close()
+    return _answer(place, response, body, now)
+
+
+def _answer(place: str, response: http.client.HTTPResponse, body: bytes, now: datetime) -> Answer:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or "kind" not in document:
+        said = body[:80].decode(errors="replace").strip().splitlines()
+        raise EndpointError(
+            f"{place} is no API server's endpoint: it answers with status {response.status}"
+            + (f' and "{said[0]}"' if said else "")
+            + "; check address and port (6443 where nothing else was chosen)",
+            transient=response.status >= 500,  # a load balancer with no API server behind it
+        )
+    if response.status >= 500 or response.status == 429:
+        raise EndpointError(f"the API server at {place} is not ready: {document.get('message', response.status)}", transient=True)
+    return Answer(response.status, document, _ahead(response, now))
+
+
+def _ahead(response: http.client.HTTPResponse, now: datetime) -> timedelta:
+    try:
+        theirs = parsedate_to_datetime(response.getheader("Date") or "")
+    except ValueError:
+        return timedelta()
+    return theirs - now if theirs.tzinfo else theirs.replace(tzinfo=UTC) - now
+
+
+def _context(ca: bytes | None) -> ssl.SSLContext:
+    """Not create_default_context: its strict checks refuse CAs that Go, and so all of Kubernetes, accepts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca:
+        context.load_verify_locations(cadata=ca.decode("ascii", errors="replace"))
+    else:
+        context.load_default_certs()
+    return context
+
+
+def _untrusted(place: str, server: str, error: ssl.SSLCertVerificationError, now: datetime) -> str:
+    """The sentence for a certificate that is not accepted; asks once more without trust what the server's clock says."""
+    if error.verify_code in (_NOT_YET_VALID, _EXPIRED):
+        try:
+            ahead = ask(server, "/version", None, now).ahead
+        except EndpointError:
+            ahead = timedelta()
+        if abs(ahead) > TOLERATED_SKEW:
+            return skew_sentence(place, ahead)
+        if error.verify_code == _EXPIRED:
+            return (
+                f"the certificate of the API server at {place} has expired: on its control plane run "
+                "`kubeadm certs renew apiserver` and restart the kube-apiserver"
+            )
+        return f"the certificate of the API server at {place} is not valid yet: check the clocks (`timedatectl`)"
+    if error.verify_code in (_HOSTNAME_MISMATCH, _IP_MISMATCH):
+        return (
+            f"the API server's certificate is not for {place}: use an address that it names, or add this one to "
+            "apiServer.certSANs and issue the certificate anew on the control planes"
+        )
+    return (
+        f"{place} shows a certificate that the cluster's CA did not sign ({error.verify_message}): this is another "
+        "cluster's endpoint, or something stands between"
+    )
+
+
+def skew_sentence(place: str, ahead: timedelta) -> str:
+    """`ahead` is positive where the API server's clock is ahead of this node's."""
+    side = "behind" if ahead > timedelta() else "ahead of"
+    return (
+        f"this node's clock is {_rounded(abs(ahead))} {side} that of the API server at {place}, so certificates would not be "
+        "accepted: set it right (`timedatectl set-ntp true`, or `chronyc makestep`), then try again"
+    )
+
+
+def _rounded(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

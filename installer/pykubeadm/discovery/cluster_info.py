@@ -1,0 +1,204 @@
+"""How a node that joins comes to trust a cluster (kubeadm: app/discovery): a bootstrap token, or a kubeconfig file.
+
+With a token: cluster-info is fetched from whoever answers, its signature by the token is checked, then the CA in it
+against the pins, then it is fetched once more over that CA and must be the same. Nothing on the node is changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from pykubeadm.discovery.anonymous import TOLERATED_SKEW, Answer, EndpointError, ask, skew_sentence
+from pykubeadm.errors import ApiError
+from pykubeadm.tokens.bootstrap import Token
+from pykubeadm.tokens.jws import is_signed_with
+
+T = TypeVar("T")
+
+CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+JWS_PREFIX = "jws-kubeconfig-"
+
+_RETRY_INTERVAL = 1.0  # seconds
+# The controller manager signs within a second of a token's creation, unless its leader changes: that takes the 15 seconds of a
+# lease and a start.
+_SIGNATURE = timedelta(seconds=30)
+# Nodes may be told to join while the first control plane is being made: its API answers before `init` has come this far.
+_BEING_MADE = timedelta(seconds=60)
+_JOIN_COMMAND = "`pykubeadm token create --print-join-command` on a control plane prints a new join command"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a cluster is and whom to trust there. `ca` is PEM; empty where the system's CAs are trusted."""
+
+    server: str
+    ca: bytes
+
+
+class _NotYetError(ApiError):
+    """What the cluster lacks and may get by itself within `patience`."""
+
+    def __init__(self, sentence: str, patience: timedelta) -> None:
+        super().__init__(sentence)
+        self.patience = patience
+
+
+def discover_by_token(
+    endpoint: str,
+    token: Token,
+    pins: Sequence[str],
+    *,
+    timeout: timedelta,
+    now: Callable[[], datetime],
+    report: Callable[[str], None],
+) -> Cluster:
+    """The cluster at `endpoint` ("host:port"), trusted by `token` and, where there are any, `pins` ("sha256:<hex>" of a
+    CA's SubjectPublicKeyInfo). Tries again until `timeout` while the endpoint may yet come up; `report` gets the reason.
+    ApiError says in a sentence what does not fit and what to do."""
+    server = f"https://{endpoint}"
+
+    def signed_kubeconfig() -> str:
+        info = _cluster_info(server, None, now)
+        return _signed(info, token, endpoint, young_for=_young_for(info, timeout, now()))
+
+    kubeconfig = _patiently(signed_kubeconfig, timeout, report)
+    cluster = _cluster_of(kubeconfig, endpoint)
+    if pins:
+        _check_pins(cluster.ca, pins, endpoint)
+
+    def over_the_ca() -> Answer:
+        return _cluster_info(server, cluster.ca, now)
+
+    again = _patiently(over_the_ca, timeout, report)
+    if abs(again.ahead) > TOLERATED_SKEW:
+        raise EndpointError(skew_sentence(endpoint, again.ahead))
+    if again.document.get("data", {}).get("kubeconfig") != kubeconfig:
+        raise EndpointError(
+            f"cluster-info of {endpoint} changed between two requests: somebody stands between, or it was just changed; try again"
+        )
+    return cluster
+
+
+def refresh_from_file(
+    cluster: Cluster, *, timeout: timedelta, now: Callable[[], datetime], report: Callable[[str], None]
+) -> Cluster:
+    """The cluster that a discovery file names, its TLS checked; a CA that the file lacks is taken from cluster-info."""
+
+    def look() -> Answer:
+        return ask(cluster.server, CLUSTER_INFO, cluster.ca, now())
+
+    answer = _patiently(look, timeout, report)
+    if abs(answer.ahead) > TOLERATED_SKEW:
+        raise EndpointError(skew_sentence(urlsplit(cluster.server).netloc, answer.ahead))
+    kubeconfig = answer.document.get("data", {}).get("kubeconfig") if answer.status == 200 else None
+    if cluster.ca or not kubeconfig:  # anonymous requests may be forbidden; the TLS connection was good
+        return cluster
+    return Cluster(cluster.server, _cluster_of(kubeconfig, urlsplit(cluster.server).netloc).ca)
+
+
+def _cluster_info(server: str, ca: bytes | None, now: Callable[[], datetime]) -> Answer:
+    answer = ask(server, CLUSTER_INFO, ca, now())
+    place = urlsplit(server).netloc
+    if answer.status == 404:
+        raise _NotYetError(
+            f"the cluster at {place} has no ConfigMap kube-public/cluster-info, so tokens cannot be used to find it: "
+            "run `pykubeadm init phase bootstrap-token` on a control plane, or use --discovery-file",
+            _BEING_MADE,
+        )
+    if answer.status in (401, 403):
+        raise _NotYetError(
+            f"the API server at {place} does not show cluster-info to anonymous requests ({answer.document.get('message')}): "
+            "use --discovery-file, or allow it with `pykubeadm init phase bootstrap-token` on a control plane",
+            _BEING_MADE,
+        )
+    if answer.status != 200:
+        raise EndpointError(f"the API server at {place} answered {answer.status}: {answer.document.get('message')}")
+    return answer
+
+
+def _young_for(info: Answer, youth: timedelta, now: datetime) -> timedelta:
+    """How much of its youth the cluster has left, by the clock of its API server; none where it does not tell its age."""
+    try:
+        made = datetime.fromisoformat(info.document["metadata"]["creationTimestamp"])
+    except (KeyError, TypeError, ValueError):
+        return timedelta()
+    return youth - (now + info.ahead - made)
+
+
+def _signed(info: Answer, token: Token, endpoint: str, *, young_for: timedelta) -> str:
+    """The kubeconfig in cluster-info, whose signature by the token must be right to the byte. `young_for` is how much longer
+    the cluster's controller manager may take for its first signature: it starts and elects a leader first."""
+    data: Mapping[str, str] = info.document.get("data") or {}
+    kubeconfig = data.get("kubeconfig")
+    if not kubeconfig:
+        raise _NotYetError(
+            f"cluster-info of {endpoint} holds no kubeconfig: run `pykubeadm init phase bootstrap-token` on a control plane",
+            _BEING_MADE,
+        )
+    signature = data.get(f"{JWS_PREFIX}{token.id}")
+    if not signature:
+        at_work = any(key.startswith(JWS_PREFIX) for key in data)
+        raise _NotYetError(
+            f"the bootstrap token {token.id} has expired or was deleted (cluster-info has no signature of it): {_JOIN_COMMAND}",
+            _SIGNATURE if at_work else max(_SIGNATURE, young_for),
+        )
+    if not is_signed_with(signature, kubeconfig, token):
+        raise EndpointError(
+            f"cluster-info of {endpoint} is not signed with this token: the part after the dot of {token.id}.… is wrong, or "
+            f"this is not the cluster you mean; {_JOIN_COMMAND}"
+        )
+    return kubeconfig
+
+
+def _cluster_of(kubeconfig: str, endpoint: str) -> Cluster:
+    """The one cluster of cluster-info's kubeconfig, which names no context."""
+    import yaml
+
+    try:
+        cluster = yaml.load(kubeconfig, Loader=yaml.CSafeLoader)["clusters"][0]["cluster"]
+        return Cluster(str(cluster["server"]), base64.b64decode(cluster.get("certificate-authority-data") or "", validate=True))
+    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise EndpointError(f"the kubeconfig in cluster-info of {endpoint} cannot be read: {error}") from error
+
+
+def _check_pins(ca: bytes, pins: Sequence[str], endpoint: str) -> None:
+    from cryptography import x509
+
+    from pykubeadm.tokens.pin import matches_pin, pin_of
+
+    try:
+        certificates = x509.load_pem_x509_certificates(ca)
+    except ValueError as error:
+        raise EndpointError(f"cluster-info of {endpoint} holds no CA certificate that can be read") from error
+    if not any(matches_pin(certificate, pins) for certificate in certificates):
+        found = ", ".join(pin_of(certificate) for certificate in certificates)
+        raise EndpointError(
+            f"the CA of the cluster at {endpoint} has the public key {found}, not {', '.join(pins)}: this is another cluster, "
+            f"or the hash is wrong; {_JOIN_COMMAND}"
+        )
+
+
+def _patiently(call: Callable[[], T], timeout: timedelta, report: Callable[[str], None]) -> T:
+    """The call's result; what may pass by itself is tried again for `timeout`, what the cluster lacks for less."""
+    began = time.monotonic()
+    failure: ApiError
+    while True:
+        try:
+            return call()
+        except _NotYetError as error:
+            failure, patience = error, min(error.patience, timeout)
+        except EndpointError as error:
+            if not error.transient:
+                raise
+            failure, patience = error, timeout
+        spent = time.monotonic() - began
+        if spent + _RETRY_INTERVAL > patience.total_seconds():
+            raise ApiError(f"{failure} (tried for {spent:.0f} s)" if spent >= 1 else str(failure)) from failure
+        report(str(failure))
+        time.sleep(_RETRY_INTERVAL)

@@ -1,0 +1,68 @@
+"""A node that tells the journal of every change before it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pykubeadm.node.journal import Journal
+from pykubeadm.node.port import Completed, Directory, File, FileStat, Node, UnitState
+
+
+class JournaledNode:
+    """`inner` with the journal kept; what the phases get."""
+
+    def __init__(self, inner: Node, journal: Journal) -> None:
+        self._inner = inner
+        self._journal = journal
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def dry_run(self) -> bool:
+        return self._inner.dry_run
+
+    def read(self, path: str) -> bytes | None:
+        return self._inner.read(path)
+
+    def stat(self, path: str) -> FileStat | None:
+        return self._inner.stat(path)
+
+    def list_dir(self, path: str) -> tuple[str, ...]:
+        return self._inner.list_dir(path)
+
+    def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
+        self._journal.will_write(files)
+        return self._inner.write(files)
+
+    def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
+        removed = self._inner.remove(paths)
+        self._journal.forget(removed)
+        return removed
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        summary: str = "",
+        changes: bool = True,
+        check: bool = True,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+    ) -> Completed:
+        return self._inner.run(argv, summary=summary, changes=changes, check=check, stdin=stdin, env=env, timeout=timeout)
+
+    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
+        return self._inner.stream(argv, timeout=timeout)
+
+    def unit(self, name: str) -> UnitState:
+        return self._inner.unit(name)
+
+    def ensure_unit(
+        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
+    ) -> tuple[str, ...]:
+        if running or restart:
+            self._journal.will_start(name)
+        return self._inner.ensure_unit(name, enabled=enabled, running=running, restart=restart, known=known)

@@ -1,0 +1,89 @@
+"""The certificate authorities as they are on the node, and whether something can be signed with them."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pykubeadm.errors import PhaseError
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.pki.check import is_ca, is_for_key, load_certificates
+from pykubeadm.pki.issue import Authority
+from pykubeadm.pki.keys import PrivateKey, load_private_key
+from pykubeadm.pki.table import BY_NAME, CertificateSpec
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_RESTORE = "restore it, or, where nothing depends on it yet, remove it with the other half of its pair to have both made anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate's and its key's paths and what is in them, None where the file does not exist."""
+
+    certificate_path: str
+    key_path: str
+    certificate: bytes | None
+    key: bytes | None
+
+
+def certificate_path(run: ClusterRun, name: str) -> str:
+    """`name` is the file below certificatesDir, as in "ca.crt"."""
+    return posixpath.join(run.configuration.cluster.certificates_dir, name)
+
+
+def read_pair(run: ClusterRun, entry: CertificateSpec) -> Pair:
+    certificate, key = certificate_path(run, f"{entry.base}.crt"), certificate_path(run, f"{entry.base}.key")
+    return Pair(certificate, key, run.node.read(certificate), run.node.read(key))
+
+
+def is_external(run: ClusterRun, ca: CertificateSpec) -> bool:
+    """Whether the CA's certificate is here and its key is not."""
+    certificate, key = certificate_path(run, f"{ca.base}.crt"), certificate_path(run, f"{ca.base}.key")
+    return run.node.stat(certificate) is not None and run.node.stat(key) is None
+
+
+def uses_external_ca(run: ClusterRun) -> bool:
+    """Whether the cluster's CA signs elsewhere, so that nothing can be issued here."""
+    return is_external(run, BY_NAME["ca"])
+
+
+def load_authority(run: ClusterRun, ca: CertificateSpec) -> Authority:
+    """The CA with its key, to sign with; PhaseError where either is missing or cannot be used."""
+    pair = read_pair(run, ca)
+    if pair.certificate is None:
+        raise PhaseError(f"{pair.certificate_path} does not exist; make it first with `pykubeadm init phase certs {ca.name}`")
+    certificate = load_ca(pair.certificate_path, pair.certificate)
+    if pair.key is None:
+        raise PhaseError(
+            f"{pair.key_path} does not exist, so nothing can be signed with {pair.certificate_path}; "
+            "put the key there, or provide all certificates that this CA signs"
+        )
+    key = load_key(pair.key_path, pair.key)
+    require_match(pair, certificate, key)
+    return Authority(certificate, key)
+
+
+def load_ca(path: str, pem: bytes) -> x509.Certificate:
+    """The first certificate of the file, which must be a CA."""
+    try:
+        certificate = load_certificates(pem)[0]
+    except ValueError as error:
+        raise PhaseError(f"{path} {error}; {_RESTORE}") from error
+    if not is_ca(certificate):
+        raise PhaseError(f"{path} is not a certificate authority: its basic constraints do not say CA")
+    return certificate
+
+
+def load_key(path: str, pem: bytes) -> PrivateKey:
+    try:
+        return load_private_key(pem)
+    except ValueError as error:
+        raise PhaseError(f"{path} {error}; {_RESTORE}") from error
+
+
+def require_match(pair: Pair, certificate: x509.Certificate, key: PrivateKey) -> None:
+    if not is_for_key(certificate, key):
+        raise PhaseError(f"{pair.certificate_path} does not belong to {pair.key_path}; put the pair there that belongs together")

@@ -1,0 +1,1 @@
+"""Certificates and keys on the node (kubeadm: phases/certs)."""

@@ -1,0 +1,51 @@
+"""Orders the private keys that a run will need, before its first phase: they are made while preflight looks around."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+from pykubeadm.constants import CERTIFICATES_DIR
+from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
+from pykubeadm.node.port import Node
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.pki.keypool import KeyPool
+from pykubeadm.pki.table import BY_NAME, TABLE
+
+DEFAULT_ALGORITHM = "RSA-2048"
+
+
+def begin_keys(node: Node, paths: Iterable[str], config: bytes) -> KeyPool:
+    """Begin with keys of the default algorithm before the configuration is understood, which takes as long as two of them;
+    not where its text has a word on the algorithm, or where the node has its keys: what was begun must be finished."""
+    pool = KeyPool(DEFAULT_ALGORITHM)
+    named = any(field in config for field in (b"encryptionAlgorithm", b"PublicKeysECDSA"))
+    if not named and node.stat(f"{CERTIFICATES_DIR}/ca.crt") is None:
+        pool.order(sum(path.startswith(("certs/", "kubeconfig/")) for path in paths))
+    return pool
+
+
+def order_keys(run: ClusterRun, paths: Iterable[str]) -> None:
+    """Begin to make the keys that the steps at `paths` ("certs/apiserver", …) will ask `run.keys` for. Nothing depends on
+    the count: a key too few is made when it is asked for, one too many is dropped."""
+    certificates_dir = run.configuration.cluster.certificates_dir
+
+    def exists(*parts: str) -> bool:
+        return run.node.stat(posixpath.join(*parts)) is not None
+
+    def external(ca: str) -> bool:
+        base = posixpath.join(certificates_dir, BY_NAME[ca].base)
+        return exists(f"{base}.crt") and not exists(f"{base}.key")
+
+    cas = {entry.name: external(entry.name) for entry in TABLE if entry.is_ca}
+    own_etcd = run.configuration.cluster.etcd.external is None
+    wanted = {
+        f"certs/{entry.name}": posixpath.join(certificates_dir, f"{entry.base}.key")
+        for entry in TABLE
+        if not cas[entry.signer or entry.name] and (own_etcd or "etcd-ca" not in (entry.name, entry.signer))
+    }
+    wanted["certs/sa"] = posixpath.join(certificates_dir, "sa.key")
+    if not cas["ca"]:
+        wanted |= {f"kubeconfig/{entry.name}": posixpath.join(run.kubeconfig_dir, entry.file) for entry in KUBECONFIGS}
+    missing = sum(1 for path in paths if path in wanted and not exists(wanted[path]))
+    run.keys.order(missing)

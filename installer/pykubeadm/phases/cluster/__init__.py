@@ -1,0 +1,1 @@
+"""What is done in the cluster, through its API: stored configuration, marks, add-ons, waits."""

@@ -1,0 +1,109 @@
+"""The way from a run to the cluster it makes: which kubeconfig, which address, and what a dry run has in its place.
+
+Requests go to this node's own API server rather than to controlPlaneEndpoint: the load balancer or virtual address
+behind that may need the API server to be up first (kubeadm: cmd/init.go, since 1.36).
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from pykubeadm.config.endpoint import local_url
+from pykubeadm.constants import KUBERNETES_DIR, MANIFESTS_DIR
+from pykubeadm.errors import PhaseError
+from pykubeadm.kube.credentials import Credentials, parse_kubeconfig
+from pykubeadm.kube.port import Api
+from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.workflow.events import Planned
+
+_ADMIN_CONF = f"{KUBERNETES_DIR}/admin.conf"
+_SUPER_ADMIN_CONF = "super-admin.conf"
+
+
+def cluster_api(run: ClusterRun) -> Api:
+    """The cluster; connected to once a run. PhaseError where there is no kubeconfig, ApiError where it leads nowhere."""
+    if run.api is None:
+        run.api = _recording_api(run) if run.node.dry_run else _bootstrapped_api(run)
+    return run.api
+
+
+def admin_credentials(run: ClusterRun) -> Credentials:
+    """The kubeconfig with which the run speaks to the cluster."""
+    content = run.node.read(run.kubeconfig_path)
+    if content is None:
+        raise PhaseError(f"{run.kubeconfig_path} does not exist; make it with `pykubeadm init phase kubeconfig admin`")
+    return parse_kubeconfig(content, run.kubeconfig_path)
+
+
+def admin_api(run: ClusterRun) -> Api:
+    """The cluster as admin.conf sees it, at controlPlaneEndpoint: this node's own API server needs etcd first."""
+    from pykubeadm.kube.client import ClusterApi
+
+    if run.api is None:
+        run.api = ClusterApi(admin_credentials(run), call_timeout=run.configuration.this_node.timeouts.kubernetes_api_call)
+    return run.api
+
+
+def _api(run: ClusterRun, credentials: Credentials) -> Api:
+    """Another kubeconfig than admin.conf is the user's choice, address included."""
+    from pykubeadm.kube.client import ClusterApi
+
+    server = _local_server(run) if run.kubeconfig_path == _ADMIN_CONF else ""
+    timeout = run.configuration.this_node.timeouts.kubernetes_api_call
+    return ClusterApi(credentials, server=server, call_timeout=timeout, dry_run=run.node.dry_run)
+
+
+def _local_server(run: ClusterRun) -> str:
+    """Where this node's API server listens: a single phase may be run without the configuration that said so, and the address
+    of the default route need not be it."""
+    import yaml
+
+    content = run.node.read(f"{MANIFESTS_DIR}/kube-apiserver.yaml") or b""
+    try:
+        endpoint = yaml.load(content, Loader=yaml.CSafeLoader)["metadata"]["annotations"][ENDPOINT_ANNOTATION]
+    except (yaml.YAMLError, LookupError, TypeError):  # none, damaged, or without annotations
+        return local_url(run.configuration.this_node.local_api_endpoint)
+    return f"https://{endpoint}"
+
+
+def _bootstrapped_api(run: ClusterRun) -> Api:
+    """`admin.conf` may do nothing in a new cluster until its group is bound: see that it is."""
+    from pykubeadm.kube.admin import CLUSTER_ADMINS, bind_admins
+
+    api = _api(run, admin_credentials(run))
+    if run.kubeconfig_path != _ADMIN_CONF:
+        return api
+
+    def super_admin() -> Api | None:
+        path = posixpath.join(posixpath.dirname(run.kubeconfig_path), _SUPER_ADMIN_CONF)
+        content = run.node.read(path)
+        return None if content is None else _api(run, parse_kubeconfig(content, path))
+
+    if bind_admins(api, super_admin):
+        run.note("debug", f"bound the group {CLUSTER_ADMINS} of admin.conf to cluster-admin")
+    return api
+
+
+def _recording_api(run: ClusterRun) -> Api:
+    """Reads what there is where a cluster answers already; in its place an empty one with this node in it."""
+    from pykubeadm.kube.credentials import tls_context
+    from pykubeadm.kube.health import probe
+    from pykubeadm.kube.recording import RecordingApi
+
+    inner: Api | None = None
+    server = _local_server(run)
+    if run.node.read(run.kubeconfig_path) is not None:
+        credentials = admin_credentials(run)
+        if run.kubeconfig_path != _ADMIN_CONF:
+            server = credentials.server
+        if probe(f"{server}/livez", tls_context(credentials)) is None:
+            inner = _api(run, credentials)
+    name = run.configuration.this_node.node_registration.name
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "spec": {},
+    }
+    return RecordingApi(inner, lambda text: run.emit(Planned(phase="", text=text)), assumed=[node], server=server)

@@ -1,0 +1,102 @@
+"""wait-control-plane: until kubelet, API server, controller manager and scheduler are healthy, or the reason why they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.constants import KUBELET_CONFIG, KUBELET_HEALTHZ_PORT, MANIFESTS_DIR
+from pykubeadm.errors import PhaseError
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.workflow.phase import Phase
+
+if TYPE_CHECKING:
+    from pykubeadm.kube.waits import Probe
+
+_NAME = "wait-control-plane"
+_COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+# The kubelet looks at manifests every 20 s at the latest (fileCheckFrequency) and gives a pod 30 s to end.
+_REPLACED_WITHIN = timedelta(seconds=60)
+
+
+def wait_for_kubelet(run: ClusterRun) -> None:
+    """Until the kubelet's healthz answers; not at all where its configuration switches healthz off."""
+    from pykubeadm.kube.health import probe
+    from pykubeadm.phases.waiting import wait
+
+    url = _kubelet_healthz(run)
+    if url is None:
+        run.note("info", "the kubelet has healthzPort: 0, so its health is not checked", topic=_NAME)
+        return
+    wait(run, _NAME, {f"the kubelet at {url}": partial(probe, url)}, run.configuration.this_node.timeouts.kubelet_health_check)
+
+
+def wait_for_components(run: ClusterRun) -> None:
+    """Until the static pods' health endpoints answer, side by side."""
+    from pykubeadm.kube.credentials import tls_context, unverified_context
+    from pykubeadm.kube.health import control_plane_endpoints, probe
+    from pykubeadm.phases.cluster.connection import admin_credentials
+    from pykubeadm.phases.waiting import wait
+
+    pods = _static_pods(run)
+    endpoints = control_plane_endpoints(pods, run.configuration.this_node.local_api_endpoint.advertise_address)
+    trusted, unverified = tls_context(admin_credentials(run)), unverified_context()
+    probes: dict[str, Probe] = {
+        endpoint.component: partial(probe, endpoint.url, trusted if endpoint.component == "kube-apiserver" else unverified)
+        for endpoint in endpoints
+    }
+    for name in run.replaced:
+        probes[name] = partial(_replaced, run, name, probes.get(name, lambda: None))
+    timeout = run.configuration.this_node.timeouts.control_plane_component_health_check
+    etcd = () if run.configuration.cluster.etcd.external else ("etcd",)
+    wait(run, _NAME, probes, timeout, components=(*etcd, *_COMPONENTS))
+
+
+def _replaced(run: ClusterRun, name: str, healthy: Probe) -> str | None:
+    """What answers right after a manifest was changed is still the former pod. (Should the pod that runs be the wanted one
+    already, as after a manifest was changed and changed back behind the kubelet's back, there will be no other.)"""
+    from pykubeadm.node.diagnose import runs_since
+
+    since = run.replaced[name]
+    socket = run.configuration.this_node.node_registration.cri_socket
+    if run.now() - since < _REPLACED_WITHIN and not runs_since(run.node, socket, name, since.timestamp()):
+        return "the kubelet has not started it anew yet"
+    return healthy()
+
+
+def _verify(run: ClusterRun) -> None:
+    wait_for_kubelet(run)
+    wait_for_components(run)
+
+
+def _static_pods(run: ClusterRun) -> dict[str, Mapping[str, Any]]:
+    import yaml
+
+    pods: dict[str, Mapping[str, Any]] = {}
+    for name in _COMPONENTS:
+        path = f"{MANIFESTS_DIR}/{name}.yaml"
+        content = run.node.read(path)
+        if content is None:
+            raise PhaseError(
+                f"{path} does not exist; make it with `pykubeadm init phase control-plane {name.removeprefix('kube-')}`"
+            )
+        pods[name] = yaml.load(content, Loader=yaml.CSafeLoader)
+    return pods
+
+
+def _kubelet_healthz(run: ClusterRun) -> str | None:
+    import yaml
+
+    settings = yaml.load(run.node.read(KUBELET_CONFIG) or b"{}", Loader=yaml.CSafeLoader) or {}
+    flags = {arg.name: arg.value for arg in run.configuration.this_node.node_registration.kubelet_extra_args}
+    address = flags.get("healthz-bind-address") or settings.get("healthzBindAddress") or "127.0.0.1"
+    port = flags.get("healthz-port") or settings.get("healthzPort", KUBELET_HEALTHZ_PORT)
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}/healthz" if int(port) else None
+
+
+wait_control_plane: Phase[ClusterRun] = Phase(
+    name=_NAME, summary="Wait until the control plane is healthy", verify=_verify, unchanged="healthy"
+)

@@ -1,1 +1,0 @@
-"""The phases of `join` and what they share. `cluster` is asked before anything on the node is changed."""

@@ -1,0 +1,1 @@
+"""Kubeconfig files on the node (kubeadm: phases/kubeconfig)."""

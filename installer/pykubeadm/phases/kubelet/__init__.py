@@ -1,0 +1,1 @@
+"""The kubelet: its files, its unit, the approval of its serving certificate (kubeadm: phases/kubelet)."""

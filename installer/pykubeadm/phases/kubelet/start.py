@@ -1,0 +1,46 @@
+"""Starts the kubelet with its files, again where they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pykubeadm.constants import MANIFESTS_DIR
+from pykubeadm.node.port import Directory, File
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.workflow.phase import Changes
+
+_UNIT = "kubelet"
+
+
+def start_kubelet(run: ClusterRun, files: Sequence[File | Directory]) -> Changes:
+    """Write `files` and see that a kubelet runs with them: (re)started where one of them changed, started where it stands."""
+    node = run.node
+    unit = node.unit(_UNIT)
+    if unit.load == "not-found":
+        changed = node.write(files)
+        run.note("warning", "this node has no kubelet service: start the kubelet by other means", topic="kubelet-start")
+        return [f"wrote {path}" for path in changed]
+    if unit.active == "active" and any(isinstance(file, File) and node.read(file.path) != file.content for file in files):
+        # Stopped before its files change: were we killed in between, the next run finds a kubelet to start, and not
+        # one that goes on with what the files said before.
+        node.run(("systemctl", "stop", _UNIT), summary="stop the kubelet while its configuration changes")
+    changed = node.write(files)
+    started = run.now()
+    # The kubelet waits ever longer, up to five minutes, before it starts again what ended or pulls again what could not be
+    # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
+    missing = _missing(run) if unit.active == "active" and not changed else ()
+    actions = node.ensure_unit(_UNIT, restart=bool(changed or missing), known=unit)
+    if "started" in actions or "restarted" in actions:
+        run.kubelet_started = started
+    why = f", so that it starts {' and '.join(missing)} at once" if missing else ""
+    return [*(f"wrote {path}" for path in changed), *(f"{action} the kubelet{why}" for action in actions)]
+
+
+def _missing(run: ClusterRun) -> tuple[str, ...]:
+    """The control-plane components that should run and do not; () while the kubelet is replacing others, which it could not
+    end in peace were it restarted: the new ones would find their ports taken."""
+    from pykubeadm.node.diagnose import CONTROL_PLANE, not_running
+
+    wanted = [name for name in CONTROL_PLANE if run.node.stat(f"{MANIFESTS_DIR}/{name}.yaml") is not None]
+    missing = not_running(run.node, run.configuration.this_node.node_registration.cri_socket, wanted)
+    return missing if run.replaced.keys() <= set(missing) else ()

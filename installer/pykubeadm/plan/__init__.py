@@ -1,1 +1,0 @@
-"""The phase engine: phases as data, the runner, the journal, events. Knows nothing of Kubernetes."""

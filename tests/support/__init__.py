@@ -1,0 +1,1 @@
+"""What tests share: nodes, APIs and servers in memory, runs, builders."""

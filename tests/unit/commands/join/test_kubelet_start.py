@@ -1,0 +1,122 @@
+"""kubelet-start of join: what a kubelet finds on the node when it starts."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pykubeadm.commands.join.checks import join_checks
+from pykubeadm.commands.join.kubelet_start import kubelet_start
+from pykubeadm.config.model import Arg
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import UnitState
+from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.pki.issue import Authority, Subject, issue_ca, issue_leaf
+from pykubeadm.pki.table import Usage
+from tests.support.join_runs import joining
+from tests.support.node import FakeNode, completed
+
+BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
+CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+NOW = datetime.now(UTC)
+
+
+def authority() -> Authority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Authority(issue_ca(Subject("kubernetes", NOW - timedelta(days=9), NOW + timedelta(days=9)), key), key)
+
+
+OURS, THEIRS = authority(), authority()
+
+
+def certificate(ca: Authority, node_name: str, until: timedelta = timedelta(days=1)) -> bytes:
+    """A kubelet's."""
+    subject = Subject(
+        f"system:node:{node_name}", NOW - timedelta(days=8), NOW + until, ("system:nodes",), usages=(Usage.CLIENT_AUTH,)
+    )
+    return issue_leaf(subject, ec.generate_private_key(ec.SECP256R1()).public_key(), ca).public_bytes(Encoding.PEM)
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def to_join(node: FakeNode, **user: str):
+    """A run that knows the cluster of OURS; with a user's credentials they are the node's own."""
+    run = joining(node)
+    cluster = {**run.trust.cluster, "certificate-authority-data": encoded(OURS.certificate.public_bytes(Encoding.PEM))}
+    run.trust = replace(run.trust, cluster=cluster, user=user or run.trust.user, own=bool(user))
+    return run
+
+
+def test_the_ca_is_where_the_clusters_kubelets_look_for_it():
+    node = FakeNode()
+    kubelet_start.apply(joining(node, client_ca="/etc/pki/kubernetes/ca.crt"))
+    assert node.text("/etc/kubernetes/pki/ca.crt") == node.text("/etc/pki/kubernetes/ca.crt") == "CA"
+
+
+def test_a_ca_that_is_there_is_left_alone():
+    node = FakeNode()
+    node.put("/etc/kubernetes/pki/ca.crt", "theirs")
+    kubelet_start.apply(joining(node))
+    assert node.text("/etc/kubernetes/pki/ca.crt") == "theirs"
+
+
+def test_a_workers_kubelet_begins_at_the_endpoint_a_control_planes_at_its_own_api_server():
+    worker, control_plane = FakeNode(), FakeNode()
+    kubelet_start.apply(joining(worker))
+    assert "server: https://[fd00::1]:6443" in worker.text(BOOTSTRAP)
+    kubelet_start.apply(joining(control_plane, control_plane="fd00::9"))
+    assert "server: https://[fd00::9]:6443" in control_plane.text(BOOTSTRAP)
+    assert control_plane.files[BOOTSTRAP].mode == 0o600
+
+
+@pytest.mark.parametrize(
+    "found",
+    [certificate(THEIRS, "n1"), certificate(OURS, "old-name"), certificate(OURS, "n1", -timedelta(days=1)), b"damaged"],
+    ids=["another cluster's", "another node's", "expired", "damaged"],
+)
+def test_a_client_certificate_with_which_the_kubelet_would_not_be_let_in_is_removed_while_no_kubelet_runs(found):
+    node = FakeNode()
+    node.put(CLIENT_CERTIFICATE, found)
+    run = to_join(node)
+    node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
+    node.commands["systemctl stop kubelet"] = completed("")
+    assert any(CLIENT_CERTIFICATE in change for change in kubelet_start.apply(run))
+    assert not node.stat(CLIENT_CERTIFICATE)
+    assert (("systemctl", "stop", "kubelet"), True) in node.ran
+
+
+def test_a_client_certificate_of_this_node_in_this_cluster_stays():
+    node = FakeNode()
+    node.put(CLIENT_CERTIFICATE, certificate(OURS, "n1"))
+    assert not any(CLIENT_CERTIFICATE in change for change in kubelet_start.apply(to_join(node)))
+    assert node.stat(CLIENT_CERTIFICATE)
+
+
+def test_a_node_that_has_joined_keeps_its_name():
+    """Its kubelet could not register another one."""
+    node = FakeNode()
+    run = to_join(node, **{"client-certificate-data": encoded(certificate(OURS, "known"))})
+    before = dict(node.files)
+    with pytest.raises(PhaseError, match="in the cluster as known already, not as n1: give it that name"):
+        kubelet_start.apply(run)
+    assert node.files == before
+    [check] = [check for check in join_checks(run) if check.name == "NodeName"]
+    assert "in the cluster as known already" in check.look(Machine(node, run.host, run.journal, "")).errors[0]
+
+
+def test_a_node_that_has_joined_under_the_name_of_hostname_override_is_known_by_it():
+    node = FakeNode()
+    run = to_join(node, **{"client-certificate-data": encoded(certificate(OURS, "known"))})
+    registration = replace(
+        run.configuration.this_node.node_registration, kubelet_extra_args=(Arg(name="hostname-override", value="known"),)
+    )
+    run.configuration = replace(run.configuration, this_node=replace(run.configuration.this_node, node_registration=registration))
+    kubelet_start.apply(run)
+    assert run.kubelet_name == "known"

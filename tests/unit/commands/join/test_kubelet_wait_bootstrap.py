@@ -1,0 +1,93 @@
+"""kubelet-wait-bootstrap of join: what the user is told while the kubelet has no certificate yet."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from pykubeadm.commands.join import kubelet_wait_bootstrap as phase
+from pykubeadm.commands.join.trust import Trust
+from pykubeadm.config.model import Timeouts
+from pykubeadm.constants import KUBELET_CONFIG
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import UnitState
+from tests.support.join_runs import joining
+from tests.support.node import FakeNode
+
+KUBELET_CONF = """apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443"}}]
+users: [{name: u, user: {client-certificate: /pki/current.pem, client-key: /pki/current.pem}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+"""
+
+
+def request(status):
+    """The kubelet's certificate signing request as the API server has it."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "system:node:n1")])
+    made = (
+        x509.CertificateSigningRequestBuilder().subject_name(name).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    spec = {"signerName": "kubernetes.io/kube-apiserver-client-kubelet", "request": base64.b64encode(pem).decode()}
+    return {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": "csr-1"},
+        "spec": spec,
+        "status": status,
+    }
+
+
+def failure(monkeypatch, node, *requests):
+    """The sentence with which the wait runs out."""
+    monkeypatch.setattr(phase, "_ASK_EVERY", 0.0)
+    node.put(KUBELET_CONFIG, "healthzPort: 0\n")
+    run = joining(node)
+    run.join = replace(run.join, timeouts=Timeouts(tls_bootstrap=timedelta()))
+    for found in requests:
+        run.bootstrap_api.put(found)
+    with pytest.raises(PhaseError) as raised:
+        phase.kubelet_wait_bootstrap.apply(run)
+    return str(raised.value)
+
+
+def test_a_kubelet_that_asks_for_nothing(monkeypatch):
+    assert "it has not written /etc/kubernetes/kubelet.conf yet; it sent no certificate" in failure(monkeypatch, FakeNode())
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ({}, "its request csr-1 waits for approval: `kubectl certificate approve csr-1`"),
+        ({"conditions": [{"type": "Denied", "message": "not you"}]}, "its request csr-1 is Denied: not you"),
+        ({"conditions": [{"type": "Approved"}]}, "is approved, but the controller manager has not signed it"),
+    ],
+)
+def test_what_became_of_the_request_is_told_even_where_a_kubelet_conf_leads_nowhere_yet(monkeypatch, status, sentence):
+    node = FakeNode()
+    node.put("/etc/kubernetes/kubelet.conf", KUBELET_CONF)
+    told = failure(monkeypatch, node, request(status))
+    assert "refers to /pki/current.pem, which does not exist" in told
+    assert sentence in told
+
+
+def test_the_node_of_a_worker_that_was_deleted_is_registered_by_a_kubelet_that_starts(monkeypatch):
+    node = FakeNode()
+    node.put(KUBELET_CONFIG, "healthzPort: 0\n")
+    run = joining(node)
+    run.trust = replace(run.trust, own=True)
+    monkeypatch.setattr(Trust, "node_name", "n1")
+    node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
+    assert phase.kubelet_wait_bootstrap.apply(run) == ["restarted the kubelet, so that it registers Node n1"]
+    run.kubelet_started = None
+    run.bootstrap_api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
+    assert phase.kubelet_wait_bootstrap.apply(run) == []

@@ -1,0 +1,118 @@
+"""The journal knows our own files before they are there, survives being lost, and costs nothing when nothing changes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pykubeadm.errors import NodeError
+from pykubeadm.node.journal import PATH, Journal
+from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.node.port import File
+from tests.support.node import FakeNode
+
+
+class FullDisk(FakeNode):
+    """Takes the journal, nothing else."""
+
+    def write(self, files: object) -> tuple[str, ...]:
+        if any(getattr(file, "path", "") == "/etc/kubernetes/pki/ca.key" for file in files):  # type: ignore[attr-defined] # a sequence
+            raise NodeError("no space left")
+        return super().write(files)  # type: ignore[arg-type] # as above
+
+
+def test_a_file_is_known_as_ours_before_it_is_written() -> None:
+    inner = FullDisk()
+    node = JournaledNode(inner, Journal(inner))
+    with pytest.raises(NodeError):
+        node.write([File("/etc/kubernetes/pki/ca.key", b"key", 0o600)])
+    assert Journal(inner).owns("/etc/kubernetes/pki/ca.key")
+    assert not Journal(inner).owns("/etc/kubernetes/pki/ca.crt")
+
+
+def test_it_never_holds_what_the_files_hold() -> None:
+    inner = FakeNode()
+    JournaledNode(inner, Journal(inner)).write([File("/etc/kubernetes/pki/ca.key", b"very secret", 0o600, secret=True)])
+    assert "very secret" not in inner.text(PATH)
+    assert inner.stat(PATH).mode == 0o600  # type: ignore[union-attr] # it was just read
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema": "other/v9"}',
+        "\x00\xff",
+        '{"schema": "pykubeadm.journal/v1", "files": []}',
+        '{"schema": "pykubeadm.journal/v1", "files": {"/a": 1}}',
+        '{"schema": "pykubeadm.journal/v1", "units": {}}',
+        '{"schema": "pykubeadm.journal/v1", "runs": [5]}',
+    ],
+)
+def test_a_damaged_journal_costs_only_its_knowledge(content: str) -> None:
+    node = FakeNode()
+    node.put(PATH, content)
+    journal = Journal(node)
+    assert journal.owned() == ()
+    assert journal.last_run() is None
+    journal.will_start("kubelet")
+    assert Journal(node).started_kubelet()
+
+
+def test_removed_files_are_forgotten() -> None:
+    inner = FakeNode()
+    node = JournaledNode(inner, Journal(inner))
+    node.write([File("/etc/kubernetes/admin.conf", b"x")])
+    node.remove(["/etc/kubernetes/admin.conf"])
+    assert not Journal(inner).owns("/etc/kubernetes/admin.conf")
+
+
+def test_what_was_made_after_somebody_elses_reset_is_not_ours() -> None:
+    inner = FakeNode()
+    JournaledNode(inner, Journal(inner)).write(
+        [File("/etc/kubernetes/pki/ca.crt", b"our CA"), File("/etc/kubernetes/manifests/etcd.yaml", b"pod", 0o600)]
+    )
+    inner.put("/etc/kubernetes/pki/ca.crt", "another tool's CA")
+    assert not Journal(inner).owns("/etc/kubernetes/manifests/etcd.yaml")
+
+
+def test_a_run_that_changed_nothing_leaves_no_journal() -> None:
+    node = FakeNode()
+    journal = Journal(node)
+    journal.begin("init", "2026-01-01T00:00:00+00:00")
+    journal.finish("failed", "2026-01-01T00:00:01+00:00")
+    assert PATH not in node.files
+
+
+def test_a_dry_run_leaves_no_journal() -> None:
+    inner = FakeNode(dry_run=True)
+    JournaledNode(inner, Journal(inner)).write([File("/etc/kubernetes/admin.conf", b"x")])
+    assert PATH not in inner.files
+
+
+def test_old_runs_are_dropped() -> None:
+    node = FakeNode()
+    journal = Journal(node)
+    journal.will_start("kubelet")
+    for number in range(30):
+        journal.begin(f"init {number}", "2026-01-01T00:00:00+00:00")
+        journal.finish("unchanged", "2026-01-01T00:00:01+00:00")
+    runs = json.loads(node.text(PATH))["runs"]
+    assert len(runs) == 20
+    assert runs[-1]["command"] == "init 29"
+
+
+def test_a_run_that_had_to_queue_knows_what_the_one_before_it_wrote() -> None:
+    node = FakeNode()
+    queued, first = Journal(node), Journal(node)
+    first.begin("init", "2026-01-01T00:00:00+00:00")
+    first.will_write([File("/etc/kubernetes/pki/ca.crt", b"certificate")])
+    node.put("/etc/kubernetes/pki/ca.crt", "certificate")
+    first.finish("failed", "2026-01-01T00:00:01+00:00")
+    queued.begin("init", "2026-01-01T00:00:02+00:00")
+    assert queued.owns("/etc/kubernetes/pki/ca.crt")
+    queued.finish("unchanged", "2026-01-01T00:00:03+00:00")
+    assert [run["outcome"] for run in json.loads(node.text(PATH))["runs"]] == ["failed", "unchanged"]
