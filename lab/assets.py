@@ -76,7 +76,7 @@ class Assets:
 def _etcd_version(etcd: Path) -> str:
     found = re.search(r"etcd Version: (\S+)", run([etcd, "--version"], timeout=20).stdout)
     if not found:
-        raise LabError(f"{etcd} --version does not tell its version")
+        raise LabError(f"{etcd} --version does not say its version")
     return found[1]
 
 
@@ -139,7 +139,7 @@ def _in_folder(folder: Path, cache: Path) -> Assets | None:
 def _kubelet_version(kubelet: Path) -> str:
     found = re.search(r"v\d+\.\d+\.\d+\S*", run([kubelet, "--version"], timeout=20).stdout)
     if not found:
-        raise LabError(f"{kubelet} --version does not tell its version")
+        raise LabError(f"{kubelet} --version does not say its version")
     return found[0].partition("+")[0]
 
 

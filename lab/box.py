@@ -32,7 +32,7 @@ BARE = NodeImage("debian13", "bare")
 FOLDER = CACHE / "lab" / "vagrant"
 VAGRANTFILE = CHECKOUT / "molecule" / "vagrant"
 # A processor in software takes minutes for what `init` waits for. It must be spared, or the API server does not come up in the
-# time it gives itself: signatures with RSA (16 ms, in every handshake), controllers that start anew with each lease they miss.
+# time it gives itself: signatures with RSA (16 ms, in every handshake), controllers that start again with each lease they miss.
 PATIENCE = {"kubeletHealthCheck": "15m0s", "controlPlaneComponentHealthCheck": "15m0s"}
 _ALONE = {"extraArgs": [{"name": "leader-elect", "value": "false"}]}
 SPARING = {"encryptionAlgorithm": "ECDSA-P256", "controllerManager": _ALONE, "scheduler": _ALONE}
@@ -108,7 +108,7 @@ def up(machines: dict[str, str], *, with_pykubeadm: bool) -> None:
 
 
 def variables(*, own: bool, with_pykubeadm: bool) -> dict[str, Any]:
-    """What the roles and a cluster have to be told here: where the programs are, which version and which etcd there are."""
+    """What the roles and a cluster have to be reported here: where the programs are, which version and which etcd there are."""
     programs = found_programs()
     found = lab_variables(programs is not None)
     if programs and not own:

@@ -108,7 +108,7 @@ Run for real: a node with systemd; `pykubeadm init` through preflight, certifica
   seen to refuse a client without one.
 Not run, for want of Kubernetes' binaries: {", ".join(NOT_REHEARSED)}:
   no kubelet, no API server, no pods.
-Checks told to only warn: {ignored}.
+Checks reported to only warn: {ignored}.
 
 How to go on:
   PYKUBEADM_ASSETS=/folder/with/kubelet-and-the-others make quickstart

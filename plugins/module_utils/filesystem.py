@@ -1,6 +1,6 @@
 # Copyright: the pykubeadm authors
 # Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
-"""Files, directories and links made as wanted, one at a time; used by the modules that write anything.
+"""Files, directories and links made as given, one at a time; used by the modules that write anything.
 
 Every write is atomic and durable: a reader, or a machine after a power cut, sees the old or the new content.
 """
@@ -115,7 +115,7 @@ def _attributes(path):
 
 
 def differences(wanted):
-    """What would have to change: a set of "kind", "content", "target", "attributes"; empty where all is as wanted."""
+    """What would have to change: a set of "kind", "content", "target", "attributes"; empty where everything is up to date."""
     kind = kind_of(wanted.path)
     if wanted.kind == "absent":
         return {"kind"} if kind != "absent" else set()

@@ -181,7 +181,7 @@ class Record:
         try:
             self.items = json.loads(fs.read(path) or b"{}")
         except ValueError:
-            self.items = {}  # damaged: everything is looked at anew
+            self.items = {}  # damaged: everything is looked at again
 
     def key(self, item):
         return "%s@%s" % (item["dest"], ",".join(item["include"]) if item["archive"] else "")
@@ -409,7 +409,7 @@ def unavailable_sentence(items, advice):
 
 
 def already_there(item):
-    """A plain file that is as wanted, by whatever way it came: by its digest, or equal to a source on this node."""
+    """A plain file that is up to date, by whatever way it came: by its digest, or equal to a source on this node."""
     if item["archive"] or not os.path.exists(item["dest"]):
         return None
     found = digest(item["dest"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: files
-short_description: Make many files, directories and links as wanted, in one call
+short_description: Make many files, directories and links as given, in one call
 description:
   - Takes the whole list of files that a step needs, and writes those that differ, each atomically and durably.
   - With O(files[].validate), nothing of the list is written unless every validation passes.

@@ -11,7 +11,7 @@ short_description: Have container images on the node, imported from archives or 
 description:
   - Compares with what the runtime has and imports or pulls only what is missing.
   - Archives may be OCI layouts or C(docker save) files, compressed with gzip or not. An OCI archive whose image has the
-    same name but another digest is imported anew.
+    same name but another digest is imported again.
 version_added: 0.1.0
 author: the pykubeadm authors (@pykubeadm)
 options:
@@ -168,7 +168,7 @@ class Containerd:
         run(*self.base, "images", "import", path)
 
     def pull(self, name):
-        # The CRI's own pull takes the registry mirrors and credentials of the configuration; ctr needs to be told of them.
+        # The CRI's own pull takes the registry mirrors and credentials of the configuration; ctr has to be given them.
         if self.crictl:
             run(
                 self.crictl,

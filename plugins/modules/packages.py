@@ -243,12 +243,12 @@ def main():
     fs.hide_passwords(module, [repository["key_url"] for repository in module.params["repositories"]])
     fs.hide_passwords(module, [repository["content"] for repository in module.params["repositories"]])
     try:
-        told = ensure(module, find_manager(module))
+        result = ensure(module, find_manager(module))
     except PackageError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=fs.sentence(error))
-    module.exit_json(**told)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ OPTIONS = {
 
 
 class Systemd:
-    """systemctl, told what to do or what would be done."""
+    """systemctl with what to do or what would be done."""
 
     def __init__(self, module):
         self.module = module

@@ -27,7 +27,7 @@ def first_control_plane(
     new_node: NewNode, kubernetes: assets.Assets, name: str, *, tool: str = "pykubeadm", endpoint: str = "", **kubelet: Any
 ) -> Node:
     """A cluster of one control plane, made by `tool`; `kubelet` adds to its KubeletConfiguration. etcd's image is the default
-    one, whose tag real kubeadm takes whatever it is told."""
+    one, whose tag real kubeadm takes whatever it is reported."""
     node = new_node(name)
     documents = cluster.documents(kubernetes.version, node.address)
     host = endpoint or node.address

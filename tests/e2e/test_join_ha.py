@@ -85,7 +85,7 @@ def test_a_control_plane_fails_and_comes_back(ha: Cluster) -> None:
         eventually(partial(_answers, node), f"the API of {node.name}", 120)
         eventually(partial(_writes, node), f"a write through {node.name}", 120)
     first.power_on()
-    name_endpoint(first, ENDPOINT, first.address)  # a container's /etc/hosts is made anew
+    name_endpoint(first, ENDPOINT, first.address)  # a container's /etc/hosts is made again
     eventually(partial(_answers, first), "the first API server", 300)
     cluster.wait_node_ready(second, first.name)
     eventually(partial(_knows, first, third.name), "what was written meanwhile", 60)

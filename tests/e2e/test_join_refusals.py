@@ -161,7 +161,7 @@ pykubeadm.phases.run.utc_now = lambda: real() - datetime.timedelta(days=3)
 
 
 def test_a_clock_that_is_wrong(pair: Pair) -> None:
-    """A container has the machine's clock, so Python is told another time."""
+    """A container has the machine's clock, so Python is reported another time."""
     pair.node.write("/tmp/skewed/sitecustomize.py", SKEWED)
     before = fingerprint(pair.node)
     command = ("pykubeadm", "join", *pair.words, *IGNORED)

@@ -91,15 +91,15 @@ def prepare(pykubeadm, folder, kubernetes):
 
 def test_a_look_at_a_bare_node_tells_all_and_changes_nothing(nodes, prepare):
     before = {name: each.shell(STATE) for name, each in nodes.items()}
-    told = prepare("--check", "--diff")
+    reported = prepare("--check", "--diff")
     for line in (
         "+net.ipv4.ip_forward = 1",
         "+runtime-endpoint: unix:///run/containerd/containerd.sock",
         "+containerd (version not known yet)",
     ):
-        assert line in told, told
-    assert "dry run: nothing is changed" in told
-    assert "warning" not in told
+        assert line in reported, reported
+    assert "dry run: nothing is changed" in reported
+    assert "warning" not in reported
     assert {name: each.shell(STATE) for name, each in nodes.items()} == before
 
 
@@ -109,8 +109,8 @@ def test_prepared_and_then_found_as_wanted(nodes, prepare):
     assert nodes["chosen"].shell("systemctl is-active containerd.service").strip() == "active"
     assert nodes["chosen"].shell("kubelet --version").startswith("Kubernetes v")
     before = nodes["chosen"].shell(STATE)
-    told = prepare("--check", "--diff", "--output=json")
-    [*events, last] = [json.loads(line) for line in told.splitlines()]
+    reported = prepare("--check", "--diff", "--output=json")
+    [*events, last] = [json.loads(line) for line in reported.splitlines()]
     assert last["outcome"] == "unchanged", [event for event in events if event.get("outcome") == "changed"]
     assert json.loads(prepare("--output=json").splitlines()[-1])["outcome"] == "unchanged"
     assert nodes["chosen"].shell(STATE) == before
@@ -127,18 +127,18 @@ def test_facts_of_both(pykubeadm):
 
 def test_a_failure_says_node_role_task_reason_and_what_to_do(nodes, prepare):
     nodes["chosen"].shell("rm /etc/crictl.yaml && mkdir /etc/crictl.yaml")
-    told = " ".join(prepare(status=5).split())
+    reported = " ".join(prepare(status=5).split())
     nodes["chosen"].shell("rmdir /etc/crictl.yaml")
     assert (
         "chosen: role kubelet: cannot write the kubelet's unit, crictl's configuration and shell completion:"
-        " /etc/crictl.yaml shall be a file, but a directory is in its place; move it away" in told
+        " /etc/crictl.yaml shall be a file, but a directory is in its place; move it away" in reported
     )
 
 
 def test_a_proxys_password_is_in_the_runtimes_file_and_nowhere_else(nodes, prepare):
     proxy = {"HTTPS_PROXY": f"http://robot:{PASSWORD}@proxy.example.com:3128"}
-    told = prepare("--diff", environment=proxy)
-    assert PASSWORD not in told
+    reported = prepare("--diff", environment=proxy)
+    assert PASSWORD not in reported
     path = "/etc/systemd/system/containerd.service.d/20-proxy.conf"
     assert nodes["chosen"].shell(f"stat -c %a {path}").strip() == "600"
     assert PASSWORD in nodes["chosen"].shell(f"cat {path}")

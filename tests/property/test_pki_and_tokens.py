@@ -42,7 +42,7 @@ def test_what_is_encrypted_is_decrypted(contents: dict[str, bytes | None], key: 
 
 
 @given(st.lists(st.one_of(HOSTS, ADDRESSES.map(str), st.text(max_size=12))))
-def test_every_name_is_used_or_told(texts: list[str]) -> None:
+def test_every_name_is_used_or_reported(texts: list[str]) -> None:
     names = names_of(texts)
     assert list(names.dns) == sorted(set(names.dns))
     assert len(set(names.ips)) == len(names.ips)

@@ -30,7 +30,7 @@ def tags_of(playbook: str) -> list[str]:
 def run_playbook(
     space: Workspace,
     playbook: str,
-    tell: Callable[[PlaybookEvent], None],
+    report: Callable[[PlaybookEvent], None],
     *,
     limit: str = "",
     tags: Sequence[str] = (),
@@ -39,7 +39,7 @@ def run_playbook(
     forks: int = 20,
     verbosity: int = 0,
 ) -> Summary:
-    """Run a playbook of the collection by its name; every event goes to `tell`. Raises NodeError with a sentence for each
+    """Run a playbook of the collection by its name; every event goes to `report`. Raises NodeError with a sentence for each
     failed node, or with what ansible-playbook said when it could not begin."""
     command = [_program(), space.playbook(playbook), f"--forks={forks}"]
     for inventory in space.inventories:
@@ -52,7 +52,7 @@ def run_playbook(
     with tempfile.TemporaryFile() as output:
         process, reading = _start(command, space, output)
         try:
-            summary, failures = _follow(reading, tell)
+            summary, failures = _follow(reading, report)
             status = process.wait()
         except BaseException:
             _end(process)
@@ -89,7 +89,7 @@ def _start(command: Sequence[str], space: Workspace, output: IO[bytes]) -> tuple
     return process, reading
 
 
-def _follow(reading: int, tell: Callable[[PlaybookEvent], None]) -> tuple[Summary | None, list[str]]:
+def _follow(reading: int, report: Callable[[PlaybookEvent], None]) -> tuple[Summary | None, list[str]]:
     """Hand on the events until there are no more; the sums, if they came, and a sentence for each failed task."""
     summary: Summary | None = None
     failures: list[str] = []
@@ -98,7 +98,7 @@ def _follow(reading: int, tell: Callable[[PlaybookEvent], None]) -> tuple[Summar
             event = parse(line)
             if event is None:
                 continue
-            tell(event)
+            report(event)
             if isinstance(event, Summary):
                 summary = event
             elif isinstance(event, TaskEnded) and event.failed:

@@ -87,7 +87,7 @@ def failure_sentence(ended: TaskEnded) -> str:
         return f"{ended.host}: role {ended.role_name}: wrong variables: {_one_line(ended.message).removeprefix(_REFUSED)}"
     tried = ended.task[:1].lower() + ended.task[1:]
     where = f"{ended.host}: role {ended.role_name}" if ended.role else ended.host
-    return f"{where}: cannot {tried}: {_one_line(ended.message) or 'no reason was given; journalctl on the node may tell'}"
+    return f"{where}: cannot {tried}: {_one_line(ended.message) or 'no reason was given; journalctl on the node may know'}"
 
 
 def _one_line(text: str) -> str:

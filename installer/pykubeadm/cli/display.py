@@ -196,7 +196,7 @@ def _summary(event: PhaseFinished) -> str:
 def _closing(event: RunFinished, *, dry_run: bool) -> str:
     match event.outcome:
         case "unchanged":
-            return f"Nothing to do: all is as wanted ({event.elapsed:.1f}s)"
+            return f"Nothing to do: everything is up to date ({event.elapsed:.1f}s)"
         case "changed":
             changes = f"{event.changed} change{'' if event.changed == 1 else 's'}"
             return f"{f'Dry run: {changes} would be made' if dry_run else f'Done: {changes}'} ({event.elapsed:.1f}s)"

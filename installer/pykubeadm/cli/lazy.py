@@ -64,7 +64,7 @@ def global_options() -> list[click.Parameter]:
             metavar="LEVEL",
             expose_value=False,
             callback=_keep,
-            help="How much to tell: 1 adds details, 5 tracebacks.",
+            help="How much to report: 1 adds details, 5 tracebacks.",
         ),
     ]
 

@@ -53,7 +53,7 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         _leave(settings)
-    except OSError as error:  # of writing what there is to tell; what a node refuses comes as NodeError
+    except OSError as error:  # of writing what there is to report; what a node refuses comes as NodeError
         if not isinstance(error, BrokenPipeError):  # who reads no further, as head(1), wants no message
             with suppress(OSError):
                 click.echo(
@@ -66,7 +66,7 @@ def main() -> NoReturn:
 
 
 def _run(settings: Globals) -> int:
-    """The exit status, once errors are told."""
+    """The exit status, once errors are reported."""
     try:
         status = cli.main(prog_name="pykubeadm", obj=settings, standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -93,7 +93,7 @@ node.add_command(
             output_option(),
         ],
         help="Bring what nodes need for Kubernetes: kernel settings, swap off, container runtime, network plugins, kubelet."
-        " Run it again any time: what is as wanted stays as it is. Without -i it acts on this node.",
+        " Run it again any time: what is up to date stays as it is. Without -i it acts on this node.",
         short_help="Bring what nodes need for Kubernetes",
     )
 )

@@ -93,5 +93,5 @@ def output_option() -> click.Option:
         type=click.Choice(["text", "json"]),
         default="text",
         callback=_remember_output,
-        help="How to tell what happens: for people, or one JSON object a line (pykubeadm.events/v1).",
+        help="How to report what happens: for people, or one JSON object a line (pykubeadm.events/v1).",
     )

@@ -35,11 +35,11 @@ def approve_kubelet_serving(ctx: click.Context, kubeconfig: str | None, *, watch
     from pykubeadm.errors import ApiError
     from pykubeadm.kube.client import ClusterApi
 
-    told: set[str] = set()
+    reported: set[str] = set()
     while True:
         try:
             # Anew each time: the file's certificate is renewed once a year.
-            _look(ClusterApi(credentials(ctx, kubeconfig)), told, click.echo, dry_run=dry_run)
+            _look(ClusterApi(credentials(ctx, kubeconfig)), reported, click.echo, dry_run=dry_run)
         except ApiError as error:
             if not watch:
                 raise
@@ -49,7 +49,7 @@ def approve_kubelet_serving(ctx: click.Context, kubeconfig: str | None, *, watch
         time.sleep(_LOOK_EVERY)
 
 
-def _look(api: Api, told: set[str], say: Callable[[str], None], *, dry_run: bool) -> None:
+def _look(api: Api, reported: set[str], say: Callable[[str], None], *, dry_run: bool) -> None:
     """One look at all pending requests; each objection is said once."""
     from pykubeadm.kube.serving_requests import approve, pending_verdicts
 
@@ -58,6 +58,8 @@ def _look(api: Api, told: set[str], say: Callable[[str], None], *, dry_run: bool
             if not dry_run:
                 approve(api, verdict.name)
             say(f"{'would approve' if dry_run else 'approved'} {verdict.name} of node {verdict.node}")
-        elif (sentence := f"not approved: {verdict.name} of node {verdict.node}: {'; '.join(verdict.objections)}") not in told:
-            told.add(sentence)
+        elif (
+            sentence := f"not approved: {verdict.name} of node {verdict.node}: {'; '.join(verdict.objections)}"
+        ) not in reported:
+            reported.add(sentence)
             say(sentence)

@@ -11,7 +11,7 @@ from pykubeadm.workflow.events import Event, Note, PhaseFinished, PhaseStarted, 
 
 
 def rehearsal(machine: Node, emit: Subscriber, command: str) -> tuple[RecordingNode, Subscriber]:
-    """The node and the subscriber for a dry run of `command`: one keeps what would have been changed, the other tells it."""
+    """The node and the subscriber for a dry run of `command`: one keeps what would have been changed, the other reports it."""
     node = RecordingNode(machine)
     return node, _DryRun(node, emit, command.upper())
 
@@ -24,7 +24,7 @@ class _DryRun:
     node: RecordingNode
     emit: Subscriber
     command: str
-    told: int = 0
+    reported: int = 0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, PhaseStarted):
@@ -32,9 +32,9 @@ class _DryRun:
         if isinstance(event, Planned) and not event.phase:
             event = replace(event, phase=self.node.phase)  # of the cluster's API, which knows no phase
         self.emit(event)
-        if isinstance(event, PhaseFinished) and len(self.node.entries) > self.told:
-            entries = self.node.entries[self.told :]
-            self.told = len(self.node.entries)
+        if isinstance(event, PhaseFinished) and len(self.node.entries) > self.reported:
+            entries = self.node.entries[self.reported :]
+            self.reported = len(self.node.entries)
             self.emit(Planned(phase=event.phase, text=render(entries).rstrip()))
         if isinstance(event, RunFinished) and event.exit_status == 0:
             self._keep()

@@ -100,8 +100,8 @@ class _Decoding:
         raise _WrongError
 
     def _wrong(self, path: Path, sentence: str, *, at_key: bool = False) -> None:
-        tell = self.document.key_problem if at_key else self.document.problem
-        self.problems.append(tell(path, sentence))
+        problem = self.document.key_problem if at_key else self.document.problem
+        self.problems.append(problem(path, sentence))
         self.broken.add(path)
 
 

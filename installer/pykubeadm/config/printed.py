@@ -1,5 +1,5 @@
 """The configurations that `config print …-defaults` shows: constants filled in, placeholders for what only a machine or a
-cluster can tell (kubeadm: DefaultedStaticInitConfiguration, cmd/config.go)."""
+cluster knows (kubeadm: DefaultedStaticInitConfiguration, cmd/config.go)."""
 
 from __future__ import annotations
 

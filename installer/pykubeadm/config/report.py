@@ -1,4 +1,4 @@
-"""Where problems of one document are gathered: found by path, told by the place the user can look at."""
+"""Where problems of one document are gathered: found by path, reported at the place the user can look at."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Notes = Callable[[str], None]
 class Report:
     """Gathers `problems` of a document, of flags, or of values that neither gave.
 
-    `flags` tells which flag gave the value at a path. `broken` are paths already reported, whose values are stand-ins.
+    `flags` says which flag gave the value at a path. `broken` are paths already reported, whose values are stand-ins.
     """
 
     problems: list[Problem]

@@ -119,7 +119,7 @@ def endpoint(text: str) -> str:
 
 
 def endpoint_with_port(text: str) -> str:
-    """host:port as `join` is told it. The host may be any name that a resolver may know: "my_lb", "lb.example.com."."""
+    """host:port as `join` gets it. The host may be any name that a resolver may know: "my_lb", "lb.example.com."."""
     if "://" in text:
         return f'"{text}" is a URL; give host and port alone, as in "10.0.0.1:6443"'
     if text.count(":") > 1 and not text.startswith("["):

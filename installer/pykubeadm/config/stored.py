@@ -18,7 +18,7 @@ NAME = "ConfigMap kube-system/kubeadm-config"
 
 
 def read_stored_cluster(text: str, note: Callable[[str], None]) -> ClusterConfiguration:
-    """The configuration, completed as `init` does. Fields that are not known here, of a newer kubeadm, are told and left
+    """The configuration, completed as `init` does. Fields that are not known here, of a newer kubeadm, are reported and left
     out, as kubeadm does; ConfigError where it cannot be used."""
     documents, problems = load(Source(NAME, text.encode()))
     document = next((document for document in documents if document.kind == "ClusterConfiguration"), None)

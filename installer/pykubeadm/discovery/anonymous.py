@@ -1,4 +1,4 @@
-"""One anonymous request to an API server's endpoint; what goes wrong is told apart, with what to do about it.
+"""One anonymous request to an API server's endpoint; each failure has its own sentence, with what to do about it.
 
 Used before there is any trust: a node that joins has only an address and, later, a CA. Requests go straight to the
 endpoint, never through a proxy of the environment.
@@ -149,7 +149,7 @@ def _untrusted(place: str, server: str, error: ssl.SSLCertVerificationError, now
     if error.verify_code in (_HOSTNAME_MISMATCH, _IP_MISMATCH):
         return (
             f"the API server's certificate is not for {place}: use an address that it names, or add this one to "
-            "apiServer.certSANs and issue the certificate anew on the control planes"
+            "apiServer.certSANs and issue the certificate again on the control planes"
         )
     return (
         f"{place} shows a certificate that the cluster's CA did not sign ({error.verify_message}): this is another "

@@ -28,7 +28,7 @@ _RETRY_INTERVAL = 1.0  # seconds
 # The controller manager signs within a second of a token's creation, unless its leader changes: that takes the 15 seconds of a
 # lease and a start.
 _SIGNATURE = timedelta(seconds=30)
-# Nodes may be told to join while the first control plane is being made: its API answers before `init` has come this far.
+# Nodes may begin to join while the first control plane is being made: its API answers before `init` has come this far.
 _BEING_MADE = timedelta(seconds=60)
 _JOIN_COMMAND = "`pykubeadm token create --print-join-command` on a control plane prints a new join command"
 
@@ -123,7 +123,7 @@ def _cluster_info(server: str, ca: bytes | None, now: Callable[[], datetime]) ->
 
 
 def _young_for(info: Answer, youth: timedelta, now: datetime) -> timedelta:
-    """How much of its youth the cluster has left, by the clock of its API server; none where it does not tell its age."""
+    """How much of its youth the cluster has left, by the clock of its API server; none where its age is not known."""
     try:
         made = datetime.fromisoformat(info.document["metadata"]["creationTimestamp"])
     except (KeyError, TypeError, ValueError):

@@ -93,7 +93,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What one member tells of itself. `leader` is a member's id, 0 where it sees none."""
+    """What one member says of itself. `leader` is a member's id, 0 where it sees none."""
 
     member_id: int
     version: str
@@ -138,7 +138,7 @@ class EtcdClient:
         return _members(self._ask("/v3/cluster/member/remove", {"ID": str(member_id)}))
 
     def status(self, endpoint: str) -> Status:
-        """What the member at `endpoint` tells of itself; EtcdUnreachableError where it does not answer."""
+        """What the member at `endpoint` says of itself; EtcdUnreachableError where it does not answer."""
         answer = _post(endpoint, "/v3/maintenance/status", {}, self._tls, self._timeout)
         return Status(
             member_id=int(answer.get("header", {}).get("member_id", 0)),

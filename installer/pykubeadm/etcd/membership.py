@@ -1,6 +1,6 @@
 """What a joining node has to do about its membership in etcd, decided from what is found; changes nothing itself.
 
-An interrupted join, a node that was installed anew, or a member removed by hand leave a member, a data directory, or
+An interrupted join, a node that was reinstalled, or a member removed by hand leave a member, a data directory, or
 both behind. Only members that are this node's own (by peer URL or name) are ever proposed for removal, and a voting one
 only where the others keep their majority without it.
 """
@@ -42,7 +42,7 @@ def plan_membership(members: Sequence[Member], unhealthy: Collection[int], *, na
                 f"another etcd member is named {name} and is healthy ({namesake}): give this node another name, "
                 f"or take that one out first (`kubeadm reset` on it)"
             )
-    # Started once, but its data is gone: such a member can never come back, it has to be added anew.
+    # Started once, but its data is gone: such a member can never come back, it has to be added again.
     lost = ours is not None and ours.started and not has_data
     if ours is not None and lost and ours.id not in unhealthy:
         raise EtcdError(

@@ -29,7 +29,7 @@ _ALTERNATIVES = frozenset({"volumes", "env"})
 
 
 def ensure(api: Api, wanted: KubeObject) -> Outcome:
-    """Make the object be as wanted; ApiError once that failed for `api.call_timeout`, at once where trying again is no use."""
+    """Make the object be as given; ApiError once that failed for `api.call_timeout`, at once where trying again is no use."""
 
     def once() -> Outcome:
         live = _get(api, wanted)
@@ -79,7 +79,7 @@ def _may_pass(error: ApiStatusError | ApiUnreachableError, spent: float) -> bool
 
 
 def merged(live: Any, wanted: Any, field: str = "") -> Any:
-    """`live` with everything that `wanted` names as wanted; None in `wanted` names nothing."""
+    """`live` with everything that `wanted` names set so; None in `wanted` names nothing."""
     if isinstance(live, dict) and isinstance(wanted, dict):
         kept = {} if field in _ALTERNATIVES and live.keys() != wanted.keys() else live
         return kept | {key: merged(live.get(key), value, key) for key, value in wanted.items() if value is not None}

@@ -61,12 +61,14 @@ def parse_kubeconfig(data: bytes, path: str) -> Credentials:
             cluster=cluster,
         )
     except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError) as error:
-        raise ApiError(f"{path} is not a usable kubeconfig ({_why(error)}); make it anew with `init phase kubeconfig`") from error
+        raise ApiError(
+            f"{path} is not a usable kubeconfig ({_why(error)}); make it again with `init phase kubeconfig`"
+        ) from error
 
 
 def _refuse(path: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
     if not isinstance(cluster["server"], str):
-        raise ValueError("the cluster's server is no text")  # noqa: TRY004 - told like everything that is wrong with it
+        raise ValueError("the cluster's server is no text")  # noqa: TRY004 - reported like everything that is wrong with it
     for name in _UNSUPPORTED:
         if cluster.get(name) or user.get(name):
             raise ApiError(f"{path} sets {name}, which pykubeadm does not support: use a kubeconfig without it")

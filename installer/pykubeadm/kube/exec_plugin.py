@@ -18,7 +18,7 @@ from pykubeadm.kube.credentials import Credentials
 
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _TIMEOUT = 120.0  # seconds; a program may wait for its user
-# What it is told of the cluster (client-go: pkg/apis/clientauthentication/v1/types.go), besides the CA and the extension.
+# What it gets to know of the cluster (client-go: pkg/apis/clientauthentication/v1/types.go), besides the CA and the extension.
 _OF_CLUSTER = ("server", "insecure-skip-tls-verify", "proxy-url", "disable-compression")
 _EXTENSION = "client.authentication.k8s.io/exec"
 

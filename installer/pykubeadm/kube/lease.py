@@ -1,6 +1,6 @@
 """A Lease (coordination.k8s.io/v1) as a lock between machines: one holder at a time, free again when it is no longer renewed.
 
-Whether a holder is gone is told by watching, as client-go's leader election does: a Lease that did not change for its
+Whether a holder is gone is found by watching, as client-go's leader election does: a Lease that did not change for its
 own duration is free. So clocks that differ do no harm.
 """
 

@@ -1,4 +1,4 @@
-"""`RecordingApi`: the `Api` port of a dry run. Reads are answered by the cluster where there is one, writes are only told."""
+"""`RecordingApi`: the `Api` port of a dry run. Reads are answered by the cluster where there is one, writes are only shown."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _NOT_YET_KNOWN = "00000000-0000-0000-0000-000000000000"  # the uid of what was n
 
 
 class RecordingApi:
-    """Keeps what would have been written, so that later reads of the same run see it. `tell` gets one text a change."""
+    """Keeps what would have been written, so that later reads of the same run see it. `report` gets one text a change."""
 
     def __init__(
-        self, inner: Api | None, tell: Callable[[str], None], *, assumed: Iterable[KubeObject] = (), server: str = ""
+        self, inner: Api | None, report: Callable[[str], None], *, assumed: Iterable[KubeObject] = (), server: str = ""
     ) -> None:
         """`inner` must not store what it is sent (ClusterApi with dry_run). `assumed` are objects that a real run would find
         by then, such as the node's own Node object."""
         self._inner = inner
-        self._tell = tell
+        self._report = report
         self._server = inner.server if inner else server
         self._written: dict[tuple[str, str, str, str], KubeObject | None] = {}
         self._assumed = {_key(document): document for document in assumed}
@@ -40,7 +40,7 @@ class RecordingApi:
 
     @property
     def connections(self) -> int:
-        return 1  # told in order
+        return 1  # shown in order
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         key = (api_version, kind, namespace, name)
@@ -89,14 +89,14 @@ class RecordingApi:
         if document is None:
             raise ApiStatusError(f"could not patch {kind} {name}: there is none", code=404, reason="NotFound")
         shown = to_yaml(body) if isinstance(body, Mapping) else "\n".join(str(operation) for operation in body)
-        self._tell(f"patch {title(document)}:\n{shown}")
+        self._report(f"patch {title(document)}:\n{shown}")
         return document
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:
         document = self.get(api_version, kind, name, namespace)
         if document is None:
             return False
-        self._tell(f"delete {title(document)}")
+        self._report(f"delete {title(document)}")
         self._written[api_version, kind, namespace, name] = None
         return True
 
@@ -111,7 +111,7 @@ class RecordingApi:
             return None
 
     def _write(self, verb: str, document: KubeObject) -> KubeObject:
-        self._tell(f"{verb} {title(document)}:\n{to_yaml(masked(document))}")
+        self._report(f"{verb} {title(document)}:\n{to_yaml(masked(document))}")
         stored = copy.deepcopy(document)
         stored["metadata"].setdefault("uid", _NOT_YET_KNOWN)
         stored["metadata"].pop("resourceVersion", None)  # what was written has another

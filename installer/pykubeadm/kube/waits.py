@@ -1,4 +1,4 @@
-"""Waiting until something is so: polled, with the reason of the last failure kept and told."""
+"""Waiting until something is so: polled, with the reason of the last failure kept and reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pykubeadm.errors import PhaseError
 INTERVAL = 0.02  # seconds between looks; more where looking takes long itself: a slow machine shall come up, not answer us
 _PAUSE_SHARE = 10  # times what the look took
 _LONGEST_PAUSE = 0.5  # seconds
-_TELL_EVERY = 1.0  # seconds between two reports
+_REPORT_EVERY = 1.0  # seconds between two reports
 _ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless,
 _ASK_SHARE = 10  # and so many times what the last one took: runtime and journal are asked, which costs a slow machine much
 
@@ -40,7 +40,7 @@ def wait_for(
 
     `hopeless` is asked now and then: a sentence from it ends the wait at once, as waiting longer cannot help.
     """
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     ask_at = began + _ASK_EVERY
     reasons = dict.fromkeys(targets, "not tried yet")
     while True:
@@ -56,8 +56,8 @@ def wait_for(
             return
         if now - began > timeout.total_seconds():
             raise WaitError(reasons, now - began)
-        if now - told >= _TELL_EVERY:
-            told = now
+        if now - reported >= _REPORT_EVERY:
+            reported = now
             report(", ".join(reasons), "; ".join(dict.fromkeys(reasons.values())))
         if now >= ask_at:
             if (sentence := hopeless()) is not None:

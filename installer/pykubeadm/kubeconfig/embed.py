@@ -21,7 +21,7 @@ def embedded(
     cluster: Mapping[str, Any], user: Mapping[str, Any], path: str, read: Callable[[str], bytes | None]
 ) -> tuple[KubeObject, KubeObject]:
     """A cluster and a user of the kubeconfig at `path` with what they refer to. `read` gives a file's content, None where there
-    is none, of which ValueError tells with the end of a sentence."""
+    is none, for which ValueError has the end of a sentence."""
 
     def content(name: str) -> bytes:
         file = posixpath.join(posixpath.dirname(path), name)

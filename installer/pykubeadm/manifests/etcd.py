@@ -21,7 +21,7 @@ CLIENT_URLS_ANNOTATION = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 
 @dataclass(frozen=True, slots=True)
 class InitialMember:
-    """A member of the etcd cluster, as etcd's member list tells it."""
+    """A member of the etcd cluster, as etcd's member list has it."""
 
     name: str
     peer_url: str

@@ -62,7 +62,8 @@ def instance_configuration(registration: NodeRegistration) -> KubeObject:
 
 
 def kubelet_flags(registration: NodeRegistration, host: HostFacts, *, register_with_taints: bool) -> str:
-    """The content of kubeadm-flags.env. `register_with_taints` is for nodes that join; on the first one the API is told later."""
+    """The content of kubeadm-flags.env. `register_with_taints` is for nodes that join; the first
+    one's are set through the API later."""
     flags = {}
     if register_with_taints and registration.taints:
         flags["register-with-taints"] = ",".join(_taint(taint) for taint in registration.taints)

@@ -193,7 +193,7 @@ _PATTERNS = (
         "bootstrap-credentials",
         r"unable to load bootstrap kubeconfig: stat (?P<path>\S+?): no such file",
         "kubelet.conf is missing, or its client certificate is expired or gone",
-        "make it anew with `init phase kubeconfig kubelet`",
+        "make it again with `init phase kubeconfig kubelet`",
     ),
     _Pattern(
         "clock",

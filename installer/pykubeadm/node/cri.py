@@ -99,7 +99,7 @@ class Cri:
         return self._json("ask the runtime for its state", "info")
 
     def cgroup_driver(self) -> str | None:
-        """The name "systemd" or "cgroupfs"; None where the runtime does not tell (containerd 1.x, a crictl before 1.31)."""
+        """The name "systemd" or "cgroupfs"; None where the runtime does not say (containerd 1.x, a crictl before 1.31)."""
         done = self._call("ask for the cgroup driver", "runtime-config", check=False)
         for line in done.stdout.splitlines() if done.status == 0 else ():
             name, _, value = line.partition(":")

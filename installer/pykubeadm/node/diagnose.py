@@ -19,7 +19,7 @@ _LOG_LINES = 200  # read for causes
 _SHOWN_ERRORS = 10
 _SHOWN_LOG = 15
 _SHOWN_WIDTH = 400
-# A lasting cause seen this often is no accident: kubelet or container were started anew and ended the same way.
+# A lasting cause seen this often is no accident: kubelet or container were started again and ended the same way.
 _CERTAIN = 2
 
 _ERROR = re.compile(r"^[EF]\d{4} |failed|error:|panic:|fatal", re.IGNORECASE)
@@ -39,7 +39,7 @@ _NOISE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """A control-plane container: the newest of its name. `exit` is None while it runs or where the runtime does not tell."""
+    """A control-plane container: the newest of its name. `exit` is None while it runs or where the runtime does not say."""
 
     name: str
     state: str
@@ -274,7 +274,7 @@ def _exit_causes(container: ContainerState) -> list[Cause]:
 
 
 def _with_program(node: Node, cause: Cause) -> Cause:
-    """Name the program that has the port, where `ss` can tell."""
+    """Name the program that has the port, where `ss` knows it."""
     port = re.search(r"^port (\d+) is taken", cause.sentence)
     if cause.name != "port-taken" or port is None:
         return cause

@@ -96,7 +96,7 @@ def _at_once(path: str, flags: int) -> int:
 
 
 def status(root: str, path: str) -> FileStat | None:
-    """What lstat(2) tells; None where nothing exists."""
+    """What lstat(2) says; None where nothing exists."""
     with explained("look at", path), suppress(FileNotFoundError, NotADirectoryError):
         found = os.lstat(resolve(root, path, follow=False))
         return FileStat(_kind(found.st_mode), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
@@ -118,7 +118,7 @@ def owner_as_wanted(uid: int, gid: int, wanted: File | Directory) -> bool:
 
 
 def replace(root: str, wanted: Sequence[File | Directory]) -> tuple[str, ...]:
-    """Make the files be as wanted; returns the paths that changed.
+    """Make the files be as given; returns the paths that changed.
 
     Power cuts: every new content is on the disk (one fsync a file) before the first rename, so no name ever shows a
     part of a file. Renames are done in the order given and journalling file systems keep that order within a

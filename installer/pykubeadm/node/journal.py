@@ -1,6 +1,6 @@
 """What pykubeadm did on this node: /var/lib/pykubeadm/journal.json, written before each change it speaks of.
 
-It tells a second run which files are our own (so that preflight does not mistake them for somebody else's cluster),
+It says to a second run which files are our own (so that preflight does not mistake them for somebody else's cluster),
 a user where the last run stopped, and `reset` what there is to remove. Losing it loses nothing of the cluster.
 
 Schema `pykubeadm.journal/v1`: `files` maps each path that was ever written to the sha256 of its last content,

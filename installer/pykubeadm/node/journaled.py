@@ -1,4 +1,4 @@
-"""A node that tells the journal of every change before it happens."""
+"""A node that enters every change in the journal before it happens."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _LONGEST = 1000  # bytes of the holder's name that are read
 
 @contextmanager
 def exclusive(root: str, purpose: str) -> Iterator[None]:
-    """Hold the lock of the machine below `root`; LockedError tells who else holds it and what for."""
+    """Hold the lock of the machine below `root`; LockedError names who else holds it and what for."""
     directory = os.path.join(root, STATE_DIR.lstrip("/"))
     path = os.path.join(directory, "lock")
     try:

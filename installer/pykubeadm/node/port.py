@@ -32,7 +32,7 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What lstat tells. `kind` is "file", "directory", "link", "socket" or "other"."""
+    """What lstat(2) says. `kind` is "file", "directory", "link", "socket" or "other"."""
 
     kind: str
     mode: int
@@ -87,7 +87,7 @@ class Node(Protocol):
     # changing
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
         """Make the files be as given, each replaced atomically (a reader sees the old or the new content, never a part;
-        durable after a power cut). Files that are as wanted already are left alone. Returns the paths that changed."""
+        durable after a power cut). Files that are so already are left alone. Returns the paths that changed."""
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         """Remove files, links and whole directories; what is not there is no error. Returns the paths that were there."""

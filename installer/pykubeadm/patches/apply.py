@@ -71,7 +71,7 @@ def _is_directive(item: Any) -> bool:
 
 
 def _blame(path: Path, sentence: str, patches: Sequence[Patch]) -> Problem:
-    """The problem at the last patch that sets this place, as far as that can be told, else at the last patch."""
+    """The problem at the last patch that sets this place, as far as that is known, else at the last patch."""
     for patch in reversed(patches):
         for place in _places(patch, path):
             return patch.value.problem(place, sentence)

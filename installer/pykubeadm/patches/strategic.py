@@ -188,7 +188,7 @@ def _merge_keyed(original: list[Any], patch: list[Any], field: Field, path: Path
 def _require_keys(items: Sequence[Any], key: str, path: Path) -> None:
     for index, item in enumerate(items):
         if not isinstance(item, Mapping) or key not in item:
-            raise RefusalError((*path, index), f'has no "{key}", by which the entries of this list are told apart')
+            raise RefusalError((*path, index), f'has no "{key}", by which the entries of this list are distinguished')
 
 
 def _in_order(merged: Sequence[Any], order: Sequence[Any], original: Sequence[Any], key: str) -> list[Any]:

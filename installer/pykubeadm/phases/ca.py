@@ -16,7 +16,7 @@ from pykubeadm.pki.table import BY_NAME, CertificateSpec
 if TYPE_CHECKING:
     from cryptography import x509
 
-_RESTORE = "restore it, or, where nothing depends on it yet, remove it with the other half of its pair to have both made anew"
+_RESTORE = "restore it, or, where nothing depends on it yet, remove it with the other half of its pair to have both made again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def missing(node: Node, configuration: Configuration) -> dict[str, str]:
         found["cni"] = "its network plugins come with the runtime"
     if not any(node.stat(path) for path in _KUBELET_PLACES):
         found["kubelet"] = "there is no kubelet"
-    elif not any(node.stat(f"{folder}/kubelet.service") for folder in _UNIT_FOLDERS):  # systemd would take 10 ms to tell
+    elif not any(node.stat(f"{folder}/kubelet.service") for folder in _UNIT_FOLDERS):  # systemd would take 10 ms to answer
         found["kubelet"] = "there is no unit kubelet.service"
     if any((node.read(setting) or b"1").strip() == b"0" for setting in _forwarding(configuration)):
         found["kernel"] = "IP forwarding is off"
@@ -111,7 +111,7 @@ def apply(run: ClusterRun) -> Sequence[str]:
         proxy_env=host.proxy_env,
         addresses=(host.hostname, *sorted(host.addresses)),
     )
-    tell = translated(run.emit, changes)
+    report = translated(run.emit, changes)
     # The inventory's name of this node is what errors call it.
     name = configuration.this_node.node_registration.name or host.hostname
     if run.dry_run:
@@ -119,7 +119,7 @@ def apply(run: ClusterRun) -> Sequence[str]:
     else:
         run.node.write([File(MARK, "".join(f"{tag}\n" for tag in sorted(lacks)).encode())])
     with workspace(variables, host_name=name) as space:
-        run_playbook(space, "prepare", tell, tags=sorted(lacks), check=run.dry_run, diff=run.dry_run)
+        run_playbook(space, "prepare", report, tags=sorted(lacks), check=run.dry_run, diff=run.dry_run)
     run.node.remove([MARK])
     return changes
 
@@ -150,7 +150,7 @@ def translated(emit: Callable[[Event], None], changes: list[str]) -> Callable[[P
     """A subscriber of a playbook that emits ours and gathers what changed, as sentences."""
     from pykubeadm.ansible.results import TaskEnded, TaskStarted
 
-    def tell(event: PlaybookEvent) -> None:
+    def report(event: PlaybookEvent) -> None:
         match event:
             case TaskStarted():
                 role = event.role.rpartition(".")[2]
@@ -176,7 +176,7 @@ def translated(emit: Callable[[Event], None], changes: list[str]) -> Callable[[P
                     task = event.task[:1].lower() + event.task[1:]
                     changes.append(f"{event.host}: {task}" + (f": {', '.join(event.changes)}" if event.changes else ""))
 
-    return tell
+    return report
 
 
 prepare: Phase[ClusterRun] = Phase(

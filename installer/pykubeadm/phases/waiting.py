@@ -1,4 +1,4 @@
-"""Waits of phases: told as events, and explained when they run out or cannot succeed."""
+"""Waits of phases: reported as events, and explained when they run out or cannot succeed."""
 
 from __future__ import annotations
 

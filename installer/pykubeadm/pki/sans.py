@@ -28,7 +28,7 @@ class Names:
 
 
 def names_of(texts: Iterable[str], *, dns: Iterable[str] = ()) -> Names:
-    """The names among `texts`, told apart as kubeadm does, and `dns`, which are taken as they are (a node may be named like
+    """The names among `texts`, sorted as kubeadm does, and `dns`, which are taken as they are (a node may be named like
     an address)."""
     dns_names = {name for name in dns if name}
     ips: dict[IPv4Address | IPv6Address, None] = {}

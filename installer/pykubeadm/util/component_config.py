@@ -1,6 +1,6 @@
 """The mark on ConfigMaps with component configurations that nobody wrote by hand (kubeadm: componentconfigs/checksums.go).
 
-kubeadm makes such a configuration anew in an upgrade, and leaves alone one whose mark is missing or does not fit.
+kubeadm makes such a configuration again in an upgrade, and leaves alone one whose mark is missing or does not fit.
 """
 
 from __future__ import annotations

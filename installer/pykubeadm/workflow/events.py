@@ -1,4 +1,4 @@
-"""What a run tells while it goes on. The terminal display, plain lines and `--output json` are subscribers.
+"""What a run reports while it goes on. The terminal display, plain lines and `--output json` are subscribers.
 
 The JSON form (docs/reference/events.md) is one object a line: `{"schema": "pykubeadm.events/v1", "type": …, …}`.
 Events never carry secrets.

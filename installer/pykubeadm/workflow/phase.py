@@ -2,7 +2,7 @@
 the help text, the progress display and the dry-run plan.
 
 Every phase that changes anything has three parts. `check` looks whether its work is done already and says so in a
-sentence; `apply` does it and returns what it changed, one sentence each (nothing: it was as wanted); `verify` raises
+sentence; `apply` does it and returns what it changed, one sentence each (nothing: it was up to date); `verify` raises
 PhaseError where the effect cannot be seen. That is what lets a killed run simply be run again.
 """
 
@@ -40,7 +40,7 @@ class Phase(Generic[R_contra]):
     when: Callable[[R_contra], bool] = _always
     phases: tuple[Phase[R_contra], ...] = ()
     flags: tuple[str, ...] = ()
-    unchanged: str = "as wanted already"
+    unchanged: str = "up to date"
     hidden: bool = False
 
 

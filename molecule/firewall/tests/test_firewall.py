@@ -29,7 +29,7 @@ def answers(host, port):
     return True
 
 
-def test_open_now_and_after_the_firewall_was_loaded_anew(host, name):
+def test_open_now_and_after_the_firewall_was_loaded_again(host, name):
     for _ in range(2):
         assert answers(host, 10250)
         assert not answers(host, 9999)

@@ -57,7 +57,7 @@ def test_only_a_generated_proxy_configuration_is_marked() -> None:
     assert "annotations" not in of_kind(kube_proxy(with_proxy(mode="nftables"), {}, silent), "ConfigMap")["metadata"]
 
 
-def test_proxy_values_of_the_users_stay_and_are_told() -> None:
+def test_proxy_values_of_the_users_stay_and_are_reported() -> None:
     notes: list[str] = []
     user = with_proxy(clusterCIDR="10.1.0.0/16", bindAddress="10.0.0.9")
     document = kube_proxy_configuration(user, lambda _level, message: notes.append(message))

@@ -199,7 +199,7 @@ class TestDownloads:
         with pytest.raises(downloads.NoSource, match="instead of 1111"):
             self.install(tmp_path, item(dest=str(tmp_path / "tool"), sources=[str(tmp_path / "here")]))
 
-    def test_all_reasons_are_told(self, tmp_path):
+    def test_all_reasons_are_reported(self, tmp_path):
         wish = item(dest=str(tmp_path / "tool"), sources=["/nowhere/tool", "http://127.0.0.1:9/tool"])
         with pytest.raises(
             downloads.NoSource, match=r"/nowhere/tool does not exist; http://127\.0\.0\.1:9/tool\.sha256: .*refused"

@@ -69,7 +69,7 @@ def test_defaults_are_those_of_the_specs(role):
         assert option["description"], name
 
 
-def test_what_the_kubelet_is_told_the_roles_are_told():
+def test_what_the_kubelet_is_reported_the_roles_are_reported():
     variables = node_variables(*CASES["kubelet"][:1])
     assert variables["cgroups_allow_v1"] is True
     assert variables["cgroups_swap"] == "kept"

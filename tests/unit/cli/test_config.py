@@ -43,7 +43,7 @@ def test_validate_names_the_file_as_given(file: Path) -> None:
     assert [str(problem).split(": ")[0] for problem in result.exception.problems] == ["/cfg.yaml:4:1", "/cfg.yaml:8:1"]
 
 
-def test_validate_tells_of_the_old_api_unless_told_not_to(file: Path) -> None:
+def test_validate_tells_of_the_old_api_unless_reported_not_to(file: Path) -> None:
     file.write_text(old(CLUSTER))
     assert "v1beta3" in run("validate", "--config", str(file)).stderr
     assert run("validate", "--config", str(file), "--allow-deprecated-api").stderr == ""
@@ -98,11 +98,11 @@ def test_migrate_makes_no_directories(file: Path) -> None:
     assert not target.parent.exists()
 
 
-@pytest.mark.parametrize(("given", "told"), [("=true", False), ("=1", False), ("=false", True), ("=F", True)])
-def test_switches_take_a_value_as_with_kubeadm(file: Path, given: str, told: bool) -> None:
+@pytest.mark.parametrize(("given", "reported"), [("=true", False), ("=1", False), ("=false", True), ("=F", True)])
+def test_switches_take_a_value_as_with_kubeadm(file: Path, given: str, reported: bool) -> None:
     file.write_text(old(CLUSTER))
     result = run("validate", "--config", str(file), f"--allow-deprecated-api{given}")
-    assert (result.exit_code, bool(result.stderr)) == (0, told)
+    assert (result.exit_code, bool(result.stderr)) == (0, reported)
 
 
 def test_a_switch_takes_true_or_false_only(file: Path) -> None:

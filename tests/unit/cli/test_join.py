@@ -38,7 +38,7 @@ def test_two_endpoints_are_one_too_many():
         parsed("10.0.0.1:6443", "10.0.0.2:6443")
 
 
-def test_an_unknown_flag_after_the_endpoint_is_told():
+def test_an_unknown_flag_after_the_endpoint_is_reported():
     with pytest.raises(click.NoSuchOption):
         parsed("10.0.0.1:6443", "--tokn", TOKEN)
 
@@ -90,12 +90,12 @@ def test_flags_of_control_planes_without_control_plane_are_a_warning_as_in_kubea
     assert notes == ["--certificate-key means nothing without --control-plane: this node joins as a worker"]
 
 
-def test_no_cluster_is_told_with_what_to_do():
+def test_no_cluster_is_reported_with_what_to_do():
     with pytest.raises(ConfigError, match="token create --print-join-command"):
         read(token=TOKEN)
 
 
-def test_every_wrong_value_is_told_with_its_flag():
+def test_every_wrong_value_is_reported_with_its_flag():
     with pytest.raises(ConfigError) as error:
         read(api_server_endpoint="10.0.0.1", token="no", discovery_token_ca_cert_hash=("md5:1",), node_name="A_B")
     said = str(error.value)

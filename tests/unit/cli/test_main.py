@@ -63,7 +63,7 @@ def test_global_flags_stand_anywhere(argv: list[str]) -> None:
         (["init", "--dry-run", "--skip-phases", "cert", "--kubernetes-version", "v1.36.2"], 2, 'there is no phase "cert"'),
     ],
 )
-def test_wrong_command_lines_are_told_in_a_sentence(argv: list[str], status: int, sentence: str) -> None:
+def test_wrong_command_lines_are_reported_in_a_sentence(argv: list[str], status: int, sentence: str) -> None:
     done = run(*argv)
     assert (done.returncode, sentence in done.stderr) == (status, True), done.stderr
     assert "Traceback" not in done.stderr
@@ -108,7 +108,7 @@ def test_help_lists_every_phase_with_its_parts() -> None:
     )
 
 
-def test_patches_that_cannot_be_read_are_told_before_anything_is_changed(tmp_path: Path) -> None:
+def test_patches_that_cannot_be_read_are_reported_before_anything_is_changed(tmp_path: Path) -> None:
     (tmp_path / "patches").mkdir()
     (tmp_path / "patches/etcd.yaml").write_text("spec: [1")
     (tmp_path / "patches/kube-apiserver0+merge.yaml").write_text("- a\n")

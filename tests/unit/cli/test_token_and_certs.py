@@ -48,7 +48,7 @@ def test_a_join_command_with_a_key_that_join_refuses_is_not_printed_and_no_token
 
 
 @pytest.mark.parametrize("text", ["a word", "[1]", "users: 5", "{current-context: a, contexts: [b]}"])
-def test_a_kubeconfig_that_is_none_is_told_in_words(tmp_path: Path, text: str) -> None:
+def test_a_kubeconfig_that_is_none_is_reported_in_words(tmp_path: Path, text: str) -> None:
     file = tmp_path / "config"
     file.write_text(text)
     result = CliRunner().invoke(token, ["list", "--kubeconfig", str(file)])

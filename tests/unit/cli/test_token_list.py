@@ -76,7 +76,7 @@ def test_what_is_left_is_in_the_largest_unit(left, text):
     assert token._left(NOW + timedelta(**left), NOW) == text
 
 
-def test_secrets_that_are_no_tokens_are_told_and_left_out():
+def test_secrets_that_are_no_tokens_are_reported_and_left_out():
     api = stored(BootstrapToken(token="abcdef.0123456789abcdef"))
     broken = token_secret(BootstrapToken(token="ffffff.0123456789abcdef"), NOW)
     del broken["data"]["token-secret"]
@@ -101,7 +101,7 @@ def wanted(given: str | None = None, **values: object):
     return token._wanted(ctx, given, {"config": None, "ttl": None, "usages": (), "groups": (), "description": None, **values})
 
 
-def test_every_wrong_flag_is_told_at_once():
+def test_every_wrong_flag_is_reported_at_once():
     with pytest.raises(ConfigError) as error:
         wanted("bad", ttl="soon", usages=(("signing", "eating"),), groups=(("admins",),))
     said = str(error.value)

@@ -71,7 +71,7 @@ def test_every_flag_reaches_its_field() -> None:
     assert (init.bootstrap_tokens[0].token, init.bootstrap_tokens[0].ttl) == (TOKEN, timedelta(hours=2))
 
 
-def test_a_bad_value_is_told_with_its_flag() -> None:
+def test_a_bad_value_is_reported_with_its_flag() -> None:
     flags = InitFlags(service_cidr="10.0.0.0/40", token="x", token_ttl="1d", feature_gates="A", apiserver_bind_port=70000)
     assert [line.split(": ")[0] for line in refusals(None, flags)] == [
         "--apiserver-bind-port",
@@ -115,7 +115,7 @@ def test_an_addon_whose_phase_is_skipped_is_disabled_in_the_cluster(skipped: tup
         assert (cluster.dns.disabled, cluster.proxy.disabled) == (dns, proxy)
 
 
-def test_a_bad_token_is_told_with_the_flag_that_gave_it() -> None:
+def test_a_bad_token_is_reported_with_the_flag_that_gave_it() -> None:
     for flags, source in (
         (JoinFlags(api_server_endpoint="10.0.0.1:6443", token="x"), "--token: "),
         (JoinFlags(api_server_endpoint="10.0.0.1:6443", token=TOKEN, discovery_token="x"), "--discovery-token: "),
@@ -152,7 +152,7 @@ def test_all_preflight_checks_and_single_ones_exclude_each_other(names: tuple[st
 FILE = "discovery: {file: {kubeConfigPath: /etc/passwd}, tlsBootstrapToken: abcdef.0123456789abcdef}\n"
 
 
-def test_all_beside_other_checks_in_a_file_is_told_with_its_place_and_the_other_problems() -> None:
+def test_all_beside_other_checks_in_a_file_is_reported_with_its_place_and_the_other_problems() -> None:
     text = f"""{JOIN}{FILE}nodeRegistration:
   ignorePreflightErrors: [all, Swap]
   imagePullPolicy: Sometimes
@@ -170,7 +170,7 @@ def init_phases() -> tuple[str, ...]:
     return ("addon", "addon/coredns")
 
 
-def test_phases_to_skip_that_do_not_exist_are_told_with_their_place() -> None:
+def test_phases_to_skip_that_do_not_exist_are_reported_with_their_place() -> None:
     text = f"{JOIN}{FILE}skipPhases: [preflight, prefligth, nothing]\n"
     with pytest.raises(ConfigError) as caught:
         read_join(Source("x.yaml", text.encode()), JoinFlags(), replace(world(), phases=join_phases))
@@ -181,7 +181,7 @@ def test_phases_to_skip_that_do_not_exist_are_told_with_their_place() -> None:
 
 
 @pytest.mark.parametrize("source", [None, Source("x.yaml", f"{JOIN}{FILE}".encode())])
-def test_a_flag_with_a_phase_that_does_not_exist_is_told_before_anybody_is_asked(source: Source | None) -> None:
+def test_a_flag_with_a_phase_that_does_not_exist_is_reported_before_anybody_is_asked(source: Source | None) -> None:
     given = {} if source else {"discovery_file": "/etc/passwd"}
     with pytest.raises(ConfigError, match=r'^--skip-phases: there is no phase "nope"; the phases are'):
         read_join(source, JoinFlags(skip_phases=("nope",), **given), replace(world(), phases=join_phases))
@@ -199,7 +199,7 @@ def test_a_flag_with_a_phase_that_does_not_exist_is_told_before_anybody_is_asked
         ("10.0.0.1", "needs a port"),
     ],
 )
-def test_an_endpoint_that_is_none_is_told_what_is_wrong_with_it(endpoint: str, sentence: str) -> None:
+def test_an_endpoint_that_is_none_is_reported_what_is_wrong_with_it(endpoint: str, sentence: str) -> None:
     flags = JoinFlags(api_server_endpoint=endpoint, token=TOKEN, discovery_token_ca_cert_hash=(f"sha256:{'0' * 64}",))
     with pytest.raises(ConfigError, match=f'^API server endpoint: "{re.escape(endpoint)}" {sentence}'):
         read_join(None, flags, world())

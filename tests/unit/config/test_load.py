@@ -85,7 +85,7 @@ def test_dashes_at_either_end_make_no_document() -> None:
     assert [found.kind for found in documents(f"---\n# a\n{CLUSTER}---\n")] == ["ClusterConfiguration"]
 
 
-def test_every_empty_document_is_told_where_its_dashes_are() -> None:
+def test_every_empty_document_is_reported_where_its_dashes_are() -> None:
     found = problems(f"# a\n---\n{CLUSTER}---\n# b\n---\nnull\n")
     assert [text.partition(": ")[0] for text in found] == ["x.yaml:1:1", "x.yaml:6:1", "x.yaml:9:1"]
     assert all("an empty document" in text for text in found)

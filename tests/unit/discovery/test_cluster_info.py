@@ -127,13 +127,13 @@ def test_a_server_with_another_ca_is_refused_in_the_second_request():
     assert "did not sign" in said
 
 
-def test_a_name_that_is_not_in_the_certificate_is_told():
+def test_a_name_that_is_not_in_the_certificate_is_reported():
     with serving(names=Names(dns=("kubernetes",))) as server:
         server.answers = [(200, config_map(f"https://{server.endpoint}"))]
         assert "certSANs" in refusal(server.endpoint)
 
 
-def test_a_clock_that_is_behind_is_told_from_a_certificate_that_is_not_valid_yet():
+def test_a_clock_that_is_behind_is_reported_from_a_certificate_that_is_not_valid_yet():
     begin = NOW + timedelta(days=3)
     with serving(begin=begin, end=begin + timedelta(days=9), date=begin) as server:
         server.answers = [(200, config_map(f"https://{server.endpoint}"))]
@@ -147,7 +147,7 @@ def test_an_expired_certificate_is_no_clock_problem():
 
 
 @pytest.mark.parametrize(("ahead", "said"), [(-25, "25 minutes ahead of"), (25, "25 minutes behind")])
-def test_skewed_clocks_are_told_though_certificates_still_hold(ahead, said):
+def test_skewed_clocks_are_reported_though_certificates_still_hold(ahead, said):
     with serving(date=NOW + timedelta(minutes=ahead)) as server:
         server.answers = [(200, config_map(f"https://{server.endpoint}"))]
         assert said in refusal(server.endpoint)
@@ -159,39 +159,39 @@ def test_a_minute_of_skew_does_no_harm():
         discover(server.endpoint)
 
 
-def test_a_closed_port_is_told():
+def test_a_closed_port_is_reported():
     assert "connection refused" in refusal("127.0.0.1:1")
 
 
-def test_a_name_that_does_not_exist_is_told():
+def test_a_name_that_does_not_exist_is_reported():
     assert "cannot be resolved" in refusal("no-such-host.invalid:6443")
 
 
-def test_a_port_without_tls_is_told():
+def test_a_port_without_tls_is_reported():
     with serving(plain=True) as server:
         assert "does not speak TLS" in refusal(server.endpoint, timeout=60)
 
 
-def test_another_service_behind_tls_is_told_at_once():
+def test_another_service_behind_tls_is_reported_at_once():
     with serving() as server:
         server.answers = [(404, b"404 page not found")]
         assert 'answers with status 404 and "404 page not found"' in refusal(server.endpoint, timeout=60)
 
 
-def test_a_cluster_without_cluster_info_is_told():
+def test_a_cluster_without_cluster_info_is_reported():
     with serving() as server:
         server.answers = [status(404, 'configmaps "cluster-info" not found')]
         assert "init phase bootstrap-token" in refusal(server.endpoint)
 
 
-def test_anonymous_requests_that_are_forbidden_are_told():
+def test_anonymous_requests_that_are_forbidden_are_reported():
     with serving() as server:
         server.answers = [status(403, "configmaps is forbidden")]
         assert "--discovery-file" in refusal(server.endpoint)
 
 
 def test_a_cluster_that_is_just_being_made_is_waited_for():
-    """Nodes told to join while `init` runs on the first find an API server that has not published cluster-info yet."""
+    """Nodes reported to join while `init` runs on the first find an API server that has not published cluster-info yet."""
     with serving() as server:
         server.answers = [status(403, "forbidden"), status(404, "not found"), (200, config_map(f"https://{server.endpoint}"))]
         reasons: list[str] = []
@@ -250,7 +250,7 @@ def test_the_ca_of_a_discovery_file_has_to_be_one():
         refresh(Cluster("https://10.0.0.1:6443", b"nonsense"))
 
 
-def test_damaged_cluster_info_is_told():
+def test_damaged_cluster_info_is_reported():
     with serving() as server:
         kubeconfig = "clusters: []\n"
         data = {"kubeconfig": kubeconfig, "jws-kubeconfig-abcdef": sign_detached(kubeconfig, TOKEN)}
@@ -258,7 +258,7 @@ def test_damaged_cluster_info_is_told():
         assert "cannot be read" in refusal(server.endpoint)
 
 
-def test_a_ca_that_is_no_certificate_is_told():
+def test_a_ca_that_is_no_certificate_is_reported():
     with serving() as server:
         kubeconfig = cluster_only_kubeconfig("https://x:6443", b"nonsense")
         assert base64.b64encode(b"nonsense").decode() in kubeconfig

@@ -94,7 +94,7 @@ def test_a_learner_is_added_by_its_peer_url():
         (500, "something new", EtcdError),
     ],
 )
-def test_refusals_are_told_apart(status, message, kind):
+def test_refusals_are_reported_apart(status, message, kind):
     with gateway(status, refused(message)) as url, pytest.raises(EtcdError, match=message) as error:
         EtcdClient([url], None).promote(77)
     assert type(error.value) is kind

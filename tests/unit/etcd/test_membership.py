@@ -40,7 +40,7 @@ def test_a_learner_that_started_goes_on():
     assert plan(member(1), ours, has_data=True).action is Action.PROMOTE
 
 
-def test_a_learner_that_lost_its_data_is_removed_and_added_anew():
+def test_a_learner_that_lost_its_data_is_removed_and_added_again():
     ours = member(9, learner=True)
     found = plan(member(1), ours, unhealthy={9})
     assert (found.action, found.remove) == (Action.ADD, (ours,))

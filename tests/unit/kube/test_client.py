@@ -149,7 +149,7 @@ def test_what_is_not_there_is_no_error() -> None:
         assert not api.delete("v1", "Node", "cp1")
 
 
-def test_a_refusal_is_told_in_the_server_s_words() -> None:
+def test_a_refusal_is_reported_in_the_server_s_words() -> None:
     with api_server() as server, client(server.url) as api:
         server.answer = 409, b'{"kind": "Status", "message": "the object has been modified", "reason": "Conflict", "code": 409}'
         with pytest.raises(ApiStatusError) as caught:
@@ -325,7 +325,7 @@ def test_the_kubeconfig_s_own_proxy_comes_first(monkeypatch) -> None:
         assert proxy.asked[0][:2] == ("CONNECT", "api.example.com:6443")
 
 
-def test_a_proxy_s_url_is_told_without_its_password(monkeypatch) -> None:
+def test_a_proxy_s_url_is_reported_without_its_password(monkeypatch) -> None:
     monkeypatch.setenv("https_proxy", "http://jane:se#cret@proxy:3128")
     monkeypatch.delenv("no_proxy", raising=False)
     with pytest.raises(ApiError) as caught:

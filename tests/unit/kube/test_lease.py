@@ -65,16 +65,16 @@ def test_ones_own_of_a_killed_run_is_taken_at_once(clock):
 def test_one_that_is_renewed_is_waited_for_in_vain():
     api = FakeApi()
     lease._acquire(api, NAME, "a", timedelta(seconds=1), lambda _who: None)
-    told: list[str] = []
+    reported: list[str] = []
 
     def report(who: str) -> None:
-        told.append(who)
+        reported.append(who)
         lease._write_if_ours(api, NAME, "a", "a")
 
     with pytest.raises(PhaseError, match="a has the Lease kube-system/pykubeadm-etcd-join"), held(api, "b", report=report):
         pass
     assert holder(api) == "a"
-    assert told[0] == "a has the Lease kube-system/pykubeadm-etcd-join"
+    assert reported[0] == "a has the Lease kube-system/pykubeadm-etcd-join"
 
 
 def test_one_that_is_no_longer_renewed_is_taken_over(clock):
@@ -102,7 +102,7 @@ def test_an_api_server_that_is_busy_is_asked_again(code):
         assert holder(api) == "a"
 
 
-def test_one_that_may_not_be_written_is_told_at_once(clock):
+def test_one_that_may_not_be_written_is_reported_at_once(clock):
     api, began = FakeApi(failures=[ApiStatusError("not yours", code=403)]), clock.now
     with pytest.raises(ApiStatusError, match="not yours"), held(api, "a"):
         pass

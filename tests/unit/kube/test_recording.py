@@ -25,29 +25,29 @@ SECRET: dict[str, Any] = {
 
 
 def test_without_a_cluster_everything_would_be_created_once() -> None:
-    told: list[str] = []
-    api = RecordingApi(None, told.append)
+    reported: list[str] = []
+    api = RecordingApi(None, reported.append)
     assert ensure_all(api, [CONFIG, CONFIG]) == ["created ConfigMap x/c"]
-    assert told[0].startswith("create ConfigMap x/c:\n")
-    assert "a: '1'" in told[0] or 'a: "1"' in told[0]
-    assert len(told) == 1
+    assert reported[0].startswith("create ConfigMap x/c:\n")
+    assert "a: '1'" in reported[0] or 'a: "1"' in reported[0]
+    assert len(reported) == 1
 
 
 def test_secrets_are_masked() -> None:
-    told: list[str] = []
-    ensure(RecordingApi(None, told.append), SECRET)
-    assert "token-secret" in told[0]
-    assert "MDEyMzQ1" not in told[0]
-    assert "***" in told[0]
+    reported: list[str] = []
+    ensure(RecordingApi(None, reported.append), SECRET)
+    assert "token-secret" in reported[0]
+    assert "MDEyMzQ1" not in reported[0]
+    assert "***" in reported[0]
 
 
-def test_what_the_cluster_has_already_is_not_told() -> None:
-    told: list[str] = []
+def test_what_the_cluster_has_already_is_not_reported() -> None:
+    reported: list[str] = []
     inner = FakeApi()
     inner.put(CONFIG)
-    api = RecordingApi(inner, told.append)
+    api = RecordingApi(inner, reported.append)
     assert ensure(api, CONFIG) == "unchanged"
-    assert told == []
+    assert reported == []
 
 
 class DryRun(FakeApi):
@@ -58,13 +58,13 @@ class DryRun(FakeApi):
 
 
 def test_what_would_be_updated_counts_as_a_change() -> None:
-    told: list[str] = []
+    reported: list[str] = []
     inner = DryRun()
     inner.put({**CONFIG, "data": {"a": "old"}, "status": {"seen": True}})
-    api = RecordingApi(inner, told.append)
+    api = RecordingApi(inner, reported.append)
     assert ensure(api, CONFIG) == "updated"
-    assert told[0].startswith("update ConfigMap x/c:\n")
-    assert "seen" not in told[0]
+    assert reported[0].startswith("update ConfigMap x/c:\n")
+    assert "seen" not in reported[0]
     assert ensure(api, CONFIG) == "unchanged"
 
 

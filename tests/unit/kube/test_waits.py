@@ -1,4 +1,4 @@
-"""Waiting: reasons are kept and told, and a hopeless wait ends early."""
+"""Waiting: reasons are kept and reported, and a hopeless wait ends early."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_the_error_names_what_was_not_reached_and_the_last_reason() -> None:
 
 
 def test_reports_come_at_most_once_a_second() -> None:
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
     with pytest.raises(WaitError):
-        wait_for({"api": lambda: "no"}, timedelta(seconds=10), report=lambda *said: told.append(said))
-    assert 8 <= len(told) <= 10
-    assert set(told) == {("api", "no")}
+        wait_for({"api": lambda: "no"}, timedelta(seconds=10), report=lambda *said: reported.append(said))
+    assert 8 <= len(reported) <= 10
+    assert set(reported) == {("api", "no")}
 
 
 def test_a_hopeless_wait_ends_early() -> None:

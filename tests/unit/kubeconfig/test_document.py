@@ -89,7 +89,7 @@ def test_cluster_info_has_a_nameless_cluster_and_nothing_else() -> None:
         ),
     ],
 )
-def test_what_is_no_kubeconfig_is_told(content: bytes, end: str) -> None:
+def test_what_is_no_kubeconfig_is_reported(content: bytes, end: str) -> None:
     with pytest.raises(ValueError, match=end):
         read_kubeconfig(content)
 

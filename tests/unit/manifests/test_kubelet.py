@@ -22,7 +22,7 @@ def test_cluster_dns_is_the_tenth_address_of_the_first_subnet() -> None:
     assert document["clusterDNS"] == ["fd00::a"]
 
 
-def test_values_of_the_users_stay_and_are_told_where_they_are_unusual() -> None:
+def test_values_of_the_users_stay_and_are_reported_where_they_are_unusual() -> None:
     user = {
         "clusterDNS": ["1.1.1.1"],
         "healthzPort": 0,

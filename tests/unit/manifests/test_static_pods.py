@@ -89,15 +89,15 @@ def test_a_volume_of_the_users_takes_the_place_of_another_of_its_name() -> None:
         ("Node,RBAC,Webhook", ["apiServer.extraArgs: authorization-mode is Node,RBAC,Webhook; recommended is Node,RBAC"]),
     ],
 )
-def test_unusual_authorization_modes_are_told(modes: str, notes: list[str]) -> None:
-    container, told = apiserver(cluster(api_server=APIServer(extra_args=extra(("authorization-mode", modes)))))
+def test_unusual_authorization_modes_are_reported(modes: str, notes: list[str]) -> None:
+    container, reported = apiserver(cluster(api_server=APIServer(extra_args=extra(("authorization-mode", modes)))))
     assert [word for word in container["command"] if "authorization" in word] == [f"--authorization-mode={modes}"]
-    assert told == notes
+    assert reported == notes
 
 
 def test_an_unknown_authorization_mode_is_named() -> None:
-    _, told = apiserver(cluster(api_server=APIServer(extra_args=extra(("authorization-mode", "Nod")))))
-    assert '"Nod" is not an authorization mode' in told[0]
+    _, reported = apiserver(cluster(api_server=APIServer(extra_args=extra(("authorization-mode", "Nod")))))
+    assert '"Nod" is not an authorization mode' in reported[0]
 
 
 def test_an_authorization_configuration_leaves_no_mode() -> None:

@@ -1,4 +1,4 @@
-"""What kubelet, runtime, etcd and control plane print, and the cause that a user is told."""
+"""What kubelet, runtime, etcd and control plane print, and the cause that a user is reported."""
 
 # ruff: noqa: E501, ISC004 - log lines stand here as they are printed
 from __future__ import annotations

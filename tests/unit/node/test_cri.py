@@ -78,7 +78,7 @@ def test_crictl_outside_of_path() -> None:
     assert Cri(node, SOCKET).containers() == ()
 
 
-def test_the_runtimes_last_word_is_told() -> None:
+def test_the_runtimes_last_word_is_reported() -> None:
     node = FakeNode(
         commands={"crictl": completed(status=1, stderr="level=warning msg=default\nlevel=fatal msg=connection refused\n")}
     )

@@ -1,4 +1,4 @@
-"""What a user is told when kubelet or control plane do not come up."""
+"""What a user is reported when kubelet or control plane do not come up."""
 
 # ruff: noqa: E501 - log lines stand here as they are printed
 from __future__ import annotations

@@ -50,8 +50,8 @@ def test_the_locale_is_c_and_system_directories_are_in_path(node, monkeypatch):
     monkeypatch.setenv("LC_MESSAGES", "de_DE.UTF-8")
     monkeypatch.setenv("LANGUAGE", "de")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    told = node.run(["sh", "-c", 'echo "$LC_ALL|$LC_MESSAGES|$LANGUAGE|$PATH|$MINE"'], env={"MINE": "1"}).stdout
-    assert told.strip() == "C|||/usr/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin|1"
+    reported = node.run(["sh", "-c", 'echo "$LC_ALL|$LC_MESSAGES|$LANGUAGE|$PATH|$MINE"'], env={"MINE": "1"}).stdout
+    assert reported.strip() == "C|||/usr/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin|1"
 
 
 def test_at_the_timeout_the_whole_process_group_is_killed(node, tmp_path):

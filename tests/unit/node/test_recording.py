@@ -123,7 +123,7 @@ def test_secrets_are_masked_even_where_nobody_called_them_so(node, content):
     assert content.decode().split()[-1] not in render(node.entries)
 
 
-def test_binary_content_and_mode_changes_are_told_without_content(node):
+def test_binary_content_and_mode_changes_are_reported_without_content(node):
     node.write([File("/bin", b"\xff\x00"), File("/etc/old", b"one\ntwo\nthree\n", 0o600)])
     assert render(node.entries) == (
         "create /bin (mode 0644, 2 bytes)\n  (not text)\nkeep the content of /etc/old (mode 0600, 14 bytes)\n"

@@ -45,7 +45,7 @@ def test_files_that_are_no_patches_are_passed_over_with_a_reason() -> None:
     assert "kube-apiserver" in ignored[1].reason
 
 
-def test_every_problem_of_every_file_is_told() -> None:
+def test_every_problem_of_every_file_is_reported() -> None:
     with pytest.raises(ConfigError) as wrong:
         read(
             **{

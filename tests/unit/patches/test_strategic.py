@@ -105,7 +105,7 @@ def test_an_order_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("patch", "path", "why"),
     [
-        ({"spec": {"containers": [{"image": "x"}]}}, ("spec", "containers", 0), "told apart"),
+        ({"spec": {"containers": [{"image": "x"}]}}, ("spec", "containers", 0), "distinguished"),
         ({"spec": {"containers": [{"name": "main", "$patch": "merge"}]}}, ("spec", "containers", 0, "$patch"), "delete"),
         ({"spec": {"$patch": "remove"}}, ("spec", "$patch"), "delete"),
         ({"spec": {"volumes": ["x"]}}, ("spec", "volumes"), "one kind"),

@@ -167,7 +167,7 @@ def test_certificates_are_uploaded_only_where_wanted(node: FakeNode, api: FakeAp
     assert api.objects["v1", "Secret", "kube-system", owner["name"]]["metadata"]["uid"] == owner["uid"]
 
 
-def test_uploaded_are_the_files_that_the_cluster_names_whatever_the_phase_was_told(node: FakeNode, api: FakeApi) -> None:
+def test_uploaded_are_the_files_that_the_cluster_names_whatever_the_phase_was_reported(node: FakeNode, api: FakeApi) -> None:
     files = {"ca_file": "/etcd/ca.crt", "cert_file": "/etcd/tls.crt", "key_file": "/etcd/tls.key"}
     external = Etcd(external=ExternalEtcd(endpoints=("https://10.0.0.5:2379",), **files))
     perform(started(node, api, configured(etcd=external))[0], upload_config)
@@ -306,10 +306,10 @@ def test_a_dry_run_tells_and_sends_nothing(files: dict[str, Any], monkeypatch: p
     node = FakeNode(files=dict(files), dry_run=True)
     run, events = init_run(node, configured())
     assert len(perform(run, *PHASES)) > 25
-    told = "\n".join(event.text for event in events if hasattr(event, "text"))
-    assert "create ConfigMap kube-system/kubeadm-config:" in told
-    assert "patch Node cp1:" in told
-    assert "MDEyMzQ1Njc4OWFiY2RlZg" not in told
+    reported = "\n".join(event.text for event in events if hasattr(event, "text"))
+    assert "create ConfigMap kube-system/kubeadm-config:" in reported
+    assert "patch Node cp1:" in reported
+    assert "MDEyMzQ1Njc4OWFiY2RlZg" not in reported
 
 
 def test_without_admin_conf_the_way_in_is_named() -> None:

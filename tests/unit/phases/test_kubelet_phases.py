@@ -77,7 +77,7 @@ def test_the_kubelet_is_configured_and_started_once() -> None:
 
 
 @pytest.mark.parametrize("states", [{"etcd": "running", "kube-apiserver": "exited"}, {"etcd": "running"}])
-def test_a_kubelet_that_pauses_before_it_tries_again_begins_anew(states: dict[str, str]) -> None:
+def test_a_kubelet_that_pauses_before_it_tries_again_begins_again(states: dict[str, str]) -> None:
     node = machine()
     perform(init_run(node)[0], kubelet_start)
     crictl = f"crictl --timeout 10s --runtime-endpoint {SOCKET} --image-endpoint {SOCKET} ps"
@@ -207,7 +207,7 @@ def test_the_pod_of_a_former_manifest_is_not_taken_for_the_new_one(monkeypatch: 
     node.put(path, node.text(path).replace("--allow-privileged=true", "--allow-privileged=false"))
     changed, _ = init_run(node, impatient())
     perform(changed, control_plane)
-    with pytest.raises(PhaseError, match=r"in vain for kube-apiserver \(the kubelet has not started it anew yet\)"):
+    with pytest.raises(PhaseError, match=r"in vain for kube-apiserver \(the kubelet has not started it again yet\)"):
         wait_for_components(changed)
     node.commands[crictl] = completed(containers(int(NOW.timestamp() * 1e9), **dict.fromkeys(COMPONENTS, "running")))
     wait_for_components(changed)

@@ -68,7 +68,7 @@ def test_period() -> None:
     assert period_problem(certificate, NOW - 2 * DAY) == "is not valid before 2026-03-03 05:06:07 UTC"
 
 
-def test_missing_names_and_usages_are_all_told() -> None:
+def test_missing_names_and_usages_are_all_reported() -> None:
     certificate = leaf(ca(), "a.test", "10.0.0.1", usages=(Usage.CLIENT_AUTH,))
     wanted = Subject("leaf", NOW, NOW, usages=(Usage.SERVER_AUTH,), names=names_of(["a.test", "b.test", "10.0.0.1", "::1"]))
     assert list(leaf_problems(certificate, wanted)) == [
@@ -83,7 +83,7 @@ def test_more_than_is_wanted_is_good() -> None:
     assert list(leaf_problems(certificate, wanted)) == []
 
 
-def test_authorities_and_keys_are_told_apart() -> None:
+def test_authorities_and_keys_are_reported_apart() -> None:
     root = ca()
     assert is_ca(root.certificate)
     assert not is_ca(leaf(root))
@@ -91,14 +91,14 @@ def test_authorities_and_keys_are_told_apart() -> None:
     assert not is_for_key(root.certificate, generate_key("ECDSA-P256"))
 
 
-def test_certificates_are_read_in_order_and_rubbish_is_told() -> None:
+def test_certificates_are_read_in_order_and_rubbish_is_reported() -> None:
     first, second = ca("one").certificate, ca("two").certificate
     assert load_certificates(encode_certificate(first) + encode_certificate(second)) == (first, second)
     with pytest.raises(ValueError, match="holds no certificate"):
         load_certificates(b"rubbish")
 
 
-def test_a_certificate_with_an_unknown_kind_of_key_is_told() -> None:
+def test_a_certificate_with_an_unknown_kind_of_key_is_reported() -> None:
     der = ca().certificate.public_bytes(Encoding.DER)
     curve = bytes.fromhex("2a8648ce3d030107")  # prime256v1
     assert curve in der

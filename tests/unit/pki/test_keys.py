@@ -60,12 +60,12 @@ def test_openssl_finds_the_keys_sound(algorithm: str) -> None:
         ),
     ],
 )
-def test_what_is_no_usable_key_is_told(pem: bytes, end: str) -> None:
+def test_what_is_no_usable_key_is_reported(pem: bytes, end: str) -> None:
     with pytest.raises(ValueError, match=end):
         load_private_key(pem)
 
 
-def test_a_file_without_public_keys_is_told() -> None:
+def test_a_file_without_public_keys_is_reported() -> None:
     with pytest.raises(ValueError, match="holds no public key"):
         load_public_keys(b"nothing")
     other = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

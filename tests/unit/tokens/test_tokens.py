@@ -156,7 +156,7 @@ def test_shared_files_are_sealed_as_kubeadm_seals_them() -> None:
 
 
 @pytest.mark.parametrize("change", [lambda text: text[:-8] + "AAAAAAA=", lambda _: "AAAA", lambda _: "*"])
-def test_another_key_or_changed_data_is_told(change: object) -> None:
+def test_another_key_or_changed_data_is_reported(change: object) -> None:
     data = encrypt_files({"ca.crt": b"certificate"}, bytes(32))
     with pytest.raises(ValueError, match=r"ca\.crt in the Secret kubeadm-certs cannot be decrypted"):
         decrypt_files(data, bytes(31) + b"x")

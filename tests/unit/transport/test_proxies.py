@@ -35,6 +35,6 @@ def test_proxies_are_those_that_go_chooses(host, no_proxy, proxied):
     assert proxy_for(host, {"http_proxy": "http://proxy:3128"}, 6443) == ""
 
 
-def test_a_password_is_not_told_even_where_it_is_written_wrong():
+def test_a_password_is_not_reported_even_where_it_is_written_wrong():
     assert without_password("http://jane:pass@word@proxy:3128") == "http://proxy:3128"
     assert without_password("jane:pass//word@proxy:3128") == "proxy:3128"

@@ -63,7 +63,7 @@ def _user(document: dict[str, Any]) -> dict[str, Any]:
         user: dict[str, Any] = next(entry["user"] for entry in document["users"] if entry["name"] == context["user"])
     except (KeyError, TypeError, StopIteration):
         raise PhaseError(
-            f"{_KUBECONFIG} has no user for its current context; remove it and make it anew with"
+            f"{_KUBECONFIG} has no user for its current context; remove it and make it again with"
             " `pykubeadm init phase kubeconfig kubelet`"
         ) from None
     return user

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TOPIC = "discovery"
 _KUBEADM_CONFIG = ("v1", "ConfigMap", "kubeadm-config", "kube-system")
-_NEW_KEY = "`pykubeadm init phase upload-certs --upload-certs` on a control plane uploads them anew and prints the key"
+_NEW_KEY = "`pykubeadm init phase upload-certs --upload-certs` on a control plane uploads them again and prints the key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _connect(
 
 
 def _get(api: Api, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
-    """The object. Who is not let in is told so at once: only in a cluster that is just being made may that pass."""
+    """The object. Who is not let in learns so at once: only in a cluster that is just being made may that pass."""
     try:
         return api.get(api_version, kind, name, namespace)
     except ApiStatusError as error:
@@ -178,7 +178,7 @@ def _check_name(api: Api, join: JoinConfiguration) -> None:
     if any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions):
         raise PreflightError(
             f"the cluster has a node {name} already, and it is Ready: give this one another name (--node-name), or, if it is "
-            f"this machine before it was installed anew, `kubectl delete node {name}` first"
+            f"this machine before it was reinstalled, `kubectl delete node {name}` first"
         )
 
 

@@ -39,8 +39,8 @@ def _registered_again(run: JoinRun) -> list[str]:
 
 
 class _Bootstrapped:
-    """Whether the kubelet has its certificate. What has become of its request is asked once a second, as it is told: a look at
-    the disk costs next to nothing, a question to the API server delays the next look."""
+    """Whether the kubelet has its certificate. What has become of its request is asked once a second, as it is reported: a look
+    at the disk costs next to nothing, a question to the API server delays the next look."""
 
     def __init__(self, run: JoinRun) -> None:
         self._run = run
@@ -65,7 +65,7 @@ class _Bootstrapped:
 
 
 def _request_state(run: JoinRun) -> str:
-    """What has become of its certificate signing request, as far as the bootstrap credentials may see: nothing else tells
+    """What has become of its certificate signing request, as far as the bootstrap credentials may see: nothing else says
     whether the cluster refuses, or nobody there approves or signs."""
     from pykubeadm.errors import ApiError
 

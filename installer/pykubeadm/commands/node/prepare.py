@@ -1,4 +1,4 @@
-"""`pykubeadm node prepare` and `node facts`: the roles on this node or on those of an inventory, told as a run of one phase."""
+"""`pykubeadm node prepare` and `node facts`: the roles on this node or an inventory's, reported as a run of one phase."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def prepare_nodes(
         emit(PhaseFailed(phase=NAME, error=str(error), exit_status=error.exit_status))
         emit(RunFinished(outcome="failed", changed=len(changes), exit_status=error.exit_status))
         raise
-    reason = "" if changes else "all is as wanted"
+    reason = "" if changes else "everything is up to date"
     outcome, seconds = "changed" if changes else "unchanged", time.monotonic() - began
     emit(PhaseFinished(phase=NAME, outcome=outcome, changes=tuple(changes), reason=reason, seconds=seconds))
     emit(RunFinished(outcome=outcome, changed=len(changes), exit_status=0))
@@ -67,10 +67,10 @@ def facts_of(nodes: Nodes) -> dict[str, Mapping[str, Any]]:
 
     found: dict[str, Mapping[str, Any]] = {}
 
-    def tell(event: PlaybookEvent) -> None:
+    def report(event: PlaybookEvent) -> None:
         if isinstance(event, TaskEnded) and event.facts:
             found[event.host] = event.facts
 
     with workspace({}, nodes.inventories, nodes.name) as space:
-        run_playbook(space, "facts", tell, limit=nodes.limit)
+        run_playbook(space, "facts", report, limit=nodes.limit)
     return found

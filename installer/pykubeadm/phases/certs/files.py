@@ -1,4 +1,4 @@
-"""Certificates and keys on the node: what is there is used, what is missing is made, what is wrong is told.
+"""Certificates and keys on the node: what is there is used, what is missing is made, what is wrong is reported.
 
 A key is written before its certificate. So a run that was cut off leaves at most a key without a certificate, which the
 next run certifies; a CA certificate without a key always means that the CA's key is kept elsewhere (external CA).
@@ -72,7 +72,7 @@ def make_leaf(run: ClusterRun, entry: CertificateSpec) -> Changes:
     authority = load_authority(run, BY_NAME[entry.signer])
     _warn_of_period(run, certificate_path(run, f"{BY_NAME[entry.signer].base}.crt"), authority.certificate)
     if pair.certificate is not None:
-        run.note("warning", f"{pair.certificate_path} has no key {pair.key_path}; both are made anew", topic="certs")
+        run.note("warning", f"{pair.certificate_path} has no key {pair.key_path}; both are made again", topic="certs")
     subject = subject_of(entry, run.configuration, run.now())
     _warn_of_ignored_names(run, pair, subject)
     key, files = _key_for(run, pair)
@@ -110,9 +110,9 @@ def check_service_account_keys(run: ClusterRun) -> str | None:
     try:
         public_keys = load_public_keys(public_pem)
     except ValueError as error:
-        raise PhaseError(f"{public_path} {error}; remove it to have it written anew") from error
+        raise PhaseError(f"{public_path} {error}; remove it to have it written again") from error
     if load_key(key_path, key_pem).public_key() not in public_keys:
-        raise PhaseError(f"{public_path} does not hold the public half of {key_path}; remove it to have it written anew")
+        raise PhaseError(f"{public_path} does not hold the public half of {key_path}; remove it to have it written again")
     return f"{key_path} and {public_path} are there"
 
 
@@ -157,7 +157,7 @@ def _leaf_problems(run: ClusterRun, entry: CertificateSpec, pair: Pair, subject:
 
 
 def _remedy(pair: Pair) -> str:
-    return f"replace it, or remove it and {pair.key_path} to have both made anew"
+    return f"replace it, or remove it and {pair.key_path} to have both made again"
 
 
 def _warn_of_period(run: ClusterRun, path: str, certificate: x509.Certificate) -> None:

@@ -23,7 +23,7 @@ def _kubelet(run: ClusterRun) -> Changes:
     from pykubeadm.phases.cluster.connection import cluster_api
 
     def ignore(level: str, message: str) -> None:
-        """Kubelet-start has told it."""
+        """Kubelet-start has reported it."""
 
     configuration = run.configuration
     document = kubelet_configuration(configuration.cluster, configuration.kubelet, ignore)

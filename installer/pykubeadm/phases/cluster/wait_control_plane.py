@@ -62,7 +62,7 @@ def _replaced(run: ClusterRun, name: str, healthy: Probe) -> str | None:
     since = run.replaced[name]
     socket = run.configuration.this_node.node_registration.cri_socket
     if run.now() - since < _REPLACED_WITHIN and not runs_since(run.node, socket, name, since.timestamp()):
-        return "the kubelet has not started it anew yet"
+        return "the kubelet has not started it again yet"
     return healthy()
 
 

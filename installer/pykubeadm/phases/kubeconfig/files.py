@@ -73,7 +73,7 @@ def external_kubeconfig_problems(run: ClusterRun, entry: KubeconfigFile) -> Iter
 
 
 def _problems(run: ClusterRun, entry: KubeconfigFile, path: str, content: bytes) -> Iterator[str]:
-    remedy = "replace it, or remove it to have it made anew"
+    remedy = "replace it, or remove it to have it made again"
     try:
         existing = read_kubeconfig(content)
     except ValueError as error:

@@ -57,7 +57,7 @@ def _judge(endpoint: str, tls: ssl.SSLContext) -> str:
         found = _ask(endpoint, tls)
         version = parse_version(found)
     except (OSError, http.client.HTTPException, ValueError) as failure:
-        return f"external etcd {endpoint} does not tell its version: {failure}; check its address, firewall and certificates"
+        return f"external etcd {endpoint} does not say its version: {failure}; check its address, firewall and certificates"
     if version < parse_version(MINIMUM_EXTERNAL_ETCD):
         return f"external etcd {endpoint} is {found}; {MINIMUM_EXTERNAL_ETCD} is the oldest supported, upgrade it"
     return ""

@@ -81,8 +81,8 @@ class Machine:
         self.listeners: Once[dict[int, Listener]] = Once(lambda: listeners(node))
 
     def look_ahead(self) -> None:
-        """Begin to ask what takes a command each, while the caller does something else. What cannot be found out is told to whom
-        asks for it."""
+        """Begin to ask what takes a command each, while the caller does something else. What cannot be found out is reported
+        to whoever asks for it."""
         for ask in (self.kubelet_version, self._driver_of_a_good_runtime):
             threading.Thread(target=_quietly, args=(ask,), daemon=True).start()
 

@@ -13,7 +13,7 @@ _PACKAGES = {"losetup": "util-linux", "mount": "mount (util-linux)", "cp": "core
 
 
 def file_available(path: str, owned_with: str = "") -> Check:
-    """Nobody else's file may be in the place of one that is to be written. `owned_with` is a file of ours that tells whose it
+    """Nobody else's file may be in the place of one that is to be written. `owned_with` is a file of ours that says whose it
     is, where another program writes `path` itself."""
     return Check(f"FileAvailable-{_dashed(path)}", partial(_file_available, path, owned_with or path))
 

@@ -171,12 +171,12 @@ def test_other_ports_and_families():
 
 @pytest.fixture
 def etcd():
-    """An etcd that tells a version; (its URL, a list with the version to tell)."""
-    told = ["3.6.8"]
+    """An etcd that tells a version; (its URL, a list with the version to report)."""
+    reported = ["3.6.8"]
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            body = json.dumps({"etcdserver": told[0], "etcdcluster": "3.6.0"}).encode()
+            body = json.dumps({"etcdserver": reported[0], "etcdcluster": "3.6.0"}).encode()
             self.send_response(200 if self.path == "/version" else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -188,32 +188,32 @@ def etcd():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", told
+        yield f"http://127.0.0.1:{server.server_port}", reported
         server.shutdown()
         thread.join()
 
 
 def test_an_external_etcd_is_asked_for_its_version(ready, etcd):
-    url, told = etcd
+    url, reported = etcd
     config = configuration(etcd=Etcd(external=ExternalEtcd(endpoints=(url,))))
     names = {check.name for check in init_checks(config)}
     assert "ExternalEtcdVersion" in names
     assert not names & {"Port-2379", "Port-2380", "DirAvailable--var-lib-etcd"}
     run_preflight(ready, config)
     ready.ran.clear()
-    told[0] = "3.5.9"
+    reported[0] = "3.5.9"
     text, _ = refused(ready, config)
     assert f"[ERROR ExternalEtcdVersion]: external etcd {url} is 3.5.9; 3.5.24-0 is the oldest supported" in text
-    told[0] = "new"
+    reported[0] = "new"
     text, _ = refused(ready, config)
-    assert "does not tell its version" in text
+    assert "does not say its version" in text
 
 
 def test_an_external_etcd_that_cannot_be_reached_and_missing_files(ready, monkeypatch):
     monkeypatch.setattr("pykubeadm.phases.preflight.external_etcd._PAUSE", 0)
     external = ExternalEtcd(endpoints=("https://127.0.0.1:1",))
     text, _ = refused(ready, configuration(etcd=Etcd(external=external)))
-    assert "external etcd https://127.0.0.1:1 does not tell its version: [Errno 111] Connection refused" in text
+    assert "external etcd https://127.0.0.1:1 does not say its version: [Errno 111] Connection refused" in text
     with_files = replace(external, ca_file="/pki/ca.crt", cert_file="/pki/c.crt", key_file="/pki/c.key")
     text, _ = refused(ready, configuration(etcd=Etcd(external=with_files)))
     assert text.count("[ERROR ExternalEtcdClientCertificates]") == 3

@@ -78,17 +78,17 @@ def ask(
     trust: Trust = FOUND,
 ):
     node = node or FakeNode()
-    told: list[str] = []
+    reported: list[str] = []
     monkeypatch.setattr(discovery, "discover", lambda *_args, **_options: trust)
     monkeypatch.setattr(Trust, "api", lambda _trust, _join: api)
     answers = ask_cluster(
         join,
         node,
         journal=Journal(node),
-        emit=lambda event: told.append(str(getattr(event, "message", ""))),
+        emit=lambda event: reported.append(str(getattr(event, "message", ""))),
         now=lambda: datetime.now(UTC),
     )
-    return answers, told
+    return answers, reported
 
 
 def test_the_clusters_configuration_gets_this_nodes_part(monkeypatch):
@@ -104,23 +104,23 @@ def test_the_clusters_configuration_gets_this_nodes_part(monkeypatch):
     assert answers.shared_files == {}
 
 
-def test_fields_of_a_newer_kubeadm_are_told_and_left_out(monkeypatch):
+def test_fields_of_a_newer_kubeadm_are_reported_and_left_out(monkeypatch):
     api = cluster()
     stored = api.get("v1", "ConfigMap", "kubeadm-config", "kube-system")
     stored["data"]["ClusterConfiguration"] += "somethingNew: 1\n"
     api.put(stored)
-    answers, told = ask(api, joining(), monkeypatch)
+    answers, reported = ask(api, joining(), monkeypatch)
     assert answers.configuration.cluster.kubernetes_version == "v1.36.2"
-    assert any("somethingNew" in message for message in told)
+    assert any("somethingNew" in message for message in reported)
 
 
-def test_a_cluster_without_kubeadms_configuration_is_told(monkeypatch):
+def test_a_cluster_without_kubeadms_configuration_is_reported(monkeypatch):
     with pytest.raises(ApiError, match="no ConfigMap kube-system/kubeadm-config"):
         ask(FakeApi(), joining(), monkeypatch)
 
 
 @pytest.mark.parametrize(("code", "sentence"), [(401, 'the usage "authentication"'), (403, "default-node-token")])
-def test_a_token_that_may_not_do_enough_is_told(monkeypatch, code, sentence):
+def test_a_token_that_may_not_do_enough_is_reported(monkeypatch, code, sentence):
     api = cluster()
     api.failures += [ApiStatusError("no", code=code, reason="")] * 100
     with pytest.raises(ApiError, match=sentence):
@@ -157,9 +157,9 @@ def test_a_node_that_is_not_ready_is_no_obstacle(monkeypatch, ready):
 
 def test_a_kubelet_without_the_clusters_resolv_conf_takes_its_own(monkeypatch):
     path = "/run/systemd/resolve/resolv.conf"
-    answers, told = ask(cluster(resolvConf=path), joining(), monkeypatch)
+    answers, reported = ask(cluster(resolvConf=path), joining(), monkeypatch)
     assert answers.configuration.kubelet["resolvConf"] == "/etc/resolv.conf"
-    assert any(path in message for message in told)
+    assert any(path in message for message in reported)
     node = FakeNode()
     node.put(path)
     answers, _told = ask(cluster(resolvConf=path), joining(), monkeypatch, node=node)
@@ -223,7 +223,7 @@ def test_an_external_etcds_certificates_come_along(monkeypatch):
     assert "/etc/kubernetes/pki/etcd/ca.key" not in answers.shared_files
 
 
-def test_a_cas_key_that_the_control_planes_lack_is_told_before_anything_is_changed(monkeypatch):
+def test_a_cas_key_that_the_control_planes_lack_is_reported_before_anything_is_changed(monkeypatch):
     key = generate_certificate_key()
     with pytest.raises(PreflightError, match=r"share no /etc/kubernetes/pki/ca\.key \(an external CA\?\)"):
         ask(uploaded(key, without=["ca.key"]), with_key(key), monkeypatch)
@@ -235,7 +235,7 @@ def test_another_key_opens_nothing(monkeypatch):
     assert "upload-certs" in str(error.value)
 
 
-def test_certificates_that_were_removed_are_told(monkeypatch):
+def test_certificates_that_were_removed_are_reported(monkeypatch):
     with pytest.raises(PreflightError, match="kept for two hours"):
         ask(cluster(), with_key(generate_certificate_key()), monkeypatch)
 
@@ -281,14 +281,14 @@ def test_where_its_own_api_server_is_down_the_given_endpoint_is_asked(monkeypatc
     assert answers.trust.cluster["server"] == "https://10.0.0.1:6443"
 
 
-def test_credentials_that_are_no_longer_let_in_are_discovered_anew_and_the_node_is_still_its_own(monkeypatch):
+def test_credentials_that_are_no_longer_let_in_are_discovered_again_and_the_node_is_still_its_own(monkeypatch):
     api = with_node(cluster(), "n1", "True")
     api.failures += [ApiStatusError("expired", code=401, reason="Unauthorized")] * 2
     answers, _told = ask(api, joining(), monkeypatch, node=earlier(FakeNode()))
     assert not answers.trust.own
 
 
-def test_a_worker_that_is_to_be_a_control_plane_is_told_what_it_lacks(monkeypatch):
+def test_a_worker_that_is_to_be_a_control_plane_is_reported_what_it_lacks(monkeypatch):
     """With its own credentials it may not read what control planes share, whatever the key."""
     with pytest.raises(PreflightError, match=r"has joined the cluster already, without /etc/kubernetes/pki/sa\.key"):
         ask(cluster(), with_key(generate_certificate_key()), monkeypatch, node=earlier(FakeNode()))

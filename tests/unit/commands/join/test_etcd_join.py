@@ -182,13 +182,13 @@ def test_a_majority_that_is_not_healthy_yet_is_waited_for(run, etcd):
         check_etcd.verify(run)
 
 
-def test_members_that_the_majority_can_do_without_are_only_told(run, etcd):
+def test_members_that_the_majority_can_do_without_are_only_reported(run, etcd):
     etcd.known += [member(2), member(3)]
     etcd.dead = {3}
-    told = []
-    run.emit = told.append
+    reported = []
+    run.emit = reported.append
     check_etcd.verify(run)
-    assert [event.message for event in told] == ["etcd's member cp3 3 at https://10.0.0.3:2380 is not healthy: dead"]
+    assert [event.message for event in reported] == ["etcd's member cp3 3 at https://10.0.0.3:2380 is not healthy: dead"]
 
 
 def test_another_tools_learner_is_waited_for(run, etcd):

@@ -1,4 +1,4 @@
-"""kubelet-wait-bootstrap of join: what the user is told while the kubelet has no certificate yet."""
+"""kubelet-wait-bootstrap of join: what the user is reported while the kubelet has no certificate yet."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def test_a_kubelet_that_asks_for_nothing(monkeypatch):
         ({"conditions": [{"type": "Approved"}]}, "is approved, but the controller manager has not signed it"),
     ],
 )
-def test_what_became_of_the_request_is_told_even_where_a_kubelet_conf_leads_nowhere_yet(monkeypatch, status, sentence):
+def test_what_became_of_the_request_is_reported_even_where_a_kubelet_conf_leads_nowhere_yet(monkeypatch, status, sentence):
     node = FakeNode()
     node.put("/etc/kubernetes/kubelet.conf", KUBELET_CONF)
-    told = failure(monkeypatch, node, request(status))
-    assert "refers to /pki/current.pem, which does not exist" in told
-    assert sentence in told
+    reported = failure(monkeypatch, node, request(status))
+    assert "refers to /pki/current.pem, which does not exist" in reported
+    assert sentence in reported
 
 
 def test_the_node_of_a_worker_that_was_deleted_is_registered_by_a_kubelet_that_starts(monkeypatch):

@@ -109,7 +109,7 @@ def test_a_token_file_is_read(monkeypatch):
         ({**for_cluster("x", CLUSTER, "u", {}), "current-context": "other"}, "has no current context"),
     ],
 )
-def test_files_that_cannot_be_used_are_told(monkeypatch, content, sentence):
+def test_files_that_cannot_be_used_are_reported(monkeypatch, content, sentence):
     with pytest.raises(PhaseError, match=sentence) as error:
         discover(content, monkeypatch)
     assert str(error.value).startswith(PATH)

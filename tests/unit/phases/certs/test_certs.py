@@ -139,7 +139,7 @@ def test_a_certificate_without_a_wanted_name_is_an_error_that_names_it() -> None
     assert contents(node) == before
 
 
-def test_several_faults_of_a_certificate_are_told_at_once() -> None:
+def test_several_faults_of_a_certificate_are_reported_at_once() -> None:
     node, stranger = made(), made()
     authority = Authority(
         load_certificates(contents(stranger)[f"{PKI}/ca.crt"])[0], load_private_key(contents(stranger)[f"{PKI}/ca.key"])
@@ -168,7 +168,7 @@ def test_a_certificate_with_an_intermediate_and_more_names_is_good() -> None:
     assert perform(init_run(node, config)[0], only("apiserver")) == []
 
 
-def test_a_certificate_whose_key_is_lost_is_made_anew_with_a_warning() -> None:
+def test_a_certificate_whose_key_is_lost_is_made_again_with_a_warning() -> None:
     node = made()
     node.remove([f"{PKI}/apiserver.key"])
     run, events = init_run(node)
@@ -199,7 +199,7 @@ def test_files_that_cannot_be_read_are_named_with_what_to_do(name: str, content:
 @pytest.mark.parametrize(
     ("name", "sentence"), [("ca", "ca.crt does not belong to"), ("sa", "sa.pub does not hold the public half")]
 )
-def test_a_key_that_belongs_to_another_is_told(name: str, sentence: str) -> None:
+def test_a_key_that_belongs_to_another_is_reported(name: str, sentence: str) -> None:
     node = made()
     node.put(f"{PKI}/{name}.key", encode_private_key(generate_key("ECDSA-P256")))
     with pytest.raises(PhaseError, match=sentence):

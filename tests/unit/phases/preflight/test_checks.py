@@ -220,7 +220,7 @@ def test_the_kubelets_port(look, node, owned):
     assert look(ports.kubelet_port(10250)) == FINE
 
 
-def test_ipv6_listeners_count_and_hidden_holders_are_told(look, node):
+def test_ipv6_listeners_count_and_hidden_holders_are_reported(look, node):
     node.put("/proc/net/tcp6", node.text("/proc/net/tcp") + f"0: {'0' * 32}:192B {'0' * 32}:0000 0A 0:0 00:0 0 0 0 77 1\n")
     node.commands["sh -c find"] = completed("")
     assert error(look(API_PORT), r"a process that cannot be seen from here; find it with `ss -ltnp sport = :6443`")
