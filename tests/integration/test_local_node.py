@@ -14,7 +14,7 @@ import pytest
 from pykubeadm.node import files
 from pykubeadm.node.facts import _interfaces_of_proc, host_facts
 from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import File
+from pykubeadm.node.port import Command, File
 from pykubeadm.phases.preflight.sockets import listeners
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="chroot needs root")
@@ -57,7 +57,7 @@ def test_commands_run_inside_another_root(tmp_path):
         pytest.skip("there is no static busybox")
     (tmp_path / "bin").mkdir()
     shutil.copy(busybox, tmp_path / "bin" / "busybox")
-    assert LocalNode(str(tmp_path)).run(["/bin/busybox", "ls", "/"]).stdout == "bin\n"
+    assert LocalNode(str(tmp_path)).run(Command(("/bin/busybox", "ls", "/"))).stdout == "bin\n"
 
 
 def test_a_batch_survives_on_a_real_file_system_and_is_idle_the_second_time(tmp_path):

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node import systemd
-from pykubeadm.node.port import Completed, Directory, File, FileStat, UnitState
+from pykubeadm.node.outcome import checked
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Unit, UnitState
+from tests.support.systemctl import Systemctl
 
-Answer = Completed | Callable[[tuple[str, ...]], Completed]
+Answer = Completed | Callable[[Command], Completed]
+
+_UNIT_FILES = "/etc/systemd/system"
+_MAX_LINKS = 40  # as the kernel: path_resolution(7)
 
 
 def completed(stdout: str = "", status: int = 0, stderr: str = "") -> Completed:
-    """What a scripted command answers; its argv is filled in by the node."""
-    return Completed((), status, stdout, stderr)
+    """What a scripted command answers."""
+    return Completed(status, stdout, stderr)
 
 
 @dataclass
 class FakeNode:
     """Implements the `Node` port. `commands` maps the beginning of a command line ("crictl info") to its answer, the longest
-    match counts; any other command ends with status 127. `ran` holds (argv, changes) of every command."""
+    match counts; any other command ends with status 127. `ran` holds every command, `unit_actions` what was done to units.
+    `links` maps symbolic links to where they lead. Parents of what is in `files` are there."""
 
     name: str = "fake"
     dry_run: bool = False
     files: dict[str, File | Directory] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
     sockets: set[str] = field(default_factory=set)
     commands: dict[str, Answer] = field(default_factory=dict)
     units: dict[str, UnitState] = field(default_factory=dict)
-    ran: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
+    ran: list[Command] = field(default_factory=list)
     unit_actions: list[tuple[str, str]] = field(default_factory=list)
+    _parents: set[str] = field(default_factory=set)  # directories that were made on the way to files
 
     def put(self, path: str, content: str | bytes = b"", mode: int = 0o644) -> None:
         """Have a file there from the start."""
@@ -44,13 +52,17 @@ class FakeNode:
         return entry.content.decode()
 
     def read(self, path: str) -> bytes | None:
-        entry = self.files.get(posixpath.normpath(path))
-        if isinstance(entry, Directory):
-            raise NodeError(f"cannot read {path}: it is a directory")
-        return entry.content if entry else None
+        at = self._resolve(path)
+        found = self.stat(at)
+        if found is not None and found.kind != "file":
+            raise NodeError(f"cannot read {path}: it is a {found.kind}")
+        entry = self.files.get(at)
+        return entry.content if isinstance(entry, File) else None
 
     def stat(self, path: str) -> FileStat | None:
-        path = posixpath.normpath(path)
+        path = self._resolve(path, follow=False)
+        if path in self.links:
+            return FileStat("link", 0o777, 0, 0)
         if path in self.sockets:
             return FileStat("socket", 0o660, 0, 0)
         entry = self.files.get(path)
@@ -58,56 +70,110 @@ class FakeNode:
             return FileStat("file", entry.mode, entry.uid, entry.gid)
         if isinstance(entry, Directory):
             return FileStat("directory", entry.mode, entry.uid, entry.gid)
-        return FileStat("directory", 0o755, 0, 0) if self.list_dir(path) else None
+        return FileStat("directory", 0o755, 0, 0) if path in self._parents or self._below(path) else None
 
     def list_dir(self, path: str) -> tuple[str, ...]:
-        prefix = posixpath.normpath(path).rstrip("/") + "/"
-        return tuple(
-            sorted({other[len(prefix) :].split("/")[0] for other in (*self.files, *self.sockets) if other.startswith(prefix)})
-        )
+        at = self._resolve(path)
+        found = self.stat(at)
+        if found is not None and found.kind != "directory":
+            raise NodeError(f"cannot list {path}: it is a {found.kind}")
+        return self._below(at)
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
-        changed = [file.path for file in files if self.files.get(posixpath.normpath(file.path)) != file]
-        self.files.update({posixpath.normpath(file.path): file for file in files})
+        changed = []
+        before = dict(self.files), set(self._parents)
+        try:
+            for file in files:
+                path = self._resolve(file.path)
+                if self._write(replace(file, path=path)):
+                    changed.append(file.path)
+        except NodeError:
+            self.files, self._parents = before
+            raise
         return tuple(dict.fromkeys(changed))
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
-        removed = [path for path in paths if self.stat(path) is not None]
-        for path in removed:
-            self.files = {other: file for other, file in self.files.items() if other != path and not other.startswith(f"{path}/")}
+        removed = []
+        for path in paths:
+            at = self._resolve(path, follow=False)
+            if self.stat(at) is None:
+                continue
+            self._parents.update(_above(at))
+            for kept in (self.files, self.links):
+                for gone in [other for other in kept if _is_in(other, at)]:
+                    del kept[gone]
+            for kept in (self.sockets, self._parents):
+                kept.difference_update([other for other in kept if _is_in(other, at)])
+            removed.append(path)
         return tuple(removed)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        summary: str = "",
-        changes: bool = True,
-        check: bool = True,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60.0,
-    ) -> Completed:
-        line = " ".join(argv)
-        self.ran.append((tuple(argv), changes))
+    def run(self, command: Command) -> Completed:
+        self.ran.append(command)
+        line = str(command)
         known = [start for start in self.commands if line == start or line.startswith(f"{start} ")]
-        answer = self.commands[max(known, key=len)] if known else completed("", 127, f"{argv[0]}: command not found")
-        if not isinstance(answer, Completed):
-            answer = answer(tuple(argv))
-        if check and answer.status != 0:
-            raise NodeError(f"`{line}` on {self.name} ended with status {answer.status}: {answer.stderr}")
-        return Completed(tuple(argv), answer.status, answer.stdout, answer.stderr)
+        answer = self.commands[max(known, key=len)] if known else Completed(127, stderr=f"{command.argv[0]}: command not found")
+        return checked(self.name, command, answer if isinstance(answer, Completed) else answer(command))
 
     def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        yield from self.run(argv, changes=False).stdout.splitlines()
+        yield from self.run(Command(tuple(argv), changes=False, timeout=timeout)).stdout.splitlines()
 
     def unit(self, name: str) -> UnitState:
-        return self.units.get(name, systemd.NOT_FOUND)
+        return systemd.show(self._systemctl, name)
 
-    def ensure_unit(
-        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
-    ) -> tuple[str, ...]:
-        actions = systemd.planned(known or self.unit(name), enabled=enabled, running=running, restart=restart)
-        self.unit_actions.extend((name, action) for action in actions)
-        self.units[name] = UnitState(load="loaded", active="active", sub="running", enabled="enabled")
+    def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
+        actions = systemd.ensure(self._systemctl, unit, known)
+        self.unit_actions.extend((unit.name, action) for action in actions)
         return actions
+
+    def _systemctl(self, command: Command) -> Completed:
+        systemctl = Systemctl(self.units, installed=lambda: self._below(_UNIT_FILES))
+        return checked(self.name, command, systemctl(command))
+
+    def _write(self, file: File | Directory) -> bool:
+        kind = "file" if isinstance(file, File) else "directory"
+        for path in _above(file.path):
+            found = self.stat(path)
+            if found is not None and found.kind == "file":
+                raise NodeError(f"cannot write {file.path}: {path} is a file")
+        present = self.stat(file.path)
+        if present is not None and present.kind != kind:
+            raise NodeError(f"cannot write {file.path}: it is a {present.kind}")
+        self._parents.update(_above(file.path))
+        same = present == FileStat(kind, file.mode, file.uid, file.gid)
+        if same and (isinstance(file, Directory) or self.read(file.path) == file.content):
+            return False
+        self.files[file.path] = file
+        return True
+
+    def _below(self, path: str) -> tuple[str, ...]:
+        prefix = path.rstrip("/") + "/"
+        every = (*self.files, *self.links, *self.sockets, *self._parents)
+        return tuple(sorted({other[len(prefix) :].split("/")[0] for other in every if other.startswith(prefix)} - {""}))
+
+    def _resolve(self, path: str, *, follow: bool = True) -> str:
+        """Where links lead. (".." is taken before links, other than by the kernel.)"""
+        if not path.startswith("/"):
+            raise NodeError(f"the path {path!r} is not absolute")
+        at = _normal(path)
+        for _ in range(_MAX_LINKS):
+            link = next((link for link in self.links if at.startswith(f"{link}/") or (follow and at == link)), None)
+            if link is None:
+                return at
+            at = _normal(posixpath.join(posixpath.dirname(link), self.links[link]) + at[len(link) :])
+        raise NodeError(f"cannot look at {path}: its symbolic links lead in a circle")
+
+
+def _normal(path: str) -> str:
+    return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def _above(path: str) -> list[str]:
+    """The directories above `path`, but for the root."""
+    above = []
+    while (path := posixpath.dirname(path)) != "/":
+        above.append(path)
+    return above
+
+
+def _is_in(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(f"{directory}/")

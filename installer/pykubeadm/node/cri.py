@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pykubeadm.errors import NodeError
-from pykubeadm.node.port import Completed, Node
+from pykubeadm.node.port import Command, Completed, Node
 
 # Where crictl is put by packages, by hand, and on systems with a read-only /usr.
 _PLACES = ("/usr/bin/crictl", "/usr/local/bin/crictl", "/opt/bin/crictl", "/opt/cni/bin/crictl")
@@ -125,7 +125,8 @@ class Cri:
         for crictl in ("crictl", *_PLACES):
             if crictl != "crictl" and self.node.stat(crictl) is None:
                 continue
-            done = self.node.run((crictl, *options, *arguments), summary=summary, changes=changes, check=False, timeout=timeout)
+            argv = (crictl, *options, *arguments)
+            done = self.node.run(Command(argv, summary, changes=changes, check=False, timeout=timeout))
             if done.status == _MISSING:
                 continue
             if check and done.status != 0:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pykubeadm.errors import NodeError
 from pykubeadm.node.causes import Cause, rank, recognise
 from pykubeadm.node.cri import Container, Cri, CrictlMissingError, Exit
-from pykubeadm.node.port import Node, UnitState
+from pykubeadm.node.port import Command, Node, UnitState
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")  # in the order they need each other
 POD_LOGS = "/var/log/pods"
@@ -139,7 +139,7 @@ def _journal(node: Node, since: float | None, notes: list[str]) -> tuple[str, ..
     after = (f"--since=@{since:.3f}",) if since is not None else ()
     argv = ("journalctl", "-u", "kubelet", "-o", "cat", "--no-pager", "-q", "-n", str(_JOURNAL_LINES), *after)
     try:
-        done = node.run(argv, summary="read the kubelet's journal", changes=False, check=False, timeout=15)
+        done = node.run(Command.look_up(argv, "read the kubelet's journal", timeout=15))
     except NodeError as error:
         notes.append(f"the kubelet's journal could not be read: {error}")
         return ()
@@ -232,7 +232,7 @@ def _from_log_files(node: Node, components: Sequence[str]) -> tuple[tuple[Contai
         ]
         if files:
             attempt, path = max(files)
-            done = node.run(("tail", "-n", str(_LOG_LINES), path), summary="read a log", changes=False, check=False, timeout=15)
+            done = node.run(Command.look_up(("tail", "-n", str(_LOG_LINES), path), "read a log", timeout=15))
             logs[name] = tuple(_CRI_HEAD.sub("", line) for line in done.stdout.splitlines() if line.strip())
             states.append(ContainerState(name, "unknown", attempt))
         else:
@@ -278,9 +278,7 @@ def _with_program(node: Node, cause: Cause) -> Cause:
     port = re.search(r"^port (\d+) is taken", cause.sentence)
     if cause.name != "port-taken" or port is None:
         return cause
-    done = node.run(
-        ("ss", "-ltnpH", f"sport = :{port[1]}"), summary="see who has the port", changes=False, check=False, timeout=10
-    )
+    done = node.run(Command.look_up(("ss", "-ltnpH", f"sport = :{port[1]}"), "see who has the port", timeout=10))
     users = re.findall(r'\("([^"]+)",pid=(\d+)', done.stdout)
     if not users:
         return cause

@@ -14,7 +14,7 @@ from pykubeadm.config.host import CA_DIRECTORIES, HostFacts
 from pykubeadm.constants import CRI_SOCKETS
 from pykubeadm.errors import NodeError
 from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import Node
+from pykubeadm.node.port import Command, Node
 
 _VERSION = re.compile(r"\s*Kubernetes (v\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?)\s*")
 
@@ -44,7 +44,7 @@ def host_facts(node: Node) -> HostFacts:
 
 def kubelet_version(node: Node) -> str | None:
     """As `kubelet --version` says ("v1.36.2"), which takes 50 to 100 ms; None where there is no kubelet that says so."""
-    completed = node.run(("kubelet", "--version"), summary="ask for the kubelet's version", changes=False, check=False)
+    completed = node.run(Command.look_up(("kubelet", "--version"), "ask for the kubelet's version"))
     match = _VERSION.fullmatch(completed.stdout) if completed.status == 0 else None
     return match[1] if match else None
 
@@ -77,7 +77,7 @@ def _cgroup_version(node: Node) -> int:
 
 
 def _interfaces(node: Node) -> Interfaces:
-    completed = node.run(("ip", "-j", "addr"), summary="list addresses", changes=False, check=False)
+    completed = node.run(Command.look_up(("ip", "-j", "addr"), "list addresses"))
     if completed.status == 0:
         try:
             return {

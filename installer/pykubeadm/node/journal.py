@@ -71,6 +71,7 @@ class Journal:
             self._save()
 
     def will_start(self, unit: str) -> None:
+        """Record a unit that is about to be started."""
         name = unit.removesuffix(".service")
         if name not in self._state["units"]:
             self._state["units"].append(name)
@@ -78,6 +79,13 @@ class Journal:
 
     def forget(self, paths: Sequence[str]) -> None:
         if any(self._state["files"].pop(path, None) for path in paths):
+            self._save()
+
+    def forget_unit(self, unit: str) -> None:
+        """A unit that is stopped and disabled is no longer ours."""
+        name = unit.removesuffix(".service")
+        if name in self._state["units"]:
+            self._state["units"].remove(name)
             self._save()
 
     def finish(self, outcome: str, finished: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pykubeadm.node.journal import Journal
-from pykubeadm.node.port import Completed, Directory, File, FileStat, Node, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Node, Unit, UnitState
 
 
 class JournaledNode:
@@ -41,18 +41,8 @@ class JournaledNode:
         self._journal.forget(removed)
         return removed
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        summary: str = "",
-        changes: bool = True,
-        check: bool = True,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60.0,
-    ) -> Completed:
-        return self._inner.run(argv, summary=summary, changes=changes, check=check, stdin=stdin, env=env, timeout=timeout)
+    def run(self, command: Command) -> Completed:
+        return self._inner.run(command)
 
     def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
         return self._inner.stream(argv, timeout=timeout)
@@ -60,9 +50,10 @@ class JournaledNode:
     def unit(self, name: str) -> UnitState:
         return self._inner.unit(name)
 
-    def ensure_unit(
-        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
-    ) -> tuple[str, ...]:
-        if running or restart:
-            self._journal.will_start(name)
-        return self._inner.ensure_unit(name, enabled=enabled, running=running, restart=restart, known=known)
+    def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
+        if unit.state in ("started", "restarted"):
+            self._journal.will_start(unit.name)
+        actions = self._inner.ensure_unit(unit, known=known)
+        if unit.state == "stopped" and unit.enabled is False:
+            self._journal.forget_unit(unit.name)
+        return actions

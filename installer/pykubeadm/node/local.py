@@ -12,12 +12,10 @@ from contextlib import suppress
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node import files, systemd
-from pykubeadm.node.port import Completed, Directory, File, FileStat, UnitState
+from pykubeadm.node.outcome import checked
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Unit, UnitState
 
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-_QUOTED_LINES = 5
-_UNIT_TIMEOUT = 120.0  # above systemd's DefaultTimeoutStartSec of 90 s, so that its own error is seen
-
 
 _running: set[subprocess.Popen[bytes]] = set()  # commands whose end a thread waits for
 
@@ -58,48 +56,35 @@ class LocalNode:
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         return files.remove(self.root, paths)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        summary: str = "",
-        changes: bool = True,
-        check: bool = True,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60.0,
-    ) -> Completed:
-        completed = self._run(tuple(argv), stdin, env, timeout)
-        if check and completed.status != 0:
-            raise NodeError(_failure(self.name, completed, summary))
-        return completed
+    def run(self, command: Command) -> Completed:
+        return checked(self.name, command, self._run(command))
 
-    def _run(self, argv: tuple[str, ...], stdin: bytes | None, env: Mapping[str, str] | None, timeout: float) -> Completed:
-        source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    def _run(self, command: Command) -> Completed:
+        source = subprocess.DEVNULL if command.stdin is None else subprocess.PIPE
         try:
-            process = self._start(argv, env, stdin=source, stderr=subprocess.PIPE)
+            process = self._start(command.argv, command.env, stdin=source, stderr=subprocess.PIPE)
         except (FileNotFoundError, NotADirectoryError):
-            return Completed(argv, 127, "", f"{argv[0]}: command not found")
+            return Completed(127, stderr=f"{command.argv[0]}: command not found")
         except OSError as error:
-            return Completed(argv, 126, "", f"{argv[0]}: {error.strerror}")
+            return Completed(126, stderr=f"{command.argv[0]}: {error.strerror}")
         _running.add(process)
         with process:
             try:
-                stdout, stderr = process.communicate(stdin, timeout)
+                stdout, stderr = process.communicate(command.stdin, command.timeout)
             except subprocess.TimeoutExpired:
                 _kill_group(process)
-                raise NodeError(f"`{' '.join(argv)}` on {self.name} did not end within {timeout:g} s and was killed") from None
+                raise NodeError(f"`{command}` on {self.name} did not end within {command.timeout:g} s and was killed") from None
             except BaseException:
                 _kill_group(process)
                 raise
             finally:
                 _running.discard(process)
-        return Completed(argv, process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+        return Completed(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
 
     def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
         """Standard output and standard error together. Ends with the command or, killing it, after `timeout` seconds."""
         try:
-            process = self._start(tuple(argv), None, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+            process = self._start(tuple(argv), {}, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         except OSError as error:
             raise NodeError(f"cannot run `{' '.join(argv)}` on {self.name}: {error.strerror}") from error
         with process:
@@ -109,47 +94,24 @@ class LocalNode:
                 _kill_group(process)
 
     def unit(self, name: str) -> UnitState:
-        return systemd.show(self._systemctl, name) if self._has_systemd() else systemd.NOT_FOUND
+        return systemd.show(self.run, name) if self._has_systemd() else systemd.NOT_FOUND
 
-    def ensure_unit(
-        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
-    ) -> tuple[str, ...]:
+    def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
         """() where systemd does not run or this is another root: whoever started the machine so runs the kubelet otherwise."""
-        if not self._has_systemd():
-            return ()
-        return systemd.ensure(self._systemctl, name, enabled=enabled, running=running, restart=restart, known=known)
+        return systemd.ensure(self.run, unit, known) if self._has_systemd() else ()
 
     def _has_systemd(self) -> bool:
         return self.root == "/" and os.path.isdir("/run/systemd/system")  # sd_booted(3)
 
-    def _systemctl(self, argv: Sequence[str], *, changes: bool = True, check: bool = True) -> Completed:
-        return self.run(argv, changes=changes, check=check, timeout=_UNIT_TIMEOUT)
-
-    def _start(self, argv: tuple[str, ...], env: Mapping[str, str] | None, *, stdin: int, stderr: int) -> subprocess.Popen[bytes]:
+    def _start(self, argv: tuple[str, ...], env: Mapping[str, str], *, stdin: int, stderr: int) -> subprocess.Popen[bytes]:
         variables = {name: value for name, value in os.environ.items() if name != "LANGUAGE" and not name.startswith("LC_")}
         path = dict.fromkeys([*filter(None, variables.get("PATH", "").split(":")), *_SYSTEM_PATH])
-        variables |= {"LC_ALL": "C", "PATH": ":".join(path)} | dict(env or {})
+        variables |= {"LC_ALL": "C", "PATH": ":".join(path)} | dict(env)
         command = argv if self.root == "/" else ("chroot", self.root, *argv)
         # A session of its own: at a timeout the whole group is killed, and Ctrl-C reaches us and not half of a pipeline.
         return subprocess.Popen(
             command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=variables, cwd="/", start_new_session=True
         )
-
-
-def _failure(node: str, completed: Completed, summary: str) -> str:
-    what = f"cannot {summary[0].lower()}{summary[1:]} on {node}: " if summary else f"on {node}: "
-    command = f"`{' '.join(completed.argv)}`"
-    if completed.status == 127:
-        return f"{what}{command} cannot run: there is no command {completed.argv[0]}; install it or add its directory to PATH"
-    ended = f"was killed by {_signal(-completed.status)}" if completed.status < 0 else f"ended with status {completed.status}"
-    said = [line for line in (completed.stderr or completed.stdout).splitlines() if line.strip()][-_QUOTED_LINES:]
-    return f"{what}{command} {ended}" + (": " + "\n  ".join(said) if said else "")
-
-
-def _signal(number: int) -> str:
-    with suppress(ValueError):
-        return signal.Signals(number).name
-    return f"signal {number}"
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

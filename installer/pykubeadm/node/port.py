@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,38 @@ class FileStat:
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """A command that ended."""
+class Command:
+    """A command to be run to its end, without a shell.
+
+    `summary` says in words what it is for (errors, dry runs): "load the images". `changes=False` marks a pure look-up, which dry
+    runs execute too. With `check`, a status other than 0 is a NodeError. `stdin` is the place for secrets: unlike `argv` it is
+    never shown, and without it the command reads nothing. `env` comes on top of the node's environment; `timeout` is in seconds.
+    """
 
     argv: tuple[str, ...]
+    summary: str = ""
+    changes: bool = True
+    check: bool = True
+    stdin: bytes | None = field(default=None, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    timeout: float = 60.0
+
+    @classmethod
+    def look_up(cls, argv: tuple[str, ...], summary: str, *, timeout: float = 60.0) -> Self:
+        """A command that changes nothing and of which every status is an answer."""
+        return cls(argv, summary, changes=False, check=False, timeout=timeout)
+
+    def __str__(self) -> str:
+        return " ".join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a command ended."""
+
     status: int
-    stdout: str
-    stderr: str
+    stdout: str = ""
+    stderr: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +86,16 @@ class UnitState:
     result: str = ""
     restarts: int = 0
     needs_reload: bool = False  # its files changed since systemd read them
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A systemd unit as it shall be, `state` in the words of Ansible's systemd module: "restarted" also where it runs already.
+    None leaves it as it is."""
+
+    name: str
+    enabled: bool | None = True
+    state: Literal["started", "restarted", "stopped"] | None = "started"
 
 
 class Node(Protocol):
@@ -92,20 +127,9 @@ class Node(Protocol):
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         """Remove files, links and whole directories; what is not there is no error. Returns the paths that were there."""
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        summary: str = "",
-        changes: bool = True,
-        check: bool = True,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60.0,
-    ) -> Completed:
-        """Run a command to its end. `summary` says in words what it is for (events, dry run). `changes=False` marks a
-        pure look-up, which dry runs execute too. With `check`, a status ≠ 0 is a NodeError that quotes the last lines
-        of stderr. A command that does not exist ends with status 127."""
+    def run(self, command: Command) -> Completed:
+        """Run a command to its end. A status ≠ 0 that it must not have is a NodeError that quotes the last lines of stderr. A
+        command that does not exist ends with status 127."""
 
     def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
         """Lines of a command's output as they come (a log)."""
@@ -114,9 +138,8 @@ class Node(Protocol):
     def unit(self, name: str) -> UnitState:
         """The state of a systemd unit; load="not-found" where there is none, or no systemd."""
 
-    def ensure_unit(
-        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
-    ) -> tuple[str, ...]:
-        """Enable and start a unit (daemon-reload first where its files changed); with `restart`, restart it even when it
-        runs. `known` is its state where that was asked for just now, which takes systemd 10 ms each time. Returns what was
-        done: any of "enabled", "started", "restarted"."""
+    def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
+        """Have a unit enabled or disabled, started, restarted or stopped (before a start with daemon-reload where its files
+        changed). A missing unit is stopped and disabled already. `known` is its state where that was asked for just now, which
+        takes systemd 10 ms each time. Returns what was done: any of "enabled", "disabled", "started", "restarted", "stopped";
+        () where there is no systemd."""

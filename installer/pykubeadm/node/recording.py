@@ -6,14 +6,14 @@ import difflib
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from pykubeadm.node import systemd
 from pykubeadm.node.files import owner_as_wanted
 from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import Completed, Directory, File, FileStat, Node, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Node, Unit, UnitState
 
 # What must not be shown even where a writer forgot to call the file secret: PEM private keys, kubeconfig credentials.
 _SECRET = re.compile(rb"PRIVATE KEY-----|^\s*(?:client-key-data|token|password):\s*\S", re.MULTILINE)
@@ -43,13 +43,12 @@ class CommandRun:
     """A command that would be run."""
 
     phase: str
-    argv: tuple[str, ...]
-    summary: str
+    command: Command
 
 
 @dataclass(frozen=True, slots=True)
 class UnitChange:
-    """What would be done to a systemd unit: any of "enabled", "started", "restarted"."""
+    """What would be done to a systemd unit: what `Node.ensure_unit` returns."""
 
     phase: str
     unit: str
@@ -68,6 +67,7 @@ class RecordingNode:
     def __init__(self, inner: Node) -> None:
         self._inner = inner
         self._overlay: dict[str, File | Directory | None] = {}  # None: removed, with all below it
+        self._units: dict[str, UnitState] = {}
         self.entries: list[Recorded] = []
         self.phase = ""
 
@@ -134,34 +134,25 @@ class RecordingNode:
             removed.append(given)
         return tuple(removed)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        summary: str = "",
-        changes: bool = True,
-        check: bool = True,
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60.0,
-    ) -> Completed:
-        if not changes:
-            return self._inner.run(argv, summary=summary, changes=False, check=check, stdin=stdin, env=env, timeout=timeout)
-        self.entries.append(CommandRun(self.phase, tuple(argv), summary))
-        return Completed(tuple(argv), 0, "", "")
+    def run(self, command: Command) -> Completed:
+        if not command.changes:
+            return self._inner.run(command)
+        self.entries.append(CommandRun(self.phase, command))
+        return Completed(0)
 
     def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
         return self._inner.stream(argv, timeout=timeout)
 
     def unit(self, name: str) -> UnitState:
-        return self._inner.unit(name)
+        return self._units.get(systemd.unit_name(name)) or self._inner.unit(name)
 
-    def ensure_unit(
-        self, name: str, *, enabled: bool = True, running: bool = True, restart: bool = False, known: UnitState | None = None
-    ) -> tuple[str, ...]:
-        actions = systemd.planned(known or self._inner.unit(name), enabled=enabled, running=running, restart=restart)
+    def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
+        name = systemd.unit_name(unit.name)
+        state = known or self.unit(name)
+        actions = systemd.planned(state, unit)
         if actions:
-            self.entries.append(UnitChange(self.phase, systemd.unit_name(name), actions))
+            self._units[name] = systemd.after(state, actions)
+            self.entries.append(UnitChange(self.phase, name, actions))
         return actions
 
     def _recorded(self, path: str) -> tuple[bool, File | Directory | None]:
@@ -225,8 +216,8 @@ def _lines(entry: Recorded) -> Iterator[str]:
     match entry:
         case Removal(path=path):
             yield f"remove {path}"
-        case CommandRun(argv=argv, summary=summary):
-            yield f"run {' '.join(argv)}" + (f"  ({summary})" if summary else "")
+        case CommandRun(command=command):
+            yield f"run {command}" + (f"  ({command.summary})" if command.summary else "")
         case UnitChange(unit=unit, actions=actions):
             yield f"systemd unit {unit}: {', '.join(actions)}"
         case FileChange(path=path, mode=mode, new=None):

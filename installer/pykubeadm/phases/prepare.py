@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import File, Node
+from pykubeadm.node.port import File, Node, Unit
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.events import Event, NodeTask, Note
 from pykubeadm.workflow.phase import Phase
@@ -130,7 +130,7 @@ def _start_runtime(node: Node) -> Sequence[str]:
         return ()
     for unit, socket in (("containerd.service", _SOCKETS[0]), ("crio.service", _SOCKETS[1])):
         if not _is_socket(node, socket) and node.unit(unit).load == "loaded":
-            return tuple(f"{unit} {action}" for action in node.ensure_unit(unit))
+            return tuple(f"{unit} {action}" for action in node.ensure_unit(Unit(unit)))
     return ()
 
 

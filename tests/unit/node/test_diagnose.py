@@ -160,14 +160,14 @@ def test_without_crictl_the_log_files_are_read() -> None:
 def test_only_what_the_kubelet_said_since_its_start_counts() -> None:
     machine = node(containers=[])
     diagnose(machine, SOCKET, since=1763676000.5)
-    journalctl = next(argv for argv, _ in machine.ran if argv[0] == "journalctl")
-    assert journalctl[-1] == "--since=@1763676000.500"
+    journalctl = next(command for command in machine.ran if command.argv[0] == "journalctl")
+    assert journalctl.argv[-1] == "--since=@1763676000.500"
 
 
 def test_looking_changes_nothing() -> None:
     machine = node(containers=[container("etcd", "exited")])
     diagnose(machine, SOCKET)
-    assert not any(changes for _, changes in machine.ran)
+    assert not any(command.changes for command in machine.ran)
 
 
 def test_last_errors_leave_out_repetitions_and_consequences() -> None:

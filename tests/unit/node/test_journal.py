@@ -9,7 +9,7 @@ import pytest
 from pykubeadm.errors import NodeError
 from pykubeadm.node.journal import PATH, Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.port import File
+from pykubeadm.node.port import File, Unit, UnitState
 from tests.support.node import FakeNode
 
 
@@ -68,6 +68,17 @@ def test_removed_files_are_forgotten() -> None:
     node.write([File("/etc/kubernetes/admin.conf", b"x")])
     node.remove(["/etc/kubernetes/admin.conf"])
     assert not Journal(inner).owns("/etc/kubernetes/admin.conf")
+
+
+@pytest.mark.parametrize("name", ["kubelet", "kubelet.service"])
+def test_a_unit_is_ours_until_it_is_stopped_for_good(name: str) -> None:
+    inner = FakeNode(units={"kubelet": UnitState("loaded", "inactive", "dead", "disabled")})
+    node = JournaledNode(inner, Journal(inner))
+    node.ensure_unit(Unit("kubelet"))
+    node.ensure_unit(Unit(name, enabled=None, state="stopped"))
+    assert Journal(inner).started_kubelet()
+    node.ensure_unit(Unit(name, enabled=False, state="stopped"))
+    assert not Journal(inner).started_kubelet()
 
 
 def test_what_was_made_after_somebody_elses_reset_is_not_ours() -> None:

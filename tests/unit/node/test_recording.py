@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import Completed, Directory, File, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, Unit, UnitState
 from pykubeadm.node.recording import CommandRun, FileChange, RecordingNode, Removal, UnitChange, render, save
 from tests.support.node import FakeNode, completed
 
@@ -31,8 +31,8 @@ def test_nothing_reaches_the_inner_node(inner, node):
     before = dict(inner.files)
     node.write([File("/etc/new", b"1"), Directory("/etc/dir"), File("/etc/old", b"2")])
     node.remove(["/var/tree"])
-    node.run(["rm", "-rf", "/"], summary="Break it")
-    node.ensure_unit("kubelet")
+    node.run(Command(("rm", "-rf", "/"), "break it"))
+    node.ensure_unit(Unit("kubelet"))
     assert inner.files == before
     assert inner.ran == []
     assert inner.unit_actions == []
@@ -66,9 +66,10 @@ def test_what_is_as_wanted_already_is_not_recorded(node):
 
 
 def test_look_ups_run_and_changes_do_not(inner, node):
-    assert node.run(["kubelet", "--version"], changes=False).stdout == "Kubernetes v1.36.2\n"
-    assert node.run(["systemctl", "daemon-reload"]) == Completed(("systemctl", "daemon-reload"), 0, "", "")
-    assert inner.ran == [(("kubelet", "--version"), False)]
+    look = Command.look_up(("kubelet", "--version"), "ask for the kubelet's version")
+    assert node.run(look).stdout == "Kubernetes v1.36.2\n"
+    assert node.run(Command(("systemctl", "daemon-reload"))) == Completed(0)
+    assert inner.ran == [look]
 
 
 def test_entries_carry_their_phase(inner, node):
@@ -76,13 +77,13 @@ def test_entries_carry_their_phase(inner, node):
     node.write([File("/ca.key", KEY, 0o600, secret=True)])
     node.phase = "kubelet-start"
     node.remove(["/etc/old"])
-    node.run(["modprobe", "overlay"], summary="Load a module")
+    node.run(Command(("modprobe", "overlay"), "load a module"))
     inner.units["kubelet"] = UnitState("loaded", "active", "running", "disabled")
-    assert node.ensure_unit("kubelet", restart=True) == ("enabled", "restarted")
+    assert node.ensure_unit(Unit("kubelet", state="restarted")) == ("enabled", "restarted")
     assert node.entries == [
         FileChange("certs/ca", "/ca.key", 0o600, None, KEY, secret=True),
         Removal("kubelet-start", "/etc/old"),
-        CommandRun("kubelet-start", ("modprobe", "overlay"), "Load a module"),
+        CommandRun("kubelet-start", Command(("modprobe", "overlay"), "load a module")),
         UnitChange("kubelet-start", "kubelet.service", ("enabled", "restarted")),
     ]
 
@@ -93,8 +94,10 @@ def test_the_plan_reads_well(node):
     node.phase = "kubelet-start"
     node.write([Directory("/var/lib/kubelet", 0o700), File("/etc/old", b"one\n2\nthree\n")])
     node.remove(["/var/tree"])
-    node.run(["modprobe", "overlay"], summary="Load a module")
-    node.ensure_unit("kubelet")
+    node.run(Command(("modprobe", "overlay"), "load a module"))
+    node.ensure_unit(Unit("kubelet"))
+    node.phase = "cleanup-node"
+    node.ensure_unit(Unit("kubelet", enabled=False, state="stopped"))
     assert render(node.entries) == (
         "[certs/ca]\n"
         f"  create /pki/ca.key (mode 0600, {len(KEY)} bytes, secret: not shown)\n"
@@ -110,10 +113,28 @@ def test_the_plan_reads_well(node):
         "    +2\n"
         "     three\n"
         "  remove /var/tree\n"
-        "  run modprobe overlay  (Load a module)\n"
+        "  run modprobe overlay  (load a module)\n"
         "  systemd unit kubelet.service: enabled, started\n"
+        "\n"
+        "[cleanup-node]\n"
+        "  systemd unit kubelet.service: disabled, stopped\n"
     )
     assert render([]) == "nothing would be changed\n"
+
+
+def test_what_a_command_reads_is_not_shown(node):
+    node.run(Command(("etcdctl", "user", "passwd"), "set a password", stdin=b"very secret", env={"WORD": "hidden"}))
+    for shown in (render(node.entries), repr(node.entries)):
+        assert "etcdctl" in shown
+        assert "very secret" not in shown
+        assert "hidden" not in shown
+
+
+def test_a_unit_is_as_recorded(inner, node):
+    inner.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
+    assert node.ensure_unit(Unit("kubelet", enabled=None, state="stopped")) == ("stopped",)
+    assert node.unit("kubelet") == UnitState("loaded", "inactive", "dead", "enabled")
+    assert inner.units["kubelet"].active == "active"
 
 
 @pytest.mark.parametrize("content", [KEY, b"users:\n- user:\n    client-key-data: TFMw\n", b"token: abcdef.0123456789abcdef\n"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import File
+from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes, Phase
 
@@ -41,7 +41,7 @@ def _apply(run: ClusterRun) -> Changes:
     run.node.write([File(_KUBECONFIG, to_yaml(document).encode(), 0o600, secret=True)])
     changes = [f"pointed {_KUBECONFIG} to {pair}"]
     if run.node.unit("kubelet").load != "not-found":
-        changes += [f"{action} the kubelet" for action in run.node.ensure_unit("kubelet", restart=True)]
+        changes += [f"{action} the kubelet" for action in run.node.ensure_unit(Unit("kubelet", state="restarted"))]
     return changes
 
 

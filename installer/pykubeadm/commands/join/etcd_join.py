@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.join.run import JoinRun
 from pykubeadm.constants import MANIFESTS_DIR
+from pykubeadm.node.port import Command
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _put_aside(run: JoinRun) -> Changes:
     """Data of a membership that is over would keep etcd from starting; it is kept, as it may be somebody's last copy."""
     data = f"{_data_dir(run)}/member"
     aside = f"{_data_dir(run)}/member-removed-{run.now():%Y%m%dT%H%M%SZ}"
-    run.node.run(("mv", "--", data, aside), summary="put the data of a removed etcd member aside")
+    run.node.run(Command(("mv", "--", data, aside), "put the data of a removed etcd member aside"))
     return [f"put the data of this node's removed etcd member aside, to {aside}"]
 
 

@@ -7,7 +7,7 @@ from pykubeadm.commands.join.run import JoinRun
 from pykubeadm.commands.join.trust import CLIENT_CERTIFICATE
 from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import Directory, File
+from pykubeadm.node.port import Directory, File, Unit
 from pykubeadm.workflow.phase import Changes, Phase
 
 BOOTSTRAP_CONF = f"{KUBERNETES_DIR}/bootstrap-kubelet.conf"
@@ -41,8 +41,7 @@ def _without_foreign_certificate(run: JoinRun) -> Changes:
     content = None if run.trust.own else run.node.read(CLIENT_CERTIFICATE)
     if content is None or run.trust.issued(content, run.kubelet_name, run.now()):
         return ()
-    if run.node.unit("kubelet").active == "active":
-        run.node.run(("systemctl", "stop", "kubelet"), summary="stop the kubelet while its certificate is removed")
+    run.node.ensure_unit(Unit("kubelet", enabled=None, state="stopped"))
     removed = run.node.remove([CLIENT_CERTIFICATE])
     return [f"removed {path}, which this cluster did not give to {run.kubelet_name}, or which has expired" for path in removed]
 

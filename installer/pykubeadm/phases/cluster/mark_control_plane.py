@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.constants import LABEL_CONTROL_PLANE, LABEL_EXCLUDE_FROM_LB
+from pykubeadm.node.port import Unit
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.phase import Changes, Phase
@@ -71,7 +72,8 @@ def have_it_registered(run: ClusterRun, api: Api, name: str) -> list[str]:
     if retrying(lambda: api.get("v1", "Node", name), api.call_timeout) is not None:
         return []
     run.kubelet_started = run.now()
-    return [f"{action} the kubelet, so that it registers Node {name}" for action in run.node.ensure_unit("kubelet", restart=True)]
+    actions = run.node.ensure_unit(Unit("kubelet", state="restarted"))
+    return [f"{action} the kubelet, so that it registers Node {name}" for action in actions]
 
 
 def _wait_for_node(run: ClusterRun, api: Api, name: str) -> None:

@@ -10,7 +10,7 @@ import shlex
 import sys
 from typing import Final
 
-from pykubeadm.node.port import File
+from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes, Phase
 
@@ -47,7 +47,7 @@ def _apply(run: ClusterRun) -> Changes:
     command = [program] if os.path.basename(program) == "pykubeadm" else [sys.executable, "-m", "pykubeadm"]
     command += ["certs", "approve-kubelet-serving", "--watch", "--kubeconfig", run.kubeconfig_path]
     changed = run.node.write([File(PATH, _SERVICE.format(command=shlex.join(command)).encode())])
-    actions = run.node.ensure_unit(UNIT, restart=bool(changed))
+    actions = run.node.ensure_unit(Unit(UNIT, state="restarted" if changed else "started"))
     return [*(f"wrote {path}" for path in changed), *(f"{action} {UNIT}" for action in actions)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pykubeadm.constants import MANIFESTS_DIR
-from pykubeadm.node.port import Directory, File
+from pykubeadm.node.port import Directory, File, Unit
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes
 
@@ -23,13 +23,13 @@ def start_kubelet(run: ClusterRun, files: Sequence[File | Directory]) -> Changes
     if unit.active == "active" and any(isinstance(file, File) and node.read(file.path) != file.content for file in files):
         # Stopped before its files change: were we killed in between, the next run finds a kubelet to start, and not
         # one that goes on with what the files said before.
-        node.run(("systemctl", "stop", _UNIT), summary="stop the kubelet while its configuration changes")
+        node.ensure_unit(Unit(_UNIT, enabled=None, state="stopped"), known=unit)
     changed = node.write(files)
     started = run.now()
     # The kubelet waits ever longer, up to five minutes, before it starts again what ended or pulls again what could not be
     # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
     missing = _missing(run) if unit.active == "active" and not changed else ()
-    actions = node.ensure_unit(_UNIT, restart=bool(changed or missing), known=unit)
+    actions = node.ensure_unit(Unit(_UNIT, state="restarted" if changed or missing else "started"), known=unit)
     if "started" in actions or "restarted" in actions:
         run.kubelet_started = started
     why = f", so that it starts {' and '.join(missing)} at once" if missing else ""

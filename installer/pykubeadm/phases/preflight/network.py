@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from pykubeadm.errors import NodeError
+from pykubeadm.node.port import Command
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.transport.proxies import proxy_for, without_password
@@ -48,9 +49,7 @@ def _hostname(name: str, machine: Machine) -> Findings:
             f"the node name {name!r} is not a DNS name of small letters, digits, '-' and '.'; choose one with --node-name"
         )
     try:
-        answer = machine.node.run(
-            ("getent", "ahosts", name), summary="look up a name", changes=False, check=False, timeout=_LOOKUP_TIMEOUT
-        )
+        answer = machine.node.run(Command.look_up(("getent", "ahosts", name), "look up a name", timeout=_LOOKUP_TIMEOUT))
     except NodeError:
         return warning(f"looking up the host name {name!r} took more than {_LOOKUP_TIMEOUT:g} s; put it into /etc/hosts or DNS")
     if answer.status in (0, 127):  # 127: no getent here

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pykubeadm.node.port import Node
+from pykubeadm.node.port import Command, Node
 
 _LISTEN = "0A"  # linux: include/net/tcp_states.h
 # All processes' sockets at once, in some 10 ms; the shell is there to leave out processes that end meanwhile.
-_HOLDERS = ("sh", "-c", "find /proc/[0-9]*/fd -lname 'socket:*' -printf '%h %l\\n' 2>/dev/null")
+_HOLDERS = Command.look_up(
+    ("sh", "-c", "find /proc/[0-9]*/fd -lname 'socket:*' -printf '%h %l\\n' 2>/dev/null"), "look for the holders of ports"
+)
 _HOLDER = re.compile(r"/proc/(\d+)/fd socket:\[(\d+)\]")
 
 
@@ -36,7 +38,7 @@ def listeners(node: Node) -> dict[int, Listener]:
     if not inodes:
         return {}
     holders: dict[str, int] = {}
-    for match in _HOLDER.finditer(node.run(_HOLDERS, summary="look for the holders of ports", changes=False, check=False).stdout):
+    for match in _HOLDER.finditer(node.run(_HOLDERS).stdout):
         holders.setdefault(match[2], int(match[1]))
     return {port: _listener(node, holders.get(inode, 0)) for port, inode in inodes.items()}
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pykubeadm.config.versions import parse_version
+from pykubeadm.node.port import Command
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.phases.preflight.machine import Machine
 
@@ -56,7 +57,7 @@ _OPTION = re.compile(rb"^CONFIG_([A-Z0-9_]+)=[ym]", re.MULTILINE)
 
 
 def _is_privileged(machine: Machine) -> Findings:
-    answer = machine.node.run(("id", "-u"), summary="ask for the user", changes=False, check=False)
+    answer = machine.node.run(Command.look_up(("id", "-u"), "ask for the user"))
     user = answer.stdout.strip() if answer.status == 0 else str(os.geteuid())
     return FINE if user == "0" else error("root is needed to change a node; run this as root or with sudo")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pykubeadm.manifests.rootless import Accounts, Owned, owned_paths, run_as_user, with_accounts
-from pykubeadm.node.port import Directory, File, Node
+from pykubeadm.node.port import Command, Directory, File, Node
 from pykubeadm.phases.ca import uses_external_ca
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes
@@ -45,10 +45,8 @@ def _give(node: Node, owned: Owned) -> Changes:
         return ()
     if stat.kind == "directory":
         if node.list_dir(owned.path):
-            node.run(
-                ("chown", "--recursive", "--no-dereference", f"{owned.uid}:{owned.gid}", owned.path),
-                summary=f"give {owned.path} to the user that its container runs as",
-            )
+            argv = ("chown", "--recursive", "--no-dereference", f"{owned.uid}:{owned.gid}", owned.path)
+            node.run(Command(argv, f"give {owned.path} to the user that its container runs as"))
             return (owned.path,)
         return node.write([Directory(owned.path, stat.mode, owned.uid, owned.gid)])
     content = node.read(owned.path) or b""

@@ -57,7 +57,7 @@ def refused(node, config=None, **fields):
     run, events = init_run(node, config, **fields)
     with pytest.raises(PreflightError) as raised:
         preflight.apply(run)
-    assert not any(changes for _, changes in node.ran)
+    assert not any(command.changes for command in node.ran)
     return str(raised.value), events
 
 
@@ -137,7 +137,7 @@ def test_a_dry_run_says_what_would_be_pulled(ready):
     changes, events = run_preflight(RecordingNode(ready))
     assert changes == ()
     assert [event.message for event in events if isinstance(event, Note)] == ["would pull registry.k8s.io/etcd:3.6.8-0"]
-    assert not any(changing for _, changing in ready.ran)
+    assert not any(command.changes for command in ready.ran)
 
 
 def test_a_dry_run_without_crictl_names_every_image(ready):

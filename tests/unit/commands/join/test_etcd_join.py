@@ -231,8 +231,8 @@ def test_a_member_that_lost_its_data_is_replaced(run, etcd):
 def test_data_of_a_removed_membership_is_put_aside_first(run, node, etcd):
     node.put("/var/lib/etcd/member/snap/db")
     etcd_join.apply(run)
-    moved = next(argv for argv, _changes in node.ran if argv[0] == "mv")
-    assert moved[-2:] == ("/var/lib/etcd/member", "/var/lib/etcd/member-removed-20260102T000000Z")
+    moved = next(command for command in node.ran if command.argv[0] == "mv")
+    assert moved.argv[-2:] == ("/var/lib/etcd/member", "/var/lib/etcd/member-removed-20260102T000000Z")
     assert etcd.done == ["add", "promote"]
 
 

@@ -19,7 +19,7 @@ from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.pki.issue import Authority, Subject, issue_ca, issue_leaf
 from pykubeadm.pki.table import Usage
 from tests.support.join_runs import joining
-from tests.support.node import FakeNode, completed
+from tests.support.node import FakeNode
 
 BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
 CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -86,10 +86,9 @@ def test_a_client_certificate_with_which_the_kubelet_would_not_be_let_in_is_remo
     node.put(CLIENT_CERTIFICATE, found)
     run = to_join(node)
     node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
-    node.commands["systemctl stop kubelet"] = completed("")
     assert any(CLIENT_CERTIFICATE in change for change in kubelet_start.apply(run))
     assert not node.stat(CLIENT_CERTIFICATE)
-    assert (("systemctl", "stop", "kubelet"), True) in node.ran
+    assert ("kubelet", "stopped") in node.unit_actions
 
 
 def test_a_client_certificate_of_this_node_in_this_cluster_stays():

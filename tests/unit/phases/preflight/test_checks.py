@@ -363,7 +363,7 @@ def pulls(node, present=()):
 
 
 def pull_lines(node):
-    return sorted(argv[-1] for argv, changes in node.ran if changes)
+    return sorted(command.argv[-1] for command in node.ran if command.changes)
 
 
 @pytest.mark.parametrize(("policy", "wanted"), [("IfNotPresent", ["b:1"]), ("Always", ["a:1", "b:1"]), ("Never", [])])
