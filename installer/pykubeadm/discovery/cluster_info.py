@@ -6,7 +6,6 @@ against the pins, then it is fetched once more over that CA and must be the same
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from pykubeadm.config.section import DocumentError
 from pykubeadm.discovery.anonymous import TOLERATED_SKEW, Answer, EndpointError, ask, skew_sentence
 from pykubeadm.errors import ApiError
+from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.tokens.bootstrap import Token
 from pykubeadm.tokens.jws import is_signed_with
 
@@ -157,14 +158,12 @@ def _signed(info: Answer, token: Token, endpoint: str, *, young_for: timedelta) 
 
 
 def _cluster_of(kubeconfig: str, endpoint: str) -> Cluster:
-    """The one cluster of cluster-info's kubeconfig, which names no context."""
-    import yaml
-
+    """The cluster of cluster-info's kubeconfig, which names no context."""
     try:
-        cluster = yaml.load(kubeconfig, Loader=yaml.CSafeLoader)["clusters"][0]["cluster"]
-        return Cluster(str(cluster["server"]), base64.b64decode(cluster.get("certificate-authority-data") or "", validate=True))
-    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise EndpointError(f"the kubeconfig in cluster-info of {endpoint} cannot be read: {error}") from error
+        found = read_kubeconfig(kubeconfig.encode())
+    except DocumentError as error:
+        raise EndpointError(f"the kubeconfig in cluster-info of {endpoint} {error}") from error
+    return Cluster(found.url, found.ca)
 
 
 def _check_pins(ca: bytes, pins: Sequence[str], endpoint: str) -> None:

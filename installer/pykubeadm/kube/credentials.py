@@ -1,4 +1,4 @@
-"""What a kubeconfig says of its current context, and TLS contexts from it."""
+"""With whose credentials to connect where, as a kubeconfig says, and TLS contexts from it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pykubeadm.config.section import DocumentError
 from pykubeadm.errors import ApiError
+from pykubeadm.kubeconfig.read import usable_kubeconfig
 from pykubeadm.transport.tls import load_key_pair
 
-# Fields of clusters and users that say how to ask, or as whom, and cannot be left out.
-_UNSUPPORTED = ("tls-server-name", "as", "as-groups", "as-uid", "as-user-extra", "auth-provider")
 _SENDABLE = re.compile(r"[!-~]+")  # in a header: no spaces, nothing but ASCII
 
 
@@ -39,60 +39,26 @@ class Credentials:
 
 def parse_kubeconfig(data: bytes, path: str) -> Credentials:
     """The current context of the kubeconfig `data`; ApiError names `path`, which paths in it start from."""
-    import yaml
-
     try:
-        document = yaml.load(data, Loader=yaml.CSafeLoader)
-        context = _named(document, "contexts", "context", document["current-context"])
-        cluster = _named(document, "clusters", "cluster", context["cluster"])
-        user = _named(document, "users", "user", context["user"]) if context.get("user") else {}
-        _refuse(path, cluster, user)
-        return Credentials(
-            server=cluster["server"],
-            path=path,
-            ca=_data(cluster, "certificate-authority-data"),
-            ca_path=_beside(path, cluster.get("certificate-authority")),
-            certificate=_data(user, "client-certificate-data"),
-            certificate_path=_beside(path, user.get("client-certificate")),
-            key=_data(user, "client-key-data"),
-            key_path=_beside(path, user.get("client-key")),
-            insecure=bool(cluster.get("insecure-skip-tls-verify")),
-            user=user,
-            cluster=cluster,
-        )
-    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError) as error:
-        raise ApiError(
-            f"{path} is not a usable kubeconfig ({_why(error)}); make it again with `init phase kubeconfig`"
-        ) from error
+        found = usable_kubeconfig(data)
+    except DocumentError as error:
+        raise ApiError(f"{path} {error}") from error
+    return Credentials(
+        server=found.url,
+        path=path,
+        ca=found.ca,
+        ca_path=_beside(path, found.ca_path),
+        certificate=found.certificate,
+        certificate_path=_beside(path, found.certificate_path),
+        key=found.key,
+        key_path=_beside(path, found.key_path),
+        insecure=found.insecure,
+        user=found.user,
+        cluster=found.cluster,
+    )
 
 
-def _refuse(path: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
-    if not isinstance(cluster["server"], str):
-        raise ValueError("the cluster's server is no text")  # noqa: TRY004 - reported like everything that is wrong with it
-    for name in _UNSUPPORTED:
-        if cluster.get(name) or user.get(name):
-            raise ApiError(f"{path} sets {name}, which pykubeadm does not support: use a kubeconfig without it")
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"{error.args[0]!r} is missing"
-    return "it has not the shape of one" if isinstance(error, TypeError | AttributeError) else str(error).splitlines()[0]
-
-
-def _named(document: dict[str, Any], group: str, item: str, name: str) -> dict[str, Any]:
-    for entry in document.get(group) or ():
-        if entry.get("name") == name:
-            found: dict[str, Any] = entry[item]
-            return found
-    raise KeyError(f"{item} {name}")
-
-
-def _data(section: dict[str, Any], key: str) -> bytes:
-    return base64.b64decode(section.get(key) or "", validate=True)
-
-
-def _beside(path: str, file: str | None) -> str:
+def _beside(path: str, file: str) -> str:
     """Relative paths in a kubeconfig start from its own directory."""
     return os.path.join(os.path.dirname(path), file) if file else ""
 

@@ -47,12 +47,18 @@ def test_a_join_command_with_a_key_that_join_refuses_is_not_printed_and_no_token
     assert str(result.exception).startswith("--certificate-key has 3 hexadecimal digits")
 
 
-@pytest.mark.parametrize("text", ["a word", "[1]", "users: 5", "{current-context: a, contexts: [b]}"])
-def test_a_kubeconfig_that_is_none_is_reported_in_words(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a word", "holds text in place of a mapping"),
+        ("[1]", "holds a list in place of a mapping"),
+        ("users: 5", "has a whole number for users where a list must be (line 1)"),
+        ("{current-context: a, contexts: [b]}", "has text for contexts[0] where a mapping must be (line 1)"),
+    ],
+)
+def test_a_kubeconfig_that_is_none_is_reported_in_words(tmp_path: Path, text: str, sentence: str) -> None:
     file = tmp_path / "config"
     file.write_text(text)
     result = CliRunner().invoke(token, ["list", "--kubeconfig", str(file)])
     assert isinstance(result.exception, ApiError)
-    assert re.search(
-        r"is not a usable kubeconfig \((it has not the shape of one|'current-context' is missing)\)", str(result.exception)
-    )
+    assert str(result.exception) == f"{file} {sentence}"

@@ -252,10 +252,10 @@ def test_the_ca_of_a_discovery_file_has_to_be_one():
 
 def test_damaged_cluster_info_is_reported():
     with serving() as server:
-        kubeconfig = "clusters: []\n"
+        kubeconfig = "clusters: [{cluster: 5}]\n"
         data = {"kubeconfig": kubeconfig, "jws-kubeconfig-abcdef": sign_detached(kubeconfig, TOKEN)}
         server.answers = [(200, json.dumps({"kind": "ConfigMap", "data": data}).encode())]
-        assert "cannot be read" in refusal(server.endpoint)
+        assert "has a whole number for clusters[0].cluster where a mapping must be" in refusal(server.endpoint)
 
 
 def test_a_ca_that_is_no_certificate_is_reported():

@@ -237,9 +237,19 @@ def test_kubelet_conf_is_pointed_to_the_renewed_certificate_once() -> None:
     assert perform(run, kubelet_finalize) == []
 
 
-def test_a_broken_kubelet_conf_is_a_sentence() -> None:
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "is empty"),
+        ("\0\0", "cannot be read"),
+        ("- a", "holds a list"),
+        ("kind: Config\n", "has no current-context"),
+        ("users: 5", "has a whole number for users"),
+    ],
+)
+def test_a_damaged_kubelet_conf_is_a_sentence(content: str, sentence: str) -> None:
     node = machine(ACTIVE)
     node.put(PEM, "pem")
-    node.put("/etc/kubernetes/kubelet.conf", "kind: Config\n")
-    with pytest.raises(PhaseError, match=r"kubelet\.conf has no user for its current context"):
+    node.put("/etc/kubernetes/kubelet.conf", content)
+    with pytest.raises(PhaseError, match=rf"^/etc/kubernetes/kubelet\.conf {sentence}.*init phase kubeconfig kubelet"):
         perform(init_run(node)[0], kubelet_finalize)

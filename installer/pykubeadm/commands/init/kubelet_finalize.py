@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
+from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
 from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes, Phase
@@ -24,8 +24,7 @@ def _check(run: ClusterRun) -> str | None:
     pair = _rotated_pair(run)
     if run.node.stat(pair) is None:
         return f"the kubelet does not renew its client certificate: there is no {pair}"
-    document = _read(run)
-    user = _user(document)
+    user = _read(run).user
     done = user.get("client-certificate") == user.get("client-key") == pair and "client-key-data" not in user
     return f"{_KUBECONFIG} uses {pair}" if done else None
 
@@ -33,40 +32,28 @@ def _check(run: ClusterRun) -> str | None:
 def _apply(run: ClusterRun) -> Changes:
     from pykubeadm.util.yaml_output import to_yaml
 
-    document, pair = _read(run), _rotated_pair(run)
-    user = _user(document)
+    kubeconfig, pair = _read(run), _rotated_pair(run)
+    user = kubeconfig.user
     for field in ("client-certificate-data", "client-key-data"):
         user.pop(field, None)
-    user |= {"client-certificate": pair, "client-key": pair}
-    run.node.write([File(_KUBECONFIG, to_yaml(document).encode(), 0o600, secret=True)])
+    user.update({"client-certificate": pair, "client-key": pair})
+    run.node.write([File(_KUBECONFIG, to_yaml(kubeconfig.document).encode(), 0o600, secret=True)])
     changes = [f"pointed {_KUBECONFIG} to {pair}"]
     if run.node.unit("kubelet").load != "not-found":
         changes += [f"{action} the kubelet" for action in run.node.ensure_unit(Unit("kubelet", state="restarted"))]
     return changes
 
 
-def _read(run: ClusterRun) -> dict[str, Any]:
-    import yaml
-
+def _read(run: ClusterRun) -> Kubeconfig:
     content = run.node.read(_KUBECONFIG)
     if content is None:
         raise PhaseError(f"{_KUBECONFIG} does not exist; make it with `pykubeadm init phase kubeconfig kubelet`")
-    document: dict[str, Any] = yaml.load(content, Loader=yaml.CSafeLoader)
-    return document
-
-
-def _user(document: dict[str, Any]) -> dict[str, Any]:
-    """The user of the current context, to be changed in place."""
     try:
-        wanted = document["current-context"]
-        context = next(entry["context"] for entry in document["contexts"] if entry["name"] == wanted)
-        user: dict[str, Any] = next(entry["user"] for entry in document["users"] if entry["name"] == context["user"])
-    except (KeyError, TypeError, StopIteration):
+        return read_kubeconfig(content)
+    except DocumentError as error:
         raise PhaseError(
-            f"{_KUBECONFIG} has no user for its current context; remove it and make it again with"
-            " `pykubeadm init phase kubeconfig kubelet`"
-        ) from None
-    return user
+            f"{_KUBECONFIG} {error}; remove it and make it again with `pykubeadm init phase kubeconfig kubelet`"
+        ) from error
 
 
 kubelet_finalize: Phase[ClusterRun] = Phase(

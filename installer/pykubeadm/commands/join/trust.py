@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import KUBELET_DIR, KUBELET_FLAGS_ENV, KUBERNETES_DIR
 from pykubeadm.discovery.cluster_info import Cluster, discover_by_token, refresh_from_file
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.credentials import parse_kubeconfig
-from pykubeadm.kubeconfig.embed import current, embedded, for_cluster, has_credentials
+from pykubeadm.kubeconfig.document import for_cluster
+from pykubeadm.kubeconfig.embed import embedded
+from pykubeadm.kubeconfig.read import has_credentials, usable_kubeconfig
 from pykubeadm.tokens.bootstrap import parse_token
 from pykubeadm.transport.proxies import without_password
 from pykubeadm.util.yaml_output import to_yaml
@@ -173,23 +176,14 @@ def _from_file(node: Node, path: str, *, own: bool) -> Trust | None:
 
 
 def _parse(node: Node, content: bytes, path: str, *, own: bool) -> Trust:
-    import yaml
-
     try:
-        document = yaml.load(content, Loader=yaml.CSafeLoader)
-        if not isinstance(document, dict):
-            raise ValueError("is not a kubeconfig")  # noqa: TRY301, TRY004 - one sentence for all that may be wrong with it
-        cluster, user = embedded(*current(document), path, node.read)
-        if not cluster.get("server"):
-            raise ValueError("names no server")  # noqa: TRY301 - as above
-        if not str(cluster["server"]).startswith("https://"):  # credentials go there
-            raise ValueError(f'names the server "{without_password(str(cluster["server"]))}", which is no https URL')  # noqa: TRY301
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = str(error).splitlines()[0] if isinstance(error, ValueError) else "is not a kubeconfig"
-        raise PhaseError(f"{path} {why}") from error
-    contexts = {entry.get("name"): entry.get("context") or {} for entry in document.get("contexts") or ()}
-    user_name = contexts.get(document.get("current-context"), {}).get("user") or "user"
-    return Trust(cluster, user, user_name, path, own)
+        kubeconfig = usable_kubeconfig(content)
+        cluster, user = embedded(kubeconfig, path, node.read)
+    except DocumentError as error:
+        raise PhaseError(f"{path} {error}") from error
+    if not kubeconfig.url.startswith("https://"):  # credentials go there
+        raise PhaseError(f'{path} names the server "{without_password(kubeconfig.server)}", which is no https URL')
+    return Trust({**cluster, "server": kubeconfig.url}, user, kubeconfig.user_name or "user", path, own)
 
 
 def _check_same_cluster(join: JoinConfiguration, trust: Trust, path: str) -> None:

@@ -10,7 +10,7 @@ import posixpath
 
 from pykubeadm.config.endpoint import local_url
 from pykubeadm.constants import KUBERNETES_DIR, MANIFESTS_DIR
-from pykubeadm.errors import PhaseError
+from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.credentials import Credentials, parse_kubeconfig
 from pykubeadm.kube.port import Api
 from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
@@ -33,7 +33,13 @@ def admin_credentials(run: ClusterRun) -> Credentials:
     content = run.node.read(run.kubeconfig_path)
     if content is None:
         raise PhaseError(f"{run.kubeconfig_path} does not exist; make it with `pykubeadm init phase kubeconfig admin`")
-    return parse_kubeconfig(content, run.kubeconfig_path)
+    try:
+        return parse_kubeconfig(content, run.kubeconfig_path)
+    except ApiError as error:
+        if run.kubeconfig_path != _ADMIN_CONF:
+            raise
+        remedy = "replace it, or remove it and make it again with `pykubeadm init phase kubeconfig admin`"
+        raise PhaseError(f"{error}; {remedy}") from error
 
 
 def admin_api(run: ClusterRun) -> Api:

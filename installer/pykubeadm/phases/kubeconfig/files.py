@@ -5,8 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from pykubeadm.config.section import DocumentError
 from pykubeadm.errors import PhaseError
-from pykubeadm.kubeconfig.document import Credentials, Kubeconfig, build_kubeconfig, read_kubeconfig
+from pykubeadm.kubeconfig.document import build_kubeconfig
+from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import certificate_path, load_authority, uses_external_ca
@@ -54,9 +56,8 @@ def make_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> Changes:
         cluster=cluster.cluster_name,
         user=user,
         ca=encode_certificate(authority.certificate),
-        credentials=Credentials(
-            certificate=encode_certificate(issue_leaf(subject, key.public_key(), authority)), key=encode_private_key(key)
-        ),
+        certificate=encode_certificate(issue_leaf(subject, key.public_key(), authority)),
+        key=encode_private_key(key),
     )
     run.node.write([File(path, content, 0o600, secret=True)])
     return [f"wrote {path} for {user} at {entry.server(run.configuration)}"]
@@ -76,7 +77,7 @@ def _problems(run: ClusterRun, entry: KubeconfigFile, path: str, content: bytes)
     remedy = "replace it, or remove it to have it made again"
     try:
         existing = read_kubeconfig(content)
-    except ValueError as error:
+    except DocumentError as error:
         yield f"{path} {error}; {remedy}"
         return
     ca_path = certificate_path(run, "ca.crt")

@@ -23,7 +23,7 @@ from pykubeadm.config.model import (
 )
 from pykubeadm.errors import ApiError, PhaseError, PreflightError
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
-from pykubeadm.kubeconfig.embed import for_cluster
+from pykubeadm.kubeconfig.document import for_cluster
 from pykubeadm.manifests.cluster_objects import kubeadm_config_objects, kubelet_config_objects
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import File

@@ -10,7 +10,7 @@ from pykubeadm.commands.join import trust
 from pykubeadm.config.model import Discovery, FileDiscovery, JoinConfiguration
 from pykubeadm.discovery.cluster_info import Cluster
 from pykubeadm.errors import PhaseError
-from pykubeadm.kubeconfig.embed import for_cluster
+from pykubeadm.kubeconfig.document import for_cluster
 from pykubeadm.util.yaml_output import to_yaml
 from tests.support.node import FakeNode
 
@@ -97,8 +97,8 @@ def test_a_token_file_is_read(monkeypatch):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("- a list", "is not a kubeconfig"),
-        ("{", "is not a kubeconfig"),
+        ("- a list", "holds a list in place of a mapping"),
+        ("{", "cannot be read"),
         (for_cluster("x", {"server": ""}, "u", {"token": "t"}), "names no server"),
         (for_cluster("x", {"server": "http://u:pw@api"}, "u", {}), 'names the server "http://api", which is no https URL'),
         (for_cluster("x", {"server": "api:6443"}, "u", {"token": "t"}), 'names the server "api:6443", which is no https URL'),
@@ -106,7 +106,7 @@ def test_a_token_file_is_read(monkeypatch):
             for_cluster("x", {**CLUSTER, "certificate-authority-data": "", "certificate-authority": "gone"}, "u", {}),
             "/root/gone, which does not exist",
         ),
-        ({**for_cluster("x", CLUSTER, "u", {}), "current-context": "other"}, "has no current context"),
+        ({**for_cluster("x", CLUSTER, "u", {}), "current-context": "other"}, 'has no context "other"'),
     ],
 )
 def test_files_that_cannot_be_used_are_reported(monkeypatch, content, sentence):

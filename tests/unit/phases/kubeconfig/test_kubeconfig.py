@@ -104,7 +104,7 @@ def test_a_kubelets_kubeconfig_may_name_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [("x: [", "is not YAML"), ("kind: Config", "has no context"), ("", "is not a kubeconfig")]
+    ("content", "sentence"), [("x: [", "cannot be read"), ("kind: Config", "has no current-context"), ("", "is empty")]
 )
 def test_a_file_that_is_no_kubeconfig_is_an_error(content: str, sentence: str) -> None:
     node = made()
