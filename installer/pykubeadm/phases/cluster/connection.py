@@ -7,14 +7,16 @@ behind that may need the API server to be up first (kubeadm: cmd/init.go, since 
 from __future__ import annotations
 
 import posixpath
+from contextlib import suppress
 
 from pykubeadm.config.endpoint import local_url
-from pykubeadm.constants import KUBERNETES_DIR, MANIFESTS_DIR
+from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.credentials import Credentials, parse_kubeconfig
 from pykubeadm.kube.port import Api
 from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.workflow.events import Planned
 
 _ADMIN_CONF = f"{KUBERNETES_DIR}/admin.conf"
@@ -63,12 +65,11 @@ def _api(run: ClusterRun, credentials: Credentials) -> Api:
 def _local_server(run: ClusterRun) -> str:
     """Where this node's API server listens: a single phase may be run without the configuration that said so, and the address
     of the default route need not be it."""
-    import yaml
-
-    content = run.node.read(f"{MANIFESTS_DIR}/kube-apiserver.yaml") or b""
-    try:
-        endpoint = yaml.load(content, Loader=yaml.CSafeLoader)["metadata"]["annotations"][ENDPOINT_ANNOTATION]
-    except (yaml.YAMLError, LookupError, TypeError):  # none, damaged, or without annotations
+    endpoint = None
+    with suppress(PhaseError):  # damaged: that is reported where it matters, and mended where the manifest is written
+        pod = read_static_pod(run.node, "kube-apiserver") or {}
+        endpoint = ((pod.get("metadata") or {}).get("annotations") or {}).get(ENDPOINT_ANNOTATION)
+    if not endpoint:
         return local_url(run.configuration.this_node.local_api_endpoint)
     return f"https://{endpoint}"
 

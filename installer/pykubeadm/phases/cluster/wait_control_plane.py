@@ -7,9 +7,12 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.constants import KUBELET_CONFIG, KUBELET_HEALTHZ_PORT, MANIFESTS_DIR
+from pykubeadm.config.section import DocumentError
+from pykubeadm.constants import KUBELET_CONFIG, KUBELET_HEALTHZ_PORT
 from pykubeadm.errors import PhaseError
+from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.phases.static_pods.manifests import manifest_path, read_static_pod
 from pykubeadm.workflow.phase import Phase
 
 if TYPE_CHECKING:
@@ -72,29 +75,39 @@ def _verify(run: ClusterRun) -> None:
 
 
 def _static_pods(run: ClusterRun) -> dict[str, Mapping[str, Any]]:
-    import yaml
-
     pods: dict[str, Mapping[str, Any]] = {}
     for name in _COMPONENTS:
-        path = f"{MANIFESTS_DIR}/{name}.yaml"
-        content = run.node.read(path)
-        if content is None:
-            raise PhaseError(
-                f"{path} does not exist; make it with `pykubeadm init phase control-plane {name.removeprefix('kube-')}`"
-            )
-        pods[name] = yaml.load(content, Loader=yaml.CSafeLoader)
+        command = f"`pykubeadm init phase control-plane {name.removeprefix('kube-')}`"
+        try:
+            pod = read_static_pod(run.node, name)
+        except PhaseError as error:
+            raise PhaseError(f"{error}; make it again with {command}") from error
+        if pod is None:
+            raise PhaseError(f"{manifest_path(name)} does not exist; make it with {command}")
+        pods[name] = pod
     return pods
 
 
 def _kubelet_healthz(run: ClusterRun) -> str | None:
-    import yaml
-
-    settings = yaml.load(run.node.read(KUBELET_CONFIG) or b"{}", Loader=yaml.CSafeLoader) or {}
     flags = {arg.name: arg.value for arg in run.configuration.this_node.node_registration.kubelet_extra_args}
-    address = flags.get("healthz-bind-address") or settings.get("healthzBindAddress") or "127.0.0.1"
-    port = flags.get("healthz-port") or settings.get("healthzPort", KUBELET_HEALTHZ_PORT)
+    address, port = _healthz_in_file(run)
+    address = flags.get("healthz-bind-address") or address or "127.0.0.1"
+    port = flags.get("healthz-port") or port
+    if not port.isdecimal():
+        raise PhaseError(f'the kubelet\'s flag healthz-port is "{port}", which is no port')
     host = f"[{address}]" if ":" in address else address
     return f"http://{host}:{port}/healthz" if int(port) else None
+
+
+def _healthz_in_file(run: ClusterRun) -> tuple[str, str]:
+    """Address, "" where there is none, and port by the kubelet's configuration."""
+    settings = read_document(run.node, KUBELET_CONFIG)
+    try:
+        if settings is None:
+            return "", str(KUBELET_HEALTHZ_PORT)
+        return settings.text("healthzBindAddress"), str(settings.number("healthzPort", KUBELET_HEALTHZ_PORT))
+    except DocumentError as error:
+        raise PhaseError(f"{KUBELET_CONFIG} {error}") from error
 
 
 wait_control_plane: Phase[ClusterRun] = Phase(

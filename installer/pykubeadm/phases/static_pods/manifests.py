@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import MANIFESTS_DIR
+from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Node
+from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.patching import patched
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.phase import Changes
 
 
 def write_static_pod(run: ClusterRun, name: str, pod: Mapping[str, Any]) -> Changes:
     """Write the pod with the user's patches. A manifest that says the same in other words (kubeadm's own) is left alone."""
-    path = f"{MANIFESTS_DIR}/{name}.yaml"
+    path = manifest_path(name)
     changes: Changes = ()
     if run.configuration.cluster.feature_gates.get("RootlessControlPlane"):
         from pykubeadm.phases.static_pods.rootless import rootless_pod
 
         pod, changes = rootless_pod(run, name, pod)
     wanted = patched(run.patches, name, pod)
-    present = run.node.read(path)
-    former = _document(present) if present is not None else None
-    content = present if present is not None and former == wanted else to_yaml(wanted).encode()
+    former = _present(run, name)
+    content = (run.node.read(path) if former == wanted else None) or to_yaml(wanted).encode()
     if former is not None and former != wanted:
         run.replaced[name] = run.now()
     return [*changes, *run.node.write([*missing_directory(run.node, MANIFESTS_DIR), File(path, content, 0o600)])]
@@ -36,10 +39,36 @@ def missing_directory(node: Node, path: str, mode: int = 0o700) -> list[Director
     return [] if stat and stat.kind in ("directory", "link") else [Directory(path, mode)]
 
 
-def _document(content: bytes) -> object:
-    import yaml
-
+def read_static_pod(node: Node, name: str) -> KubeObject | None:
+    """The Pod in the manifest, None where there is none. PhaseError where it is damaged, or is not the shape of a Pod with
+    containers that have commands."""
+    path = manifest_path(name)
+    document = read_document(node, path)
+    if document is None:
+        return None
     try:
-        return yaml.load(content, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
+        annotations = document.section("metadata").section("annotations")
+        for annotation in annotations.data:
+            annotations.text(annotation)
+        containers = document.section("spec").sections("containers")
+        for container in containers:
+            container.texts("command")
+            container.texts("args")
+    except DocumentError as error:
+        raise PhaseError(f"{path} {error}") from error
+    if not containers:
+        raise PhaseError(f"{path} is no Pod with containers")
+    return document.data
+
+
+def manifest_path(name: str) -> str:
+    return f"{MANIFESTS_DIR}/{name}.yaml"
+
+
+def _present(run: ClusterRun, name: str) -> KubeObject | None:
+    """What is there; nothing where that is damaged, as it is written again then."""
+    try:
+        return read_static_pod(run.node, name)
+    except PhaseError as error:
+        run.note("warning", f"{error}; it is written again", topic="static-pods")
         return None
