@@ -188,6 +188,7 @@ def _list_images(ctx: click.Context, output: Literal["text", "json", "yaml"], **
     source = read_source(path, root) if path else None
     environment = replace(_example_environment(root, note=_warn), ask=look_up)
     # kubeadm lets the file win over flags here, without a word.
+    values["feature_gates"] = flattened(values["feature_gates"])
     flags = InitFlags() if source else InitFlags.of(values)
     names = images(read_init(source, flags, environment)[1].cluster)
     if output == "text":

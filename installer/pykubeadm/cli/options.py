@@ -21,8 +21,17 @@ class Strings(click.ParamType[tuple[str, ...]]):
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
+class Pairs(click.ParamType[tuple[str, ...]]):
+    """name=value pairs between commas, as typed; may be given several times, and each mention adds to those before."""
+
+    name = "pairs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(str(value).split(","))
+
+
 def flattened(value: Iterable[Iterable[str]] | None) -> tuple[str, ...] | None:
-    """The parts of all mentions of a Strings flag; None where it was not given."""
+    """The parts of all mentions of a Strings or Pairs flag; None where it was not given."""
     parts = tuple(part for mention in value or () for part in mention)
     return parts or None
 
@@ -36,7 +45,6 @@ _TEXT: dict[str, str] = {
     "cri-socket": "The container runtime's socket (default: the one that is there).",
     "discovery-file": "A kubeconfig, or the https URL of one, that says where the cluster is and whom to trust there.",
     "discovery-token": "The bootstrap token with which cluster-info is signed (default: that of --token).",
-    "feature-gates": "key=value pairs, comma-separated: RootlessControlPlane, NodeLocalCRISocket, PublicKeysECDSA.",
     "image-repository": "Where control-plane images come from (default: registry.k8s.io).",
     "kubeconfig": "The kubeconfig to speak to the cluster with (default: /etc/kubernetes/admin.conf).",
     "kubeconfig-dir": "Where kubeconfig files are written (default: /etc/kubernetes).",
@@ -52,12 +60,15 @@ _TEXT: dict[str, str] = {
 }
 _STRINGS: dict[str, str] = {
     "apiserver-cert-extra-sans": "More names and addresses for the API server's certificate.",
-    "apiserver-extra-args": "name=value flags for the kube-apiserver, over those that are set anyway.",
-    "controller-manager-extra-args": "name=value flags for the kube-controller-manager, over those that are set anyway.",
     "discovery-token-ca-cert-hash": "sha256:<hex> of the public key that the cluster's CA must have; one of several.",
     "ignore-preflight-errors": "Checks whose errors shall only be warnings, by name; all for every one.",
-    "scheduler-extra-args": "name=value flags for the kube-scheduler, over those that are set anyway.",
     "skip-phases": "Phases to leave out, such as addon/kube-proxy.",
+}
+_PAIRS: dict[str, str] = {
+    "apiserver-extra-args": "name=value flags for the kube-apiserver, over those that are set anyway.",
+    "controller-manager-extra-args": "name=value flags for the kube-controller-manager, over those that are set anyway.",
+    "feature-gates": "name=true or name=false: RootlessControlPlane, NodeLocalCRISocket, PublicKeysECDSA.",
+    "scheduler-extra-args": "name=value flags for the kube-scheduler, over those that are set anyway.",
 }
 _SWITCHES: dict[str, str] = {
     "control-plane": "Make this node a control plane, not a worker.",
@@ -76,6 +87,8 @@ def option(name: str) -> click.Option:
         return click.Option([f"--{name}"], metavar="TEXT", help=_TEXT[name])
     if name in _STRINGS:
         return click.Option([f"--{name}"], type=Strings(), multiple=True, metavar="LIST", help=_STRINGS[name])
+    if name in _PAIRS:
+        return click.Option([f"--{name}"], type=Pairs(), multiple=True, metavar="PAIRS", help=_PAIRS[name])
     if name in _SWITCHES:
         return click.Option([f"--{name}"], is_flag=True, help=_SWITCHES[name])
     assert name == "apiserver-bind-port", name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,11 @@ def check_feature_gates(cluster: ClusterConfiguration, report: Report) -> None:
             report.note(f'the feature gate "{name}" is deprecated; {gate.deprecated}')
 
 
-def parse_feature_gates(text: str) -> dict[str, bool]:
-    """The flag's form "A=true,B=false"; ValueError with a sentence where it is not. Names are not checked here."""
+def parse_feature_gates(pairs: Iterable[str]) -> dict[str, bool]:
+    """The flag's pairs, "A=true" each, of which the last of a name counts; ValueError with a sentence where one is none. Names
+    are not checked here."""
     gates = {}
-    for part in filter(None, text.split(",")):
+    for part in filter(None, pairs):
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator:
             raise ValueError(f'"{part}" has no value; write {name}=true or {name}=false')

