@@ -7,8 +7,7 @@ A traceback on the terminal is a bug. The exit statuses are documented in docs/r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 BUG: Final = 70  # an error of none of these families (EX_SOFTWARE of sysexits.h)
 INTERRUPTED: Final = 130  # the shell's status of a command ended by SIGINT
@@ -26,9 +25,8 @@ class UsageError(PykubeadmError):
     exit_status = 2
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One thing that is wrong in the configuration.
+class Problem(NamedTuple):
+    """One thing that is wrong in the configuration. (No dataclass: making one costs a short command some 5 %.)
 
     `source` is the file's name as the user gave it, or the flag's ("--service-cidr"). `line` and `column` count
     from 1 and are 0 where there is none (a flag). `path` is the field, as in "networking.serviceSubnet".

@@ -42,9 +42,6 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; the exit statuses are in docs/reference/exit-status.md."""
-    # Python looks through all modules for garbage again and again while they are loaded, and once more at its end: a fifth of the
-    # time of a short command.
-    gc.set_threshold(50_000)
     signal.signal(signal.SIGTERM, _interrupt)
     _open_standard_streams()
     settings = Globals()
@@ -61,7 +58,7 @@ def main() -> NoReturn:
                 )
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries again at its end
         status = 1
-    gc.freeze()
+    gc.freeze()  # or everything is looked through for garbage once more
     sys.exit(status)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -15,6 +14,8 @@ from pykubeadm.errors import UsageError
 from pykubeadm.tokens.bootstrap import generate_token
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pykubeadm.config.model import BootstrapToken
     from pykubeadm.kube.bootstrap_tokens import StoredToken
     from pykubeadm.kube.credentials import Credentials

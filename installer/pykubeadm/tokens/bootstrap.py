@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass, field
-from random import SystemRandom
+from typing import NamedTuple
 
 from pykubeadm.constants import BOOTSTRAP_TOKEN_PATTERN
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 6
 _SECRET_LENGTH = 16
-_from_system = SystemRandom()  # what the module `secrets` calls, without loading OpenSSL for it
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """The id is public, the secret is not: `str()` and `repr()` show the id only."""
 
     id: str
-    secret: str = field(repr=False)
+    secret: str
 
     def __str__(self) -> str:
         return f"{self.id}.{'*' * _SECRET_LENGTH}"
+
+    def __repr__(self) -> str:
+        return f"Token({self})"
 
     @property
     def text(self) -> str:
@@ -66,4 +67,10 @@ def parse_token_id(text: str) -> str:
 
 
 def _random_text(length: int) -> str:
-    return "".join(_from_system.choice(_ALPHABET) for _ in range(length))
+    """From the system's random numbers, as the module `secrets` has them, which takes longer to load than a token to make.
+    Bytes above the last multiple of the alphabet's size are left out, so that all characters are equally likely."""
+    limit = 256 - 256 % len(_ALPHABET)
+    found = ""
+    while len(found) < length:
+        found += "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(2 * length) if byte < limit)
+    return found[:length]
