@@ -24,7 +24,7 @@ class Globals:
         self.output = "text"  # "json": errors are events, too
 
 
-class _Level(click.ParamType[int]):
+class _Level(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
     """klog's level."""
 
     name = "level"

@@ -10,7 +10,7 @@ import click
 from pykubeadm.cli.lazy import Globals
 
 
-class Strings(click.ParamType[tuple[str, ...]]):
+class Strings(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
     """pflag's StringSlice: comma-separated; may be given several times."""
 
     name = "strings"
@@ -21,7 +21,7 @@ class Strings(click.ParamType[tuple[str, ...]]):
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
-class Pairs(click.ParamType[tuple[str, ...]]):
+class Pairs(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
     """name=value pairs between commas, as typed; may be given several times, and each mention adds to those before."""
 
     name = "pairs"
