@@ -33,8 +33,8 @@ T = TypeVar("T")
 _MERGE = object()  # the key << that merges; in quotes it is a field
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NO_DOCUMENT = "an empty document, which kubeadm refuses: remove it with its three dashes, and put comments into the documents"
+_BAD_KEY = "a key must be text"
 _BINARY_TAG = "tag:yaml.org,2002:binary"
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +51,10 @@ class _RefusedError(Exception):
         super().__init__(sentence)
         self.position = position
         self.sentence = sentence
+
+
+class _TooDeepError(_RefusedError):
+    pass
 
 
 def load(source: Source) -> tuple[list[Document], list[Problem]]:
@@ -142,6 +146,31 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
 
 def _roots(text: str, offset: int) -> Iterator[_Node]:
     """The root of every document in `text`, which lies `offset` lines down the file."""
+    try:
+        yield from _parsed(text, offset)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        _refuse_depth(text, offset, error)
+        raise _RefusedError(_places(text, offset)(mark) if mark else (offset + 1, 1), _syntax(error, text, mark)) from None
+    except yaml.YAMLError:
+        raise _RefusedError((offset + 1, 1), "the text cannot be read as YAML") from None
+
+
+def _refuse_depth(text: str, offset: int, error: yaml.MarkedYAMLError) -> None:
+    """The parser reads ahead, and from libyaml 0.2.6 on ends deep nesting by itself, before it has handed over the values that
+    are too deep for us: they are found by reading what stands before the place where it gave up."""
+    end = min((mark.index for mark in (error.problem_mark, error.context_mark) if mark), default=0)
+    if end >= len(text):
+        return
+    try:
+        for _root in _roots(text[:end], offset):
+            pass
+    except _RefusedError as refused:
+        if isinstance(refused, _TooDeepError) or "maximum nesting" in str(error.problem).lower():
+            raise
+
+
+def _places(text: str, offset: int) -> Callable[[Any], Position]:
     last = text.count("\n")
 
     def at(mark: Any) -> Position:
@@ -149,6 +178,11 @@ def _roots(text: str, offset: int) -> Iterator[_Node]:
             return last + 1 + offset, 1
         return mark.line + 1 + offset, mark.column + 1
 
+    return at
+
+
+def _parsed(text: str, offset: int) -> Iterator[_Node]:
+    at = _places(text, offset)
     stack: list[_Node] = []
     anchors: dict[str, _Node] = {}
     root: _Node | None = None
@@ -158,44 +192,42 @@ def _roots(text: str, offset: int) -> Iterator[_Node]:
         if not stack:
             root = node
         elif len(stack) > MAX_DEPTH:
-            raise _RefusedError(node.position, f"values are nested more than {MAX_DEPTH} deep")
+            raise _TooDeepError(node.position, f"values are nested more than {MAX_DEPTH} deep")
         else:
             stack[-1].content.append(node)
 
-    try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent):
-                if event.anchor not in anchors:
-                    raise _RefusedError(at(event.start_mark), f"the alias *{event.anchor} has no anchor before it")
-                target = anchors[event.anchor]
-                if target in stack:
-                    raise _RefusedError(at(event.start_mark), f"the alias *{event.anchor} stands inside the value that it names")
-                add(target)
-            elif isinstance(event, yaml.ScalarEvent):
-                node = _Node("scalar", _scalar(event, at(event.start_mark)), at(event.start_mark))
-                if event.anchor:
-                    anchors[event.anchor] = node
-                add(node)
-            elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
-                kind = "sequence" if isinstance(event, yaml.SequenceStartEvent) else "mapping"
-                node = _Node(kind, [], at(event.start_mark))
-                if event.anchor:
-                    anchors[event.anchor] = node
-                add(node)
-                stack.append(node)
-            elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
-                node = stack.pop()
-                if node.kind == "mapping":
-                    node.content = list(zip(node.content[::2], node.content[1::2], strict=True))
-            elif isinstance(event, yaml.DocumentEndEvent) and root:
-                yield root
-                root = None
-                anchors = {}
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise _RefusedError(at(mark) if mark else (offset + 1, 1), _syntax(error, text, mark)) from None
-    except yaml.YAMLError:
-        raise _RefusedError((offset + 1, 1), "the text cannot be read as YAML") from None
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchors:
+                raise _RefusedError(at(event.start_mark), f"the alias *{event.anchor} has no anchor before it")
+            target = anchors[event.anchor]
+            if target in stack:
+                raise _RefusedError(at(event.start_mark), f"the alias *{event.anchor} stands inside the value that it names")
+            add(target)
+        elif isinstance(event, yaml.ScalarEvent):
+            absent = not (event.value or event.style or event.tag or event.anchor)
+            if absent and [node.kind for node in stack[-2:]] == ["sequence", "mapping"] and not stack[-1].content:
+                # Of [? ], libyaml before 0.2.6 loses the bracket: what comes after this is another text to it.
+                raise _RefusedError(stack[-1].position, _BAD_KEY)
+            node = _Node("scalar", _scalar(event, at(event.start_mark)), at(event.start_mark))
+            if event.anchor:
+                anchors[event.anchor] = node
+            add(node)
+        elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+            kind = "sequence" if isinstance(event, yaml.SequenceStartEvent) else "mapping"
+            node = _Node(kind, [], at(event.start_mark))
+            if event.anchor:
+                anchors[event.anchor] = node
+            add(node)
+            stack.append(node)
+        elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            node = stack.pop()
+            if node.kind == "mapping":
+                node.content = list(zip(node.content[::2], node.content[1::2], strict=True))
+        elif isinstance(event, yaml.DocumentEndEvent) and root:
+            yield root
+            root = None
+            anchors = {}
 
 
 def _check_json(text: str, offset: int) -> None:
@@ -203,10 +235,15 @@ def _check_json(text: str, offset: int) -> None:
     kubeadm, however it starts); three dashes at the start of the file make it YAML. The text was read as YAML before, so it is
     not nested too deep."""
     try:
-        json.loads(text)
+        json.loads(text, parse_int=str)  # int refuses thousands of digits in Python's words
     except json.JSONDecodeError as error:
-        sentence = f"a document that starts with a brace must be JSON, and this is none: {error.msg[0].lower()}{error.msg[1:]}"
-        raise _RefusedError((offset + error.lineno, error.colno), sentence) from None
+        place, why = error.pos, f"{error.msg[0].lower()}{error.msg[1:]}"
+        before = text[:place].rstrip()
+        if text[place : place + 1] in ("}", "]") and before.endswith(","):  # as Python says it from 3.13 on
+            place, why = len(before) - 1, f"illegal trailing comma before end of {'object' if text[place] == '}' else 'array'}"
+        line, column = _place(text, place)
+        sentence = f"a document that starts with a brace must be JSON, and this is none: {why}"
+        raise _RefusedError((offset + line, column), sentence) from None
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, mark: Any) -> str:
@@ -328,7 +365,7 @@ def _plain(root: _Node, source: str, positions: dict[Path, Position], keys: dict
 def _key(node: _Node) -> str:
     value = node.content
     if node.kind != "scalar" or value is None:
-        raise _RefusedError(node.position, "a key must be text")
+        raise _RefusedError(node.position, _BAD_KEY)
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

@@ -15,7 +15,8 @@ _SPECIAL = {
 }
 _SPECIAL |= {"-.inf": float("-inf"), "-.Inf": float("-inf"), "-.INF": float("-inf")}
 _SPECIAL |= dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan"))
-_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
+# What has more digits than 64 bits can is a float; int would refuse thousands of them in Python's words.
+_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]{0,19})")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _KINDS: dict[type, str] = {bool: "bool", int: "int", float: "float", type(None): "null", str: "str"}
 

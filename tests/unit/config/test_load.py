@@ -94,7 +94,9 @@ def test_every_empty_document_is_reported_where_its_dashes_are() -> None:
 def test_a_document_in_braces_is_json() -> None:
     text = '{"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration",\n  "clusterName": "a",\n}\n'
     [found] = problems(text)
-    assert found.startswith("x.yaml:3:1: a document that starts with a brace must be JSON, and this is none: expecting property")
+    assert found.startswith(
+        "x.yaml:2:21: a document that starts with a brace must be JSON, and this is none: illegal trailing comma"
+    )
 
 
 def test_a_byte_order_mark_and_windows_line_ends() -> None:
@@ -129,6 +131,17 @@ def test_a_byte_order_mark_and_windows_line_ends() -> None:
         (b"#" * (MAX_BYTES + 1), "1:1", "bytes long"),
         ("a: " + "[" * 5000, "1:104", "nested more than 100 deep"),
         ("a:\n" + "".join(" " * depth + "- \n" for depth in range(400)), "102:101", "nested more than 100 deep"),
+        ("a:\n" + "".join(" " * depth + "- \n" for depth in range(1400)), "102:101", "nested more than 100 deep"),
+        ("{a: " * 5000, "1:402", "nested more than 100 deep"),
+        ("- " * 5000, "1:203", "nested more than 100 deep"),
+        ("? " * 5000, "1:203", "nested more than 100 deep"),
+        ("[" * 1000 + "@", "1:102", "nested more than 100 deep"),
+        ("[" * 1001 + '"', "1:102", "nested more than 100 deep"),
+        ('["a" "b" ' + "[" * 1200, "1:6", "did not find expected ',' or ']'"),
+        (f"{CLUSTER}a: [? ]\n", "4:5", "a key must be text"),
+        (f"{CLUSTER}a: [? ]]\n", "4:5", "a key must be text"),
+        (f"{CLUSTER}a: {'1' * 5000}\n", "4:4", "infinity"),
+        ('{"a": ' + "1" * 5000 + "}", "1:7", "infinity"),
     ],
 )
 def test_one_sentence_with_the_place(text: str | bytes, where: str, words: str) -> None:
