@@ -59,6 +59,7 @@ def test_openssl_finds_the_keys_sound(algorithm: str) -> None:
             "holds a key that is neither RSA nor ECDSA",
         ),
     ],
+    ids=["empty", "indented", "damaged", "ed25519"],  # other keys each time are no names: pytest-xdist compares them
 )
 def test_what_is_no_usable_key_is_reported(pem: bytes, end: str) -> None:
     with pytest.raises(ValueError, match=end):
