@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 READY := .venv/.ready
+UV := .venv/bin/uv
 PYTEST := $(PYTHON) -m pytest -q
 # Tests on nodes spend most of their time waiting for them: two files at once. (Not virtual machines: emulated, each wants all.)
 NODES := $(PYTEST) -n 2 --dist loadfile
@@ -11,13 +12,13 @@ SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule
 E2E :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vm setup-vagrant quickstart test lint e2e bench molecule clean
+.PHONY: help setup setup-vm setup-vagrant quickstart test test-fast test-oldest test-newest lock lint e2e bench molecule clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(READY) ## install what is missing: system packages, .venv with pykubeadm and its tools
-$(READY): pyproject.toml tools/setup.sh
+$(READY): pyproject.toml requirements-dev.lock tools/setup.sh
 	@tools/setup.sh
 	@touch $@
 
@@ -27,10 +28,29 @@ setup-vm setup-vagrant: setup-%: ## install what virtual machines, or Vagrant's,
 quickstart: $(READY) ## start a node, make a cluster on it with `pykubeadm init`, show it
 	@$(PYTHON) -m lab.quickstart
 
-test: $(READY) ## run the tests: without nodes, Molecule's whole preparation, end to end where Kubernetes' binaries are present
-	$(PYTEST) -n auto $(FAST)
+test: test-fast ## run the tests: without nodes, Molecule's whole preparation, end to end where Kubernetes' binaries are present
 	@$(MAKE) --no-print-directory molecule-prepare
 	$(NODES) tests/e2e
+
+test-fast: $(READY) ## run the tests that need no node
+	$(PYTEST) -n auto $(FAST)
+
+test-oldest: $(READY) ## run the tests that need no node with the oldest Python and dependencies that pyproject.toml allows
+	$(call TEST_WITH,3.11,lowest-direct)
+
+test-newest: $(READY) ## run the tests that need no node with the newest dependencies that pyproject.toml allows
+	$(call TEST_WITH,$(PYTHON),highest)
+
+# An environment of its own, made anew: $(1) the Python, $(2) which of the releases.
+define TEST_WITH
+$(UV) venv --quiet --no-config --clear --seed --python $(1) .venv-$(@:test-%=%)
+$(UV) pip install --quiet --no-config --python .venv-$(@:test-%=%) --resolution $(2) --editable '.[test]'
+.venv-$(@:test-%=%)/bin/python -m pytest -q -n auto $(FAST)
+endef
+
+lock: $(READY) ## take the newest tools and dependencies into requirements-dev.lock, and run the tests that need no node
+	$(UV) pip compile --quiet --no-config --upgrade --universal --python-version 3.11 --generate-hashes --extra dev --custom-compile-command 'make lock' --output-file requirements-dev.lock pyproject.toml
+	@$(MAKE) --no-print-directory test-fast
 
 lint: $(READY) ## check style, types, layers, YAML and roles
 	@$(PYTHON) -m tools.lint
@@ -50,4 +70,4 @@ molecule-%: $(READY)
 clean: ## remove the lab's nodes and network, build products and test caches (downloads and images stay)
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m lab.clean; fi
 	@rm -rf build dist .mypy_cache .mypy_lab_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(READY)
-	@find . -path ./.venv -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -print0 | xargs -0 rm -rf
+	@find . -path './.venv*' -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -print0 | xargs -0 rm -rf

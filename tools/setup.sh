@@ -1,5 +1,6 @@
 #!/bin/bash
-# `make setup`: system packages that are missing, and .venv with pykubeadm and its tools. Run again, it changes nothing.
+# `make setup`: system packages that are missing, and .venv with pykubeadm and the tools of requirements-dev.lock. Run again, it
+# changes nothing.
 # `setup.sh vm`, `setup.sh vagrant`: what virtual machines need besides, for those who run them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -81,4 +82,8 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     "$python" -m venv .venv
 fi
 echo "make setup: installing pykubeadm and its tools into .venv"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+pip=(.venv/bin/python -m pip --quiet --disable-pip-version-check)
+"${pip[@]}" install --require-hashes --requirement requirements-dev.lock
+# What builds is in the lock, too; in isolation pip would fetch the newest of it.
+"${pip[@]}" install --no-deps --no-build-isolation --editable .
+"${pip[@]}" check || fail "requirements-dev.lock is not what pyproject.toml asks for: \`make lock\` mends it"

@@ -27,7 +27,8 @@ kubernetesVersion: v1.36.2
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the wheel as an installation has them."""
     build = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(build), str(CHECKOUT)]
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(build)]
+    command = [sys.executable, "-m", "pip", "wheel", *options, str(CHECKOUT)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     [wheel] = build.glob("pykubeadm-*.whl")
     with zipfile.ZipFile(wheel) as archive:
