@@ -55,7 +55,8 @@ def test_pins_may_be_in_capitals_and_one_of_several_is_enough():
     with serving() as server:
         server.answers = [(200, config_map(f"https://{server.endpoint}"))]
         pin = pin_of(authority().certificate)
-        discover(server.endpoint, pins=["sha256:" + "0" * 64, "sha256:" + pin.removeprefix("sha256:").upper()])
+        found = discover(server.endpoint, pins=["sha256:" + "0" * 64, "sha256:" + pin.removeprefix("sha256:").upper()])
+    assert found.ca == ca_pem()
 
 
 def test_another_ca_than_the_pinned_one_is_refused():
@@ -156,7 +157,7 @@ def test_skewed_clocks_are_reported_though_certificates_still_hold(ahead, said):
 def test_a_minute_of_skew_does_no_harm():
     with serving(date=NOW + timedelta(minutes=1)) as server:
         server.answers = [(200, config_map(f"https://{server.endpoint}"))]
-        discover(server.endpoint)
+        assert discover(server.endpoint).ca == ca_pem()
 
 
 def test_a_closed_port_is_reported():

@@ -96,7 +96,7 @@ def test_the_clusters_configuration_gets_this_nodes_part(monkeypatch):
     node = FakeNode()
     for name in (*FILES, "etcd/ca.crt", "etcd/ca.key"):
         node.put(f"/etc/kubernetes/pki/{name}")
-    answers, _told = ask(cluster(), join, monkeypatch, node=node)
+    answers, _reported = ask(cluster(), join, monkeypatch, node=node)
     assert answers.configuration.cluster.cluster_name == "prod"
     assert answers.configuration.this_node.node_registration.name == "n1"
     assert answers.configuration.this_node.local_api_endpoint.bind_port == 7443
@@ -152,7 +152,8 @@ def test_the_name_is_that_of_hostname_override(monkeypatch):
 
 @pytest.mark.parametrize("ready", ["False", "Unknown"])
 def test_a_node_that_is_not_ready_is_no_obstacle(monkeypatch, ready):
-    ask(with_node(cluster(), "n1", ready), joining(), monkeypatch)
+    answers, _reported = ask(with_node(cluster(), "n1", ready), joining(), monkeypatch)
+    assert answers.configuration.this_node.node_registration.name == "n1"
 
 
 def test_a_kubelet_without_the_clusters_resolv_conf_takes_its_own(monkeypatch):

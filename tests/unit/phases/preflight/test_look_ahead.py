@@ -44,21 +44,23 @@ def test_preflight_does_not_ask_again(node: FakeNode) -> None:
     assert [asked(node, command) for command in ("kubelet --version", " info", " runtime-config")] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("lacking", ["runtime", "kubelet", "readiness"])
-def test_what_was_not_there_yet_is_asked_for_again(node: FakeNode, lacking: str) -> None:
+@pytest.mark.parametrize("missing", ["runtime", "kubelet", "readiness"])
+def test_what_was_not_there_yet_is_asked_for_again(node: FakeNode, missing: str) -> None:
     """The cluster may be waited for until long after: a machine that boots has its runtime by then."""
     commands, sockets = dict(node.commands), set(node.sockets)
-    if lacking == "runtime":
+    if missing == "runtime":
         node.sockets.clear()
-    elif lacking == "kubelet":
+    elif missing == "kubelet":
         node.commands["kubelet --version"] = Completed(127, stderr="kubelet: command not found")
     else:
         crictl(node, "info", {"status": {"conditions": [{"type": "RuntimeReady", "status": False}]}})
-    machine = ahead(node)
-    run = run_with(node, machine)
+    run = run_with(node, ahead(node))
+    question = "kubelet --version" if missing == "kubelet" else " info"
+    before = asked(node, question)
     node.commands |= commands
     node.sockets |= sockets
     run_join_preflight(run)
+    assert asked(node, question) == before + 1
 
 
 def test_what_is_still_not_there_stops_the_run(node: FakeNode) -> None:
