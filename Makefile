@@ -6,13 +6,14 @@ UV := .venv/bin/uv
 PYTEST := $(PYTHON) -m pytest -q
 # Tests on nodes spend most of their time waiting for them: two files at once. (Not virtual machines: emulated, each wants all.)
 NODES := $(PYTEST) -n 2 --dist loadfile
-# Tests that need no node: they run side by side.
+# Tests that need no node: they run side by side; those that look at one thing that takes long to make, in one process.
+SIDE_BY_SIDE := $(PYTEST) -n auto --dist loadgroup
 FAST := $(wildcard tests/unit tests/property tests/golden tests/integration tests/roles)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 E2E :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vm setup-vagrant quickstart test test-fast test-oldest test-newest lock lint e2e bench molecule clean
+.PHONY: help setup setup-vm setup-vagrant quickstart test unit test-fast test-oldest test-newest lock lint e2e bench molecule clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,8 +33,11 @@ test: test-fast ## run the tests: without nodes, Molecule's whole preparation, e
 	@$(MAKE) --no-print-directory molecule-prepare
 	$(NODES) tests/e2e
 
+unit: $(READY) ## run the unit tests, within a minute
+	$(SIDE_BY_SIDE) tests/unit
+
 test-fast: $(READY) ## run the tests that need no node
-	$(PYTEST) -n auto $(FAST)
+	$(SIDE_BY_SIDE) $(FAST)
 
 test-oldest: $(READY) ## run the tests that need no node with the oldest Python and dependencies that pyproject.toml allows
 	$(call TEST_WITH,3.11,lowest-direct)
@@ -41,7 +45,7 @@ test-oldest: $(READY) ## run the tests that need no node with the oldest Python 
 test-newest: $(READY) ## run the tests that need no node with the newest dependencies that pyproject.toml allows
 	$(call TEST_WITH,$(PYTHON),highest)
 
-# An environment of its own, made anew: $(1) the Python, $(2) which of the releases.
+# An environment of its own, made again each time: $(1) the Python, $(2) which of the releases.
 define TEST_WITH
 $(UV) venv --quiet --no-config --clear --seed --python $(1) .venv-$(@:test-%=%)
 $(UV) pip install --quiet --no-config --python .venv-$(@:test-%=%) --resolution $(2) --editable '.[test]'
