@@ -22,6 +22,7 @@ CHECKERS = {
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "-q", "--nocolor"],
     "README of roles": ["python", "tools/roles.py", "--check"],
+    "drawing of the packages": ["python", "tools/architecture.py", "--check"],
 }
 
 

@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class Recorder(Protocol):
-    """Keeps what was run (`node.recorder.Journal`). Times are ISO 8601 in UTC."""
+    """Keeps what was run (`node.journal.Journal`). Times are ISO 8601 in UTC."""
 
     def begin(self, command: str, started: str) -> None: ...
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Owner(Protocol):
-    """What earlier runs of ours did here; `plan.journal.Journal`."""
+    """What earlier runs of ours did here; `node.journal.Journal`."""
 
     def owns(self, path: str) -> bool: ...
 
