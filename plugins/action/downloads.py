@@ -1,6 +1,6 @@
 # Copyright: the pykubeadm authors
 # Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
-"""Sends files of the machine that runs Ansible to the node, but only those that the node lacks."""
+"""Sends files of the machine that runs Ansible to the node, but only those that are missing there."""
 
 from __future__ import annotations
 

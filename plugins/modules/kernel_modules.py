@@ -23,7 +23,7 @@ options:
     elements: str
     required: true
   optional:
-    description: Modules that are loaded where the kernel has them; a warning tells of the others.
+    description: Modules that are loaded where the kernel has them; a warning names the others.
     type: list
     elements: str
     default: []

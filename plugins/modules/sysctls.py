@@ -30,7 +30,7 @@ options:
   optional:
     description:
       - Names that may be missing or read-only (in containers, or before their module is loaded).
-      - They are written to the file all the same, and a warning tells of them.
+      - They are written to the file all the same, and a warning names them.
     type: list
     elements: str
     default: []
