@@ -1,4 +1,4 @@
-"""Phase `prepare` of init and join: what a bare node lacks is brought by the node roles; a node that has it is left alone.
+"""Phase `prepare` of init and join: the node roles bring what is missing on a bare node; a node that has it is left alone.
 
 Looking costs milliseconds and starts no Ansible, so `init` on a node that was prepared, by whatever means, is not slower for it.
 """
