@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+HEADER = f"{'minimum / median / maximum in seconds (runs)':<46} {'pykubeadm':>26} {'kubeadm':>26} {'ratio':>8}  target"
+
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; seconds, `peer` is None where real kubeadm is not there."""
+    """One line of the table; seconds of each run, `peer` is None where real kubeadm is not there."""
 
     what: str
     ours: list[float]
@@ -19,17 +21,14 @@ class Row:
     target: str = ""
 
     def __str__(self) -> str:
-        ours = statistics.median(self.ours)
-        line = f"{self.what:<44} {ours:>9.3f} s"
-        if self.peer:
-            peer = statistics.median(self.peer)
-            line += f" {peer:>9.3f} s {ours / peer:>7.2f} ×"
-        else:
-            line += f" {'–':>11} {'':>9}"
-        return f"{line}  {self.target}".rstrip()
+        """The ratio is that of the medians."""
+        ratio = f"{statistics.median(self.ours) / statistics.median(self.peer):.2f} ×" if self.peer else ""
+        peer = _spread(self.peer) if self.peer else "–"
+        return f"{self.what:<46} {_spread(self.ours):>26} {peer:>26} {ratio:>8}  {self.target}".rstrip()
 
 
-HEADER = f"{'median of the runs':<44} {'pykubeadm':>11} {'kubeadm':>11} {'ratio':>9}  target"
+def _spread(seconds: Sequence[float]) -> str:
+    return f"{min(seconds):.2f} / {statistics.median(seconds):.2f} / {max(seconds):.2f} ({len(seconds)})"
 
 
 def command(argv: Sequence[str], *, runs: int, before: Callable[[], None] = lambda: None) -> list[float]:
