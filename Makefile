@@ -8,7 +8,7 @@ PYTEST := $(PYTHON) -m pytest -q
 NODES := $(PYTEST) -n 2 --dist loadfile
 # Tests that need no node: they run side by side; those that look at one thing that takes long to make, in one process.
 SIDE_BY_SIDE := $(PYTEST) -n auto --dist loadgroup
-FAST := $(wildcard tests/unit tests/property tests/golden tests/integration tests/roles)
+FAST := $(wildcard tests/unit tests/property tests/golden tests/contract tests/integration tests/roles)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 E2E :=
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node import systemd
+from pykubeadm.node.files import normal
 from pykubeadm.node.outcome import checked
 from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Unit, UnitState
 from tests.support.systemctl import Systemctl
@@ -80,16 +81,9 @@ class FakeNode:
         return self._below(at)
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
-        changed = []
-        before = dict(self.files), set(self._parents)
-        try:
-            for file in files:
-                path = self._resolve(file.path)
-                if self._write(replace(file, path=path)):
-                    changed.append(file.path)
-        except NodeError:
-            self.files, self._parents = before
-            raise
+        for file in files:
+            self._check_way(file)
+        changed = [file.path for file in files if self._write(replace(file, path=self._resolve(file.path)))]
         return tuple(dict.fromkeys(changed))
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
@@ -102,8 +96,8 @@ class FakeNode:
             for kept in (self.files, self.links):
                 for gone in [other for other in kept if _is_in(other, at)]:
                     del kept[gone]
-            for kept in (self.sockets, self._parents):
-                kept.difference_update([other for other in kept if _is_in(other, at)])
+            for paths_only in (self.sockets, self._parents):
+                paths_only.difference_update([other for other in paths_only if _is_in(other, at)])
             removed.append(path)
         return tuple(removed)
 
@@ -115,7 +109,10 @@ class FakeNode:
         return checked(self.name, command, answer if isinstance(answer, Completed) else answer(command))
 
     def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        yield from self.run(Command(tuple(argv), changes=False, timeout=timeout)).stdout.splitlines()
+        done = self.run(Command.look_up(tuple(argv), "read a log", timeout=timeout))
+        if done.status == 127:
+            raise NodeError(f"cannot run `{' '.join(argv)}` on {self.name}: {done.stderr}")
+        yield from (done.stdout + done.stderr).splitlines()
 
     def unit(self, name: str) -> UnitState:
         return systemd.show(self._systemctl, name)
@@ -129,17 +126,16 @@ class FakeNode:
         systemctl = Systemctl(self.units, installed=lambda: self._below(_UNIT_FILES))
         return checked(self.name, command, systemctl(command))
 
-    def _write(self, file: File | Directory) -> bool:
-        kind = "file" if isinstance(file, File) else "directory"
-        for path in _above(file.path):
+    def _check_way(self, file: File | Directory) -> None:
+        wanted, at = _kind(file), self._resolve(file.path)
+        for path, kind in ((at, wanted), *((path, "directory") for path in _above(at))):
             found = self.stat(path)
-            if found is not None and found.kind == "file":
-                raise NodeError(f"cannot write {file.path}: {path} is a file")
-        present = self.stat(file.path)
-        if present is not None and present.kind != kind:
-            raise NodeError(f"cannot write {file.path}: it is a {present.kind}")
+            if found is not None and found.kind != kind:
+                raise NodeError(f"cannot write {file.path}: {path} is a {found.kind}")
+
+    def _write(self, file: File | Directory) -> bool:
         self._parents.update(_above(file.path))
-        same = present == FileStat(kind, file.mode, file.uid, file.gid)
+        same = self.stat(file.path) == FileStat(_kind(file), file.mode, file.uid, file.gid)
         if same and (isinstance(file, Directory) or self.read(file.path) == file.content):
             return False
         self.files[file.path] = file
@@ -152,19 +148,17 @@ class FakeNode:
 
     def _resolve(self, path: str, *, follow: bool = True) -> str:
         """Where links lead. (".." is taken before links, other than by the kernel.)"""
-        if not path.startswith("/"):
-            raise NodeError(f"the path {path!r} is not absolute")
-        at = _normal(path)
+        at = normal(path)
         for _ in range(_MAX_LINKS):
             link = next((link for link in self.links if at.startswith(f"{link}/") or (follow and at == link)), None)
             if link is None:
                 return at
-            at = _normal(posixpath.join(posixpath.dirname(link), self.links[link]) + at[len(link) :])
+            at = normal(posixpath.join(posixpath.dirname(link), self.links[link]) + at[len(link) :])
         raise NodeError(f"cannot look at {path}: its symbolic links lead in a circle")
 
 
-def _normal(path: str) -> str:
-    return "/" + posixpath.normpath(path).lstrip("/")
+def _kind(entry: File | Directory) -> str:
+    return "file" if isinstance(entry, File) else "directory"
 
 
 def _above(path: str) -> list[str]:

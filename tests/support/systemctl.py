@@ -1,12 +1,9 @@
-"""systemctl(1) by script: over units in memory for a `FakeNode`, as a program for nodes that run commands."""
+"""systemctl(1) by script, over units in memory."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from pykubeadm.node import systemd
 from pykubeadm.node.port import Command, Completed, UnitState
@@ -80,24 +77,3 @@ def _properties(state: UnitState) -> str:
         f"LoadState={state.load}\nActiveState={state.active}\nSubState={state.sub}\nUnitFileState={state.enabled}\n"
         f"Result={state.result}\nNRestarts={state.restarts}\nNeedDaemonReload={'yes' if state.needs_reload else 'no'}\n"
     )
-
-
-def install_program(directory: Path, units: dict[str, UnitState]) -> None:
-    """Put a program `systemctl` into `directory` that keeps the state of `units` there, too."""
-    state, program = directory / "units.json", directory / "systemctl"
-    state.write_text(json.dumps({name: asdict(unit) for name, unit in units.items()}))
-    program.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.path[:0] = {sys.path!r}\n"
-        f"from tests.support.systemctl import main\nmain({str(state)!r})\n"
-    )
-    program.chmod(0o755)
-
-
-def main(path: str) -> None:
-    state = Path(path)
-    systemctl = Systemctl({name: UnitState(**fields) for name, fields in json.loads(state.read_text()).items()})
-    completed = systemctl(Command(("systemctl", *sys.argv[1:])))
-    state.write_text(json.dumps({name: asdict(unit) for name, unit in systemctl.units.items()}))
-    sys.stdout.write(completed.stdout)
-    sys.stderr.write(completed.stderr)
-    sys.exit(completed.status)

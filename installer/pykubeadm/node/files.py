@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import shutil
 import stat
 import threading
@@ -45,6 +46,13 @@ def explained(action: str, path: str) -> Iterator[None]:
     except OSError as error:
         reason = _ADVICE.get(error.errno or 0) or (error.strerror or str(error)).lower()
         raise NodeError(f"cannot {action} {path}: {reason}") from error
+
+
+def normal(path: str) -> str:
+    """The path without "//", "." and ".."; NodeError where it is not absolute."""
+    if not path.startswith("/"):
+        raise NodeError(f"the path {path!r} is not absolute")
+    return "/" + posixpath.normpath(path).lstrip("/")
 
 
 def resolve(root: str, path: str, *, follow: bool = True) -> str:

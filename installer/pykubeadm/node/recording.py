@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import posixpath
 import re
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from pykubeadm.node import systemd
-from pykubeadm.node.files import owner_as_wanted
+from pykubeadm.node.files import explained, normal, owner_as_wanted
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Node, Unit, UnitState
 
@@ -79,7 +80,10 @@ class RecordingNode:
         found, entry = self._recorded(path)
         if not found:
             return self._inner.read(path)
-        return entry.content if isinstance(entry, File) else None
+        if isinstance(entry, Directory):
+            with explained("read", path):
+                raise IsADirectoryError(errno.EISDIR, "")
+        return entry.content if entry else None
 
     def stat(self, path: str) -> FileStat | None:
         found, entry = self._recorded(path)
@@ -92,9 +96,12 @@ class RecordingNode:
         return FileStat("file", entry.mode, entry.uid, entry.gid)
 
     def list_dir(self, path: str) -> tuple[str, ...]:
-        path = posixpath.normpath(path)
+        path = normal(path)
         found, entry = self._recorded(path)
-        names = set() if found and entry is None else set(self._inner.list_dir(path))
+        if isinstance(entry, File):
+            with explained("list", path):
+                raise NotADirectoryError(errno.ENOTDIR, "")
+        names = set(self._inner_names(path) if found else self._inner.list_dir(path)) if entry or not found else set()
         prefix = path.rstrip("/") + "/"
         for other in list(self._overlay):
             if other.startswith(prefix):
@@ -108,7 +115,9 @@ class RecordingNode:
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
         changed = []
         for file in files:
-            path = posixpath.normpath(file.path)
+            self._check_way(file)
+        for file in files:
+            path = normal(file.path)
             present = self.stat(path)
             old = self.read(path) if isinstance(file, File) else None
             if present is not None and _same(present, old, file):
@@ -124,7 +133,7 @@ class RecordingNode:
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         removed = []
         for given in paths:
-            path = posixpath.normpath(given)
+            path = normal(given)
             if self.stat(path) is None:
                 continue
             self.entries.append(Removal(self.phase, path))
@@ -157,7 +166,7 @@ class RecordingNode:
 
     def _recorded(self, path: str) -> tuple[bool, File | Directory | None]:
         """Whether a recorded change says what is at `path` (itself, or the removal of a directory above it), and what."""
-        path = posixpath.normpath(path)
+        path = normal(path)
         if path in self._overlay:
             return True, self._overlay[path]
         above = posixpath.dirname(path)
@@ -167,12 +176,31 @@ class RecordingNode:
             above = posixpath.dirname(above)
         return False, None
 
+    def _inner_names(self, path: str) -> tuple[str, ...]:
+        """What is in a directory below the overlay; () where that hides something else than a directory."""
+        found = self._inner.stat(path)
+        return self._inner.list_dir(path) if found and found.kind == "directory" else ()
+
+    def _check_way(self, file: File | Directory) -> None:
+        """NodeError where something else stands at the path, or a file where one of its directories must be."""
+        path = normal(file.path)
+        with explained("write", file.path):
+            present = self.stat(path)
+            if present and present.kind == "directory" and isinstance(file, File):
+                raise IsADirectoryError(errno.EISDIR, "")
+            if present and present.kind == "file" and isinstance(file, Directory):
+                raise NotADirectoryError(errno.ENOTDIR, "")
+            while (path := posixpath.dirname(path)) != "/":
+                above = self.stat(path)
+                if above and above.kind == "file":
+                    raise NotADirectoryError(errno.ENOTDIR, "")
+
     def _record_parents(self, path: str) -> None:
         parent = posixpath.dirname(path)
         if parent != "/" and self.stat(parent) is None:
             self._record_parents(parent)
             # What lay below a removed directory must stay hidden when the directory is made again.
-            hidden = [f"{parent}/{name}" for name in self._inner.list_dir(parent)]
+            hidden = [f"{parent}/{name}" for name in self._inner_names(parent)]
             self._overlay.update({other: None for other in hidden if other not in self._overlay})
             self._overlay[parent] = Directory(parent)
 
