@@ -75,6 +75,7 @@ def generate() -> None:
 def create(ctx: click.Context, /, given: str | None, **values: Any) -> None:
     """Make a token known to the cluster and print it. TOKEN is a new one where it is not given."""
     from pykubeadm.kube.bootstrap_tokens import create_token
+    from pykubeadm.kube.credentials import ca_pins
     from pykubeadm.phases.run import utc_now
     from pykubeadm.tokens.documents import token_secret
     from pykubeadm.tokens.join_command import join_command
@@ -84,7 +85,7 @@ def create(ctx: click.Context, /, given: str | None, **values: Any) -> None:
     _check_certificate_key(values["certificate_key"])
     tokens = _wanted(ctx, given, values)
     found = credentials(ctx, values["kubeconfig"])
-    pins = _pins(found) if values["print_join_command"] else []
+    pins = ca_pins(found) if values["print_join_command"] else []
     api = _api(found, dry_run=values["dry_run"])
     for wanted in tokens:
         create_token(api, token_secret(wanted, utc_now()))
@@ -195,16 +196,6 @@ def _api(cluster: Credentials, *, dry_run: bool) -> Api:
     if not dry_run:
         return ClusterApi(cluster)
     return RecordingApi(ClusterApi(cluster, dry_run=True), lambda text: click.echo(text.rstrip()))
-
-
-def _pins(cluster: Credentials) -> list[str]:
-    from pykubeadm.pki.check import load_certificates
-    from pykubeadm.tokens.pin import pin_of
-
-    try:
-        return [pin_of(certificate) for certificate in load_certificates(cluster.ca)]
-    except ValueError as error:
-        raise UsageError(f"{cluster.path} {error} for its cluster, which the join command needs") from error
 
 
 def _row(found: StoredToken) -> tuple[str, ...]:

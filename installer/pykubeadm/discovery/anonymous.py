@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pykubeadm.errors import ApiError
+from pykubeadm.pki.tls import client_context, unverified_context
 from pykubeadm.transport.http import checked_url
 
 TIMEOUT = 10.0  # seconds for one request
@@ -48,9 +49,9 @@ def ask(server: str, path: str, ca: bytes | None, now: datetime) -> Answer:
     url = checked_url(server)
     place = url.netloc
     try:
-        context = _context(ca)
-    except ssl.SSLError as error:
-        raise EndpointError(f"the CA by which {place} is to be known is no certificate that can be read") from error
+        context = unverified_context() if ca is None else client_context(ca or None)
+    except ValueError as error:
+        raise EndpointError(f"the CA by which {place} is to be known {error}") from error
     connection = http.client.HTTPSConnection(url.hostname or "", url.port or 443, timeout=TIMEOUT, context=context)
     try:
         connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "pykubeadm"})
@@ -116,19 +117,6 @@ def _ahead(response: http.client.HTTPResponse, now: datetime) -> timedelta:
     except ValueError:
         return timedelta()
     return theirs - now if theirs.tzinfo else theirs.replace(tzinfo=UTC) - now
-
-
-def _context(ca: bytes | None) -> ssl.SSLContext:
-    """Not create_default_context: its strict checks refuse CAs that Go, and so all of Kubernetes, accepts."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ca is None:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif ca:
-        context.load_verify_locations(cadata=ca.decode("ascii", errors="replace"))
-    else:
-        context.load_default_certs()
-    return context
 
 
 def _untrusted(place: str, server: str, error: ssl.SSLCertVerificationError, now: datetime) -> str:

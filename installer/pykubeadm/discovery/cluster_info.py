@@ -167,14 +167,13 @@ def _cluster_of(kubeconfig: str, endpoint: str) -> Cluster:
 
 
 def _check_pins(ca: bytes, pins: Sequence[str], endpoint: str) -> None:
-    from cryptography import x509
-
+    from pykubeadm.pki.check import load_certificates
     from pykubeadm.tokens.pin import matches_pin, pin_of
 
     try:
-        certificates = x509.load_pem_x509_certificates(ca)
+        certificates = load_certificates(ca)
     except ValueError as error:
-        raise EndpointError(f"cluster-info of {endpoint} holds no CA certificate that can be read") from error
+        raise EndpointError(f"the CA in cluster-info of {endpoint} {error}") from error
     if not any(matches_pin(certificate, pins) for certificate in certificates):
         found = ", ".join(pin_of(certificate) for certificate in certificates)
         raise EndpointError(

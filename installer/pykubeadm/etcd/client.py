@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pykubeadm.errors import PykubeadmError
+from pykubeadm.pki.tls import client_context, show_certificate
 from pykubeadm.transport.http import connection_to
-from pykubeadm.transport.tls import load_key_pair
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
 
@@ -103,13 +103,15 @@ class Status:
 
 
 def tls_context(ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
-    """A context that trusts `ca` and shows `certificate` (all PEM). EtcdError where they do not fit together."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    """A context that trusts `ca` and shows `certificate` (all PEM). EtcdError with what cannot be used."""
     try:
-        context.load_verify_locations(cadata=ca.decode("ascii"))
-        load_key_pair(context, certificate, key)
-    except (ssl.SSLError, UnicodeDecodeError) as error:
-        raise EtcdError(f"the etcd CA, client certificate and key cannot be used together: {error}") from error
+        context = client_context(ca)
+    except ValueError as error:
+        raise EtcdError(f"etcd's CA {error}") from error
+    try:
+        show_certificate(context, certificate, key)
+    except ValueError as error:
+        raise EtcdError(f"for etcd, {error}") from error
     return context
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pykubeadm.config.section import DocumentError
 from pykubeadm.errors import ApiError
 from pykubeadm.kubeconfig.read import usable_kubeconfig
-from pykubeadm.transport.tls import load_key_pair
+from pykubeadm.pki.tls import client_context, show_certificate, unverified_context
 
 _SENDABLE = re.compile(r"[!-~]+")  # in a header: no spaces, nothing but ASCII
 
@@ -64,27 +64,42 @@ def _beside(path: str, file: str) -> str:
 
 
 def tls_context(credentials: Credentials) -> ssl.SSLContext:
-    """Trusts the kubeconfig's CA and shows its client certificate; ApiError where a file cannot be used.
-
-    Not create_default_context: its strict checks (Python 3.13) refuse CAs that Go, and so all of Kubernetes, accepts.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    """Trusts the kubeconfig's CA and shows its client certificate; ApiError where a file cannot be used."""
     try:
-        if credentials.insecure:
-            context = unverified_context()
-        elif credentials.ca:
-            context.load_verify_locations(cadata=credentials.ca.decode("ascii", errors="replace"))
-        elif credentials.ca_path:
-            context.load_verify_locations(cafile=credentials.ca_path)
-        else:
-            context.load_default_certs()
-        if credentials.certificate and credentials.key:
-            load_key_pair(context, credentials.certificate, credentials.key)
-        elif credentials.certificate_path:
-            context.load_cert_chain(credentials.certificate_path, credentials.key_path or None)
-    except (OSError, ValueError) as error:
-        raise ApiError(f"the certificates of {credentials.path} cannot be used: {error}") from error
+        context = unverified_context() if credentials.insecure else _trusting(credentials)
+        certificate = credentials.certificate or _content(credentials.certificate_path)
+        key = credentials.key or _content(credentials.key_path)
+        if certificate and key:
+            show_certificate(context, certificate, key)
+    except OSError as error:
+        raise ApiError(f"{error.filename}, which {credentials.path} names, cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ApiError(f"{credentials.path} cannot be used: {error}") from error
     return context
+
+
+def ca_pins(credentials: Credentials) -> list[str]:
+    """The pins of the CA's certificates, for a join command; ApiError where there are none."""
+    from pykubeadm.pki.check import load_certificates
+    from pykubeadm.tokens.pin import pin_of
+
+    try:
+        return [pin_of(certificate) for certificate in load_certificates(credentials.ca or _content(credentials.ca_path))]
+    except (OSError, ValueError) as error:
+        why = f"names {error.filename}, which cannot be read" if isinstance(error, OSError) else str(error)
+        raise ApiError(f"{credentials.path} {why}, and the join command needs the cluster's certificate authority") from error
+
+
+def _trusting(credentials: Credentials) -> ssl.SSLContext:
+    named = bool(credentials.ca or credentials.ca_path)
+    try:
+        return client_context((credentials.ca or _content(credentials.ca_path)) if named else None)
+    except ValueError as error:
+        raise ValueError(f"the certificate authority {error}") from error
+
+
+def _content(path: str) -> bytes:
+    return Path(path).read_bytes() if path else b""
 
 
 def authorization(credentials: Credentials) -> dict[str, str]:
@@ -106,12 +121,3 @@ def authorization(credentials: Credentials) -> dict[str, str]:
         pair = f"{user['username']}:{user.get('password') or ''}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
     return {}
-
-
-def unverified_context() -> ssl.SSLContext:
-    """For the health endpoints of controller manager and scheduler on the loopback interface, which sign their own
-    certificates: there is nothing to hold them against, and nothing secret is sent."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

@@ -11,6 +11,7 @@ from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.check import is_ca, is_for_key, load_certificates
 from pykubeadm.pki.issue import Authority
 from pykubeadm.pki.keys import PrivateKey, load_private_key
+from pykubeadm.pki.pem import EncryptedKeyError
 from pykubeadm.pki.table import BY_NAME, CertificateSpec
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def load_ca(path: str, pem: bytes) -> x509.Certificate:
 def load_key(path: str, pem: bytes) -> PrivateKey:
     try:
         return load_private_key(pem)
+    except EncryptedKeyError as error:
+        raise PhaseError(f"{path} {error}") from error
     except ValueError as error:
         raise PhaseError(f"{path} {error}; {_RESTORE}") from error
 

@@ -11,6 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pykubeadm.pki.issue import Subject
 from pykubeadm.pki.keys import PrivateKey
+from pykubeadm.pki.pem import certificate_blocks
 from pykubeadm.pki.sans import covers
 from pykubeadm.pki.table import Usage
 
@@ -19,13 +20,14 @@ _USAGES = {Usage.SERVER_AUTH: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT_AUTH
 
 def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
     """The certificates in `pem`, the first of which counts (intermediates follow); ValueError carries the end of a sentence."""
+    blocks = certificate_blocks(pem)
     try:
-        certificates = tuple(x509.load_pem_x509_certificates(pem))
+        certificates = tuple(x509.load_der_x509_certificate(block.content) for block in blocks)
         for certificate in certificates:  # both are parsed only when they are looked at, and kept
             certificate.public_key()
             certificate.extensions  # noqa: B018 - see above
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise ValueError("holds no certificate that can be read") from error
+        raise ValueError("holds a certificate that cannot be read") from error
     return certificates
 
 

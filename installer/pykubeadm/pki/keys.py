@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from contextlib import suppress
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from pykubeadm.pki.pem import Block, pem_blocks, private_key_blocks
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 _RSA_SIZES = {"RSA-2048": 2048, "RSA-3072": 3072, "RSA-4096": 4096}
 _CURVES: dict[str, ec.EllipticCurve] = {"ECDSA-P256": ec.SECP256R1(), "ECDSA-P384": ec.SECP384R1()}
-
-# Blocks that hold a key; openssl writes "EC PARAMETERS" before an EC key, which is skipped. Go, in which what reads the
-# files is written, knows a block only where its lines begin without blanks.
-_PRIVATE_BLOCK = re.compile(rb"^-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----.*?^-----END \1-----", re.DOTALL | re.MULTILINE)
-_PUBLIC_BLOCK = re.compile(rb"^-----BEGIN ((?:RSA )?PUBLIC KEY)-----.*?^-----END \1-----", re.DOTALL | re.MULTILINE)
 
 
 def generate_key(algorithm: str) -> PrivateKey:
@@ -40,34 +39,43 @@ def encode_public_key(key: PublicKey) -> bytes:
 
 
 def load_private_key(pem: bytes) -> PrivateKey:
-    """The first private key in `pem` (PKCS#1, SEC 1 or PKCS#8); raises ValueError with the end of a sentence."""
-    block = _PRIVATE_BLOCK.search(pem)
-    if block is None:
-        raise ValueError("holds no private key in PEM form")
-    try:
-        # Checking the primes takes 30 ms a key and protects against keys made by an attacker, not against a broken file.
-        key = serialization.load_pem_private_key(block[0], None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ValueError("holds a private key that cannot be read") from error
-    if not isinstance(key, PrivateKey):
-        raise ValueError("holds a key that is neither RSA nor ECDSA")  # noqa: TRY004 - the text is wrong, not a type
-    return key
+    """The first private key in `pem` that can be read (PKCS#1, SEC 1 or PKCS#8, as its label says); raises ValueError with the
+    end of a sentence, EncryptedKeyError where a password would be needed."""
+    for block in private_key_blocks(pem):
+        try:
+            # Checking the primes takes 30 ms a key and protects against keys made by an attacker, not against a broken file.
+            key = serialization.load_pem_private_key(block.encoded(), None, unsafe_skip_rsa_key_validation=True)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            continue
+        if not isinstance(key, PrivateKey):
+            raise ValueError("holds a key that is neither RSA nor ECDSA")  # noqa: TRY004 - the text is wrong, not a type
+        return key
+    raise ValueError("holds a private key that cannot be read")
 
 
 def load_public_keys(pem: bytes) -> tuple[PublicKey, ...]:
-    """All public keys in `pem`, RSA or ECDSA, at least one; raises ValueError with the end of a sentence."""
-    keys = []
-    for block in _PUBLIC_BLOCK.finditer(pem):
-        try:
-            key = serialization.load_pem_public_key(block[0])
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise ValueError("holds a public key that cannot be read") from error
-        if not isinstance(key, PublicKey):
-            raise ValueError("holds a key that is neither RSA nor ECDSA")  # noqa: TRY004 - as above
-        keys.append(key)
-    if not keys:
+    """All public keys in `pem`, RSA or ECDSA, at least one; those of certificates and of private keys, too, as client-go has it
+    (util/keyutil/key.go). Raises ValueError with the end of a sentence."""
+    found = [key for block in pem_blocks(pem) if (key := _public_key(block)) is not None]
+    if not found:
         raise ValueError("holds no public key in PEM form")
-    return tuple(keys)
+    keys = tuple(key for key in found if isinstance(key, PublicKey))
+    if not keys:
+        raise ValueError("holds a key that is neither RSA nor ECDSA")
+    return keys
+
+
+def _public_key(block: Block) -> object:
+    """None where the block holds something else. Its label says nothing."""
+    readers: tuple[Callable[[], object], ...] = (
+        lambda: serialization.load_pem_public_key(Block("PUBLIC KEY", block.content).encoded()),  # so that it is PKIX
+        lambda: x509.load_der_x509_certificate(block.content).public_key(),
+        lambda: load_private_key(block.encoded()).public_key(),
+    )
+    for read in readers:
+        with suppress(ValueError, TypeError, UnsupportedAlgorithm):
+            return read()
+    return None
 
 
 def public_key_digest_input(key: PublicKey) -> bytes:

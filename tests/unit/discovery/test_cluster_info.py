@@ -247,7 +247,7 @@ def test_the_ca_of_a_discovery_file_has_to_fit():
 
 
 def test_the_ca_of_a_discovery_file_has_to_be_one():
-    with pytest.raises(ApiError, match=r"the CA by which 10\.0\.0\.1:6443 is to be known is no certificate"):
+    with pytest.raises(ApiError, match=r"the CA by which 10\.0\.0\.1:6443 is to be known holds no certificate"):
         refresh(Cluster("https://10.0.0.1:6443", b"nonsense"))
 
 
@@ -265,7 +265,7 @@ def test_a_ca_that_is_no_certificate_is_reported():
         assert base64.b64encode(b"nonsense").decode() in kubeconfig
         data = {"kubeconfig": kubeconfig, "jws-kubeconfig-abcdef": sign_detached(kubeconfig, TOKEN)}
         server.answers = [(200, json.dumps({"kind": "ConfigMap", "data": data}).encode())]
-        assert "no CA certificate" in refusal(server.endpoint)
+        assert "holds no certificate in PEM form" in refusal(server.endpoint)
 
 
 @pytest.mark.parametrize("server", ["https://cp1:port", "cp1:6443", "https://"])

@@ -151,5 +151,5 @@ def test_health_names_the_reason():
 
 
 def test_keys_that_do_not_fit_are_named():
-    with pytest.raises(EtcdError, match="cannot be used together"):
+    with pytest.raises(EtcdError, match="etcd's CA holds no certificate"):
         tls_context(b"not PEM", b"", b"")

@@ -107,5 +107,5 @@ def test_a_certificate_with_an_unknown_kind_of_key_is_reported() -> None:
         + base64.encodebytes(der.replace(curve, curve[:-1] + b"\x77"))
         + b"-----END CERTIFICATE-----\n"
     )
-    with pytest.raises(ValueError, match="holds no certificate that can be read"):
+    with pytest.raises(ValueError, match="holds a certificate that cannot be read"):
         load_certificates(pem)

@@ -5,10 +5,25 @@ import subprocess
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
+from pykubeadm.pki.issue import encode_certificate
 from pykubeadm.pki.keypool import KeyPool
-from pykubeadm.pki.keys import encode_private_key, encode_public_key, generate_key, load_private_key, load_public_keys
+from pykubeadm.pki.keys import (
+    PrivateKey,
+    encode_private_key,
+    encode_public_key,
+    generate_key,
+    load_private_key,
+    load_public_keys,
+)
+from tests.support.servers import authority
 
 
 @pytest.mark.parametrize(
@@ -48,27 +63,62 @@ def test_openssl_finds_the_keys_sound(algorithm: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def pkcs8(key: PrivateKey | ed25519.Ed25519PrivateKey, password: bytes = b"") -> bytes:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
+EC_KEY = generate_key("ECDSA-P256")
+DAMAGED = b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n"
+ENCRYPTED = "holds an encrypted private key, which Kubernetes cannot use: `openssl pkey"
+LOOKS_LIKE_ONE = "holds no private key in PEM form, only what looks like one: its lines are indented, cut, or damaged"
+
+
 @pytest.mark.parametrize(
     ("pem", "end"),
     [
         (b"", "holds no private key in PEM form"),
-        (encode_private_key(generate_key("ECDSA-P256")).replace(b"\n", b"\n  "), "holds no private key in PEM form"),
-        (b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n", "holds a private key that cannot be read"),
+        (encode_private_key(EC_KEY).replace(b"\n", b"\n  "), LOOKS_LIKE_ONE),
+        (b"  " + encode_private_key(EC_KEY), LOOKS_LIKE_ONE),
+        (encode_private_key(EC_KEY)[:80], LOOKS_LIKE_ONE),
+        (encode_private_key(EC_KEY).replace(b"END EC", b"END RSA"), LOOKS_LIKE_ONE),
+        (DAMAGED, "holds a private key that cannot be read"),
+        (pkcs8(EC_KEY).replace(b"PRIVATE", b"EC PRIVATE"), "holds a private key that cannot be read"),
+        (encode_private_key(EC_KEY).replace(b"EC ", b""), "holds a private key that cannot be read"),
+        (encode_private_key(EC_KEY).replace(b"EC ", b"RSA "), "holds a private key that cannot be read"),
+        (pkcs8(ed25519.Ed25519PrivateKey.generate()), "holds a key that is neither RSA nor ECDSA"),
+        (pkcs8(EC_KEY, b"secret"), ENCRYPTED),
         (
-            ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-            "holds a key that is neither RSA nor ECDSA",
+            EC_KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"secret")),
+            ENCRYPTED,
         ),
     ],
-    ids=["empty", "indented", "damaged", "ed25519"],  # other keys each time are no names: pytest-xdist compares them
+    ids=range(12),  # other keys each time are no names: pytest-xdist compares them
 )
 def test_what_is_no_usable_key_is_reported(pem: bytes, end: str) -> None:
-    with pytest.raises(ValueError, match=end):
+    with pytest.raises(ValueError) as error:
         load_private_key(pem)
+    assert str(error.value).startswith(end)
+
+
+def test_the_first_key_that_can_be_read_counts() -> None:
+    pem = b"some text\n" + DAMAGED + pkcs8(generate_key("ECDSA-P384"), b"secret") + encode_private_key(EC_KEY)
+    assert load_private_key(pem).public_key() == EC_KEY.public_key()
+
+
+def test_public_keys_may_be_in_certificates_and_private_keys() -> None:
+    """client-go: util/keyutil/key.go, ParsePublicKeysPEM, which does not look at labels."""
+    certificate = encode_certificate(authority().certificate)
+    public = encode_public_key(EC_KEY.public_key()).replace(b"PUBLIC KEY", b"ANYTHING")
+    found = load_public_keys(certificate + encode_private_key(EC_KEY) + public)
+    assert found == (authority().certificate.public_key(), EC_KEY.public_key(), EC_KEY.public_key())
 
 
 def test_a_file_without_public_keys_is_reported() -> None:
-    with pytest.raises(ValueError, match="holds no public key"):
-        load_public_keys(b"nothing")
+    rsa_form = generate_key("RSA-2048").public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1)
+    for pem in (b"nothing", encode_public_key(EC_KEY.public_key()).replace(b"\n", b"\n "), rsa_form):  # Go knows no PKCS#1 here
+        with pytest.raises(ValueError, match="holds no public key"):
+            load_public_keys(pem)
     other = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     with pytest.raises(ValueError, match="neither RSA nor ECDSA"):
         load_public_keys(other)

@@ -47,13 +47,12 @@ No bootstrap token is in the cluster yet; `pykubeadm token create --print-join-c
 
 def _apply(run: InitRun) -> Changes:
     from pykubeadm.commands.init.bootstrap_token import tokens_in_cluster
+    from pykubeadm.kube.credentials import ca_pins
     from pykubeadm.phases.cluster.connection import admin_credentials
-    from pykubeadm.pki.check import load_certificates
     from pykubeadm.tokens.join_command import join_command
-    from pykubeadm.tokens.pin import pin_of
 
     admin = admin_credentials(run)
-    pins = [pin_of(certificate) for certificate in load_certificates(admin.ca)]
+    pins = ca_pins(admin)
     named = tuple(token.token for token in run.init.bootstrap_tokens if token.token not in run.made_tokens)
     tokens = run.tokens or named or tokens_in_cluster(run)  # without the phase before, what was made leads nowhere
     key = run.certificate_key if run.upload_certs else ""

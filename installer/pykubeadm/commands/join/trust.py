@@ -191,11 +191,14 @@ def _check_same_cluster(join: JoinConfiguration, trust: Trust, path: str) -> Non
     by_token = join.discovery.bootstrap_token
     if by_token is None or not by_token.ca_cert_hashes:
         return
-    from cryptography import x509
-
+    from pykubeadm.pki.check import load_certificates
     from pykubeadm.tokens.pin import matches_pin
 
-    if not any(matches_pin(certificate, by_token.ca_cert_hashes) for certificate in x509.load_pem_x509_certificates(trust.ca)):
+    try:
+        certificates = load_certificates(trust.ca)
+    except ValueError as error:
+        raise PhaseError(f"the certificate authority in {path} {error}") from error
+    if not any(matches_pin(certificate, by_token.ca_cert_hashes) for certificate in certificates):
         raise PhaseError(
             f"{path} belongs to another cluster ({trust.cluster.get('server')}) than the one with the given CA hash: "
             "this node has to leave that one first (`kubeadm reset`)"

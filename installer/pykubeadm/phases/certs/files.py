@@ -25,6 +25,7 @@ from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.check import is_for_key, is_signed_by, leaf_problems, load_certificates, period_problem
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_ca, issue_leaf, subject_of
 from pykubeadm.pki.keys import PrivateKey, encode_private_key, encode_public_key, load_private_key, load_public_keys
+from pykubeadm.pki.pem import EncryptedKeyError
 from pykubeadm.pki.table import BY_NAME, CertificateSpec, Usage
 from pykubeadm.workflow.phase import Changes
 
@@ -137,9 +138,16 @@ def _leaf_problems(run: ClusterRun, entry: CertificateSpec, pair: Pair, subject:
     path, ca_path = pair.certificate_path, certificate_path(run, f"{BY_NAME[entry.signer].base}.crt")
     try:
         certificate, *intermediates = load_certificates(pair.certificate or b"")
-        key = load_private_key(pair.key) if pair.key is not None else None
     except ValueError as error:
-        yield f"{path if 'certificate' in str(error) else pair.key_path} {error}; {_remedy(pair)}"
+        yield f"{path} {error}; {_remedy(pair)}"
+        return
+    try:
+        key = load_private_key(pair.key) if pair.key is not None else None
+    except EncryptedKeyError as error:
+        yield f"{pair.key_path} {error}"
+        return
+    except ValueError as error:
+        yield f"{pair.key_path} {error}; {_remedy(pair)}"
         return
     ca_pem = run.node.read(ca_path)
     if ca_pem is None:

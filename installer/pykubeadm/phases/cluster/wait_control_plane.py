@@ -38,10 +38,11 @@ def wait_for_kubelet(run: ClusterRun) -> None:
 
 def wait_for_components(run: ClusterRun) -> None:
     """Until the static pods' health endpoints answer, side by side."""
-    from pykubeadm.kube.credentials import tls_context, unverified_context
+    from pykubeadm.kube.credentials import tls_context
     from pykubeadm.kube.health import control_plane_endpoints, probe
     from pykubeadm.phases.cluster.connection import admin_credentials
     from pykubeadm.phases.waiting import wait
+    from pykubeadm.pki.tls import unverified_context
 
     pods = _static_pods(run)
     endpoints = control_plane_endpoints(pods, run.configuration.this_node.local_api_endpoint.advertise_address)

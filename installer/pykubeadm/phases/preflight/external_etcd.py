@@ -14,6 +14,7 @@ from pykubeadm.config.versions import MINIMUM_EXTERNAL_ETCD, parse_version
 from pykubeadm.etcd.client import EtcdError, tls_context
 from pykubeadm.phases.preflight.check import Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.pki.tls import client_context
 from pykubeadm.transport.http import connection_to
 from pykubeadm.util.side_by_side import side_by_side
 
@@ -30,7 +31,7 @@ def external_etcd_version(external: ExternalEtcd) -> Check:
 def _version(external: ExternalEtcd, machine: Machine) -> Findings:
     try:
         tls = _tls(external, machine)
-    except (EtcdError, ssl.SSLError, UnicodeDecodeError) as failure:
+    except EtcdError as failure:
         return error(str(failure))
     except FileNotFoundError as missing:
         return error(f"{missing.filename} does not exist; put it there, or correct the path in etcd.external")
@@ -47,8 +48,16 @@ def _tls(external: ExternalEtcd, machine: Machine) -> ssl.SSLContext:
         return found
 
     if external.ca_file and external.cert_file and external.key_file:
-        return tls_context(content(external.ca_file), content(external.cert_file), content(external.key_file))
-    return ssl.create_default_context(cadata=content(external.ca_file).decode("ascii") if external.ca_file else None)
+        contents = [content(path) for path in (external.ca_file, external.cert_file, external.key_file)]
+        try:
+            return tls_context(*contents)
+        except EtcdError as failure:
+            files = f"{external.ca_file}, {external.cert_file} and {external.key_file}"
+            raise EtcdError(f"{files} cannot be used: {failure}") from failure
+    try:
+        return client_context(content(external.ca_file) if external.ca_file else None)
+    except ValueError as failure:
+        raise EtcdError(f"{external.ca_file} {failure}") from failure
 
 
 def _judge(endpoint: str, tls: ssl.SSLContext) -> str:

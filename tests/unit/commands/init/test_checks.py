@@ -221,4 +221,4 @@ def test_an_external_etcd_that_cannot_be_reached_and_missing_files(ready, monkey
     for path in ("/pki/ca.crt", "/pki/c.crt", "/pki/c.key"):
         ready.put(path, "no certificate")
     text, _ = refused(ready, configuration(etcd=Etcd(external=with_files)))
-    assert "cannot be used together" in text
+    assert "/pki/ca.crt, /pki/c.crt and /pki/c.key cannot be used: etcd's CA holds no certificate in PEM form" in text
