@@ -1,7 +1,7 @@
 """One anonymous request to an API server's endpoint; each failure has its own sentence, with what to do about it.
 
 Used before there is any trust: a node that joins has only an address and, later, a CA. Requests go straight to the
-endpoint, never through a proxy of the environment.
+endpoint or through the proxy of a discovery file, never through one of the environment.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import http.client
 import json
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,7 @@ from typing import Any
 
 from pykubeadm.errors import ApiError
 from pykubeadm.pki.tls import client_context, unverified_context
-from pykubeadm.transport.http import checked_url
+from pykubeadm.transport.http import checked_url, connection_to
 
 TIMEOUT = 10.0  # seconds for one request
 # kubeadm backdates certificates by five minutes, so less than that does no harm (constants.CertificateBackdate).
@@ -43,22 +44,25 @@ class Answer:
     ahead: timedelta
 
 
-def ask(server: str, path: str, ca: bytes | None, now: datetime) -> Answer:
+def ask(server: str, path: str, ca: bytes | None, now: datetime, *, server_name: str = "", proxy: str = "") -> Answer:
     """GET `path` of `server` (https://host:port). `ca` holds the trusted certificates (PEM), b"" stands for the system's,
-    None trusts whoever answers. EndpointError says why there is no answer of an API server."""
+    None trusts whoever answers. Its certificate has to be for `server_name` where that is given. EndpointError says why there is
+    no answer of an API server, ApiError why `proxy` ("" for none) cannot be used."""
     url = checked_url(server)
     place = url.netloc
     try:
-        context = unverified_context() if ca is None else client_context(ca or None)
+        context = unverified_context() if ca is None else client_context(ca or None, server_name)
     except ValueError as error:
         raise EndpointError(f"the CA by which {place} is to be known {error}") from error
-    connection = http.client.HTTPSConnection(url.hostname or "", url.port or 443, timeout=TIMEOUT, context=context)
+    connection = connection_to(server, timeout=TIMEOUT, tls=context, proxy=proxy)
     try:
         connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "pykubeadm"})
         response = connection.getresponse()
         body = response.read()
     except ssl.SSLCertVerificationError as error:
-        raise EndpointError(_untrusted(place, server, error, now)) from error
+        raise EndpointError(
+            _untrusted(server_name or place, error, lambda: ask(server, "/version", None, now, proxy=proxy))
+        ) from error
     except (ssl.SSLEOFError, ConnectionResetError) as error:
         raise EndpointError(
             f"{place} closes connections before TLS begins, as a load balancer does with no API server behind it: check those",
@@ -119,11 +123,11 @@ def _ahead(response: http.client.HTTPResponse, now: datetime) -> timedelta:
     return theirs - now if theirs.tzinfo else theirs.replace(tzinfo=UTC) - now
 
 
-def _untrusted(place: str, server: str, error: ssl.SSLCertVerificationError, now: datetime) -> str:
+def _untrusted(place: str, error: ssl.SSLCertVerificationError, ask_again: Callable[[], Answer]) -> str:
     """The sentence for a certificate that is not accepted; asks once more without trust what the server's clock says."""
     if error.verify_code in (_NOT_YET_VALID, _EXPIRED):
         try:
-            ahead = ask(server, "/version", None, now).ahead
+            ahead = ask_again().ahead
         except EndpointError:
             ahead = timedelta()
         if abs(ahead) > TOLERATED_SKEW:

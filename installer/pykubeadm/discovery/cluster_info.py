@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -36,10 +36,14 @@ _JOIN_COMMAND = "`pykubeadm token create --print-join-command` on a control plan
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where a cluster is and whom to trust there. `ca` is PEM; empty where the system's CAs are trusted."""
+    """Where a cluster is and whom to trust there. `ca` is PEM; empty where the system's CAs are trusted, or with `insecure`
+    whoever answers. `server_name` is the name that its certificate has where that is not the server's."""
 
     server: str
     ca: bytes
+    insecure: bool = False
+    server_name: str = ""
+    proxy: str = ""
 
 
 class _NotYetError(ApiError):
@@ -89,18 +93,27 @@ def discover_by_token(
 def refresh_from_file(
     cluster: Cluster, *, timeout: timedelta, now: Callable[[], datetime], report: Callable[[str], None]
 ) -> Cluster:
-    """The cluster that a discovery file names, its TLS checked; a CA that the file lacks is taken from cluster-info."""
+    """The cluster that a discovery file names, its TLS checked; a CA that the file lacks is taken from cluster-info, and nobody
+    else is trusted from then on. ApiError where that has none either."""
 
     def look() -> Answer:
-        return ask(cluster.server, CLUSTER_INFO, cluster.ca, now())
+        ca = None if cluster.insecure else cluster.ca
+        return ask(cluster.server, CLUSTER_INFO, ca, now(), server_name=cluster.server_name, proxy=cluster.proxy)
 
     answer = _patiently(look, timeout, report)
     if abs(answer.ahead) > TOLERATED_SKEW:
         raise EndpointError(skew_sentence(urlsplit(cluster.server).netloc, answer.ahead))
-    kubeconfig = answer.document.get("data", {}).get("kubeconfig") if answer.status == 200 else None
-    if cluster.ca or not kubeconfig:  # anonymous requests may be forbidden; the TLS connection was good
+    if cluster.ca:  # anonymous requests may be forbidden; the TLS connection was good
         return cluster
-    return Cluster(cluster.server, _cluster_of(kubeconfig, urlsplit(cluster.server).netloc).ca)
+    kubeconfig = answer.document.get("data", {}).get("kubeconfig") if answer.status == 200 else None
+    place = urlsplit(cluster.server).netloc
+    ca = _cluster_of(kubeconfig, place).ca if kubeconfig else b""
+    if not ca:
+        raise EndpointError(
+            f"the discovery file names no certificate authority, and cluster-info of {place} does not give one: put that of the "
+            "cluster into the file (certificate-authority-data)"
+        )
+    return replace(cluster, ca=ca, insecure=False)
 
 
 def _cluster_info(server: str, ca: bytes | None, now: Callable[[], datetime]) -> Answer:

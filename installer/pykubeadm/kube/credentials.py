@@ -93,7 +93,8 @@ def ca_pins(credentials: Credentials) -> list[str]:
 def _trusting(credentials: Credentials) -> ssl.SSLContext:
     named = bool(credentials.ca or credentials.ca_path)
     try:
-        return client_context((credentials.ca or _content(credentials.ca_path)) if named else None)
+        ca = (credentials.ca or _content(credentials.ca_path)) if named else None
+        return client_context(ca, str(credentials.cluster.get("tls-server-name") or ""))
     except ValueError as error:
         raise ValueError(f"the certificate authority {error}") from error
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from pykubeadm.config.section import DocumentError, Section, load_section
 from pykubeadm.util.base64_text import decode_base64
@@ -47,15 +46,9 @@ class Kubeconfig:
 
     @property
     def url(self) -> str:
-        """The server's. client-go takes host:port too, and https where there is a CA or a certificate (rest/url_utils.go)."""
-        try:
-            parts = urlsplit(self.server)
-        except ValueError:
-            return self.server
-        if parts.scheme and parts.netloc:
-            return f"{parts.scheme}{self.server[len(parts.scheme) :]}"  # in lower case
-        secure = self.insecure or self.ca or self.ca_path or self.certificate or self.certificate_path
-        return f"{'https' if secure else 'http'}://{self.server}"
+        """The server's, with its scheme in lower case."""
+        scheme, separator, rest = self.server.partition("://")
+        return f"{scheme.lower()}{separator}{rest}"
 
 
 def read_kubeconfig(content: bytes) -> Kubeconfig:

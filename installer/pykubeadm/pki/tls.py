@@ -8,14 +8,27 @@ from __future__ import annotations
 import os
 import ssl
 from contextlib import suppress
+from typing import Any
 
 from pykubeadm.pki.pem import certificate_blocks, private_key_blocks
 
 
-def client_context(ca: bytes | None) -> ssl.SSLContext:
+class _ContextFor(ssl.SSLContext):
+    """Asks the server for the certificate of another name than that in its URL."""
+
+    server_name = ""
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(*arguments, **{**options, "server_hostname": self.server_name})
+
+
+def client_context(ca: bytes | None, server_name: str = "") -> ssl.SSLContext:
     """Trusts the certificates in `ca`, of which one has to be readable (Go: x509.CertPool), the system's where it is None.
-    ValueError with the end of a sentence."""
+    The server has to be `server_name`, where that is given, instead of its URL's host. ValueError with the end of a sentence."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if server_name:
+        context = _ContextFor(ssl.PROTOCOL_TLS_CLIENT)
+        context.server_name = server_name
     if ca is None:
         context.load_default_certs()
         return context

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import select
 import ssl
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from queue import Empty, LifoQueue
-from urllib.parse import SplitResult, unquote, urlsplit
 
-from pykubeadm.errors import ApiError
 from pykubeadm.transport.http import checked_url, connection_to
-from pykubeadm.transport.proxies import without_password
 
 _KEPT = 5.0  # seconds; what lies between may have forgotten an older connection without a word
 
@@ -28,7 +23,9 @@ class Connections:
         self._server = server
         self._tls = tls
         self._timeout = timeout
-        self._proxy = _checked_proxy(proxy, checked_url(server))
+        self._proxy = proxy
+        checked_url(server)
+        self._new()  # is not opened yet, and refuses a proxy that cannot be used
         self._idle: LifoQueue[tuple[http.client.HTTPConnection, float]] = LifoQueue()  # each with when it was last used
 
     def request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -66,28 +63,4 @@ class Connections:
         return None
 
     def _new(self) -> http.client.HTTPConnection:
-        if self._proxy is None:
-            return connection_to(self._server, timeout=self._timeout, tls=self._tls)
-        server = urlsplit(self._server)
-        connection = http.client.HTTPSConnection(
-            self._proxy.hostname or "", self._proxy.port or 80, timeout=self._timeout, context=self._tls
-        )
-        user = unquote(self._proxy.netloc.rpartition("@")[0])
-        credentials = {"Proxy-Authorization": f"Basic {base64.b64encode(user.encode()).decode('ascii')}"} if user else {}
-        connection.set_tunnel(server.hostname or "", server.port or 443, headers=credentials)
-        return connection
-
-
-def _checked_proxy(url: str, server: SplitResult) -> SplitResult | None:
-    if not url or server.scheme != "https":
-        return None
-    if "://" not in url:
-        url = f"http://{url}"
-    if not url.startswith("http://"):
-        raise ApiError(
-            f"the proxy {without_password(url)} for {server.netloc} cannot be used: only HTTP proxies are "
-            "supported; name one of those, or put the server into no_proxy"
-        )
-    if ":" in (server.hostname or "") and sys.version_info < (3, 12):  # its http.client leaves out the brackets
-        raise ApiError(f"with this Python no proxy can be asked for the IPv6 address of {server.netloc}: put that into no_proxy")
-    return checked_url(url)
+        return connection_to(self._server, timeout=self._timeout, tls=self._tls, proxy=self._proxy)

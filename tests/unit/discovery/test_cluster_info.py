@@ -4,6 +4,7 @@ import base64
 import json
 import socket
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -244,6 +245,35 @@ def test_a_discovery_file_is_trusted_where_cluster_info_is_forbidden():
 def test_the_ca_of_a_discovery_file_has_to_fit():
     with serving() as server, pytest.raises(ApiError, match="did not sign"):
         refresh(Cluster(f"https://{server.endpoint}", encode_certificate(authority("other").certificate)))
+
+
+def test_a_file_without_a_ca_gets_cluster_infos_and_trusts_nobody_else_then():
+    with serving() as server:
+        server.answers = [(200, config_map(f"https://{server.endpoint}"))]
+        named = Cluster(f"https://{server.endpoint}", b"", insecure=True)
+        assert refresh(named) == Cluster(f"https://{server.endpoint}", ca_pem())
+
+
+@pytest.mark.parametrize("answer", [status(403, "forbidden"), (200, b'{"kind": "ConfigMap", "data": {}}')])
+def test_without_any_ca_it_is_refused(answer):
+    with serving() as server:
+        server.answers = [answer]
+        with pytest.raises(ApiError, match=r"names no certificate authority, and cluster-info of .* does not give one"):
+            refresh(Cluster(f"https://{server.endpoint}", b"", insecure=True))
+
+
+def test_the_certificate_may_be_for_another_name():
+    with serving(names=Names(dns=("kubernetes",))) as server:
+        server.answers = [status(403, "forbidden")]
+        cluster = Cluster(f"https://{server.endpoint}", ca_pem(), server_name="kubernetes")
+        assert refresh(cluster) == cluster
+        with pytest.raises(ApiError, match="the API server's certificate is not for other"):
+            refresh(replace(cluster, server_name="other"))
+
+
+def test_a_proxy_of_a_discovery_file_that_cannot_be_used_is_named():
+    with pytest.raises(ApiError, match="the proxy socks5://p for api:6443 cannot be used: only HTTP proxies are supported"):
+        refresh(Cluster("https://api:6443", ca_pem(), proxy="socks5://p"))
 
 
 def test_the_ca_of_a_discovery_file_has_to_be_one():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import KUBELET_DIR, KUBELET_FLAGS_ENV, KUBERNETES_DIR
@@ -142,15 +143,26 @@ def discover(
             "discovery file is given"
         )
     path = file.kube_config_path
-    content = _download(path) if path.startswith("https://") else node.read(path)
+    content = _download(path) if urlsplit(path).scheme == "https" else node.read(path)
     if content is None:
         raise PhaseError(f"there is no file {path}")
     trust = _parse(node, content, path, own=False)
-    ca = trust.ca
-    refreshed = refresh_from_file(Cluster(str(trust.cluster.get("server")), ca), timeout=timeout, now=now, report=report)
-    described: Mapping[str, Any] = trust.cluster
-    if refreshed.ca and not ca:
-        described = {**trust.cluster, "certificate-authority-data": base64.b64encode(refreshed.ca).decode("ascii")}
+    if trust.cluster.get("insecure-skip-tls-verify"):
+        say(
+            "warning",
+            f"{path} says insecure-skip-tls-verify: who answers at {trust.cluster['server']} is not checked before its CA is "
+            "trusted",
+        )
+    named = Cluster(
+        trust.cluster["server"],
+        trust.ca,
+        insecure=bool(trust.cluster.get("insecure-skip-tls-verify")),
+        server_name=str(trust.cluster.get("tls-server-name") or ""),
+        proxy=str(trust.cluster.get("proxy-url") or ""),
+    )
+    ca = refresh_from_file(named, timeout=timeout, now=now, report=report).ca
+    described: dict[str, Any] = {**trust.cluster, "certificate-authority-data": base64.b64encode(ca).decode("ascii")}
+    described.pop("insecure-skip-tls-verify", None)  # from here on the CA is known
     if join.discovery.tls_bootstrap_token:
         return Trust(described, {"token": join.discovery.tls_bootstrap_token}, BOOTSTRAP_USER, path)
     if not has_credentials(trust.user):

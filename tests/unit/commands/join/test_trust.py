@@ -1,6 +1,7 @@
 """Whom a joining node trusts: discovery files, and what they need to be used for TLS bootstrap."""
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -27,7 +28,7 @@ def discover(
 ) -> trust.Trust:
     node = node or FakeNode()
     node.put(PATH, document if isinstance(document, str) else to_yaml(document))
-    monkeypatch.setattr(trust, "refresh_from_file", lambda cluster, **_options: Cluster(cluster.server, cluster.ca or refreshed))
+    monkeypatch.setattr(trust, "refresh_from_file", lambda cluster, **_options: replace(cluster, ca=cluster.ca or refreshed))
     join = JoinConfiguration(discovery=Discovery(file=FileDiscovery(kube_config_path=PATH), tls_bootstrap_token=token))
     return trust.discover(
         join, node, now=lambda: datetime.now(UTC), report=lambda _reason: None, say=lambda _level, _message: None
@@ -69,6 +70,37 @@ def test_a_ca_that_the_file_lacks_comes_from_cluster_info(monkeypatch):
     assert discover(document, monkeypatch, refreshed=b"FROM CLUSTER").ca == b"FROM CLUSTER"
 
 
+def test_a_cluster_s_settings_reach_who_looks_and_the_kubelet(monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        trust, "refresh_from_file", lambda cluster, **_options: looked.append(cluster) or replace(cluster, ca=b"CA")
+    )
+    cluster = {
+        "server": "HTTPS://api:6443",
+        "insecure-skip-tls-verify": True,
+        "tls-server-name": "kubernetes",
+        "proxy-url": "http://p",
+    }
+    node = FakeNode()
+    node.put(PATH, to_yaml(for_cluster("x", cluster, "joiner", {"token": "secret"})))
+    said = []
+    join = JoinConfiguration(discovery=Discovery(file=FileDiscovery(kube_config_path=PATH)))
+    found = trust.discover(join, node, now=lambda: datetime.now(UTC), report=print, say=lambda *words: said.append(words))
+    assert looked == [Cluster("https://api:6443", b"", insecure=True, server_name="kubernetes", proxy="http://p")]
+    assert found.cluster == {
+        "server": "https://api:6443",
+        "tls-server-name": "kubernetes",
+        "proxy-url": "http://p",
+        "certificate-authority-data": encoded("CA"),
+    }
+    assert said == [
+        (
+            "warning",
+            f"{PATH} says insecure-skip-tls-verify: who answers at https://api:6443 is not checked before its CA is trusted",
+        )
+    ]
+
+
 def test_files_that_it_refers_to_are_put_in(monkeypatch):
     node = FakeNode()
     for name in ("ca.crt", "tls.crt", "tls.key"):
@@ -106,6 +138,9 @@ def test_a_token_file_is_read(monkeypatch):
             for_cluster("x", {**CLUSTER, "certificate-authority-data": "", "certificate-authority": "gone"}, "u", {}),
             "/root/gone, which does not exist",
         ),
+        (for_cluster("x", CLUSTER, "u", {"client-certificate-data": encoded("C")}), "has a client certificate without its key"),
+        (for_cluster("x", {**CLUSTER, "certificate-authority-data": "?"}, "u", {}), "that is not base64"),
+        (for_cluster("x", {**CLUSTER, "insecure-skip-tls-verify": True}, "u", {"token": "t"}), "which exclude each other"),
         ({**for_cluster("x", CLUSTER, "u", {}), "current-context": "other"}, 'has no context "other"'),
     ],
 )
