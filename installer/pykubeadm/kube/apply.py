@@ -57,25 +57,26 @@ def sentence(outcome: Outcome, document: KubeObject) -> str:
     return f"{outcome} {title(document)}"
 
 
-def retrying(call: Callable[[], T], timeout: timedelta) -> T:
-    """The call's result, tried again while its failure may pass by itself."""
+def retrying(call: Callable[[], T], timeout: timedelta, *, settling: bool = True) -> T:
+    """The call's result, tried again while its failure may pass by itself. With `settling` the cluster may just have been made:
+    what is forbidden or not there may come by itself."""
     began = time.monotonic()
     while True:
         try:
             return call()
         except (ApiStatusError, ApiUnreachableError) as error:
             spent = time.monotonic() - began
-            if not _may_pass(error, spent):
+            if not _may_pass(error, spent, settling=settling):
                 raise
             if spent + RETRY_INTERVAL > timeout.total_seconds():
                 raise ApiError(f"{error} (tried for {spent:.0f} s)" if spent >= 1 else str(error)) from error
             time.sleep(RETRY_INTERVAL)
 
 
-def _may_pass(error: ApiStatusError | ApiUnreachableError, spent: float) -> bool:
+def _may_pass(error: ApiStatusError | ApiUnreachableError, spent: float, *, settling: bool) -> bool:
     if isinstance(error, ApiUnreachableError):
         return not isinstance(error, UntrustedServerError)
-    return error.code in _TRANSIENT or (error.code in _SETTLING and spent < _SETTLING_SECONDS)
+    return error.code in _TRANSIENT or (settling and error.code in _SETTLING and spent < _SETTLING_SECONDS)
 
 
 def merged(live: Any, wanted: Any, field: str = "") -> Any:

@@ -50,14 +50,15 @@ def _apply(run: InitRun) -> Changes:
 
 def _cluster(run: InitRun, api: Api) -> ClusterConfiguration:
     """As the cluster keeps it, which is what a joining node goes by: run alone, the phase is seldom given the whole file."""
-    from pykubeadm.config.stored import read_stored_cluster
-    from pykubeadm.kube.apply import retrying
+    from pykubeadm.phases.cluster.stored import NotStoredError, administrator, stored_cluster
 
-    stored = retrying(lambda: api.get("v1", "ConfigMap", "kubeadm-config", "kube-system"), api.call_timeout)
-    text = ((stored or {}).get("data") or {}).get("ClusterConfiguration")
-    if not text:
+    def warn(message: str) -> None:
+        run.note("warning", message, topic="upload-certs")
+
+    try:
+        return stored_cluster(api, administrator(run.kubeconfig_path), warn)
+    except NotStoredError:
         return run.configuration.cluster
-    return read_stored_cluster(text, lambda message: run.note("warning", message, topic="upload-certs"))
 
 
 def _is_there(run: InitRun, contents: dict[str, bytes | None]) -> bool:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.join.trust import Trust, discover, of_administrator, of_earlier_run
 from pykubeadm.config.model import Configuration
-from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import ApiError, PreflightError
 from pykubeadm.kube.apply import retrying
-from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError
+from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.manifests.kubelet import kubelet_name
-from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.phases.cluster.stored import Reader, stored_cluster, stored_kubelet
 from pykubeadm.workflow.events import Event, Note, Waiting
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from pykubeadm.node.port import Node
 
 _TOPIC = "discovery"
-_KUBEADM_CONFIG = ("v1", "ConfigMap", "kubeadm-config", "kube-system")
 _NEW_KEY = "`pykubeadm init phase upload-certs --upload-certs` on a control plane uploads them again and prints the key"
 
 
@@ -56,9 +54,9 @@ def ask_cluster(
     def say(level: str, message: str) -> None:
         emit(Note(level=level, topic=_TOPIC, message=message))
 
-    trust, api, stored = _connect(join, node, journal=journal, now=now, report=report, say=say)
-    cluster = read_stored_cluster(stored, lambda message: say("warning", message))
-    configuration = Configuration(cluster, join.this_node, kubelet=_fit(_kubelet_configuration(api), node, say))
+    trust, api, cluster = _connect(join, node, journal=journal, now=now, report=report, say=say)
+    kubelet = stored_kubelet(api, _reader(trust))
+    configuration = Configuration(cluster, join.this_node, kubelet=_fit(kubelet, node, say))
     if of_earlier_run(join, node, journal) is None:  # else a Node of that name is this one
         _check_name(api, join)
     files: dict[str, bytes] = {}
@@ -79,14 +77,18 @@ def _connect(
     now: Callable[[], datetime],
     report: Callable[[str], None],
     say: Callable[[str, str], None],
-) -> tuple[Trust, Api, str]:
+) -> tuple[Trust, Api, ClusterConfiguration]:
     """Whom to trust, the API as that user, and the stored ClusterConfiguration."""
+
+    def warn(message: str) -> None:
+        say("warning", message)
+
     earlier = of_earlier_run(join, node, journal)
     if earlier is not None:
         for trust in (earlier, *earlier.elsewhere(join)):
             api = trust.api(join)
             try:
-                return trust, api, _cluster_text(api.get(*_KUBEADM_CONFIG), api)
+                return trust, api, stored_cluster(api, _reader(trust), warn, patient=False)
             except ApiError as error:
                 say("debug", f"{trust.source} of an earlier run does not lead to the cluster at {api.server}: {error}")
     wanted = join.discovery.bootstrap_token is not None or join.discovery.file is not None
@@ -102,63 +104,17 @@ def _connect(
     else:
         trust = administrator or discover(join, node, now=now, report=report, say=say)
     api = trust.api(join)
-    return trust, api, _stored_cluster(api, trust)
+    return trust, api, stored_cluster(api, _reader(trust), warn)
 
 
-def _get(api: Api, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
-    """The object. Who is not let in learns so at once: only in a cluster that is just being made may that pass."""
-    try:
-        return api.get(api_version, kind, name, namespace)
-    except ApiStatusError as error:
-        if error.code in (401, 403):
-            raise
-    except ApiUnreachableError:
-        pass
-    return retrying(lambda: api.get(api_version, kind, name, namespace), api.call_timeout)
-
-
-def _stored_cluster(api: Api, trust: Trust) -> str:
-    try:
-        return _cluster_text(_get(api, *_KUBEADM_CONFIG), api)
-    except ApiStatusError as error:
-        if error.code == 401:
-            raise ApiError(
-                f"the cluster at {api.server} does not let the credentials of {trust.source} in: the token needs the usage "
-                '"authentication", which `pykubeadm token list` shows on a control plane, and must not have expired'
-            ) from error
-        if error.code == 403:
-            raise ApiError(
-                f"the credentials of {trust.source} may not read the cluster's configuration ({error}): the token needs the "
-                "group system:bootstrappers:kubeadm:default-node-token, and the cluster `init phase upload-config all`"
-            ) from error
-        raise
-
-
-def _cluster_text(found: KubeObject | None, api: Api) -> str:
-    text = ((found or {}).get("data") or {}).get("ClusterConfiguration")
-    if not text:
-        raise ApiError(
-            f"the cluster at {api.server} has no ConfigMap kube-system/kubeadm-config with a ClusterConfiguration, so it was not "
-            "made by kubeadm, or lost it: `pykubeadm init phase upload-config kubeadm --config FILE` on a control plane"
-        )
-    return str(text)
-
-
-def _kubelet_configuration(api: Api) -> Mapping[str, Any]:
-    import yaml
-
-    found = _get(api, "v1", "ConfigMap", "kubelet-config", "kube-system")
-    text = ((found or {}).get("data") or {}).get("kubelet")
-    try:
-        document = yaml.load(text or "", Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
-        document = None
-    if not isinstance(document, dict):
-        raise ApiError(
-            "the ConfigMap kube-system/kubelet-config with the kubelet's configuration is missing or cannot be read: "
-            "`pykubeadm init phase upload-config kubelet` on a control plane writes it"
-        )
-    return document
+def _reader(trust: Trust) -> Reader:
+    return Reader(
+        trust.source,
+        'the token needs the usage "authentication", which `pykubeadm token list` shows on a control plane, and must not have '
+        "expired",
+        "the token needs the group system:bootstrappers:kubeadm:default-node-token, and the cluster `init phase upload-config "
+        "all`",
+    )
 
 
 def _fit(kubelet: Mapping[str, Any], node: Node, say: Callable[[str, str], None]) -> Mapping[str, Any]:
@@ -173,7 +129,7 @@ def _fit(kubelet: Mapping[str, Any], node: Node, say: Callable[[str, str], None]
 
 def _check_name(api: Api, join: JoinConfiguration) -> None:
     name = kubelet_name(join.node_registration)
-    found = _get(api, "v1", "Node", name)
+    found = retrying(lambda: api.get("v1", "Node", name), api.call_timeout, settling=False)
     conditions = ((found or {}).get("status") or {}).get("conditions") or ()
     if any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions):
         raise PreflightError(
@@ -242,7 +198,7 @@ def _download(api: Api, cluster: ClusterConfiguration, key: str) -> dict[str, by
     from pykubeadm.tokens.shared_certificates import SECRET_NAME, decrypt_files, shared_files
 
     try:
-        secret = _get(api, "v1", "Secret", SECRET_NAME, "kube-system")
+        secret = retrying(lambda: api.get("v1", "Secret", SECRET_NAME, "kube-system"), api.call_timeout, settling=False)
     except ApiStatusError as error:
         if error.code != 403:
             raise
