@@ -6,7 +6,6 @@ against the pins, then it is fetched once more over that CA and must be the same
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from pykubeadm.errors import ApiError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.tokens.bootstrap import Token
 from pykubeadm.tokens.jws import is_signed_with
+from pykubeadm.util.retry import RanOutError, every, try_again
 
 T = TypeVar("T")
 
@@ -197,19 +197,13 @@ def _check_pins(ca: bytes, pins: Sequence[str], endpoint: str) -> None:
 
 def _patiently(call: Callable[[], T], timeout: timedelta, report: Callable[[str], None]) -> T:
     """The call's result; what may pass by itself is tried again for `timeout`, what the cluster lacks for less."""
-    began = time.monotonic()
-    failure: ApiError
-    while True:
-        try:
-            return call()
-        except _NotYetError as error:
-            failure, patience = error, min(error.patience, timeout)
-        except EndpointError as error:
-            if not error.transient:
-                raise
-            failure, patience = error, timeout
-        spent = time.monotonic() - began
-        if spent + _RETRY_INTERVAL > patience.total_seconds():
-            raise ApiError(f"{failure} (tried for {spent:.0f} s)" if spent >= 1 else str(failure)) from failure
-        report(str(failure))
-        time.sleep(_RETRY_INTERVAL)
+
+    def patience(error: Exception, _spent: float) -> timedelta | None:
+        if isinstance(error, _NotYetError):
+            return min(error.patience, timeout)
+        return timeout if isinstance(error, EndpointError) and error.transient else None
+
+    try:
+        return try_again(call, patience, pause=every(_RETRY_INTERVAL), report=lambda failure: report(str(failure)))
+    except RanOutError as error:
+        raise ApiError(str(error)) from error.__cause__

@@ -6,7 +6,6 @@ Lists are ours as a whole, as with kubeadm's update; entries that are there alre
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, UntrustedServerError, title
 from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.retry import RanOutError, every, try_again
 from pykubeadm.util.side_by_side import side_by_side
 
 Outcome = Literal["created", "updated", "unchanged"]
@@ -60,22 +60,19 @@ def sentence(outcome: Outcome, document: KubeObject) -> str:
 def retrying(call: Callable[[], T], timeout: timedelta, *, settling: bool = True) -> T:
     """The call's result, tried again while its failure may pass by itself. With `settling` the cluster may just have been made:
     what is forbidden or not there may come by itself."""
-    began = time.monotonic()
-    while True:
-        try:
-            return call()
-        except (ApiStatusError, ApiUnreachableError) as error:
-            spent = time.monotonic() - began
-            if not _may_pass(error, spent, settling=settling):
-                raise
-            if spent + RETRY_INTERVAL > timeout.total_seconds():
-                raise ApiError(f"{error} (tried for {spent:.0f} s)" if spent >= 1 else str(error)) from error
-            time.sleep(RETRY_INTERVAL)
+
+    def patience(error: Exception, spent: float) -> timedelta | None:
+        return timeout if _may_pass(error, spent, settling=settling) else None
+
+    try:
+        return try_again(call, patience, pause=every(RETRY_INTERVAL))
+    except RanOutError as error:
+        raise ApiError(str(error)) from error.__cause__
 
 
-def _may_pass(error: ApiStatusError | ApiUnreachableError, spent: float, *, settling: bool) -> bool:
-    if isinstance(error, ApiUnreachableError):
-        return not isinstance(error, UntrustedServerError)
+def _may_pass(error: Exception, spent: float, *, settling: bool) -> bool:
+    if not isinstance(error, ApiStatusError):
+        return isinstance(error, ApiUnreachableError) and not isinstance(error, UntrustedServerError)
     return error.code in _TRANSIENT or (settling and error.code in _SETTLING and spent < _SETTLING_SECONDS)
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError
 from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.retry import RanOutError, every, try_again
 
 API_VERSION, KIND, NAMESPACE = "coordination.k8s.io/v1", "Lease", "kube-system"
 DURATION = timedelta(seconds=20)
@@ -44,34 +45,37 @@ def held(api: Api, name: str, holder: str, *, timeout: timedelta, report: Callab
         _write_if_ours(api, name, holder, "")
 
 
+class _TakenError(Exception):
+    """Another holds the Lease."""
+
+
 def _acquire(api: Api, name: str, holder: str, timeout: timedelta, report: Callable[[str], None]) -> None:
-    began = seen_at = time.monotonic()
-    seen = ""
-    while True:
-        try:
-            lease = api.get(API_VERSION, KIND, name, NAMESPACE)
-            if lease is None:
-                api.create(_document(name, holder))
-                return
-            version, now = str(lease["metadata"].get("resourceVersion")), time.monotonic()
-            if version != seen:
-                seen, seen_at = version, now
-            other = lease["spec"].get("holderIdentity") or ""
-            seconds = lease["spec"].get("leaseDurationSeconds") or DURATION.total_seconds()
-            if other in ("", holder) or now - seen_at > seconds:
-                api.replace(_document(name, holder, lease))
-                return
-            why = f"{other} has the Lease {NAMESPACE}/{name}"
-        except ApiStatusError as error:
-            if error.code not in _PASSING and error.code < 500:
-                raise
-            why = str(error)
-        except ApiUnreachableError as error:
-            why = str(error)
-        if time.monotonic() - began > timeout.total_seconds():
-            raise PhaseError(f"waited {timeout.total_seconds():.0f} s for the Lease {NAMESPACE}/{name} in vain: {why}")
-        report(why)
-        time.sleep(_LOOK_EVERY)
+    seen, seen_at = "", time.monotonic()
+
+    def take() -> None:
+        nonlocal seen, seen_at
+        lease = api.get(API_VERSION, KIND, name, NAMESPACE)
+        if lease is None:
+            api.create(_document(name, holder))
+            return
+        version, now = str(lease["metadata"].get("resourceVersion")), time.monotonic()
+        if version != seen:
+            seen, seen_at = version, now
+        other = lease["spec"].get("holderIdentity") or ""
+        seconds = lease["spec"].get("leaseDurationSeconds") or DURATION.total_seconds()
+        if other not in ("", holder) and now - seen_at <= seconds:
+            raise _TakenError(f"{other} has the Lease {NAMESPACE}/{name}")
+        api.replace(_document(name, holder, lease))
+
+    def patience(error: Exception, _spent: float) -> timedelta | None:
+        passes = isinstance(error, ApiStatusError) and (error.code in _PASSING or error.code >= 500)
+        return timeout if passes or isinstance(error, _TakenError | ApiUnreachableError) else None
+
+    try:
+        try_again(take, patience, pause=every(_LOOK_EVERY), report=lambda failure: report(str(failure)))
+    except RanOutError as error:
+        in_vain = f"waited {timeout.total_seconds():.0f} s for the Lease {NAMESPACE}/{name} in vain"
+        raise PhaseError(f"{in_vain}: {error.__cause__}") from error.__cause__
 
 
 def _write_if_ours(api: Api, name: str, holder: str, new_holder: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from pykubeadm.errors import PhaseError
+from pykubeadm.util.retry import RanOutError, try_again
 
 INTERVAL = 0.02  # seconds between looks; more where looking takes long itself: a slow machine shall come up, not answer us
 _PAUSE_SHARE = 10  # times what the look took
@@ -29,6 +30,10 @@ class WaitError(PhaseError):
         super().__init__(f"{how} {what}" + (f": {hopeless}" if hopeless else ""))
 
 
+class _NotYetError(Exception):
+    """A target was not reached."""
+
+
 def wait_for(
     targets: Mapping[str, Probe],
     timeout: timedelta,
@@ -43,25 +48,33 @@ def wait_for(
     began = reported = time.monotonic()
     ask_at = began + _ASK_EVERY
     reasons = dict.fromkeys(targets, "not tried yet")
-    while True:
-        looked = time.monotonic()
+
+    def look() -> None:
         for target in list(reasons):
             reason = targets[target]()
             if reason is None:
                 del reasons[target]
             else:
                 reasons[target] = reason
+        if reasons:
+            raise _NotYetError
+
+    def patience(failure: Exception, _spent: float) -> timedelta | None:
+        return timeout if isinstance(failure, _NotYetError) else None
+
+    def between(_failure: Exception) -> None:
+        nonlocal ask_at, reported
         now = time.monotonic()
-        if not reasons:
-            return
-        if now - began > timeout.total_seconds():
-            raise WaitError(reasons, now - began)
         if now - reported >= _REPORT_EVERY:
             reported = now
             report(", ".join(reasons), "; ".join(dict.fromkeys(reasons.values())))
         if now >= ask_at:
             if (sentence := hopeless()) is not None:
-                raise WaitError(reasons, now - began, sentence)
+                raise WaitError(reasons, now - began, sentence) from None
             answered = time.monotonic()
             ask_at = answered + max(_ASK_EVERY, _ASK_SHARE * (answered - now))
-        time.sleep(min(max(INTERVAL, _PAUSE_SHARE * (now - looked)), _LONGEST_PAUSE))
+
+    try:
+        try_again(look, patience, pause=lambda took: min(max(INTERVAL, _PAUSE_SHARE * took), _LONGEST_PAUSE), report=between)
+    except RanOutError as error:
+        raise WaitError(reasons, error.spent) from None

@@ -7,6 +7,7 @@ import pytest
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube import lease
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
+from pykubeadm.util import retry
 from tests.support.api import FakeApi
 
 NAME = "pykubeadm-etcd-join"
@@ -27,6 +28,7 @@ def clock(monkeypatch):
 
     found = Clock()
     monkeypatch.setattr(lease, "time", found)
+    monkeypatch.setattr(retry, "time", found)
     return found
 
 

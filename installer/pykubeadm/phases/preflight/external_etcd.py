@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import time
+from datetime import timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -16,11 +16,13 @@ from pykubeadm.phases.preflight.check import Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.pki.tls import client_context
 from pykubeadm.transport.http import connection_to
+from pykubeadm.util.retry import every, try_again
 from pykubeadm.util.side_by_side import side_by_side
 
 _TIMEOUT = 10.0  # seconds, as kubeadm's
 _ATTEMPTS = 3
 _PAUSE = 1.0
+_TIMEOUT_IN_ALL = timedelta(seconds=_ATTEMPTS * (_TIMEOUT + _PAUSE))
 
 
 def external_etcd_version(external: ExternalEtcd) -> Check:
@@ -73,14 +75,12 @@ def _judge(endpoint: str, tls: ssl.SSLContext) -> str:
 
 
 def _ask(endpoint: str, tls: ssl.SSLContext) -> str:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return _get_version(endpoint, tls)
-        except (ConnectionError, TimeoutError):
-            if attempt == _ATTEMPTS:
-                raise
-            time.sleep(_PAUSE)
-    raise AssertionError  # the last attempt returned or raised
+    left = [_TIMEOUT_IN_ALL] * (_ATTEMPTS - 1)
+
+    def patience(error: Exception, _spent: float) -> timedelta | None:
+        return left.pop() if left and isinstance(error, ConnectionError | TimeoutError) else None
+
+    return try_again(lambda: _get_version(endpoint, tls), patience, pause=every(_PAUSE))
 
 
 def _get_version(endpoint: str, tls: ssl.SSLContext) -> str:
