@@ -3,7 +3,7 @@
 # changes nothing.
 # `setup.sh vm`, `setup.sh vagrant`: what virtual machines need besides, for those who run them.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/.."
 
 fail() {
     echo "make setup: $*" >&2
