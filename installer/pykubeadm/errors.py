@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+EXPIRES_SOON: Final = 7  # no error, but an answer: of `certs check-expiration --warn-days`
 BUG: Final = 70  # an error of none of these families (EX_SOFTWARE of sysexits.h)
 INTERRUPTED: Final = 130  # the shell's status of a command ended by SIGINT
 

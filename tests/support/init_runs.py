@@ -61,8 +61,7 @@ def init_run(node: Node, config: Configuration | None = None, **fields: Any) -> 
         host=HostFacts("cp1"),
         journal=Journal(node),
         emit=events.append,
-        now=lambda: NOW,
-        **{"init": InitConfiguration()} | fields,
+        **{"init": InitConfiguration(), "now": lambda: NOW} | fields,
     )
     return run, events
 

@@ -7,10 +7,22 @@ import click
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.tokens.certificate_key import generate_certificate_key
 
-_APPROVE = ("pykubeadm.cli.serving:approve_kubelet_serving", "Approve kubelets' requests for serving certificates")
 
-
-@click.group(cls=CliGroup, lazy={"approve-kubelet-serving": _APPROVE})
+@click.group(
+    cls=CliGroup,
+    lazy={
+        "approve-kubelet-serving": (
+            "pykubeadm.cli.serving:approve_kubelet_serving",
+            "Approve kubelets' requests for serving certificates",
+        ),
+        "check-expiration": (
+            "pykubeadm.cli.check_expiration:check_expiration",
+            "Print when the certificates on this node expire",
+        ),
+        "generate-csr": ("pykubeadm.cli.generate_csr:generate_csr", "Make keys and certificate signing requests"),
+        "renew": ("pykubeadm.cli.renew:renew", "Renew certificates of this control plane"),
+    },
+)
 def certs() -> None:
     """Keys and certificates."""
 

@@ -15,6 +15,7 @@ _PLACES = ("/usr/bin/crictl", "/usr/local/bin/crictl", "/opt/bin/crictl", "/opt/
 _MISSING = 127  # the status of a command that does not exist
 _PULL_TIMEOUT = 1800.0  # seconds for one image
 _CALL_TIMEOUT = 15.0
+_STOP_TIMEOUT = 30.0
 _LOG_LINE = re.compile(r'^time=\S+ level=fatal msg="(.*)"$')
 
 
@@ -78,6 +79,10 @@ class Cri:
         """Every container, running or not."""
         found = self._json("list containers", "ps", "-a", "-o", "json").get("containers") or ()
         return tuple(_container(entry) for entry in found)
+
+    def stop(self, container: Container) -> None:
+        """End it, with five seconds to do so in peace; the kubelet starts a static pod's container again."""
+        self._call(f"stop {container.name}", "stop", "--timeout", "5", container.id, changes=True, timeout=_STOP_TIMEOUT)
 
     def exit(self, container: Container) -> Exit:
         """How a container that is not running ended."""

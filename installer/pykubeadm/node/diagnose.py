@@ -163,7 +163,7 @@ def _containers(
     states: list[ContainerState] = []
     logs: dict[str, tuple[str, ...]] = {}
     for name in components:
-        newest = _newest(every, name)
+        newest = newest_container(every, name)
         if newest is None:
             states.append(ContainerState(name, "not created", 0))
             continue
@@ -182,7 +182,7 @@ def not_running(node: Node, socket: str, components: Sequence[str]) -> tuple[str
         every = Cri(node, socket).containers()
     except NodeError:
         return ()
-    newest = {name: _newest(every, name) for name in components}
+    newest = {name: newest_container(every, name) for name in components}
     return tuple(name for name, container in newest.items() if container is None or container.state != "running")
 
 
@@ -190,7 +190,7 @@ def runs_since(node: Node, socket: str, component: str, since: float) -> bool:
     """Whether the newest container of `component` was created after `since` (seconds since the epoch) and runs; True where
     there is no crictl to ask with."""
     try:
-        newest = _newest(Cri(node, socket).containers(), component)
+        newest = newest_container(Cri(node, socket).containers(), component)
     except CrictlMissingError:
         return True
     except NodeError:
@@ -198,7 +198,8 @@ def runs_since(node: Node, socket: str, component: str, since: float) -> bool:
     return newest is not None and newest.state == "running" and newest.created >= since * 1_000_000_000
 
 
-def _newest(every: Iterable[Container], name: str) -> Container | None:
+def newest_container(every: Iterable[Container], name: str) -> Container | None:
+    """The last one of a control-plane component that was created; None where there is none."""
     same = (container for container in every if container.name == name and container.namespace == "kube-system")
     return max(same, key=lambda container: (container.created, container.attempt), default=None)
 

@@ -1,0 +1,156 @@
+"""`pykubeadm certs check-expiration`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from pykubeadm.cli.lazy import CliCommand, Globals
+from pykubeadm.cli.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from pykubeadm.commands.certs.expiration import Expirations
+    from pykubeadm.phases.certs.expiration import Expiration
+
+_METRIC = "pykubeadm_certificate"
+# kubeadm's tables (cmd/certs.go): Go's text/tabwriter with cells of ten characters at least and three blanks between them.
+_NARROWEST, _PADDING = 10, 3
+
+
+def _check_expiration(ctx: click.Context, output: str, warn_days: int | None, **options: Any) -> None:
+    from datetime import timedelta
+
+    from pykubeadm.cli.display import subscriber
+    from pykubeadm.commands.certs.expiration import check_expiration
+    from pykubeadm.errors import EXPIRES_SOON
+    from pykubeadm.util.age import age
+
+    settings = ctx.ensure_object(Globals)
+    emit = subscriber("text", verbosity=settings.verbosity, quiet=True)
+    found = check_expiration(options, emit, rootfs=settings.rootfs)
+    click.echo(rendered_as(found, output), nl=False)
+    if warn_days is None:
+        return
+    soon = found.within(timedelta(days=warn_days))
+    for entry in soon:
+        assert entry.expires is not None
+        left = entry.expires - found.now
+        said = f"expires in {age(left)}" if left > timedelta() else f"expired {age(-left)} ago"
+        click.echo(f"warning: {entry.name} {said}", err=True)
+    if soon:
+        ctx.exit(EXPIRES_SOON)
+
+
+def rendered_as(found: Expirations, output: str) -> str:
+    """What is printed for `-o`: "text", "json", "yaml" or "prometheus"."""
+    if output == "text":
+        return _tables(found)
+    if output == "prometheus":
+        return _metrics(found)
+    from pykubeadm.cli.documents import rendered
+
+    form: Literal["json", "yaml"] = "json" if output == "json" else "yaml"
+    return rendered([_document(found)], form)
+
+
+def _document(found: Expirations) -> dict[str, Any]:
+    """CertificateExpirationInfo; as kubeadm prints it; `kubeletCertificates` is ours, where this node has a kubelet."""
+    document: dict[str, Any] = {
+        "kind": "CertificateExpirationInfo",
+        "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
+        "certificates": [_entry(entry, found.now) for entry in found.leaves],
+        "certificateAuthorities": [_entry(entry, found.now) for entry in found.authorities],
+    }
+    if found.kubelet:
+        document["kubeletCertificates"] = [_entry(entry, found.now) for entry in found.kubelet]
+    return document
+
+
+def _entry(entry: Expiration, now: datetime) -> dict[str, Any]:
+    if entry.expires is None:
+        return {"name": entry.name, "expirationDate": None, "residualTime": 0, "externallyManaged": False, "missing": True}
+    shown: dict[str, Any] = {
+        "name": entry.name,
+        "expirationDate": f"{entry.expires:%Y-%m-%dT%H:%M:%SZ}",
+        "residualTime": int((entry.expires - now).total_seconds()),
+        "externallyManaged": entry.external,
+    }
+    return shown | ({"caName": entry.ca} if entry.ca else {}) | {"missing": False}
+
+
+def _tables(found: Expirations) -> str:
+    titles = ("EXPIRES", "RESIDUAL TIME")
+    ca, managed = "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED"
+    text = _table(("CERTIFICATE", *titles, ca, managed), (_row(entry, found.now, with_ca=True) for entry in found.leaves))
+    text += "\n" + _table((ca, *titles, managed), (_row(entry, found.now, with_ca=False) for entry in found.authorities))
+    if found.kubelet:
+        own = (_row(entry, found.now, with_ca=True) for entry in found.kubelet)
+        text += "\n" + _table(("KUBELET CERTIFICATE", *titles, ca, managed), own)
+    return text
+
+
+def _row(entry: Expiration, now: datetime, *, with_ca: bool) -> tuple[str, ...]:
+    from pykubeadm.util.age import age
+
+    if entry.expires is None:
+        return (f"!MISSING! {entry.name}", "", "", *(("",) if with_ca else ()), "")
+    external = "yes" if entry.external else "no"
+    expires = f"{entry.expires:%b %d, %Y %H:%M UTC}"
+    return (entry.name, expires, age(entry.expires - now), *((entry.ca,) if with_ca else ()), external)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The last column is as wide as kubeadm makes it, blanks at the end included, but for the title."""
+    every = [tuple(titles), *rows]
+    widths = [max(_NARROWEST, *(len(row[column]) + _PADDING for row in every)) for column in range(len(titles) - 1)]
+    lines = ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in every]
+    ends = [titles[-1], *(f"{row[-1]:<8}" if row[-1] else "" for row in every[1:])]
+    return "".join(f"{line}{end}\n" for line, end in zip(lines, ends, strict=True))
+
+
+def _metrics(found: Expirations) -> str:
+    """Prometheus' text format (exposition formats, 0.0.4), for node_exporter's textfile collector."""
+    expiring, missing = [], []
+    for kind, entry in found.every():
+        labels = f'{{name="{entry.name}",kind="{kind}",ca="{entry.ca}"}}'
+        missing.append(f"{_METRIC}_missing{labels} {int(entry.expires is None)}\n")
+        if entry.expires is not None:
+            expiring.append(f"{_METRIC}_expiration_timestamp_seconds{labels} {int(entry.expires.timestamp())}\n")
+    return "".join(
+        [
+            f"# HELP {_METRIC}_expiration_timestamp_seconds When the certificate expires, in seconds since the epoch.\n",
+            f"# TYPE {_METRIC}_expiration_timestamp_seconds gauge\n",
+            *expiring,
+            f"# HELP {_METRIC}_missing Whether the certificate is not there.\n",
+            f"# TYPE {_METRIC}_missing gauge\n",
+            *missing,
+        ]
+    )
+
+
+check_expiration = CliCommand(
+    "check-expiration",
+    callback=click.pass_context(_check_expiration),
+    params=[
+        *(option(name) for name in ("cert-dir", "config", "kubeconfig")),
+        click.Option(
+            ["-o", "--output"],
+            type=click.Choice(["text", "json", "yaml", "prometheus"]),
+            default="text",
+            show_default=True,
+            help="The form to print; prometheus is for node_exporter's textfile collector.",
+        ),
+        click.Option(
+            ["--warn-days"],
+            type=click.IntRange(min=0),
+            metavar="DAYS",
+            help="Name what expires within so many days, and end with status 7 where something does.",
+        ),
+    ],
+    help="Print when the certificates on this node expire: those that `certs renew` renews, the CAs, and the kubelet's.",
+    short_help="Print when the certificates on this node expire",
+)

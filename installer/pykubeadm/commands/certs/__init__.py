@@ -1,0 +1,1 @@
+"""`certs`: when certificates expire, renewing them, requests for those that an external CA signs."""

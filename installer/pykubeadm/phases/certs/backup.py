@@ -1,0 +1,26 @@
+"""Copies of files that are about to be replaced, in our own directory, each renewal's below its time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pykubeadm.constants import STATE_DIR
+from pykubeadm.node.port import Directory, File
+from pykubeadm.phases.run import Run
+
+BACKUPS = f"{STATE_DIR}/backup"
+KEPT = 5  # of the newest; keys that are no longer in use shall not pile up
+
+
+def back_up(run: Run, paths: Iterable[str]) -> str:
+    """Copy the files that exist to a new directory, which is returned, and remove the oldest of earlier ones."""
+    place = f"{BACKUPS}/certs-{run.now():%Y%m%dT%H%M%SZ}"
+    files: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(BACKUPS, 0o700), Directory(place, 0o700)]
+    for path in paths:
+        content = run.node.read(path)
+        if content is not None:
+            files.append(File(f"{place}{path}", content, 0o600, secret=True))
+    run.node.write(files)
+    earlier = [name for name in run.node.list_dir(BACKUPS) if name.startswith("certs-")]
+    run.node.remove([f"{BACKUPS}/{name}" for name in earlier[:-KEPT]])
+    return place

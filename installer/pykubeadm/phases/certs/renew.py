@@ -1,0 +1,147 @@
+"""Renewing what the cluster's CAs signed: a new key, the same names and rights, another period.
+
+Called with any run: by `certs renew`, and by whatever replaces a component anyway. Whom a certificate is for is copied from the
+one that is there, and names that the configuration wants by now are added (kubeadm copies only: kubeadm#1447).
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pykubeadm.errors import PhaseError
+from pykubeadm.kubeconfig.table import KubeconfigFile
+from pykubeadm.node.port import File
+from pykubeadm.phases.ca import certificate_path, is_external, load_authority
+from pykubeadm.phases.certs.expiration import leaf_certificate
+from pykubeadm.phases.certs.leaves import Leaf
+from pykubeadm.phases.kubeconfig.copies import copies_of
+from pykubeadm.phases.kubeconfig.held import held_client
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.pki.check import load_certificates, period_problem
+from pykubeadm.pki.issue import Authority, encode_certificate, issue_leaf
+from pykubeadm.pki.keys import PrivateKey, encode_private_key, generate_key
+from pykubeadm.pki.renewal import algorithm_of, missing_names, period_of, renewed_subject
+from pykubeadm.pki.sans import Names
+from pykubeadm.pki.table import BY_NAME, Usage
+from pykubeadm.workflow.phase import Changes
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+ADMIN_CONF = "admin.conf"
+
+
+def why_not(run: ClusterRun, leaf: Leaf) -> str | None:
+    """A sentence of kubeadm's where it is not there, or is renewed elsewhere; None where it can be renewed here."""
+    if leaf_certificate(run, leaf) is None:
+        return f"MISSING! {leaf.words}"
+    ca = BY_NAME[leaf.ca]
+    return f"Detected external {ca.base}, {leaf.words} can't be renewed" if is_external(run, ca) else None
+
+
+def files_of(run: ClusterRun, leaf: Leaf) -> tuple[str, ...]:
+    """The paths that renewing it changes."""
+    if isinstance(leaf.spec, KubeconfigFile):
+        return (_kubeconfig_path(run, leaf.spec),)
+    return certificate_path(run, f"{leaf.spec.base}.key"), certificate_path(run, f"{leaf.spec.base}.crt")
+
+
+def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
+    """PhaseError where it could not be renewed as is wanted: before anything is changed."""
+    authority = load_authority(run, BY_NAME[leaf.ca])
+    require_within(
+        authority.certificate,
+        certificate_path(run, f"{BY_NAME[leaf.ca].base}.crt"),
+        leaf.name,
+        now=run.now(),
+        not_after=_not_after(run, _certificate(run, leaf), authority, as_before=as_before),
+    )
+
+
+def require_within(ca: x509.Certificate, ca_path: str, name: str, *, now: datetime, not_after: datetime) -> None:
+    """PhaseError where what `ca` signs for `name` would still be valid when `ca` no longer is: nobody would accept it then."""
+    if (problem := period_problem(ca, now)) is not None:
+        raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: the CA itself has to be replaced")
+    end = ca.not_valid_after_utc
+    if not_after > end:
+        raise PhaseError(
+            f"{name} would be valid until {not_after:%Y-%m-%d}, its CA {ca_path} only until {end:%Y-%m-%d}: choose a"
+            f" certificateValidityPeriod of at most {(end - now) // timedelta(hours=1)}h (--config), and"
+            " have the CA replaced in time"
+        )
+
+
+def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False) -> Changes:
+    """Sign it again with a new key, and write both. `as_before`: algorithm and period are those of the certificate itself, as
+    the cluster's configuration cannot be had, and no names are added. Owner and mode of the files stay."""
+    certificate = _certificate(run, leaf)
+    authority = load_authority(run, BY_NAME[leaf.ca])
+    added = Names() if as_before else _added_names(run, leaf, certificate)
+    not_after = _not_after(run, certificate, authority, as_before=as_before)
+    subject = renewed_subject(certificate, added, now=run.now(), not_after=not_after)
+    if not subject.usages:
+        subject = replace(subject, usages=(Usage.CLIENT_AUTH,) if isinstance(leaf.spec, KubeconfigFile) else leaf.spec.usages)
+    key = _new_key(run, certificate, as_before=as_before)
+    pem, key_pem = encode_certificate(issue_leaf(subject, key.public_key(), authority)), encode_private_key(key)
+    named = ", ".join([*added.dns, *map(str, added.ips)])
+    changes = [f"{leaf.words} renewed" + (f", now for {named} too" if named else "")]
+    if isinstance(leaf.spec, KubeconfigFile):
+        return [*changes, *_write_kubeconfig(run, leaf.spec, pem, key_pem, authority)]
+    key_path, path = files_of(run, leaf)
+    run.node.write([_as_there(run, key_path, key_pem, 0o600), _as_there(run, path, pem, 0o644)])
+    return changes
+
+
+def _certificate(run: ClusterRun, leaf: Leaf) -> x509.Certificate:
+    found = leaf_certificate(run, leaf)
+    if found is None:
+        raise PhaseError(f"there is no {leaf.words} to renew; make it with `pykubeadm init phase certs` or `kubeconfig`")
+    return found
+
+
+def _not_after(run: ClusterRun, certificate: x509.Certificate, authority: Authority, *, as_before: bool) -> datetime:
+    period = run.configuration.cluster.certificate_validity_period
+    return run.now() + (period_of(certificate, authority.certificate) if as_before else period)
+
+
+def _new_key(run: ClusterRun, certificate: x509.Certificate, *, as_before: bool) -> PrivateKey:
+    algorithm = algorithm_of(certificate) if as_before else run.keys.algorithm
+    return run.keys.take() if algorithm == run.keys.algorithm else generate_key(algorithm)
+
+
+def _added_names(run: ClusterRun, leaf: Leaf, certificate: x509.Certificate) -> Names:
+    if isinstance(leaf.spec, KubeconfigFile) or leaf.spec.names is None:
+        return Names()
+    return missing_names(certificate, leaf.spec.names(run.configuration))
+
+
+def _write_kubeconfig(run: ClusterRun, spec: KubeconfigFile, certificate: bytes, key: bytes, authority: Authority) -> Changes:
+    """With all else in it as it is: whom it trusts too, where that includes the CA that signs now."""
+    path = _kubeconfig_path(run, spec)
+    held, before = held_client(run.node, path), run.node.read(path)
+    if held is None or before is None:
+        raise PhaseError(f"{path} is gone")
+    try:
+        trusted = authority.certificate in load_certificates(held.ca)
+    except ValueError:
+        trusted = bool(held.cluster.get("certificate-authority"))  # a file, which is not ours to judge
+    bundle = b"" if trusted else run.node.read(certificate_path(run, "ca.crt")) or b""
+    file = _as_there(run, path, held.renewed(certificate, key, bundle), 0o600)
+    copies = copies_of(run.node, before) if spec.file == ADMIN_CONF else ()
+    run.node.write([file, *(replace(copy, content=file.content) for copy in copies)])
+    return [f"refreshed {copy.path}, a copy of {path}" for copy in copies]
+
+
+def _as_there(run: ClusterRun, path: str, content: bytes, mode: int) -> File:
+    secret = mode == 0o600
+    stat = run.node.stat(path)
+    if stat is None or stat.kind != "file":
+        return File(path, content, mode, secret=secret)
+    return File(path, content, stat.mode, stat.uid, stat.gid, secret=secret)
+
+
+def _kubeconfig_path(run: ClusterRun, spec: KubeconfigFile) -> str:
+    return posixpath.join(run.kubeconfig_dir, spec.file)

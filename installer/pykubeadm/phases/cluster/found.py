@@ -1,0 +1,137 @@
+"""The configuration for commands that come to a node of a cluster that exists: from a file, from the cluster's ConfigMap, else
+from what lies on the node.
+
+What the node is called and where its API server listens is taken from its own files where neither is given: guesses would end up
+in certificates.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pykubeadm.config.init_flags import InitFlags
+from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd
+from pykubeadm.config.read import Environment, read_init
+from pykubeadm.config.stored import NAME as CONFIG_MAP
+from pykubeadm.config.stored import read_stored_cluster
+from pykubeadm.config.versions import NEWEST_KNOWN
+from pykubeadm.constants import CRI_SOCKETS, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
+from pykubeadm.errors import ApiError, ConfigError
+from pykubeadm.kube.port import Api
+from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
+from pykubeadm.util.ip import split_host_port
+
+if TYPE_CHECKING:
+    from pykubeadm.config.host import HostFacts
+    from pykubeadm.config.model import ClusterConfiguration
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
+
+_NODE_USER = "system:node:"
+_CA_FILE, _CA_NAME = "--client-ca-file=", "ca.crt"
+_UNUSED_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - reading an InitConfiguration wants one; nothing is made of it
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A configuration and where it comes from: "node" means that only what is on the node is known, the rest are defaults."""
+
+    configuration: Configuration
+    source: Literal["file", "cluster", "node"]
+
+
+def find_configuration(
+    node: Node, host: HostFacts, *, source: Source | None, connect: Callable[[], Api], note: Callable[[str], None]
+) -> Found:
+    """`connect` reaches the cluster; where that fails, or the cluster's ConfigMap cannot be read, `note` gets the reason.
+    ConfigError with every problem of the file."""
+    pod = _apiserver(node)
+    facts = _with_node_files(node, host, pod)
+    environment = Environment(
+        host=facts, new_token=lambda: _UNUSED_TOKEN, ask=lambda _label: NEWEST_KNOWN, note=note if source else lambda _note: None
+    )
+    flags = InitFlags() if source else InitFlags(kubernetes_version=NEWEST_KNOWN)
+    configuration = read_init(source, flags, environment)[1]
+    if source:
+        return Found(configuration, "file")
+    try:
+        return Found(replace(configuration, cluster=stored_cluster(connect(), note)), "cluster")
+    except (ApiError, ConfigError) as error:
+        note(f"the cluster's configuration cannot be had, so what is on this node counts: {str(error).splitlines()[0]}")
+    return Found(replace(configuration, cluster=_from_manifest(node, configuration.cluster, pod)), "node")
+
+
+def stored_cluster(api: Api, note: Callable[[str], None]) -> ClusterConfiguration:
+    """The cluster's ClusterConfiguration; ApiError or ConfigError where it cannot be had."""
+    found = api.get("v1", "ConfigMap", "kubeadm-config", "kube-system")
+    text = ((found or {}).get("data") or {}).get("ClusterConfiguration")
+    if not text:
+        raise ApiError(
+            f"the cluster at {api.server} has no {CONFIG_MAP} with a ClusterConfiguration:"
+            " `pykubeadm init phase upload-config kubeadm --config FILE` on a control plane writes it"
+        )
+    return read_stored_cluster(str(text), note)
+
+
+def _apiserver(node: Node) -> dict[str, Any]:
+    """The static pod of this node's API server; {} where there is none that can be read."""
+    import yaml
+
+    try:
+        pod = yaml.load(node.read(f"{MANIFESTS_DIR}/kube-apiserver.yaml") or b"", Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return {}
+    return pod if isinstance(pod, dict) else {}
+
+
+def _with_node_files(node: Node, host: HostFacts, pod: dict[str, Any]) -> HostFacts:
+    """The machine's facts as the node's own files have them, where they do."""
+    sockets = tuple(filter(None, (_runtime_endpoint(node),))) or host.cri_sockets[:1] or CRI_SOCKETS[:1]
+    name = _node_name(node) or host.hostname
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    address = split_host_port(str(annotations.get(ENDPOINT_ANNOTATION) or ""))[0]
+    if not address:
+        return replace(host, hostname=name, cri_sockets=sockets)
+    own = {"default_ipv6": address, "default_ipv4": None} if ":" in address else {"default_ipv4": address}
+    return replace(host, hostname=name, cri_sockets=sockets, **own)
+
+
+def _runtime_endpoint(node: Node) -> str:
+    import yaml
+
+    try:
+        document = yaml.load(node.read(KUBELET_INSTANCE_CONFIG) or b"", Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return ""
+    return str(document.get("containerRuntimeEndpoint") or "") if isinstance(document, dict) else ""
+
+
+def _node_name(node: Node) -> str:
+    """By the kubelet's user; "" where it has no kubeconfig, or one of something else."""
+    import yaml
+
+    try:
+        document = yaml.load(node.read(f"{KUBERNETES_DIR}/kubelet.conf") or b"", Loader=yaml.CSafeLoader)
+        users = [entry["context"]["user"] for entry in document["contexts"] if entry["name"] == document["current-context"]]
+    except (yaml.YAMLError, LookupError, TypeError):
+        return ""
+    user = str(users[0]) if users else ""
+    return user.removeprefix(_NODE_USER) if user.startswith(_NODE_USER) else ""
+
+
+def _from_manifest(node: Node, cluster: ClusterConfiguration, pod: dict[str, Any]) -> ClusterConfiguration:
+    """Where the certificates are and whose etcd it is, by the API server's flags."""
+    try:
+        words = [str(word) for container in pod["spec"]["containers"] for word in container["command"]]
+    except (LookupError, TypeError):
+        return cluster
+    files = [word.removeprefix(_CA_FILE) for word in words if word.startswith(_CA_FILE)]
+    if files and posixpath.basename(files[0]) == _CA_NAME:
+        cluster = replace(cluster, certificates_dir=posixpath.dirname(files[0]))
+    if node.stat(f"{MANIFESTS_DIR}/etcd.yaml") is None:
+        servers = next((word.partition("=")[2] for word in words if word.startswith("--etcd-servers=")), "")
+        cluster = replace(cluster, etcd=Etcd(external=ExternalEtcd(endpoints=tuple(servers.split(",")))))
+    return cluster

@@ -1,0 +1,34 @@
+"""`certs check-expiration` against what kubeadm v1.36.2 printed of the same certificates at the same time, byte for byte.
+
+A file of expiration/ has the time, the configuration, until when each certificate is valid, and kubeadm's output.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pykubeadm.cli.check_expiration import rendered_as
+from pykubeadm.commands.certs.begin import begin
+from pykubeadm.commands.certs.expiration import look
+from tests.support.control_plane_files import write_control_plane
+
+CASES = sorted((Path(__file__).parent / "expiration").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_equals_kubeadm(path: Path, tmp_path: Path) -> None:
+    case = yaml.safe_load(path.read_text())
+    # The recording began in the first quarter of this second and took some tenths of one.
+    now = datetime.fromisoformat(case["now"]) + timedelta(milliseconds=300)
+    ends = {name: datetime.fromisoformat(end) for name, end in case["ends"].items()}
+    write_control_plane(tmp_path, ends, begin=now - timedelta(days=3650), external=case["external"])
+    (tmp_path / "cfg.yaml").write_text(case["config"])
+    run = begin({"config": "/cfg.yaml"}, lambda _event: None, rootfs=str(tmp_path))
+    run.now = lambda: now
+    found = look(run)
+    for form in ("text", "json", "yaml"):
+        assert rendered_as(found, form) == case[form], form
