@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import click
+
 from pykubeadm.cli.lazy import Globals
 from pykubeadm.errors import UsageError
 
 if TYPE_CHECKING:
-    import click
-
     from pykubeadm.kube.credentials import Credentials
 
 
@@ -18,7 +18,9 @@ def credentials(ctx: click.Context, path: str | None) -> Credentials:
     """As kubectl looks for them, then admin.conf, as kubeadm does (cmd/util/cmdutil.go, GetKubeConfigPath)."""
     from pykubeadm.constants import ADMIN_KUBECONFIG
     from pykubeadm.kube.credentials import parse_kubeconfig
+    from pykubeadm.kube.expiry import expiry_warning
     from pykubeadm.node.local import LocalNode
+    from pykubeadm.phases.run import utc_now
 
     node = LocalNode(ctx.ensure_object(Globals).rootfs)
     named = os.environ.get("KUBECONFIG", "").split(os.pathsep)
@@ -26,7 +28,10 @@ def credentials(ctx: click.Context, path: str | None) -> Credentials:
     for place in places:
         content = node.read(os.path.abspath(place))
         if content is not None:
-            return parse_kubeconfig(content, place)
+            found = parse_kubeconfig(content, place)
+            if (sentence := expiry_warning(found, utc_now())) is not None:
+                click.echo(f"warning: {sentence}", err=True)
+            return found
     raise UsageError(
         f"there is no kubeconfig at {' or '.join(places)}: give one with --kubeconfig, or run this on a control plane"
     )

@@ -21,6 +21,8 @@ def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: st
     run = begin(options, emit, rootfs=rootfs)
     run.leaves = tuple(leaf for leaf in LEAVES if name in ("all", leaf.name))
     run.kubelet = "always" if name == KUBELET else "expired" if name == "all" else ""
+    if run.as_before:
+        run.note("info", "without the cluster's configuration, key algorithm and period stay as they are, and no names are added")
     _order_keys(run)
     execute(f"{NAME} {name}", steps_of((name,)), run, node_name=run.node_name, rootfs=rootfs)
 

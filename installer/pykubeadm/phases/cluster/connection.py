@@ -56,6 +56,10 @@ def admin_api(run: ClusterRun) -> Api:
 def _api(run: ClusterRun, credentials: Credentials) -> Api:
     """Another kubeconfig than admin.conf is the user's choice, address included."""
     from pykubeadm.kube.client import ClusterApi
+    from pykubeadm.kube.expiry import expiry_warning
+
+    if (sentence := expiry_warning(credentials, run.now())) is not None:
+        run.note("warning", sentence)
 
     server = _local_server(run) if run.kubeconfig_path == _ADMIN_CONF else ""
     timeout = run.configuration.this_node.timeouts.kubernetes_api_call

@@ -44,10 +44,10 @@ class Found:
 
 
 def find_configuration(
-    node: Node, host: HostFacts, *, source: Source | None, connect: Callable[[], Api], note: Callable[[str], None]
+    node: Node, host: HostFacts, *, source: Source | None, connect: Callable[[], Api] | None, note: Callable[[str], None]
 ) -> Found:
-    """`connect` reaches the cluster; where that fails, or the cluster's ConfigMap cannot be read, `note` gets the reason.
-    ConfigError with every problem of the file."""
+    """`connect` reaches the cluster, None where there is no way to one; where it fails, or the cluster's ConfigMap cannot be
+    read, `note` gets the reason. ConfigError with every problem of the file."""
     pod = _apiserver(node)
     facts = _with_node_files(node, host, pod)
     environment = Environment(
@@ -58,7 +58,8 @@ def find_configuration(
     if source:
         return Found(configuration, "file")
     try:
-        return Found(replace(configuration, cluster=stored_cluster(connect(), note)), "cluster")
+        if connect is not None:
+            return Found(replace(configuration, cluster=stored_cluster(connect(), note)), "cluster")
     except (ApiError, ConfigError) as error:
         note(f"the cluster's configuration cannot be had, so what is on this node counts: {str(error).splitlines()[0]}")
     return Found(replace(configuration, cluster=_from_manifest(node, configuration.cluster, pod)), "node")

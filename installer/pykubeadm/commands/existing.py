@@ -1,0 +1,69 @@
+"""From options to what is known of a cluster that exists, for commands that come to one of its nodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pykubeadm.commands.source import read_source
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.model import Configuration
+from pykubeadm.constants import ADMIN_KUBECONFIG
+from pykubeadm.errors import UsageError
+from pykubeadm.kube.port import Api
+from pykubeadm.node.facts import host_facts
+from pykubeadm.node.local import LocalNode
+from pykubeadm.node.port import Node
+from pykubeadm.phases.cluster.found import find_configuration
+from pykubeadm.workflow.events import Note, Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """The node and the configuration that counts there; `known` says that it is the user's or the cluster's own, not defaults."""
+
+    node: Node
+    host: HostFacts
+    configuration: Configuration
+    known: bool
+    kubeconfig: str
+
+
+def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> Existing:
+    """By kubeadm's flags config, cert-dir and kubeconfig (with underscores, None where not given). ConfigError with every problem
+    of the file; a cluster that cannot be asked is only reported."""
+    machine = LocalNode(rootfs)
+    host = host_facts(machine)
+    kubeconfig = os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG)
+    if options.get("kubeconfig") and machine.stat(kubeconfig) is None:
+        raise UsageError(f"--kubeconfig: {kubeconfig} does not exist")
+
+    def warn(message: str) -> None:
+        emit(Note(level="warning", topic="", message=message))
+
+    found = find_configuration(
+        machine,
+        host,
+        source=read_source(options["config"], rootfs) if options.get("config") else None,
+        connect=(lambda: _connect(machine, kubeconfig, warn)) if machine.stat(kubeconfig) else None,
+        note=warn,
+    )
+    configuration = found.configuration
+    if options.get("cert_dir"):
+        cluster = replace(configuration.cluster, certificates_dir=os.path.abspath(options["cert_dir"]))
+        configuration = replace(configuration, cluster=cluster)
+    return Existing(machine, host, configuration, found.source != "node", kubeconfig)
+
+
+def _connect(node: Node, path: str, warn: Callable[[str], None]) -> Api:
+    from pykubeadm.kube.client import ClusterApi
+    from pykubeadm.kube.credentials import parse_kubeconfig
+    from pykubeadm.kube.expiry import expiry_warning
+    from pykubeadm.phases.run import utc_now
+
+    credentials = parse_kubeconfig(node.read(path) or b"", path)
+    if (sentence := expiry_warning(credentials, utc_now())) is not None:
+        warn(sentence)
+    return ClusterApi(credentials)
