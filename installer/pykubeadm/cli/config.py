@@ -1,15 +1,15 @@
-"""`pykubeadm config`: validate, print and migrate configuration files, list the images a control plane needs."""
+"""`pykubeadm config`: validate, print and migrate configuration files."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
-from pykubeadm.cli.options import Strings, flattened, option
+from pykubeadm.cli.options import Strings, flattened
 from pykubeadm.commands.source import below, read_source
 from pykubeadm.errors import UsageError
 
@@ -23,9 +23,16 @@ COMPONENT_KINDS = ("KubeletConfiguration", "KubeProxyConfiguration")
 PLACEHOLDER_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - kubeadm's placeholder, too
 
 
-@click.group(cls=CliGroup)
-def config() -> None:
-    """Validate, print and migrate configuration files; list images."""
+@click.group(
+    cls=CliGroup,
+    lazy={
+        "images": ("pykubeadm.cli.images:images", "List and pull the container images of a control plane"),
+        "show": ("pykubeadm.cli.config_show:show", "Print the configuration of the running cluster"),
+    },
+)
+@click.option("--kubeconfig", metavar="TEXT", help="The kubeconfig for `show` (as kubeadm has it, for all of its commands).")
+def config(kubeconfig: str | None) -> None:
+    """Validate, print and migrate configuration files; list and pull images; print the running cluster's configuration."""
 
 
 def _example_environment(root: str, *, note: Callable[[str], None]) -> Environment:
@@ -168,46 +175,3 @@ def _print_defaults(name: str, summary: str) -> None:
 _print_defaults("join", "Print what `join` takes where nothing is given; the discovery is a placeholder.")
 _print_defaults("reset", "Print what `reset` takes where nothing is given.")
 _print_defaults("upgrade", "Print what `upgrade` takes where nothing is given.")
-
-
-@config.group("images", cls=CliGroup)
-def images_group() -> None:
-    """The container images of a control plane."""
-
-
-def _list_images(ctx: click.Context, output: Literal["text", "json", "yaml"], **values: Any) -> None:
-    from dataclasses import replace
-
-    from pykubeadm.config.init_flags import InitFlags
-    from pykubeadm.config.read import read_init
-    from pykubeadm.config.release import look_up
-    from pykubeadm.config.versions import images
-
-    root = _rootfs(ctx)
-    path = values.pop("config")
-    source = read_source(path, root) if path else None
-    environment = replace(_example_environment(root, note=_warn), ask=look_up)
-    # kubeadm lets the file win over flags here, without a word.
-    values["feature_gates"] = flattened(values["feature_gates"])
-    flags = InitFlags() if source else InitFlags.of(values)
-    names = images(read_init(source, flags, environment)[1].cluster)
-    if output == "text":
-        click.echo("\n".join(names))
-        return
-    document = {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": list(names)}
-    click.echo(rendered([document], output), nl=False)
-
-
-images_group.add_command(
-    CliCommand(
-        "list",
-        callback=click.pass_context(_list_images),
-        params=[
-            *(option(name) for name in ("config", "feature-gates", "image-repository", "kubernetes-version")),
-            click.Option(
-                ["-o", "--output"], type=click.Choice(["text", "json", "yaml"]), default="text", help="The form to print."
-            ),
-        ],
-        help="Print the images a control plane needs, one a line.",
-    )
-)

@@ -106,14 +106,21 @@ class CliCommand(click.Command):
 
 
 class CliGroup(click.Group):
-    """A group with the global options; `lazy` maps a name to ("module:attribute", one-line help)."""
+    """A group with the global options; `lazy` maps a name to ("module:attribute", one-line help), `aliases` other names to it."""
 
     command_class = CliCommand
 
-    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        lazy: Mapping[str, tuple[str, str]] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.params.extend(global_options())
         self._lazy = dict(lazy or {})
+        self._aliases = dict(aliases or {})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, as_click_has_it(self, ctx, args))
@@ -122,6 +129,7 @@ class CliGroup(click.Group):
         return sorted({*super().list_commands(ctx), *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = self._aliases.get(cmd_name, cmd_name)
         if cmd_name in self._lazy:
             module, _, attribute = self._lazy[cmd_name][0].partition(":")
             command = getattr(importlib.import_module(module), attribute)

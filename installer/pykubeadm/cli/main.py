@@ -27,10 +27,12 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
         "config": ("pykubeadm.cli.config:config", "Validate, print, migrate configuration; list images"),
         "init": ("pykubeadm.cli.init:init", "Make this node the first control plane of a cluster"),
         "join": ("pykubeadm.cli.join:join", "Make this node a part of a cluster: a worker, or a further control plane"),
+        "kubeconfig": ("pykubeadm.cli.kubeconfig_user:kubeconfig", "Kubeconfig files for further users"),
         "node": ("pykubeadm.cli.node:node", "Prepare nodes for Kubernetes, show what is found on them"),
         "token": ("pykubeadm.cli.token:token", "Bootstrap tokens"),
         "version": ("pykubeadm.cli.version:version", "Print pykubeadm's version"),
     },
+    aliases={"certificates": "certs"},
 )
 def cli() -> None:
     """From bare Linux nodes to a production Kubernetes cluster.

@@ -96,7 +96,7 @@ class _PhaseGroup(CliGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for phase in self._phased.load():
-            if phase.name == cmd_name:
+            if phase.name.replace("-", "") == cmd_name.replace("-", ""):  # kubeadm's aliases: uploadconfig, bootstraptoken
                 return _command(self._phased, phase, phase.name)
         return None
 

@@ -65,8 +65,16 @@ class Cri:
 
     def images(self) -> frozenset[str]:
         """Every name of every image, with tag or digest."""
+        return frozenset(self.image_sizes())
+
+    def image_sizes(self) -> dict[str, int]:
+        """Bytes of every image, by each of its names."""
         found = self._json("list images", "images", "-o", "json").get("images") or ()
-        return frozenset(name for image in found for name in (*(image.get("repoTags") or ()), *(image.get("repoDigests") or ())))
+        return {
+            name: int(image.get("size") or 0)
+            for image in found
+            for name in (*(image.get("repoTags") or ()), *(image.get("repoDigests") or ()))
+        }
 
     def has_image(self, image: str) -> bool:
         """Whether the runtime could start `image` without asking a registry."""

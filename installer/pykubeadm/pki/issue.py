@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.name import _ASN1Type
@@ -81,6 +82,26 @@ def issue_leaf(subject: Subject, public_key: PublicKey, authority: Authority) ->
         *_san_extension(subject.names),
     ]
     return _sign(subject, public_key, ca.subject, authority.key, extensions)
+
+
+def make_request(subject: Subject, key: PrivateKey) -> bytes:
+    """A certificate signing request (PEM) with the subject's name and alternative names; as kubeadm's, it asks for no usages."""
+    builder = x509.CertificateSigningRequestBuilder(subject_name=_name(subject))
+    for extension, critical in _san_extension(subject.names):
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(key, _signature_hash(key)).public_bytes(serialization.Encoding.PEM)
+
+
+def load_request(pem: bytes) -> x509.CertificateSigningRequest:
+    """A request that is signed with the key it is for; ValueError with the end of a sentence."""
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        signed = request.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("holds no certificate signing request that can be read") from error
+    if not signed:
+        raise ValueError("holds a request that is not signed with the key it is for")
+    return request
 
 
 def encode_certificate(certificate: x509.Certificate) -> bytes:

@@ -61,16 +61,25 @@ def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
     )
 
 
-def require_within(ca: x509.Certificate, ca_path: str, name: str, *, now: datetime, not_after: datetime) -> None:
-    """PhaseError where what `ca` signs for `name` would still be valid when `ca` no longer is: nobody would accept it then."""
+def require_within(
+    ca: x509.Certificate,
+    ca_path: str,
+    name: str,
+    *,
+    now: datetime,
+    not_after: datetime,
+    remedy: str = "certificateValidityPeriod",
+) -> None:
+    """PhaseError where what `ca` signs for `name` would still be valid when `ca` no longer is: nobody would accept it then.
+    `remedy` is the setting that the period comes from."""
     if (problem := period_problem(ca, now)) is not None:
         raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: the CA itself has to be replaced")
     end = ca.not_valid_after_utc
     if not_after > end:
+        longest = (end - now) // timedelta(hours=1)
         raise PhaseError(
-            f"{name} would be valid until {not_after:%Y-%m-%d}, its CA {ca_path} only until {end:%Y-%m-%d}: choose a"
-            f" certificateValidityPeriod of at most {(end - now) // timedelta(hours=1)}h (--config), and"
-            " have the CA replaced in time"
+            f"{name} would be valid until {not_after:%Y-%m-%d}, its CA {ca_path} only until {end:%Y-%m-%d}:"
+            f" set {remedy} to {longest}h at most, and replace the CA in time"
         )
 
 

@@ -31,6 +31,7 @@ class HeldClient:
     certificate: bytes
     certificate_path: str
     ca: bytes
+    cluster_name: str
 
     def renewed(self, certificate: bytes, key: bytes, ca: bytes = b"") -> bytes:
         """The file with another certificate and key, and with `ca` (a bundle, PEM) for its cluster where that is given."""
@@ -55,7 +56,8 @@ def held_client(node: Node, path: str) -> HeldClient | None:
         named = str(user.get("client-certificate") or "")
         certificate_path = posixpath.join(posixpath.dirname(path), named) if named else ""
         certificate = (node.read(certificate_path) or b"") if named else _decoded(user, _CERTIFICATE)
-        return HeldClient(path, document, cluster, user, certificate, certificate_path, _decoded(cluster, _CA))
+        name = next((entry["name"] for entry in document["clusters"] if entry["cluster"] is cluster), "")
+        return HeldClient(path, document, cluster, user, certificate, certificate_path, _decoded(cluster, _CA), name)
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         why = str(error).splitlines()[0] if type(error) is ValueError else "is not a kubeconfig"
         raise PhaseError(f"{path} {why}; make it again with `pykubeadm init phase kubeconfig`") from error

@@ -215,7 +215,8 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> Health:
     return answers
 
 
-def test_what_keeps_its_certificate_in_memory_is_restarted_one_after_the_other(healthy: Health) -> None:
+@pytest.mark.usefixtures("healthy")
+def test_what_keeps_its_certificate_in_memory_is_restarted_one_after_the_other() -> None:
     node = control_plane(*COMPONENTS)
     runtime = Runtime(node, *COMPONENTS)
     _, events = run_on(node)
@@ -236,7 +237,8 @@ def test_the_second_is_not_restarted_where_the_first_does_not_come_back(healthy:
     assert runtime.stopped == ["kube-controller-manager"]
 
 
-def test_restarts_can_be_left_to_the_user(healthy: Health) -> None:
+@pytest.mark.usefixtures("healthy")
+def test_restarts_can_be_left_to_the_user() -> None:
     node = control_plane(*COMPONENTS)
     runtime = Runtime(node, *COMPONENTS)
     _, events = run_on(node, restart=False)
@@ -245,7 +247,8 @@ def test_restarts_can_be_left_to_the_user(healthy: Health) -> None:
     assert notes == ["restart kube-controller-manager and kube-scheduler: they go on with their old certificates"]
 
 
-def test_without_crictl_the_user_is_warned(healthy: Health) -> None:
+@pytest.mark.usefixtures("healthy")
+def test_without_crictl_the_user_is_warned() -> None:
     node = control_plane(*COMPONENTS)
     _, events = run_on(node)
     notes = [event.message for event in events if isinstance(event, Note)]
@@ -310,7 +313,7 @@ def test_a_healthy_kubelet_is_left_alone_and_renewed_where_it_is_named() -> None
 def test_on_a_worker_the_kubelet_s_certificate_cannot_be_signed() -> None:
     node = made()
     node.remove([f"{PKI}/ca.key"])
-    with pytest.raises(PhaseError, match="on a worker remove /etc/kubernetes/kubelet.conf and join again"):
+    with pytest.raises(PhaseError, match=r"on a worker remove /etc/kubernetes/kubelet.conf and join again"):
         run_on(node, name="kubelet.conf", kubelet="always")
 
 

@@ -1,0 +1,63 @@
+"""`pykubeadm config images list` and `pull`"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import click
+
+from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.options import option, output_option
+
+_FLAGS = ("config", "feature-gates", "image-repository", "kubernetes-version")
+
+images = CliGroup("images", help="The container images of a control plane.", short_help="The container images of a control plane")
+
+
+def _warn(message: str) -> None:
+    click.echo(f"warning: {message}", err=True)
+
+
+def _list(ctx: click.Context, output: Literal["text", "json", "yaml"], **options: Any) -> None:
+    from pykubeadm.cli.documents import rendered
+    from pykubeadm.commands.config.images import list_images
+
+    names = list_images(options, _warn, rootfs=ctx.ensure_object(Globals).rootfs)
+    if output == "text":
+        click.echo("\n".join(names))
+        return
+    document = {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": list(names)}
+    click.echo(rendered([document], output), nl=False)
+
+
+def _pull(ctx: click.Context, output: str, **options: Any) -> None:
+    from pykubeadm.cli.display import stamped, subscriber
+    from pykubeadm.commands.config.images import pull_images
+
+    settings = ctx.ensure_object(Globals)
+    pull_images(options, stamped(subscriber(output, verbosity=settings.verbosity)), rootfs=settings.rootfs)
+
+
+images.add_command(
+    CliCommand(
+        "list",
+        callback=click.pass_context(_list),
+        params=[
+            *(option(name) for name in _FLAGS),
+            click.Option(
+                ["-o", "--output"], type=click.Choice(["text", "json", "yaml"]), default="text", help="The form to print."
+            ),
+        ],
+        help="Print the images a control plane needs, one a line.",
+    )
+)
+images.add_command(
+    CliCommand(
+        "pull",
+        callback=click.pass_context(_pull),
+        params=[*(option(name) for name in (*_FLAGS, "cri-socket")), output_option()],
+        help="Have the container runtime pull the images a control plane needs, several at once. What is there already is left"
+        " alone; what cannot be had is reported with the registry's answer.",
+        short_help="Pull the images a control plane needs",
+    )
+)

@@ -1,0 +1,1 @@
+"""`config`: the images of a control plane, the running cluster's configuration."""

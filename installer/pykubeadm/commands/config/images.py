@@ -1,0 +1,118 @@
+"""`config images`: which images a control plane needs, and having the runtime get those that it does not have."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pykubeadm.commands.source import below, read_source
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.init_flags import InitFlags
+from pykubeadm.config.model import ClusterConfiguration, NodeRegistration
+from pykubeadm.config.read import Environment, read_init
+from pykubeadm.config.release import look_up
+from pykubeadm.config.versions import images
+from pykubeadm.constants import CRI_SOCKETS
+from pykubeadm.errors import NodeError
+from pykubeadm.node.cri import Cri
+from pykubeadm.node.facts import host_facts
+from pykubeadm.node.local import LocalNode
+from pykubeadm.util.side_by_side import side_by_side
+from pykubeadm.workflow.events import Note, Subscriber
+
+TOPIC = "config/images"
+_AT_ONCE = 4  # more do not help one link and one disk
+_TRIES = 5  # as kubeadm (constants.PullImageRetry)
+_PAUSE = 1.0  # seconds before another try
+# What registries say where asking again does not help.
+_FINAL = ("not found", "denied", "unauthorized", "forbidden", "invalid reference")
+_UNUSED_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - reading an InitConfiguration wants one; nothing is made of it
+
+
+def wanted(
+    options: Mapping[str, Any], warn: Callable[[str], None], *, rootfs: str, sockets: tuple[str, ...] = CRI_SOCKETS[:1]
+) -> tuple[ClusterConfiguration, NodeRegistration]:
+    """The configuration that names the images, by kubeadm's flags: the file wins over the others, as in kubeadm. It is not
+    asked whether it suits this machine, only `sockets` are its own."""
+    source = read_source(options["config"], rootfs) if options.get("config") else None
+    environment = Environment(
+        host=HostFacts(hostname="node", default_ipv4="1.2.3.4", cri_sockets=sockets),
+        new_token=lambda: _UNUSED_TOKEN,
+        ask=look_up,
+        is_dir=lambda path: os.path.isdir(below(rootfs, path)),
+        is_file=lambda path: os.path.isfile(below(rootfs, path)),
+        note=warn,
+    )
+    flags = InitFlags() if source else InitFlags.of({**options, "cri_socket": None})
+    _init, configuration = read_init(source, flags, environment)
+    return configuration.cluster, configuration.this_node.node_registration
+
+
+def list_images(options: Mapping[str, Any], warn: Callable[[str], None], *, rootfs: str) -> tuple[str, ...]:
+    """In kubeadm's order."""
+    return images(wanted(options, warn, rootfs=rootfs)[0])
+
+
+def pull_images(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str) -> None:
+    """Get every image that is not there yet. NodeError with each that could not be had, and why."""
+    machine = LocalNode(rootfs)
+
+    def warn(message: str) -> None:
+        emit(Note(level="warning", topic=TOPIC, message=message))
+
+    sockets = host_facts(machine).cri_sockets
+    given = options.get("cri_socket") or ""
+    cluster, registration = wanted(options, warn, rootfs=rootfs, sockets=(given,) if given else sockets or CRI_SOCKETS[:1])
+    Pull(Cri(machine, given or registration.cri_socket), emit).all_of(images(cluster))
+
+
+@dataclass(slots=True)
+class Pull:
+    """Several images at once; each is reported when it is there."""
+
+    cri: Cri
+    emit: Subscriber
+    pause: float = _PAUSE
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def all_of(self, names: Collection[str]) -> None:
+        present = self.cri.images()
+        missing = []
+        for name in names:
+            if name in present or self.cri.has_image(name):
+                self._say(f"{name} is there already")
+            else:
+                missing.append(name)
+        if not missing:
+            return
+        side_by_side(self._one, missing, _AT_ONCE)
+        pulled = [name for name in missing if name not in self.failures]
+        if self.failures:
+            raise NodeError("\n".join(f"{name}: {why}" for name, why in self.failures.items()))
+        sizes = self.cri.image_sizes()
+        self._say(f"{len(pulled)} images pulled, {_megabytes(sum(sizes.get(name, 0) for name in pulled))}")
+
+    def _one(self, name: str) -> None:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                self.cri.pull(name)
+            except NodeError as error:
+                self.failures[name] = str(error)
+                if attempt == _TRIES or any(word in str(error).lower() for word in _FINAL):
+                    return
+                time.sleep(self.pause)
+            else:
+                self.failures.pop(name, None)
+                size = self.cri.image_sizes().get(name)
+                self._say(f"Pulled {name}" + (f" ({_megabytes(size)})" if size else ""))
+                return
+
+    def _say(self, message: str) -> None:
+        self.emit(Note(level="info", topic=TOPIC, message=message))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.1f} MB"

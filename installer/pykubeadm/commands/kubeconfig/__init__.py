@@ -1,0 +1,1 @@
+"""`kubeconfig`: kubeconfig files for further users."""
