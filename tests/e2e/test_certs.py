@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,10 @@ import pytest
 from lab import assets, cluster, payload
 from lab.cluster import kubectl, kubectl_json
 from lab.node import Node
+from pykubeadm.pki.check import load_certificates
+from pykubeadm.pki.issue import Subject, make_request
+from pykubeadm.pki.keys import encode_private_key, generate_key
+from pykubeadm.pki.renewal import names_of_certificate
 from tests.e2e.conftest import NewNode
 from tests.e2e.joining import first_control_plane, wait_signed
 from tests.e2e.runs import events, kill_as_starts, outcome
@@ -110,7 +115,8 @@ def test_a_new_name_of_the_configuration_is_in_the_renewed_certificate(control_p
     kubectl(node, "--namespace=kube-system", "patch", "configmap", "kubeadm-config", "--patch", patch)
     said = node.run("pykubeadm", "certs", "renew", "apiserver", timeout=120).stdout
     assert "now for new.example.org too" in said
-    assert "new.example.org" in node.run("openssl", "x509", "-in", "/etc/kubernetes/pki/apiserver.crt", "-noout", "-text").stdout
+    certificate = load_certificates(node.read("/etc/kubernetes/pki/apiserver.crt").encode())[0]
+    assert "new.example.org" in names_of_certificate(certificate).dns
 
 
 def test_monitoring(control_plane: Node) -> None:
@@ -124,7 +130,10 @@ def test_monitoring(control_plane: Node) -> None:
 def test_users_are_known_to_the_cluster_and_a_key_need_not_travel(control_plane: Node) -> None:
     node = control_plane
     node.run("pykubeadm", "kubeconfig", "user", "--client-name=jane", "--org=web,ops", "--output-file=/root/jane.conf")
-    node.shell("cd /root; openssl req -new -newkey rsa:2048 -nodes -keyout joe.key -subj /CN=x -out joe.csr 2>/dev/null")
+    key = generate_key("ECDSA-P256")
+    now = datetime.now(UTC)
+    node.write("/root/joe.key", encode_private_key(key).decode(), "0600")
+    node.write("/root/joe.csr", make_request(Subject("x", now, now), key).decode())
     node.run("pykubeadm", "kubeconfig", "user", "--client-name=joe", "--csr=/root/joe.csr", "--output-file=/root/joe.conf")
     for name, groups in (("jane", ["web", "ops"]), ("joe", [])):
         who = json.loads(node.run("kubectl", f"--kubeconfig=/root/{name}.conf", "auth", "whoami", "-o", "json").stdout)
