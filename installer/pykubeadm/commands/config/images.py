@@ -89,11 +89,11 @@ class Pull:
         if not missing:
             return
         side_by_side(self._one, missing, _AT_ONCE)
-        pulled = [name for name in missing if name not in self.failures]
         if self.failures:
             raise NodeError("\n".join(f"{name}: {why}" for name, why in self.failures.items()))
         sizes = self.cri.image_sizes()
-        self._say(f"{len(pulled)} images pulled, {_megabytes(sum(sizes.get(name, 0) for name in pulled))}")
+        total = _megabytes(sum(sizes.get(name, 0) for name in missing))
+        self._say(f"{len(missing)} image{'' if len(missing) == 1 else 's'} pulled, {total}")
 
     def _one(self, name: str) -> None:
         for attempt in range(1, _TRIES + 1):

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from pykubeadm.commands.existing import existing
-from pykubeadm.commands.source import read_source
 from pykubeadm.errors import UsageError
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.local import LocalNode
@@ -46,8 +45,15 @@ def _user(options: Mapping[str, Any], rootfs: str) -> User:
         token=options.get("token") or "",
         period=_period(options.get("validity_period")),
         request_path=request,
-        request=read_source(request, rootfs).content if request else b"",
+        request=_request(request, rootfs) if request else b"",
     )
+
+
+def _request(path: str, rootfs: str) -> bytes:
+    content = LocalNode(rootfs).read(os.path.abspath(path))
+    if content is None:
+        raise UsageError(f"--csr: {path} does not exist")
+    return content
 
 
 def _period(text: str | None) -> timedelta | None:
