@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pykubeadm.kubeconfig.document import Credentials, build_kubeconfig
+from pykubeadm.kubeconfig.document import build_kubeconfig
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
 from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_ca, issue_leaf
 from pykubeadm.pki.keys import encode_private_key, generate_key
@@ -68,9 +68,8 @@ def kubeconfig(ca: Authority, user: str, begin: datetime, end: datetime, organiz
         cluster="kubernetes",
         user=user,
         ca=encode_certificate(ca.certificate),
-        credentials=Credentials(
-            certificate=encode_certificate(issue_leaf(subject, key.public_key(), ca)), key=encode_private_key(key)
-        ),
+        certificate=encode_certificate(issue_leaf(subject, key.public_key(), ca)),
+        key=encode_private_key(key),
     )
 
 

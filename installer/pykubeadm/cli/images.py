@@ -7,7 +7,7 @@ from typing import Any, Literal
 import click
 
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
-from pykubeadm.cli.options import option, output_option
+from pykubeadm.cli.options import flattened, option, output_option
 
 _FLAGS = ("config", "feature-gates", "image-repository", "kubernetes-version")
 
@@ -22,6 +22,7 @@ def _list(ctx: click.Context, output: Literal["text", "json", "yaml"], **options
     from pykubeadm.cli.documents import rendered
     from pykubeadm.commands.config.images import list_images
 
+    options["feature_gates"] = flattened(options["feature_gates"])
     names = list_images(options, _warn, rootfs=ctx.ensure_object(Globals).rootfs)
     if output == "text":
         click.echo("\n".join(names))
@@ -35,6 +36,7 @@ def _pull(ctx: click.Context, output: str, **options: Any) -> None:
     from pykubeadm.commands.config.images import pull_images
 
     settings = ctx.ensure_object(Globals)
+    options["feature_gates"] = flattened(options["feature_gates"])
     pull_images(options, stamped(subscriber(output, verbosity=settings.verbosity)), rootfs=settings.rootfs)
 
 

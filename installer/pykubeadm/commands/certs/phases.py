@@ -8,6 +8,7 @@ from functools import partial
 
 from pykubeadm.commands.certs.run import CertsRun
 from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import Unit
 from pykubeadm.phases.certs.leaves import LEAVES, Leaf
 from pykubeadm.workflow.phase import Changes, Phase, Step
 
@@ -55,12 +56,15 @@ def _back_up(run: CertsRun) -> Changes:
     from pykubeadm.phases.certs.backup import back_up
     from pykubeadm.phases.certs.renew import files_of, require_renewable, why_not
     from pykubeadm.phases.kubelet.renew_client import files_of_kubelet
-    from pykubeadm.phases.static_pods.restart import component_health, static_pod
+    from pykubeadm.phases.static_pods.manifests import read_static_pod
+    from pykubeadm.phases.static_pods.restart import component_health
 
     leaves = [leaf for leaf in run.leaves if leaf.is_wanted(run.configuration) and why_not(run, leaf) is None]
     for leaf in leaves:
         require_renewable(run, leaf, as_before=run.as_before)
-    run.was_down = static_pod(run, "kube-apiserver") is not None and component_health(run, "kube-apiserver")() is not None
+    run.was_down = (
+        read_static_pod(run.node, "kube-apiserver") is not None and component_health(run, "kube-apiserver")() is not None
+    )
     paths = [path for leaf in leaves for path in files_of(run, leaf)]
     if run.kubelet:
         paths += files_of_kubelet(run)
@@ -91,7 +95,7 @@ def _restart(run: CertsRun) -> Changes:
         return ()
     if not run.was_down:
         return restart_components(run, components, phase=RESTART.name)
-    actions = run.node.ensure_unit("kubelet", restart=True)
+    actions = run.node.ensure_unit(Unit("kubelet", state="restarted"))
     changes = [f"{action} the kubelet, so that it starts at once what had failed" for action in actions]
     return [*changes, *restart_components(run, components, phase=RESTART.name, await_health=_comes_up(run))]
 

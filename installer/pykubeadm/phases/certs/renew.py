@@ -134,9 +134,9 @@ def _write_kubeconfig(run: ClusterRun, spec: KubeconfigFile, certificate: bytes,
     if held is None or before is None:
         raise PhaseError(f"{path} is gone")
     try:
-        trusted = authority.certificate in load_certificates(held.ca)
+        trusted = authority.certificate in load_certificates(held.kubeconfig.ca)
     except ValueError:
-        trusted = bool(held.cluster.get("certificate-authority"))  # a file, which is not ours to judge
+        trusted = bool(held.kubeconfig.ca_path)  # a file, which is not ours to judge
     bundle = b"" if trusted else run.node.read(certificate_path(run, "ca.crt")) or b""
     file = _as_there(run, path, held.renewed(certificate, key, bundle), 0o600)
     copies = copies_of(run.node, before) if spec.file == ADMIN_CONF else ()

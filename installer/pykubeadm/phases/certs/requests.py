@@ -9,7 +9,7 @@ import base64
 import posixpath
 
 from pykubeadm.errors import PhaseError
-from pykubeadm.kubeconfig.embed import for_cluster
+from pykubeadm.kubeconfig.document import for_cluster
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import certificate_path, load_key
@@ -52,12 +52,9 @@ def _held_key(run: ClusterRun, path: str) -> PrivateKey | None:
     held = held_client(run.node, path)
     if held is None:
         return None
-    named = held.user.get("client-key")
+    named = held.kubeconfig.key_path
     where = posixpath.join(posixpath.dirname(path), named) if named else path
-    try:
-        content = run.node.read(where) if named else base64.b64decode(held.user.get("client-key-data") or "")
-    except ValueError:
-        content = None
+    content = run.node.read(where) if named else held.kubeconfig.key
     if not content:
         raise PhaseError(f"{path} has no client key; remove it to have it made again")
     return load_key(where, content)

@@ -8,20 +8,24 @@ in certificates.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd
 from pykubeadm.config.read import Environment, read_init
+from pykubeadm.config.section import DocumentError
 from pykubeadm.config.stored import NAME as CONFIG_MAP
 from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
-from pykubeadm.errors import ApiError, ConfigError
+from pykubeadm.errors import ApiError, ConfigError, PhaseError
 from pykubeadm.kube.port import Api
+from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
+from pykubeadm.phases.documents import read_document
+from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.util.ip import split_host_port
 
 if TYPE_CHECKING:
@@ -77,18 +81,15 @@ def stored_cluster(api: Api, note: Callable[[str], None]) -> ClusterConfiguratio
     return read_stored_cluster(str(text), note)
 
 
-def _apiserver(node: Node) -> dict[str, Any]:
+def _apiserver(node: Node) -> Mapping[str, Any]:
     """The static pod of this node's API server; {} where there is none that can be read."""
-    import yaml
-
     try:
-        pod = yaml.load(node.read(f"{MANIFESTS_DIR}/kube-apiserver.yaml") or b"", Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
+        return read_static_pod(node, "kube-apiserver") or {}
+    except PhaseError:
         return {}
-    return pod if isinstance(pod, dict) else {}
 
 
-def _with_node_files(node: Node, host: HostFacts, pod: dict[str, Any]) -> HostFacts:
+def _with_node_files(node: Node, host: HostFacts, pod: Mapping[str, Any]) -> HostFacts:
     """The machine's facts as the node's own files have them, where they do."""
     sockets = tuple(filter(None, (_runtime_endpoint(node),))) or host.cri_sockets[:1] or CRI_SOCKETS[:1]
     name = _node_name(node) or host.hostname
@@ -101,29 +102,24 @@ def _with_node_files(node: Node, host: HostFacts, pod: dict[str, Any]) -> HostFa
 
 
 def _runtime_endpoint(node: Node) -> str:
-    import yaml
-
+    """As the kubelet has it; "" where its file says nothing that can be read."""
     try:
-        document = yaml.load(node.read(KUBELET_INSTANCE_CONFIG) or b"", Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
+        section = read_document(node, KUBELET_INSTANCE_CONFIG)
+        return section.text("containerRuntimeEndpoint") if section else ""
+    except (PhaseError, DocumentError):
         return ""
-    return str(document.get("containerRuntimeEndpoint") or "") if isinstance(document, dict) else ""
 
 
 def _node_name(node: Node) -> str:
     """By the kubelet's user; "" where it has no kubeconfig, or one of something else."""
-    import yaml
-
     try:
-        document = yaml.load(node.read(f"{KUBERNETES_DIR}/kubelet.conf") or b"", Loader=yaml.CSafeLoader)
-        users = [entry["context"]["user"] for entry in document["contexts"] if entry["name"] == document["current-context"]]
-    except (yaml.YAMLError, LookupError, TypeError):
+        user = read_kubeconfig(node.read(f"{KUBERNETES_DIR}/kubelet.conf") or b"").user_name
+    except DocumentError:
         return ""
-    user = str(users[0]) if users else ""
     return user.removeprefix(_NODE_USER) if user.startswith(_NODE_USER) else ""
 
 
-def _from_manifest(node: Node, cluster: ClusterConfiguration, pod: dict[str, Any]) -> ClusterConfiguration:
+def _from_manifest(node: Node, cluster: ClusterConfiguration, pod: Mapping[str, Any]) -> ClusterConfiguration:
     """Where the certificates are and whose etcd it is, by the API server's flags."""
     try:
         words = [str(word) for container in pod["spec"]["containers"] for word in container["command"]]

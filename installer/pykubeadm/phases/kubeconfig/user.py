@@ -10,7 +10,7 @@ from datetime import timedelta
 from pykubeadm.config.endpoint import control_plane_url
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import PhaseError
-from pykubeadm.kubeconfig.embed import for_cluster
+from pykubeadm.kubeconfig.document import for_cluster
 from pykubeadm.phases.ca import certificate_path, load_authority, load_ca
 from pykubeadm.phases.certs.renew import require_within
 from pykubeadm.phases.kubeconfig.held import held_client
@@ -54,8 +54,8 @@ def user_kubeconfig(run: ClusterRun, user: User, *, known: bool) -> bytes:
 def _cluster(run: ClusterRun, *, known: bool) -> tuple[str, str]:
     """Where it is, and what it is called."""
     held = None if known else held_client(run.node, ADMIN_KUBECONFIG)
-    if held is not None and held.cluster.get("server"):
-        return str(held.cluster["server"]), held.cluster_name
+    if held is not None and held.kubeconfig.server:
+        return held.kubeconfig.url, held.kubeconfig.cluster_name
     return control_plane_url(run.configuration), run.configuration.cluster.cluster_name
 
 

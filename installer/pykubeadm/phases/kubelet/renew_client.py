@@ -5,7 +5,7 @@ from __future__ import annotations
 from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import TABLE
-from pykubeadm.node.port import File
+from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.ca import certificate_path, load_authority, uses_external_ca
 from pykubeadm.phases.certs.expiration import read_certificate
 from pykubeadm.phases.certs.renew import require_within
@@ -43,7 +43,7 @@ def renew_kubelet(run: ClusterRun, *, always: bool) -> Changes:
     if _serving_problem(run) is not None:
         changes += [f"removed {path}: the kubelet makes another" for path in run.node.remove(_SELF_SIGNED)]
     if changes and run.node.unit("kubelet").load != "not-found":
-        changes += [f"{action} the kubelet" for action in run.node.ensure_unit("kubelet", restart=True)]
+        changes += [f"{action} the kubelet" for action in run.node.ensure_unit(Unit("kubelet", state="restarted"))]
     return changes
 
 

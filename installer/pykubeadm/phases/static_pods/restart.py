@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from pykubeadm.constants import MANIFESTS_DIR
 from pykubeadm.kube.waits import Probe
 from pykubeadm.node.cri import Cri, CrictlMissingError
 from pykubeadm.node.diagnose import newest_container, runs_since
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.phases.waiting import wait
 from pykubeadm.workflow.phase import Changes
-
-
-def static_pod(run: ClusterRun, component: str) -> Mapping[str, Any] | None:
-    """The Pod of the component's manifest; None where this node runs no such component."""
-    import yaml
-
-    content = run.node.read(f"{MANIFESTS_DIR}/{component}.yaml")
-    pod = yaml.load(content, Loader=yaml.CSafeLoader) if content is not None else None
-    return pod if isinstance(pod, dict) else None
 
 
 def restart_components(run: ClusterRun, components: Sequence[str], *, phase: str, await_health: bool = True) -> Changes:
@@ -29,7 +19,7 @@ def restart_components(run: ClusterRun, components: Sequence[str], *, phase: str
     is only waited for. PhaseError where one does not become healthy."""
     changes: list[str] = []
     for component in components:
-        if static_pod(run, component) is None:
+        if read_static_pod(run.node, component) is None:
             continue
         began = run.now().timestamp()
         stopped = _stop(run, component)
@@ -70,7 +60,7 @@ def component_health(run: ClusterRun, component: str) -> Probe:
     from pykubeadm.kube.credentials import unverified_context
     from pykubeadm.kube.health import control_plane_endpoints, probe
 
-    pod = static_pod(run, component)
+    pod = read_static_pod(run.node, component)
     address = run.configuration.this_node.local_api_endpoint.advertise_address
     endpoints = control_plane_endpoints({component: pod} if pod else {}, address)
     return partial(probe, endpoints[0].url, unverified_context()) if endpoints else lambda: None

@@ -161,7 +161,8 @@ class Runtime:
         self.stopped: list[str] = []
         node.commands["crictl"] = self.answer
 
-    def answer(self, argv):
+    def answer(self, command):
+        argv = command.argv
         if "ps" in argv:
             entries = [
                 {

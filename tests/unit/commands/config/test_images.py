@@ -23,7 +23,8 @@ class Registry:
         self.at_once = self.most = 0
         self.lock = threading.Lock()
 
-    def answer(self, argv):
+    def answer(self, command):
+        argv = command.argv
         if "images" in argv:
             with self.lock:
                 images = [{"repoTags": [name], "repoDigests": [], "size": str(size)} for name, size in self.present.items()]
