@@ -20,6 +20,12 @@ BALANCER = {
 }
 NODES = {
     "encryption": {"prepare_hardening": True, "hardening_encryption": True, "hardening_encryption_key": "c2hvcnQ="},
+    "renewal": {
+        "prepare_certificates": "true",
+        "certificates_within_days": "14",
+        "certificates_metrics_file": "/var/lib/node_exporter/pykubeadm.prom",
+    },
+    "no-renewal": {"prepare_certificates": True, "certificates_renew": False},
     "bridge": {"cni_plugins_source": "none", "cni_network": "bridge", "cni_cluster_cidrs": ["10.244.0.0/16"]},
     "swap": {"cgroups_swap": "kept", "cgroups_allow_v1": True},
     "cgroupfs": {"cgroups_driver": "cgroupfs", "cgroups_slices": ["kube.slice"]},
@@ -86,6 +92,19 @@ def test_a_key_that_is_none_is_refused_with_what_to_do_and_without_showing_it(ch
     assert "hardening_encryption_key is not 32 bytes in base64" in said(chosen)
     assert "c2hvcnQ=" not in chosen.output
     assert "output has been hidden" not in chosen.output
+
+
+def test_certificates_are_renewed_by_a_timer_where_one_is_wanted(chosen):
+    service = chosen.file("renewal", "/etc/systemd/system/pykubeadm-certificates.service")["content"]
+    assert "certs check-expiration --warn-days=14 >/dev/null; test $$? -ne 7 || exec pykubeadm certs renew all'" in service
+    assert "mv /var/lib/node_exporter/pykubeadm.prom.new /var/lib/node_exporter/pykubeadm.prom" in service
+    timer = chosen.file("renewal", "/etc/systemd/system/pykubeadm-certificates.timer")["content"]
+    assert "OnCalendar=daily\nRandomizedDelaySec=6h\nPersistent=true" in timer
+    [units] = chosen.of("renewal", "units", "certificates")
+    assert [(unit["name"], unit["enabled"]) for unit in units["units"]] == [("pykubeadm-certificates.timer", True)]
+    for node in ("no-renewal", "bridge"):
+        assert not chosen.file(node, "/etc/systemd/system/pykubeadm-certificates.timer")
+        assert not chosen.of(node, "units", "certificates")
 
 
 def test_a_bridge_needs_the_nodes_pod_network(chosen):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import TABLE
@@ -17,9 +20,13 @@ from pykubeadm.pki.keys import encode_private_key
 from pykubeadm.pki.table import BY_NAME, Usage
 from pykubeadm.workflow.phase import Changes
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
 # What the kubelet signed for itself, where its serving certificate is not the cluster's. It makes another where there is none.
 _SELF_SIGNED = (f"{KUBELET_DIR}/pki/kubelet.crt", f"{KUBELET_DIR}/pki/kubelet.key")
+_OVERDUE = 0.1  # of a certificate's time is left
 _SPEC = next(spec for spec in TABLE if spec.name == "kubelet")
 
 
@@ -36,7 +43,7 @@ def kubelet_problem(run: ClusterRun) -> str | None:
 
 def renew_kubelet(run: ClusterRun, *, always: bool) -> Changes:
     """Sign another client certificate for the kubelet where its own cannot be used (or `always`), have it make another serving
-    certificate where that expired, and restart it."""
+    certificate where that is (almost) over, and restart it."""
     changes: list[str] = []
     if always or _client_problem(run) is not None:
         changes += _renew_client(run)
@@ -56,13 +63,22 @@ def _client_problem(run: ClusterRun) -> str | None:
         certificate = load_certificates(held.certificate)[0]
     except ValueError as error:
         return f"{where} {error}"
-    problem = period_problem(certificate, run.now())
+    problem = _overdue(certificate, run.now())
     return f"the certificate in {where} {problem}" if problem else None
 
 
 def _serving_problem(run: ClusterRun) -> str | None:
     serving = read_certificate(run, _SELF_SIGNED[0])
-    return None if serving is None else period_problem(serving, run.now())
+    return None if serving is None else _overdue(serving, run.now())
+
+
+def _overdue(certificate: x509.Certificate, now: datetime) -> str | None:
+    """Why it should have been renewed by now: the kubelet does so when 70 to 90 % of the time are over (client-go:
+    util/certificate, nextRotationDeadline)."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if end - now < (end - begin) * _OVERDUE:
+        return period_problem(certificate, now) or f"expires on {end:%Y-%m-%d %H:%M:%S} UTC and was not renewed"
+    return None
 
 
 def _renew_client(run: ClusterRun) -> Changes:
