@@ -18,6 +18,7 @@ from pykubeadm.config.model import (
     ThisNode,
 )
 from pykubeadm.node.journal import Journal
+from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.run import patches_directory
 from pykubeadm.workflow.events import Event, Note
@@ -54,12 +55,13 @@ def init_run(node: Node, config: Configuration | None = None, **fields: Any) -> 
         events.append(Note(level="warning", topic="patches", message=message))
 
     config = config or configuration()
+    journal = Journal(node)
     run = InitRun(
         configuration=config,
         patches=load_patches(node, patches_directory(config), warn),
-        node=node,
+        node=JournaledNode(node, journal),
         host=HostFacts("cp1"),
-        journal=Journal(node),
+        journal=journal,
         emit=events.append,
         **{"init": InitConfiguration(), "now": lambda: NOW} | fields,
     )

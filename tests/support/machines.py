@@ -31,6 +31,9 @@ class Owned:
     def started_kubelet(self) -> bool:
         return self.kubelet
 
+    def why_not(self) -> str:
+        return "nothing says that it is ours"
+
 
 def crictl(node: FakeNode, arguments: str, answer: Any, status: int = 0, stderr: str = "") -> None:
     """Have the runtime answer: text, or data as JSON."""

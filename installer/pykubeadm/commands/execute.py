@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TypeVar
 
+from pykubeadm.node.journal import PATH as JOURNAL
 from pykubeadm.node.lock import exclusive
 from pykubeadm.phases.run import Run
 from pykubeadm.workflow.phase import Step
@@ -21,4 +22,6 @@ def execute(command: str, steps: Sequence[Step[R]], run: R, *, node_name: str, r
     """
     alone = nullcontext() if run.changes_nothing else exclusive(rootfs, f"pykubeadm {command}")
     with alone:
+        if kept := run.journal.kept_as:
+            run.note("warning", f"{JOURNAL} cannot be read and is kept as {kept}; what is ours is found out by looking")
         return run_steps(command, node_name, steps, run, dry_run=run.dry_run, recorder=run.journal, emit=run.emit)

@@ -39,8 +39,7 @@ def plan_membership(members: Sequence[Member], unhealthy: Collection[int], *, na
     for namesake in namesakes:
         if namesake.id not in unhealthy:
             raise EtcdError(
-                f"another etcd member is named {name} and is healthy ({namesake}): give this node another name, "
-                f"or take that one out first (`kubeadm reset` on it)"
+                f"another etcd member is named {name} and is healthy ({namesake}): give this node another name (--node-name)"
             )
     # Started once, but its data is gone: such a member can never come back, it has to be added again.
     lost = ours is not None and ours.started and not has_data

@@ -1,7 +1,8 @@
 """What pykubeadm did on this node: /var/lib/pykubeadm/journal.json, written before each change it speaks of.
 
-It says to a second run which files are our own (so that preflight does not mistake them for somebody else's cluster),
-a user where the last run stopped, and `reset` what there is to remove. Losing it loses nothing of the cluster.
+It says to a second run which files are our own (so that preflight does not mistake them for somebody else's cluster, and no
+phase replaces what others brought), a user where the last run stopped, and `reset` what there is to remove. Whose node this is
+where it does not know is found out by looking (`preflight.ownership`, `join.member`); it forgets only what is removed.
 
 Schema `pykubeadm.journal/v1`: `files` maps each path that was ever written to the sha256 of its last content,
 `units` lists systemd units that were started, `runs` holds the last runs (command, start, end, phase reached, outcome).
@@ -30,20 +31,42 @@ class Journal:
         self._read()
 
     def _read(self) -> None:
-        self._state = _load(self._node.read(PATH))
-        self._on_disk = self._node.stat(PATH) is not None
-        if self._is_of_another_cluster():
-            self._state["files"], self._state["units"] = {}, []
+        content = self._node.read(PATH)
+        state = _parse(content) if content is not None else None
+        self._state = _fresh() if state is None else state
+        self._unreadable = content if state is None else None
+        self._on_disk = content is not None
+
+    @property
+    def kept_as(self) -> str:
+        """Where a journal that cannot be read is kept once another one is written; "" where it can be read, or there is none."""
+        return f"{PATH}.{hashlib.sha256(self._unreadable).hexdigest()[:8]}" if self._unreadable is not None else ""
 
     def owns(self, path: str) -> bool:
         """Whether an earlier (or this) run of ours wrote `path`."""
         return path in self._state["files"]
+
+    def is_as_written(self, path: str, content: bytes) -> bool:
+        """Whether `content` is what a run of ours last wrote to `path`."""
+        return bool(self._state["files"].get(path) == hashlib.sha256(content).hexdigest())
+
+    def why_not(self) -> str:
+        """Why a file is not known to be ours, as the end of a sentence."""
+        if self._unreadable is not None:
+            return f"{PATH}, which says what earlier runs made, cannot be read"
+        return "no earlier run of this tool is known to have made it"
 
     def owned(self) -> tuple[str, ...]:
         return tuple(sorted(self._state["files"]))
 
     def started_kubelet(self) -> bool:
         return "kubelet" in self._state["units"]
+
+    def became_by(self) -> str:
+        """The newest whole command that made this node a part of a cluster and came to its end: "init", "join", else ""."""
+        runs: list[dict[str, Any]] = self._state["runs"]
+        ended = [run.get("command") for run in runs if run.get("outcome") in ("changed", "unchanged")]
+        return next((str(command) for command in reversed(ended) if command in ("init", "join")), "")
 
     def last_run(self) -> dict[str, Any] | None:
         """The newest run: command, started, phase, outcome ("running" where it was cut off); None on a fresh node."""
@@ -96,38 +119,33 @@ class Journal:
         if self._on_disk or self._state["files"] or self._state["units"]:
             self._save()
 
-    def _is_of_another_cluster(self) -> bool:
-        """Certificate authorities are never written twice, so one that changed was made after somebody else's reset."""
-        for path, digest in self._state["files"].items():
-            if path.endswith("ca.crt"):
-                content = self._node.read(path)
-                if content is not None and hashlib.sha256(content).hexdigest() != digest:
-                    return True
-        return False
-
     def _save(self) -> None:
         if self._node.dry_run:
             return
         content = json.dumps(self._state, indent=1, sort_keys=True).encode() + b"\n"
-        self._node.write([Directory(STATE_DIR, mode=0o700), File(PATH, content, mode=0o600)])
+        kept = [File(self.kept_as, self._unreadable, mode=0o600)] if self._unreadable is not None else []
+        self._node.write([Directory(STATE_DIR, mode=0o700), *kept, File(PATH, content, mode=0o600)])
 
 
-def _load(content: bytes | None) -> dict[str, Any]:
-    fresh: dict[str, Any] = {"schema": SCHEMA, "files": {}, "units": [], "runs": []}
-    if content is None:
-        return fresh
+def _fresh() -> dict[str, Any]:
+    return {"schema": SCHEMA, "files": {}, "units": [], "runs": []}
+
+
+def _parse(content: bytes) -> dict[str, Any] | None:
+    """None where it is no journal of this schema: cut off, damaged, or a newer version's."""
     try:
         state = json.loads(content)
-    except ValueError:
-        return fresh  # a damaged journal costs only its knowledge
+    except (ValueError, RecursionError):
+        return None
     if not isinstance(state, dict) or state.get("schema") != SCHEMA:
-        return fresh
-    state = fresh | state
+        return None
+    state = _fresh() | state
     as_written = (
         isinstance(state["files"], dict)
         and all(isinstance(digest, str) for digest in state["files"].values())
         and isinstance(state["units"], list)
+        and all(isinstance(unit, str) for unit in state["units"])
         and isinstance(state["runs"], list)
         and all(isinstance(run, dict) for run in state["runs"])
     )
-    return state if as_written else fresh
+    return state if as_written else None

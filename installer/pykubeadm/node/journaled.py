@@ -1,15 +1,23 @@
-"""A node that enters every change in the journal before it happens."""
+"""A node that enters every change in the journal before it happens, and whose files of others are not replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pykubeadm.constants import STATE_DIR
+from pykubeadm.errors import PhaseError
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Node, Unit, UnitState
 
+# The system's, to which lines are added; and our own directory.
+_ADDED_TO = ("/etc/passwd", "/etc/group")
+
 
 class JournaledNode:
-    """`inner` with the journal kept; what the phases get."""
+    """`inner` with the journal kept; what the phases get.
+
+    A file that the journal does not know as ours is used where it holds what is to be written, and never replaced: `write` raises
+    PhaseError before anything of its batch is changed."""
 
     def __init__(self, inner: Node, journal: Journal) -> None:
         self._inner = inner
@@ -33,8 +41,19 @@ class JournaledNode:
         return self._inner.list_dir(path)
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
+        if others := [file.path for file in files if isinstance(file, File) and self._is_of_others(file)]:
+            raise PhaseError(
+                f"{', '.join(others)} on this node {'is' if len(others) == 1 else 'are'} not what is to be written there, and "
+                f"{self._journal.why_not()}, so nothing is replaced: move away what is there, then run this again"
+            )
         self._journal.will_write(files)
         return self._inner.write(files)
+
+    def _is_of_others(self, file: File) -> bool:
+        if self._journal.owns(file.path) or file.path in _ADDED_TO or file.path.startswith(f"{STATE_DIR}/"):
+            return False
+        present = self._inner.read(file.path)
+        return present is not None and present != file.content
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         removed = self._inner.remove(paths)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pykubeadm.errors import NodeError
+from pykubeadm.errors import NodeError, PhaseError
 from pykubeadm.node.journal import PATH, Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import File, Unit, UnitState
@@ -45,21 +45,24 @@ def test_it_never_holds_what_the_files_hold() -> None:
         "{",
         "[]",
         '{"schema": "other/v9"}',
-        "\x00\xff",
+        "\x00\x7f",
+        "[" * 100_000,
         '{"schema": "pykubeadm.journal/v1", "files": []}',
         '{"schema": "pykubeadm.journal/v1", "files": {"/a": 1}}',
         '{"schema": "pykubeadm.journal/v1", "units": {}}',
         '{"schema": "pykubeadm.journal/v1", "runs": [5]}',
     ],
 )
-def test_a_damaged_journal_costs_only_its_knowledge(content: str) -> None:
+def test_a_damaged_journal_costs_its_knowledge_and_is_kept(content: str) -> None:
     node = FakeNode()
     node.put(PATH, content)
     journal = Journal(node)
     assert journal.owned() == ()
     assert journal.last_run() is None
+    assert "cannot be read" in journal.why_not()
     journal.will_start("kubelet")
     assert Journal(node).started_kubelet()
+    assert node.text(journal.kept_as) == content
 
 
 def test_removed_files_are_forgotten() -> None:
@@ -81,13 +84,49 @@ def test_a_unit_is_ours_until_it_is_stopped_for_good(name: str) -> None:
     assert not Journal(inner).started_kubelet()
 
 
-def test_what_was_made_after_somebody_elses_reset_is_not_ours() -> None:
+def test_whatever_becomes_of_a_file_it_is_not_forgotten() -> None:
     inner = FakeNode()
-    JournaledNode(inner, Journal(inner)).write(
-        [File("/etc/kubernetes/pki/ca.crt", b"our CA"), File("/etc/kubernetes/manifests/etcd.yaml", b"pod", 0o600)]
-    )
-    inner.put("/etc/kubernetes/pki/ca.crt", "another tool's CA")
-    assert not Journal(inner).owns("/etc/kubernetes/manifests/etcd.yaml")
+    written = File("/etc/kubernetes/pki/ca.crt", b"our CA")
+    JournaledNode(inner, Journal(inner)).write([written, File("/etc/kubernetes/manifests/etcd.yaml", b"pod", 0o600)])
+    inner.put(written.path, "our CA\n")
+    journal = Journal(inner)
+    journal.begin("init", "2026-01-01T00:00:00+00:00")
+    journal.finish("failed", "2026-01-01T00:00:01+00:00")
+    assert not Journal(inner).is_as_written(written.path, b"our CA\n")
+    assert Journal(inner).is_as_written(written.path, b"our CA")
+    assert Journal(inner).owns("/etc/kubernetes/manifests/etcd.yaml")
+
+
+def test_what_others_brought_is_used_where_it_fits_and_never_replaced() -> None:
+    inner = FakeNode()
+    inner.put("/var/lib/kubelet/config.yaml", "theirs")
+    node = JournaledNode(inner, Journal(inner))
+    with pytest.raises(PhaseError, match=r"/var/lib/kubelet/config\.yaml on this node is not what is to be written .* move away"):
+        node.write([File("/etc/kubernetes/admin.conf", b"x"), File("/var/lib/kubelet/config.yaml", b"ours")])
+    assert inner.text("/var/lib/kubelet/config.yaml") == "theirs"
+    assert "/etc/kubernetes/admin.conf" not in inner.files
+    node.write([File("/var/lib/kubelet/config.yaml", b"theirs")])
+    node.write([File("/var/lib/kubelet/config.yaml", b"ours by now")])
+    assert inner.text("/var/lib/kubelet/config.yaml") == "ours by now"
+
+
+@pytest.mark.parametrize(
+    ("runs", "command"),
+    [
+        ([], ""),
+        ([("init", "failed"), ("init phase certs all", "changed")], ""),
+        ([("init", "changed"), ("init phase certs all", "changed")], "init"),
+        ([("init", "failed"), ("join", "changed"), ("init", "failed")], "join"),
+    ],
+)
+def test_it_knows_what_the_node_became(runs: list[tuple[str, str]], command: str) -> None:
+    node = FakeNode()
+    journal = Journal(node)
+    journal.will_start("kubelet")
+    for name, outcome in runs:
+        journal.begin(name, "2026-01-01T00:00:00+00:00")
+        journal.finish(outcome, "2026-01-01T00:00:01+00:00")
+    assert Journal(node).became_by() == command
 
 
 def test_a_run_that_changed_nothing_leaves_no_journal() -> None:

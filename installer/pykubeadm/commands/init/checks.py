@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pykubeadm.commands.init.joined import not_joined
 from pykubeadm.commands.init.run import InitRun
 from pykubeadm.config.model import ClusterConfiguration, Configuration, LocalEtcd
 from pykubeadm.config.versions import pause_image
@@ -17,6 +18,7 @@ from pykubeadm.phases.preflight.control_plane import (
 )
 from pykubeadm.phases.preflight.external_etcd import external_etcd_version
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.phases.preflight.ownership import ControlPlane
 from pykubeadm.workflow.phase import Changes
 
 
@@ -24,13 +26,13 @@ def run_init_preflight(run: InitRun) -> Changes:
     """Raises PreflightError with everything that is in the way. Returns the images that were pulled."""
     configuration = run.configuration
     registration = configuration.this_node.node_registration
-    machine = Machine(run.node, run.host, run.journal, registration.cri_socket)
+    machine = Machine(run.node, run.host, ControlPlane(run), registration.cri_socket)
     ignored = ignored_checks(run)
 
     def warn(message: str) -> None:
         run.note("warning", message, topic="preflight")
 
-    run_checks((system.IS_PRIVILEGED_USER,), machine, ignored, warn)
+    run_checks((system.IS_PRIVILEGED_USER, not_joined(run)), machine, ignored, warn)
     run_checks(init_checks(configuration), machine, ignored, warn)
     return pull_images(run, machine, warn)
 

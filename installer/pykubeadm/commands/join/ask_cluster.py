@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pykubeadm.commands.join.member import as_member, is_this_machine
 from pykubeadm.commands.join.trust import Trust, discover, of_administrator, of_earlier_run
 from pykubeadm.config.model import Configuration
 from pykubeadm.constants import ADMIN_KUBECONFIG
@@ -29,11 +30,12 @@ _NEW_KEY = "`pykubeadm init phase upload-certs --upload-certs` on a control plan
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the cluster said."""
+    """What the cluster said; `is_member` is whether this node is a part of it already."""
 
     configuration: Configuration
     trust: Trust
     api: Api
+    is_member: bool = False
     shared_files: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
@@ -57,8 +59,7 @@ def ask_cluster(
     trust, api, cluster = _connect(join, node, journal=journal, now=now, report=report, say=say)
     kubelet = stored_kubelet(api, _reader(trust))
     configuration = Configuration(cluster, join.this_node, kubelet=_fit(kubelet, node, say))
-    if of_earlier_run(join, node, journal) is None:  # else a Node of that name is this one
-        _check_name(api, join)
+    is_member = trust.own or _has_its_name(api, join, node)
     files: dict[str, bytes] = {}
     if join.control_plane:
         files = _control_plane_files(join.control_plane, cluster, node, api, journal, own=trust.own)
@@ -66,7 +67,7 @@ def ask_cluster(
         "info",
         f"joining {cluster.cluster_name} ({cluster.kubernetes_version}) at {trust.cluster['server']}, known by {trust.source}",
     )
-    return Answers(configuration, trust, api, files)
+    return Answers(configuration, trust, api, is_member, files)
 
 
 def _connect(
@@ -90,7 +91,9 @@ def _connect(
             try:
                 return trust, api, stored_cluster(api, _reader(trust), warn, patient=False)
             except ApiError as error:
-                say("debug", f"{trust.source} of an earlier run does not lead to the cluster at {api.server}: {error}")
+                # A control plane's leads to its own API server, which may be down.
+                level = "debug" if join.control_plane else "warning"
+                say(level, f"{trust.source} of an earlier run does not lead to the cluster at {api.server}: {error}")
     wanted = join.discovery.bootstrap_token is not None or join.discovery.file is not None
     administrator = of_administrator(join, node)
     if wanted:
@@ -103,6 +106,7 @@ def _connect(
             trust = administrator
     else:
         trust = administrator or discover(join, node, now=now, report=report, say=say)
+    trust = as_member(trust, node, kubelet_name(join.node_registration), now()) or trust
     api = trust.api(join)
     return trust, api, stored_cluster(api, _reader(trust), warn)
 
@@ -127,15 +131,19 @@ def _fit(kubelet: Mapping[str, Any], node: Node, say: Callable[[str, str], None]
     return {**kubelet, "resolvConf": "/etc/resolv.conf"}
 
 
-def _check_name(api: Api, join: JoinConfiguration) -> None:
+def _has_its_name(api: Api, join: JoinConfiguration, node: Node) -> bool:
+    """Whether the cluster has this machine as a node of this name; PreflightError where that is another one, and Ready."""
     name = kubelet_name(join.node_registration)
-    found = retrying(lambda: api.get("v1", "Node", name), api.call_timeout, settling=False)
-    conditions = ((found or {}).get("status") or {}).get("conditions") or ()
+    found = retrying(lambda: api.get("v1", "Node", name), api.call_timeout, settling=False) or {}
+    if is_this_machine(node, found):
+        return True
+    conditions = (found.get("status") or {}).get("conditions") or ()
     if any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions):
         raise PreflightError(
-            f"the cluster has a node {name} already, and it is Ready: give this one another name (--node-name), or, if it is "
-            f"this machine before it was reinstalled, `kubectl delete node {name}` first"
+            f"the cluster has a node {name} already, and it is Ready, but it is not this machine: give this one another name "
+            "(--node-name); the name of a machine that is gone is free within a minute, when its node is no longer Ready"
         )
+    return False
 
 
 def _control_plane_files(
@@ -159,8 +167,7 @@ def _control_plane_files(
     if own and missing:  # what this node itself may see does not include the Secret
         raise PreflightError(
             f"this node has joined the cluster already, without {', '.join(missing)}, which a control plane needs: copy them "
-            "here from another control plane, or take the node out of the cluster (`kubectl delete node`, then `kubeadm reset` "
-            "here) and let it join again"
+            "here from another control plane or a backup, then run this again"
         )
     if control_plane.certificate_key and not downloaded and not own:  # two hours after the upload only the node has them
         files = _download(api, cluster, control_plane.certificate_key)

@@ -69,6 +69,7 @@ def begin(
         join=join,
         trust=answers.trust,
         bootstrap_api=answers.api,
+        is_member=answers.is_member,
         shared_files=answers.shared_files,
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pykubeadm.commands.join.discovery_flags import DISCOVERY
 from pykubeadm.commands.join.run import JoinRun
-from pykubeadm.commands.join.trust import CLIENT_CERTIFICATE
+from pykubeadm.commands.join.trust import CLIENT_CERTIFICATE, KUBELET_CONF
 from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Unit
@@ -30,8 +32,8 @@ def other_name(run: JoinRun) -> str:
     if known in ("", run.kubelet_name):
         return ""
     return (
-        f"this node is in the cluster as {known} already, not as {run.kubelet_name}: give it that name (--node-name), or take it "
-        f"out first (`kubectl delete node {known}`, then `kubeadm reset` here)"
+        f"this node is in the cluster as {known} already, not as {run.kubelet_name}: give it that name (--node-name {known}), as "
+        "a member keeps its name"
     )
 
 
@@ -52,6 +54,10 @@ def _trust_files(run: JoinRun) -> list[File | Directory]:
         for path in (_ca_paths(run) if run.trust.ca else ())
         if run.node.stat(path) is None or (not run.is_control_plane and run.journal.owns(path))
     ]
+    if run.trust.own and run.trust.source == CLIENT_CERTIFICATE:  # kubelet.conf is gone or damaged
+        pair = {"client-certificate": CLIENT_CERTIFICATE, "client-key": CLIENT_CERTIFICATE}
+        kubeconfig = replace(run.trust, user=pair).kubeconfig("default-cluster", _server(run))
+        files.append(File(KUBELET_CONF, kubeconfig, 0o600, secret=True))
     if not run.trust.own:
         files.append(
             File(BOOTSTRAP_CONF, run.trust.kubeconfig(run.configuration.cluster.cluster_name, _server(run)), 0o600, secret=True)

@@ -6,6 +6,8 @@ import time
 
 from pykubeadm.commands.join.kubelet_start import BOOTSTRAP_CONF
 from pykubeadm.commands.join.run import JoinRun
+from pykubeadm.commands.join.trust import KUBELET_CONF
+from pykubeadm.node.port import File
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.phase import Changes, Phase
 
@@ -27,6 +29,8 @@ def _apply(run: JoinRun) -> Changes:
         target = {f"the kubelet's certificate for {run.kubelet_name}": _Bootstrapped(run).reason}
         wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components)
         changes.append(f"the kubelet has its certificate for system:node:{run.kubelet_name}")
+    if (content := run.node.read(KUBELET_CONF)) is not None:
+        run.journal.will_write([File(KUBELET_CONF, content)])  # by the kubelet, as the flags say that we started it with
     return [*changes, *(f"removed {path}, which held the token" for path in run.node.remove([BOOTSTRAP_CONF]))]
 
 
@@ -49,7 +53,7 @@ class _Bootstrapped:
 
     def reason(self) -> str | None:
         """Why not yet. Its kubelet.conf may be there before the certificate that it leads to."""
-        from pykubeadm.commands.join.trust import KUBELET_CONF, own_credentials
+        from pykubeadm.commands.join.trust import own_credentials
         from pykubeadm.errors import PhaseError
 
         try:

@@ -24,6 +24,7 @@ class JoinRun(ClusterRun):
     join: JoinConfiguration
     trust: Trust
     bootstrap_api: Api  # the cluster as the bootstrap token, or this node itself, may see it; for reading
+    is_member: bool = False  # the cluster knows this node already
     shared_files: dict[str, bytes] = field(default_factory=dict, repr=False)  # path → content, decrypted from kubeadm-certs
 
     @property

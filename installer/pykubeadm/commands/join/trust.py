@@ -94,7 +94,7 @@ def of_earlier_run(join: JoinConfiguration, node: Node, journal: Journal) -> Tru
     try:
         trust = own_credentials(node)
     except PhaseError:
-        return None  # written half, or its certificate is gone: as if it were not there
+        return None  # written half, or its certificate is gone: discovery and `member.as_member` find out whose it is
     if trust is not None:
         _check_same_cluster(join, trust, KUBELET_CONF)
     return trust
@@ -212,8 +212,8 @@ def _check_same_cluster(join: JoinConfiguration, trust: Trust, path: str) -> Non
         raise PhaseError(f"the certificate authority in {path} {error}") from error
     if not any(matches_pin(certificate, by_token.ca_cert_hashes) for certificate in certificates):
         raise PhaseError(
-            f"{path} belongs to another cluster ({trust.cluster.get('server')}) than the one with the given CA hash: "
-            "this node has to leave that one first (`kubeadm reset`)"
+            f"{path} belongs to another cluster ({trust.cluster.get('server')}) than the one with the given CA hash, and a node "
+            "is in one cluster: give the hash of that one, put back the file if it was exchanged, or join with another machine"
         )
 
 

@@ -19,11 +19,14 @@ T = TypeVar("T")
 
 
 class Owner(Protocol):
-    """What earlier runs of ours did here; `node.journal.Journal`."""
+    """Says what here is ours: `node.journal.Journal` by what earlier runs wrote down, `preflight.ownership` and `join.member`
+    also by looking. `why_not` is the end of a sentence."""
 
     def owns(self, path: str) -> bool: ...
 
     def started_kubelet(self) -> bool: ...
+
+    def why_not(self) -> str: ...
 
 
 class Once(Generic[T]):
@@ -69,10 +72,10 @@ class Machine:
     """`kubelet_version` ("v1.36.2", None where there is no kubelet), `runtime`, `cgroup_driver` (the one the runtime names, if
     it does) and `listeners` are asked for at the first call."""
 
-    def __init__(self, node: Node, host: HostFacts, journal: Owner, cri_socket: str) -> None:
+    def __init__(self, node: Node, host: HostFacts, owner: Owner, cri_socket: str) -> None:
         self.node = node
         self.host = host
-        self.journal = journal
+        self.owner = owner
         self.cri_socket = cri_socket
         self.cri = Cri(node, cri_socket)
         self.kubelet_version = Once(lambda: kubelet_version(node))

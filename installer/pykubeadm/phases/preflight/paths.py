@@ -42,11 +42,11 @@ def _dashed(path: str) -> str:
 
 
 def _file_available(path: str, owned_with: str, machine: Machine) -> Findings:
-    if machine.node.stat(path) is None or machine.journal.owns(owned_with):
+    if machine.node.stat(path) is None or machine.owner.owns(owned_with):
         return FINE
     return error(
-        f"{path} already exists and is not from an earlier run of this tool; if another cluster's remains are on this node,"
-        " remove them with `kubeadm reset`"
+        f"{path} is there already, and {machine.owner.why_not()}: leave this node to the cluster that it belongs to, or, where "
+        "there is none any more, move the file away"
     )
 
 
@@ -59,9 +59,12 @@ def _file_existing(path: str, machine: Machine) -> Findings:
 def _directory_available(path: str, owned_with: str, machine: Machine) -> Findings:
     # A fresh ext4 volume has lost+found, which etcd does not mind.
     content = [name for name in machine.node.list_dir(path) if name != "lost+found"]
-    if not content or machine.journal.owns(owned_with):
+    if not content or machine.owner.owns(owned_with):
         return FINE
-    return error(f"{path} is not empty (it has {content[0]}); if its data is of no use any more, empty it or use `kubeadm reset`")
+    return error(
+        f"{path} is not empty (it has {content[0]}), and {machine.owner.why_not()}: name another directory, or move this one "
+        "away; it may hold the only copy of a cluster's data"
+    )
 
 
 def _file_content(path: str, wanted: str, remedy: str, machine: Machine) -> Findings:

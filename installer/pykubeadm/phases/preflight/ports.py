@@ -24,14 +24,14 @@ def _port(port: int, command: str, manifest: str, machine: Machine) -> Findings:
     holder = machine.listeners().get(port)
     if holder is None:
         return FINE
-    ours = machine.journal.owns(manifest) if manifest else machine.journal.started_kubelet()
+    ours = machine.owner.owns(manifest) if manifest else machine.owner.started_kubelet()
     expected = holder.command.startswith(command[:_COMMAND_LENGTH])  # "etcd-3.5" is an etcd, too
     if ours and (expected or not holder.pid):
         return FINE
     if expected:
         return error(
-            f"port {port} is in use by {holder}, which belongs to a cluster that is on this node already;"
-            " remove that with `kubeadm reset`"
+            f"port {port} is in use by {holder} of a cluster that is on this node already, and {machine.owner.why_not()}: leave "
+            "this node to that cluster, or stop it"
         )
     stop = (
         f"see what it is with `systemctl status {holder.pid}` and stop it"

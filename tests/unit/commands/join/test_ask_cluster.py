@@ -127,13 +127,22 @@ def test_a_token_that_may_not_do_enough_is_reported(monkeypatch, code, sentence)
         ask(api, joining(), monkeypatch)
 
 
-def with_node(api: FakeApi, name: str, ready: str) -> FakeApi:
+THIS_MACHINE = {"machineID": "4a7f", "bootID": "b00d-1"}
+
+
+def this_machine(node: FakeNode) -> FakeNode:
+    node.put("/etc/machine-id", "4a7f\n")
+    node.put("/proc/sys/kernel/random/boot_id", "b00d-1\n")
+    return node
+
+
+def with_node(api: FakeApi, name: str, ready: str, **info: str) -> FakeApi:
     api.put(
         {
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": name},
-            "status": {"conditions": [{"type": "Ready", "status": ready}]},
+            "status": {"conditions": [{"type": "Ready", "status": ready}], "nodeInfo": info},
         }
     )
     return api
@@ -142,6 +151,26 @@ def with_node(api: FakeApi, name: str, ready: str) -> FakeApi:
 def test_the_name_of_a_ready_node_is_taken(monkeypatch):
     with pytest.raises(PreflightError, match="has a node n1 already, and it is Ready"):
         ask(with_node(cluster(), "n1", "True"), joining(), monkeypatch)
+
+
+def test_what_it_says_of_a_taken_name_costs_no_node(monkeypatch):
+    with pytest.raises(PreflightError, match="it is not this machine: give this one another name") as error:
+        ask(with_node(cluster(), "n1", "True", machineID="other", bootID="b00d-2"), joining(), monkeypatch)
+    assert "delete" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "info", [{**THIS_MACHINE, "machineID": "other"}, {**THIS_MACHINE, "bootID": "b00d-0"}, {"machineID": "", "bootID": ""}, {}]
+)
+def test_another_machine_and_another_boot_are_not_this_one(monkeypatch, info):
+    with pytest.raises(PreflightError, match="it is not this machine"):
+        ask(with_node(cluster(), "n1", "True", **info), joining(), monkeypatch, node=this_machine(FakeNode()))
+
+
+def test_a_ready_node_of_that_name_on_this_machine_is_this_one(monkeypatch):
+    api = with_node(cluster(), "n1", "True", **THIS_MACHINE)
+    answers, _told = ask(api, joining(), monkeypatch, node=this_machine(FakeNode()))
+    assert answers.is_member
 
 
 def test_the_name_is_that_of_hostname_override(monkeypatch):
@@ -283,9 +312,10 @@ def test_where_its_own_api_server_is_down_the_given_endpoint_is_asked(monkeypatc
 
 
 def test_credentials_that_are_no_longer_let_in_are_discovered_again_and_the_node_is_still_its_own(monkeypatch):
-    api = with_node(cluster(), "n1", "True")
+    api = with_node(cluster(), "n1", "True", **THIS_MACHINE)
     api.failures += [ApiStatusError("expired", code=401, reason="Unauthorized")] * 2
-    answers, _told = ask(api, joining(), monkeypatch, node=earlier(FakeNode()))
+    answers, _told = ask(api, joining(), monkeypatch, node=this_machine(earlier(FakeNode())))
+    assert answers.is_member
     assert not answers.trust.own
 
 

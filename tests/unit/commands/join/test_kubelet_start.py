@@ -7,14 +7,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pykubeadm.commands.join.checks import join_checks
 from pykubeadm.commands.join.kubelet_start import kubelet_start
+from pykubeadm.commands.join.member import Member, as_member
+from pykubeadm.commands.join.run import JoinRun
 from pykubeadm.config.model import Arg
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import UnitState
+from pykubeadm.node.journal import Journal
+from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.node.port import File, UnitState
+from pykubeadm.phases.preflight.check import FINE
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.pki.issue import Authority, Subject, issue_ca, issue_leaf
 from pykubeadm.pki.table import Usage
@@ -119,3 +125,62 @@ def test_a_node_that_has_joined_under_the_name_of_hostname_override_is_known_by_
     run.configuration = replace(run.configuration, this_node=replace(run.configuration.this_node, node_registration=registration))
     kubelet_start.apply(run)
     assert run.kubelet_name == "known"
+
+
+KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
+
+
+def member(node: FakeNode, run: JoinRun) -> JoinRun:
+    """The run with what its node's own certificate says."""
+    node.put(CLIENT_CERTIFICATE, certificate(OURS, "n1"))
+    run.trust = as_member(run.trust, node, "n1", NOW) or run.trust
+    return run
+
+
+@pytest.mark.parametrize("found", [None, b"", b"\0\0", b"- a list", b"kind: Config\nclusters: 5\n"])
+def test_a_kubeconfig_that_is_gone_or_damaged_is_written_again_with_the_nodes_own_certificate(found):
+    node = FakeNode()
+    Journal(node).will_write([File(KUBELET_CONF, b"the kubelet's")])
+    if found is not None:
+        node.put(KUBELET_CONF, found)
+    run = member(node, to_join(node))
+    run.node = JournaledNode(node, run.journal)
+    kubelet_start.apply(run)
+    document = yaml.safe_load(node.text(KUBELET_CONF))
+    assert document["clusters"][0]["cluster"]["server"] == "https://[fd00::1]:6443"
+    assert document["users"][0]["user"] == {"client-certificate": CLIENT_CERTIFICATE, "client-key": CLIENT_CERTIFICATE}
+    assert node.files[KUBELET_CONF].mode == 0o600
+    assert BOOTSTRAP not in node.files
+
+
+def test_a_damaged_kubeconfig_that_is_not_known_as_ours_is_left():
+    node = FakeNode()
+    node.put(KUBELET_CONF, "\0\0")
+    run = member(node, to_join(node))
+    run.node = JournaledNode(node, run.journal)
+    with pytest.raises(PhaseError, match=r"/etc/kubernetes/kubelet\.conf on this node is not what .* move away"):
+        kubelet_start.apply(run)
+    assert node.text(KUBELET_CONF) == "\0\0"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [None, certificate(THEIRS, "n1"), certificate(OURS, "n2"), certificate(OURS, "n1", -timedelta(days=1)), b"damaged"],
+    ids=["none", "another cluster's", "another node's", "expired", "damaged"],
+)
+def test_a_certificate_that_the_cluster_did_not_give_this_node_makes_it_no_member(found):
+    node = FakeNode()
+    if found is not None:
+        node.put(CLIENT_CERTIFICATE, found)
+    assert as_member(to_join(node).trust, node, "n1", NOW) is None
+
+
+def test_on_a_member_nothing_is_taken_for_another_clusters():
+    node = FakeNode()
+    node.put(KUBELET_CONF, "the kubelet's")
+    run = to_join(node)
+    machine = Machine(node, run.host, Member(run), "")
+    [check] = [check for check in join_checks(run) if check.name == "FileAvailable--etc-kubernetes-kubelet.conf"]
+    assert "nor is this node a member of the cluster as n1" in check.look(machine).errors[0]
+    run.is_member = True
+    assert check.look(machine) == FINE

@@ -147,7 +147,7 @@ def test_files_of_others_are_in_the_way_and_our_own_are_not(look, node, owned):
     assert check.name == "FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml"
     assert look(check) == FINE
     node.put(MANIFEST)
-    assert error(look(check), f"{MANIFEST} already exists")
+    assert error(look(check), f"{MANIFEST} is there already, and nothing says that it is ours: .* move the file away")
     owned.paths.add(MANIFEST)
     assert look(check) == FINE
 
@@ -158,7 +158,7 @@ def test_the_etcd_directory(look, node, owned):
     node.write([Directory("/var/lib/etcd"), Directory("/var/lib/etcd/lost+found")])
     assert look(check) == FINE
     node.put("/var/lib/etcd/member/snap/db")
-    assert error(look(check), r"/var/lib/etcd is not empty \(it has member\)")
+    assert error(look(check), r"/var/lib/etcd is not empty \(it has member\).* move this one away; it may hold the only copy")
     owned.paths.add("/m/etcd.yaml")
     assert look(check) == FINE
 
@@ -202,7 +202,7 @@ def test_a_port_in_use_names_its_holder(look, node, owned):
 
 def test_a_port_of_our_own_static_pod_is_fine(look, node, owned):
     listen(node, (6443, 321, "kube-apiserver"))
-    assert error(look(API_PORT), "belongs to a cluster that is on this node already")
+    assert error(look(API_PORT), "of a cluster that is on this node already, and nothing says that it is ours: leave")
     owned.paths.add(MANIFEST)
     assert look(API_PORT) == FINE
 
@@ -215,7 +215,7 @@ def test_long_names_are_cut_by_the_kernel(look, node, owned):
 
 def test_the_kubelets_port(look, node, owned):
     listen(node, (10250, 7, "kubelet"))
-    assert error(look(ports.kubelet_port(10250)), "belongs to a cluster")
+    assert error(look(ports.kubelet_port(10250)), "of a cluster that is on this node already")
     owned.kubelet = True
     assert look(ports.kubelet_port(10250)) == FINE
 

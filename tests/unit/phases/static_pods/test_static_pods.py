@@ -50,6 +50,7 @@ def test_a_manifest_that_says_the_same_in_other_words_is_left_alone() -> None:
 
 def test_a_damaged_manifest_is_written_again() -> None:
     node = FakeNode()
+    perform(init_run(node)[0], etcd)
     node.put(f"{MANIFESTS}/etcd.yaml", "{half: [a", 0o600)
     perform(init_run(node)[0], etcd)
     assert yaml.safe_load(node.text(f"{MANIFESTS}/etcd.yaml"))["kind"] == "Pod"
