@@ -17,7 +17,7 @@ from pykubeadm.pki.table import BY_NAME, CertificateSpec
 if TYPE_CHECKING:
     from cryptography import x509
 
-_RESTORE = "restore it, or, where nothing depends on it yet, remove it with the other half of its pair to have both made again"
+_RESTORE = "put the right one there, from a backup or, as all have the same, from another control plane"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def load_authority(run: ClusterRun, ca: CertificateSpec) -> Authority:
             "put the key there, or provide all certificates that this CA signs"
         )
     key = load_key(pair.key_path, pair.key)
-    require_match(pair, certificate, key)
+    require_match(run, pair, certificate, key)
     return Authority(certificate, key)
 
 
@@ -87,6 +87,20 @@ def load_key(path: str, pem: bytes) -> PrivateKey:
         raise PhaseError(f"{path} {error}; {_RESTORE}") from error
 
 
-def require_match(pair: Pair, certificate: x509.Certificate, key: PrivateKey) -> None:
+def require_match(run: ClusterRun, pair: Pair, certificate: x509.Certificate, key: PrivateKey) -> None:
     if not is_for_key(certificate, key):
-        raise PhaseError(f"{pair.certificate_path} does not belong to {pair.key_path}; put the pair there that belongs together")
+        raise PhaseError(
+            f"{pair.certificate_path} does not belong to {pair.key_path}{changed_since(run, pair)}; put the pair there that "
+            "belongs together"
+        )
+
+
+def changed_since(run: ClusterRun, pair: Pair) -> str:
+    """Which half is not what this tool wrote, as far as it knows, to be put behind what is wrong with the two."""
+    halves = {pair.certificate_path: pair.certificate, pair.key_path: pair.key}
+    changed = [
+        path
+        for path, content in halves.items()
+        if content is not None and run.journal.owns(path) and not run.journal.is_as_written(path, content)
+    ]
+    return f" ({changed[0]} was changed since this tool wrote it)" if len(changed) == 1 else ""

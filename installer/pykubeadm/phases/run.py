@@ -68,6 +68,7 @@ class ClusterRun(Run):
     kubelet_started: datetime | None = None  # when this run last started the kubelet: what its journal says before is history
     machine: Machine | None = None  # asked ahead of preflight; None once `prepare` has changed the node
     missing_parts: frozenset[str] = frozenset()  # what a dry run of `prepare` found missing, by its playbook's tags
+    remade: bool = False  # whether certificates that components may have read were made again
     replaced: dict[str, datetime] = field(default_factory=dict)  # static pods whose manifest this run changed, and when
     api: Api | None = None  # the cluster, once `phases.cluster.connection` has connected to it
     begun_keys: KeyPool | None = None  # begun before the configuration was read, of an algorithm that was guessed
@@ -89,6 +90,11 @@ class ClusterRun(Run):
     @property
     def is_control_plane(self) -> bool:
         """Whether the node is to be one."""
+        return True
+
+    @property
+    def makes_authorities(self) -> bool:
+        """Whether the cluster's CAs are this run's to make: those that a node joins are not."""
         return True
 
     @property

@@ -12,15 +12,18 @@ import pytest
 from pykubeadm.commands.init.kubelet_finalize import kubelet_finalize
 from pykubeadm.commands.init.kubelet_start import kubelet_start
 from pykubeadm.config.model import Configuration, Timeouts
+from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube import health, waits
-from pykubeadm.node.port import Unit, UnitState
+from pykubeadm.node.journal import Journal
+from pykubeadm.node.port import File, Unit, UnitState
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.cluster.wait_control_plane import wait_control_plane, wait_for_components, wait_for_kubelet
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.static_pods.control_plane import control_plane
 from pykubeadm.workflow.events import Waiting
 from tests.support.init_runs import NOW, configuration, init_run, perform, warnings
+from tests.support.machines import listen
 from tests.support.node import FakeNode, completed
 
 STOPPED = UnitState("loaded", "inactive", "dead", "disabled")
@@ -223,6 +226,22 @@ def test_dry_runs_do_not_wait() -> None:
     assert wait_control_plane.verify is not None
 
 
+def test_components_that_have_certificates_that_were_made_again_are_ended_and_waited_for() -> None:
+    node = machine(ACTIVE)
+    run, _ = init_run(node)
+    perform(run, certs, kubeconfig, kubelet_start)
+    listen(node, (6443, 11, "kube-apiserver"), (10257, 12, "kube-controller"), (2379, 14, "etcd"), (22, 1, "sshd"))
+    node.commands["kill -TERM"] = completed()
+    assert perform(run, kubelet_start) == []
+    run.remade = True
+    changes = perform(run, kubelet_start)
+    ended = ("etcd", "kube-apiserver", "kube-controller-manager")
+    assert [change.split(",")[0] for change in changes[:-1]] == [f"ended {name}" for name in ended]
+    assert changes[-1] == "restarted the kubelet"
+    assert [argv[2] for argv, _ in node.ran if argv[0] == "kill"] == ["14", "11", "12"]
+    assert set(run.replaced) == set(ended)
+
+
 def test_kubelet_conf_is_pointed_to_the_renewed_certificate_once() -> None:
     node = machine(ACTIVE)
     run, _ = init_run(node)
@@ -235,6 +254,17 @@ def test_kubelet_conf_is_pointed_to_the_renewed_certificate_once() -> None:
     assert f"client-key: {PEM}" in written
     assert "client-key-data" not in written
     assert perform(run, kubelet_finalize) == []
+
+
+def test_a_kubelet_conf_of_others_stays_as_it_is() -> None:
+    node = machine(ACTIVE)
+    run, _ = init_run(node)
+    perform(run, certs, kubeconfig)
+    node.remove([STATE_DIR])
+    node.put(PEM, "pem")
+    before = node.text("/etc/kubernetes/kubelet.conf")
+    assert perform(init_run(node)[0], kubelet_finalize) == []
+    assert node.text("/etc/kubernetes/kubelet.conf") == before
 
 
 @pytest.mark.parametrize(
@@ -250,6 +280,8 @@ def test_kubelet_conf_is_pointed_to_the_renewed_certificate_once() -> None:
 def test_a_damaged_kubelet_conf_is_a_sentence(content: str, sentence: str) -> None:
     node = machine(ACTIVE)
     node.put(PEM, "pem")
-    node.put("/etc/kubernetes/kubelet.conf", content)
+    damaged = [File("/etc/kubernetes/kubelet.conf", content.encode())]
+    Journal(node).will_write(damaged)
+    node.write(damaged)
     with pytest.raises(PhaseError, match=rf"^/etc/kubernetes/kubelet\.conf {sentence}.*init phase kubeconfig kubelet"):
         perform(init_run(node)[0], kubelet_finalize)

@@ -24,6 +24,8 @@ def _check(run: ClusterRun) -> str | None:
     pair = _rotated_pair(run)
     if run.node.stat(pair) is None:
         return f"the kubelet does not renew its client certificate: there is no {pair}"
+    if not run.journal.owns(_KUBECONFIG):
+        return f"{_KUBECONFIG} is not from this tool and stays as it is"
     user = _read(run).user
     done = user.get("client-certificate") == user.get("client-key") == pair and "client-key-data" not in user
     return f"{_KUBECONFIG} uses {pair}" if done else None
@@ -52,7 +54,7 @@ def _read(run: ClusterRun) -> Kubeconfig:
         return read_kubeconfig(content)
     except DocumentError as error:
         raise PhaseError(
-            f"{_KUBECONFIG} {error}; remove it and make it again with `pykubeadm init phase kubeconfig kubelet`"
+            f"{_KUBECONFIG} {error}; move it away and make it again with `pykubeadm init phase kubeconfig kubelet`"
         ) from error
 
 

@@ -54,13 +54,13 @@ def is_this_machine(node: Node, found: KubeObject) -> bool:
 
 
 class Member:
-    """The owner of what lies on a node that joins: what the journal knows, and all of it where the node is a member already."""
+    """The owner of what lies on a node that joins: of what the journal knows, and on a member of all that is there."""
 
     def __init__(self, run: JoinRun) -> None:
         self._run = run
 
     def owns(self, path: str) -> bool:
-        return self._run.journal.owns(path) or self._run.is_member
+        return self._run.journal.owns(path) or (self._run.is_member and self._run.node.stat(path) is not None)
 
     def started_kubelet(self) -> bool:
         return self._run.journal.started_kubelet() or self._run.is_member

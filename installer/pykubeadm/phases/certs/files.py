@@ -6,14 +6,17 @@ next run certifies; a CA certificate without a key always means that the CA's ke
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
+from pykubeadm.kubeconfig.document import read_kubeconfig
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import (
     Pair,
     certificate_path,
+    changed_since,
     is_external,
     load_authority,
     load_ca,
@@ -39,29 +42,61 @@ def check_ca(run: ClusterRun, entry: CertificateSpec) -> str | None:
     if pair.certificate is None:
         return None
     certificate = load_ca(pair.certificate_path, pair.certificate)
-    _warn_of_period(run, pair.certificate_path, certificate)
     if pair.key is None:
+        _warn_of_period(run, pair.certificate_path, certificate)
         return f"{pair.certificate_path} is there without its key: the CA is external"
-    require_match(pair, certificate, load_key(pair.key_path, pair.key))
+    require_match(run, pair, certificate, load_key(pair.key_path, pair.key))
+    if run.makes_authorities and _is_premature(run, pair, certificate):
+        return None
+    _warn_of_period(run, pair.certificate_path, certificate)
     return f"{pair.certificate_path} and its key are there"
 
 
 def make_ca(run: ClusterRun, entry: CertificateSpec) -> Changes:
+    """A certificate that was lost is made for the key that is there: what the key has signed and what trusts it stays good."""
     pair = read_pair(run, entry)
+    if pair.certificate is None and pair.key is not None and (kept := _in_kubeconfigs(run, load_key(pair.key_path, pair.key))):
+        run.node.write([File(pair.certificate_path, kept[1], 0o644)])
+        return [f"restored {pair.certificate_path} from {kept[0]}"]
     key, files = _key_for(run, pair)
     subject = subject_of(entry, run.configuration, run.now())
     files.append(File(pair.certificate_path, encode_certificate(issue_ca(subject, key)), 0o644))
     run.node.write(files)
+    if pair.certificate is not None:
+        run.remade = True
+        return [f"made {pair.certificate_path} again, which was not valid yet"]
     return [f"made the certificate authority {pair.certificate_path}"]
+
+
+def _in_kubeconfigs(run: ClusterRun, key: PrivateKey) -> tuple[str, bytes] | None:
+    """A kubeconfig that holds the CA's certificate for `key`, and that certificate."""
+    for entry in run.kubeconfigs:
+        path = posixpath.join(run.kubeconfig_dir, entry.file)
+        content = run.node.read(path)
+        try:
+            certificates = load_certificates(read_kubeconfig(content).ca) if content is not None else ()
+        except ValueError:
+            continue
+        for certificate in certificates:
+            if is_for_key(certificate, key):
+                return path, encode_certificate(certificate)
+    return None
 
 
 def check_leaf(run: ClusterRun, entry: CertificateSpec) -> str | None:
     """A sentence where the certificate is there already and good; PhaseError with all that is wrong with it."""
     pair = read_pair(run, entry)
-    if pair.certificate is None or (pair.key is None and not is_external(run, BY_NAME[entry.signer])):
+    if pair.certificate is None:
         return None
+    if pair.key is None and not is_external(run, BY_NAME[entry.signer]):
+        raise PhaseError(
+            f"{pair.certificate_path} is there without its key {pair.key_path}: put the key there, or move the certificate away "
+            "to have both made again"
+        )
     subject = subject_of(entry, run.configuration, run.now())
     _warn_of_ignored_names(run, pair, subject)
+    if _is_premature(run, pair) and not is_external(run, BY_NAME[entry.signer]):
+        return None
     problems = list(_leaf_problems(run, entry, pair, subject))
     if problems:
         raise PhaseError("\n".join(problems))
@@ -72,15 +107,14 @@ def make_leaf(run: ClusterRun, entry: CertificateSpec) -> Changes:
     pair = read_pair(run, entry)
     authority = load_authority(run, BY_NAME[entry.signer])
     _warn_of_period(run, certificate_path(run, f"{BY_NAME[entry.signer].base}.crt"), authority.certificate)
-    if pair.certificate is not None:
-        run.note("warning", f"{pair.certificate_path} has no key {pair.key_path}; both are made again", topic="certs")
     subject = subject_of(entry, run.configuration, run.now())
     _warn_of_ignored_names(run, pair, subject)
     key, files = _key_for(run, pair)
     certificate = issue_leaf(subject, key.public_key(), authority)
     files.append(File(pair.certificate_path, encode_certificate(certificate), 0o644))
     run.node.write(files)
-    issued = f"issued {pair.certificate_path}"
+    run.remade = run.remade or pair.certificate is not None
+    issued = f"issued {pair.certificate_path}" + (" again, which was not valid yet," if pair.certificate is not None else "")
     if Usage.SERVER_AUTH in entry.usages:
         issued += f" for {', '.join([*subject.names.dns, *map(str, subject.names.ips)])}"
     return [issued]
@@ -105,15 +139,19 @@ def check_service_account_keys(run: ClusterRun) -> str | None:
         return None
     if key_pem is None:
         raise PhaseError(
-            f"{public_path} is there but {key_path} is not; put the key there, "
-            f"or remove {public_path} to make a new pair, which ends all service account tokens of the old one"
+            f"{public_path} is there but {key_path}, which signs the tokens of all service accounts, is not; put it there, from "
+            "a backup or, as all have the same, from another control plane"
         )
+    key = load_key(key_path, key_pem)
     try:
         public_keys = load_public_keys(public_pem)
     except ValueError as error:
-        raise PhaseError(f"{public_path} {error}; remove it to have it written again") from error
-    if load_key(key_path, key_pem).public_key() not in public_keys:
-        raise PhaseError(f"{public_path} does not hold the public half of {key_path}; remove it to have it written again")
+        raise PhaseError(f"{public_path} {error}; move it away to have it written again") from error
+    if key.public_key() not in public_keys:
+        changed = changed_since(run, Pair(public_path, key_path, public_pem, key_pem))
+        raise PhaseError(
+            f"{public_path} does not hold the public half of {key_path}{changed}; put the pair there that belongs together"
+        )
     return f"{key_path} and {public_path} are there"
 
 
@@ -161,11 +199,25 @@ def _leaf_problems(run: ClusterRun, entry: CertificateSpec, pair: Pair, subject:
     elif not is_for_key(certificate, key):
         yield f"{path} does not belong to {pair.key_path}; {_remedy(pair)}"
     for problem in leaf_problems(certificate, subject):
-        yield f"{path} {problem}; {_remedy(pair)}"
+        if run.journal.owns(path):
+            yield f"{path} {problem}; {_remedy(pair)}"
+        else:  # the user's, as it is: kubeadm uses it, too
+            run.note("warning", f"{path}, which this tool did not make, {problem}; it is used all the same", topic="certs")
 
 
 def _remedy(pair: Pair) -> str:
-    return f"replace it, or remove it and {pair.key_path} to have both made again"
+    return f"put the right one there, or move it and {pair.key_path} away to have both made again"
+
+
+def _is_premature(run: ClusterRun, pair: Pair, certificate: x509.Certificate | None = None) -> bool:
+    """Whether a certificate of our own is not valid yet: it was made while this machine's clock was ahead."""
+    if not run.journal.owns(pair.certificate_path):
+        return False
+    try:
+        certificate = certificate or load_certificates(pair.certificate or b"")[0]
+    except ValueError:
+        return False
+    return run.now() < certificate.not_valid_before_utc
 
 
 def _warn_of_period(run: ClusterRun, path: str, certificate: x509.Certificate) -> None:

@@ -33,6 +33,8 @@ def check_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> str | None:
         if uses_external_ca(run):
             raise PhaseError(f"{path} does not exist, and without ca.key it cannot be made; provide it")
         return None
+    if _is_premature(run, path, content) and not uses_external_ca(run):
+        return None
     problems = list(_problems(run, entry, path, content))
     if problems:
         raise PhaseError("\n".join(problems))
@@ -59,8 +61,24 @@ def make_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> Changes:
         certificate=encode_certificate(issue_leaf(subject, key.public_key(), authority)),
         key=encode_private_key(key),
     )
+    again = run.node.stat(path) is not None
     run.node.write([File(path, content, 0o600, secret=True)])
-    return [f"wrote {path} for {user} at {entry.server(run.configuration)}"]
+    run.remade = run.remade or again
+    why = " again, as its certificate was not valid yet" if again else ""
+    return [f"wrote {path} for {user} at {entry.server(run.configuration)}{why}"]
+
+
+def _is_premature(run: ClusterRun, path: str, content: bytes) -> bool:
+    """Whether a kubeconfig of our own shows a certificate that is not valid yet: it was made while the clock was ahead."""
+    if not run.journal.owns(path):
+        return False
+    try:
+        kubeconfig = read_kubeconfig(content)
+        pem = kubeconfig.certificate or (run.node.read(kubeconfig.certificate_path) if kubeconfig.certificate_path else None)
+        certificate = load_certificates(pem or b"")[0]
+    except ValueError:
+        return False
+    return run.now() < certificate.not_valid_before_utc
 
 
 def external_kubeconfig_problems(run: ClusterRun, entry: KubeconfigFile) -> Iterator[str]:
@@ -74,7 +92,7 @@ def external_kubeconfig_problems(run: ClusterRun, entry: KubeconfigFile) -> Iter
 
 
 def _problems(run: ClusterRun, entry: KubeconfigFile, path: str, content: bytes) -> Iterator[str]:
-    remedy = "replace it, or remove it to have it made again"
+    remedy = "put the right one there, or move it away to have it made again"
     try:
         existing = read_kubeconfig(content)
     except DocumentError as error:
@@ -96,13 +114,25 @@ def _problems(run: ClusterRun, entry: KubeconfigFile, path: str, content: bytes)
     except ValueError:
         yield f"{path} holds no CA certificate for its cluster; {remedy}"
         return
-    if trusted not in authorities:
+    if trusted.public_key() not in [authority.public_key() for authority in authorities]:
         yield f"{path} trusts another CA than {ca_path}; {remedy}"
         return
     wanted = entry.server(run.configuration)
     if existing.server != wanted:
         run.note("warning", f"{path} leads to {existing.server}, not to {wanted}", topic="kubeconfig")
+    if existing.certificate_path:
+        yield from _pair_problems(run, path, existing.certificate_path)
     _warn_of_client(run, path, existing)
+
+
+def _pair_problems(run: ClusterRun, path: str, pair_path: str) -> Iterator[str]:
+    """What is wrong with the certificate that a kubeconfig leads to: with the kubelet's, which that renews."""
+    pem = run.node.read(pair_path)
+    try:
+        load_certificates(pem or b"")
+    except ValueError as error:
+        what = f"does not exist, though {path} leads to it" if pem is None else f"{error}, and {path} leads to it"
+        yield f"{pair_path} {what}; put the right one there, or move both files away to have {path} made again"
 
 
 def _warn_of_client(run: ClusterRun, path: str, existing: Kubeconfig) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pykubeadm.constants import MANIFESTS_DIR
 from pykubeadm.node.port import Directory, File, Unit
+from pykubeadm.phases.preflight.sockets import COMMAND_LENGTH
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes
 
@@ -29,11 +30,26 @@ def start_kubelet(run: ClusterRun, files: Sequence[File | Directory]) -> Changes
     # The kubelet waits ever longer, up to five minutes, before it starts again what ended or pulls again what could not be
     # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
     missing = _missing(run) if unit.active == "active" and not changed else ()
-    actions = node.ensure_unit(Unit(_UNIT, state="restarted" if changed or missing else "started"), known=unit)
+    ended = _end_components(run) if run.remade and unit.active == "active" else ()
+    restart = changed or missing or ended or run.remade
+    actions = node.ensure_unit(Unit(_UNIT, state="restarted" if restart else "started"), known=unit)
     if "started" in actions or "restarted" in actions:
         run.kubelet_started = started
     why = f", so that it starts {' and '.join(missing)} at once" if missing else ""
-    return [*(f"wrote {path}" for path in changed), *(f"{action} the kubelet{why}" for action in actions)]
+    return [*(f"wrote {path}" for path in changed), *ended, *(f"{action} the kubelet{why}" for action in actions)]
+
+
+def _end_components(run: ClusterRun) -> Changes:
+    """End the static pods' programs, which read certificates and kubeconfigs when they start; the kubelet starts them again."""
+    from pykubeadm.node.diagnose import CONTROL_PLANE
+    from pykubeadm.phases.preflight.sockets import listeners
+
+    found = {listener.command: listener for listener in listeners(run.node).values() if listener.pid}
+    running = {name: found[name[:COMMAND_LENGTH]] for name in CONTROL_PLANE if name[:COMMAND_LENGTH] in found}
+    for name, listener in running.items():
+        run.replaced[name] = run.now()
+        run.node.run(("kill", "-TERM", str(listener.pid)), summary=f"end {name}, which has certificates that were made again")
+    return [f"ended {name}, to start with the certificates that were made again" for name in running]
 
 
 def _missing(run: ClusterRun) -> tuple[str, ...]:

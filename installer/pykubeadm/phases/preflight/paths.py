@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from functools import partial
 
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.pki.table import TABLE
 
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _PACKAGES = {"losetup": "util-linux", "mount": "mount (util-linux)", "cp": "coreutils"}
@@ -25,6 +27,11 @@ def file_existing(path: str, name: str) -> Check:
 def directory_available(path: str, owned_with: str) -> Check:
     """The directory is missing or empty, or our own earlier run, which wrote `owned_with`, had it filled."""
     return Check(f"DirAvailable-{_dashed(path)}", partial(_directory_available, path, owned_with))
+
+
+def authority_keys(certificates_dir: str) -> Check:
+    """No key of a CA was lost that this tool made: a CA without its key is taken for one that signs elsewhere."""
+    return Check("CAKeys", partial(_authority_keys, certificates_dir))
 
 
 def file_content(path: str, wanted: str, remedy: str) -> Check:
@@ -64,6 +71,21 @@ def _directory_available(path: str, owned_with: str, machine: Machine) -> Findin
     return error(
         f"{path} is not empty (it has {content[0]}), and {machine.owner.why_not()}: name another directory, or move this one "
         "away; it may hold the only copy of a cluster's data"
+    )
+
+
+def _authority_keys(certificates_dir: str, machine: Machine) -> Findings:
+    bases = [posixpath.join(certificates_dir, entry.base) for entry in TABLE if entry.is_ca]
+    lost = [
+        f"{base}.key"
+        for base in bases
+        if machine.owner.owns(f"{base}.key") and machine.node.stat(f"{base}.key") is None and machine.node.stat(f"{base}.crt")
+    ]
+    if not lost:
+        return FINE
+    return error(
+        f"{', '.join(lost)}, which this tool made, {'is' if len(lost) == 1 else 'are'} gone, so nothing more can be signed: put "
+        "the key there, from a backup or another control plane; to keep it elsewhere (an external CA) from now on, ignore this"
     )
 
 

@@ -6,8 +6,7 @@ from functools import partial
 
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
-
-_COMMAND_LENGTH = 15  # of /proc/PID/comm (TASK_COMM_LEN less its end)
+from pykubeadm.phases.preflight.sockets import COMMAND_LENGTH
 
 
 def static_pod_port(port: int, command: str, manifest: str) -> Check:
@@ -25,7 +24,7 @@ def _port(port: int, command: str, manifest: str, machine: Machine) -> Findings:
     if holder is None:
         return FINE
     ours = machine.owner.owns(manifest) if manifest else machine.owner.started_kubelet()
-    expected = holder.command.startswith(command[:_COMMAND_LENGTH])  # "etcd-3.5" is an etcd, too
+    expected = holder.command.startswith(command[:COMMAND_LENGTH])  # "etcd-3.5" is an etcd, too
     if ours and (expected or not holder.pid):
         return FINE
     if expected:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pykubeadm.node.port import Command, Node
 
+COMMAND_LENGTH = 15  # of /proc/PID/comm (TASK_COMM_LEN less its end)
+
 _LISTEN = "0A"  # linux: include/net/tcp_states.h
 # All processes' sockets at once, in some 10 ms; the shell is there to leave out processes that end meanwhile.
 _HOLDERS = Command.look_up(

@@ -178,6 +178,7 @@ def test_a_certificate_that_the_cluster_did_not_give_this_node_makes_it_no_membe
 def test_on_a_member_nothing_is_taken_for_another_clusters():
     node = FakeNode()
     node.put(KUBELET_CONF, "the kubelet's")
+    node.put("/var/lib/kubelet/kubeadm-flags.env", "kubeadm's")
     run = to_join(node)
     machine = Machine(node, run.host, Member(run), "")
     [check] = [check for check in join_checks(run) if check.name == "FileAvailable--etc-kubernetes-kubelet.conf"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import pytest
 from pykubeadm.config.model import APIServer, Etcd, ExternalEtcd
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
+from pykubeadm.node.journal import PATH as JOURNAL
 from pykubeadm.node.port import File
 from pykubeadm.node.recording import RecordingNode, render
 from pykubeadm.phases.certs.keys import begin_keys, order_keys
@@ -21,6 +23,7 @@ from pykubeadm.pki.sans import names_of
 from pykubeadm.pki.table import TABLE, Usage
 from pykubeadm.workflow.phase import Phase
 from tests.support.init_runs import NOW, configuration, init_run, perform, warnings
+from tests.support.join_runs import joining
 from tests.support.node import FakeNode
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from pykubeadm.commands.init.run import InitRun
     from pykubeadm.node.port import Directory
+    from pykubeadm.workflow.events import Event
 
 PKI = "/etc/kubernetes/pki"
 
@@ -138,7 +142,7 @@ def test_a_certificate_without_a_wanted_name_is_an_error_that_names_it() -> None
     before = contents(node)
     config = configuration(api_server=APIServer(cert_sans=("new.example.com", "10.9.9.9")))
     with pytest.raises(
-        PhaseError, match=r"apiserver\.crt does not name new\.example\.com, 10\.9\.9\.9 .*remove it and .*apiserver\.key"
+        PhaseError, match=r"apiserver\.crt does not name new\.example\.com, 10\.9\.9\.9 .*move it and .*apiserver\.key away to"
     ):
         perform(init_run(node, config)[0], certs)
     assert contents(node) == before
@@ -173,12 +177,95 @@ def test_a_certificate_with_an_intermediate_and_more_names_is_good() -> None:
     assert perform(init_run(node, config)[0], only("apiserver")) == []
 
 
-def test_a_certificate_whose_key_is_lost_is_made_again_with_a_warning() -> None:
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_certificate_whose_key_is_lost_is_left(ours: bool) -> None:
     node = made()
+    if not ours:
+        node.remove([STATE_DIR])
     node.remove([f"{PKI}/apiserver.key"])
+    before = contents(node)
+    with pytest.raises(PhaseError, match=r"apiserver\.crt is there without its key .*apiserver\.key: put the key there, or move"):
+        perform(init_run(node)[0], certs)
+    assert contents(node) == before
+
+
+def users_certificate(node: FakeNode, subject: Subject) -> None:
+    """Have a certificate and key of the API server there that this tool did not make."""
+    files = contents(node)
+    authority = Authority(load_certificates(files[f"{PKI}/ca.crt"])[0], load_private_key(files[f"{PKI}/ca.key"]))
+    key = generate_key("ECDSA-P256")
+    node.put(f"{PKI}/apiserver.crt", encode_certificate(issue_leaf(subject, key.public_key(), authority)))
+    node.put(f"{PKI}/apiserver.key", encode_private_key(key))
+    state = json.loads(node.text(JOURNAL))
+    state["files"] = {path: digest for path, digest in state["files"].items() if "apiserver." not in path}
+    node.put(JOURNAL, json.dumps(state))
+
+
+def test_a_certificate_of_the_users_without_all_names_is_used_with_a_warning() -> None:
+    node = made()
+    names = names_of(["10.0.0.9"], dns=("kubernetes",))
+    users_certificate(node, Subject("mine", NOW, NOW + timedelta(days=9), usages=(Usage.SERVER_AUTH,), names=names))
+    before = contents(node)
     run, events = init_run(node)
-    assert len(perform(run, certs)) == 1
-    assert any("has no key" in text for text in warnings(events))
+    assert perform(run, certs) == []
+    assert contents(node) == before
+    [text] = warnings(events)
+    assert text.startswith(f"{PKI}/apiserver.crt, which this tool did not make, does not name cp1, kubernetes.default, ")
+    assert text.endswith("10.96.0.1 among its subject alternative names; it is used all the same")
+
+
+def test_a_certificate_of_the_users_that_is_not_valid_yet_is_refused() -> None:
+    node = made()
+    users_certificate(node, Subject("mine", NOW + timedelta(days=1), NOW + timedelta(days=9), usages=(Usage.SERVER_AUTH,)))
+    with pytest.raises(PhaseError, match=r"apiserver\.crt is not valid before"):
+        perform(init_run(node)[0], certs)
+
+
+def test_what_was_made_while_the_clock_was_ahead_is_made_again_in_one_run() -> None:
+    node = FakeNode()
+    ahead, _ = init_run(node)
+    ahead.now = lambda: NOW + timedelta(days=3)
+    perform(ahead, certs, kubeconfig)
+    before = contents(node)
+    run, events = init_run(node)
+    changes = perform(run, certs, kubeconfig)
+    assert len(changes) == 10 + 5
+    assert all("again" in change for change in changes)
+    assert warnings(events) == []
+    assert run.remade
+    assert_healthy(node)
+    for name in ("ca.key", "apiserver.key", "sa.key"):
+        assert contents(node)[f"{PKI}/{name}"] == before[f"{PKI}/{name}"]
+
+
+def test_a_joining_control_plane_makes_no_authority_again() -> None:
+    node = FakeNode()
+    ahead, _ = init_run(node)
+    ahead.now = lambda: NOW + timedelta(days=3)
+    perform(ahead, only("ca"))
+    run = joining(node, control_plane="10.0.0.9")
+    events: list[Event] = []
+    run.now, run.emit = lambda: NOW, events.append
+    assert only("ca").check(run)  # type: ignore[misc, arg-type] # it has one, for any run
+    assert "is not valid before" in warnings(events)[0]
+
+
+def test_a_lost_certificate_of_the_authority_is_the_one_that_kubeconfigs_trust() -> None:
+    node = made()
+    before = contents(node)
+    node.remove([f"{PKI}/ca.crt"])
+    assert perform(init_run(node)[0], certs, kubeconfig) == [f"restored {PKI}/ca.crt from /etc/kubernetes/admin.conf"]
+    assert contents(node) == before
+
+
+@pytest.mark.parametrize("name", ["front-proxy-ca", "etcd/ca"])
+def test_a_lost_certificate_of_another_authority_is_made_again_for_its_key(name: str) -> None:
+    node = made()
+    before = contents(node)
+    node.remove([f"{PKI}/{name}.crt"])
+    assert perform(init_run(node)[0], certs) == [f"made the certificate authority {PKI}/{name}.crt"]
+    assert_healthy(node)
+    node.put(f"{PKI}/{name}.crt", before[f"{PKI}/{name}.crt"])
     assert_healthy(node)
 
 
@@ -196,13 +283,17 @@ def test_a_certificate_whose_key_is_lost_is_made_again_with_a_warning() -> None:
 def test_files_that_cannot_be_read_are_named_with_what_to_do(name: str, content: bytes, sentence: str) -> None:
     node = made()
     node.put(f"{PKI}/{name}", content)
-    with pytest.raises(PhaseError, match=f"{sentence}.*; .*remove it .*to have "):
+    with pytest.raises(PhaseError, match=f"{sentence}.*; (put the right one there|move it away)"):
         perform(init_run(node)[0], certs)
     assert contents(node)[f"{PKI}/{name}"] == content
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"), [("ca", "ca.crt does not belong to"), ("sa", "sa.pub does not hold the public half")]
+    ("name", "sentence"),
+    [
+        ("ca", r"ca.crt does not belong to /etc/kubernetes/pki/ca.key \(/etc/kubernetes/pki/ca.key was changed since"),
+        ("sa", r"sa.pub does not hold the public half of .*sa.key \(/etc/kubernetes/pki/sa.key was changed since"),
+    ],
 )
 def test_a_key_that_belongs_to_another_is_reported(name: str, sentence: str) -> None:
     node = made()
@@ -238,7 +329,7 @@ def test_the_service_accounts_public_key_is_derived_again() -> None:
     assert perform(init_run(node)[0], only("sa")) == [f"wrote {PKI}/sa.pub"]
     assert contents(node) == before
     node.remove([f"{PKI}/sa.key"])
-    with pytest.raises(PhaseError, match=r"sa\.pub is there but .*sa\.key is not"):
+    with pytest.raises(PhaseError, match=r"sa\.pub is there but .*sa\.key, which signs .* is not; put it"):
         perform(init_run(node)[0], only("sa"))
 
 

@@ -62,7 +62,7 @@ def test_another_ca_is_an_error_and_nothing_is_overwritten() -> None:
     node, stranger = made(), made()
     node.files[ADMIN] = stranger.files[ADMIN]
     before = dict(node.files)
-    with pytest.raises(PhaseError, match=r"admin\.conf trusts another CA than /etc/kubernetes/pki/ca\.crt; replace it"):
+    with pytest.raises(PhaseError, match=r"admin\.conf trusts another CA than /etc/kubernetes/pki/ca\.crt; put the right"):
         perform(init_run(node)[0], kubeconfig)
     assert node.files == before
 
@@ -98,6 +98,12 @@ def test_a_kubelets_kubeconfig_may_name_files() -> None:
         "certificate-authority": "/etc/kubernetes/pki/ca.crt",
     }
     node.put(path, yaml.safe_dump(document), 0o600)
+    with pytest.raises(PhaseError, match=r"kubelet-client-current\.pem does not exist, though .*kubelet\.conf leads to it"):
+        perform(init_run(node)[0], kubeconfig)
+    node.put(pem, "\0\0")
+    with pytest.raises(PhaseError, match=r"kubelet-client-current\.pem holds no certificate .* and .*kubelet\.conf"):
+        perform(init_run(node)[0], kubeconfig)
+    node.put(pem, node.text("/etc/kubernetes/pki/apiserver-kubelet-client.crt"))
     run, events = init_run(node)
     assert perform(run, kubeconfig) == []
     assert warnings(events) == []

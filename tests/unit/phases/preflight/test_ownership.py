@@ -138,6 +138,16 @@ def test_without_a_journal_what_speaks_against_it_is_named_and_nothing_is_to_be_
     assert "delete" not in said
 
 
+def test_a_key_of_an_authority_that_was_lost_makes_no_external_one_of_it() -> None:
+    node = made()
+    node.remove([f"{PKI}/ca.key"])
+    said = refusal(node)
+    assert said.count("[ERROR ") == 1
+    assert f"[ERROR CAKeys]: {PKI}/ca.key, which this tool made, is gone" in said
+    node.remove([PATH])
+    assert "CAKeys" not in refusal(node)
+
+
 def test_data_of_etcd_alone_is_not_ours() -> None:
     node = ready_machine()
     node.put("/var/lib/etcd/member/wal/0.wal")
