@@ -24,18 +24,19 @@ def is_label(text: str) -> bool:
 def look_up(label: str) -> str | None:
     """The version that https://dl.k8s.io/release/<label>.txt holds now; None where it does not answer in time."""
     import threading
-    from urllib.request import urlopen
+
+    from pykubeadm.transport.download import download
 
     answer: list[str] = []
 
     def ask() -> None:
         try:
-            with urlopen(f"https://dl.k8s.io/release/{label}.txt", timeout=LOOK_UP_SECONDS) as response:
-                answer.append(response.read(64).decode("ascii", "replace").strip())
-        except (OSError, ValueError):
+            content = download(f"https://dl.k8s.io/release/{label}.txt", timeout=LOOK_UP_SECONDS, at_most=64)
+            answer.append(content.decode("ascii", "replace").strip())
+        except OSError:
             return
 
-    # In a thread: the time-out of urlopen does not cover the resolution of the name.
+    # In a thread: the time-out of a download does not cover the resolution of the name.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(LOOK_UP_SECONDS)

@@ -18,7 +18,7 @@ from typing import Any
 
 from pykubeadm.errors import ApiError
 from pykubeadm.pki.tls import client_context, unverified_context
-from pykubeadm.transport.http import checked_url, connection_to
+from pykubeadm.transport.http import Response, UnansweredError, checked_url, exchange
 
 TIMEOUT = 10.0  # seconds for one request
 # kubeadm backdates certificates by five minutes, so less than that does no harm (constants.CertificateBackdate).
@@ -54,56 +54,49 @@ def ask(server: str, path: str, ca: bytes | None, now: datetime, *, server_name:
         context = unverified_context() if ca is None else client_context(ca or None, server_name)
     except ValueError as error:
         raise EndpointError(f"the CA by which {place} is to be known {error}") from error
-    connection = connection_to(server, timeout=TIMEOUT, tls=context, proxy=proxy)
+    headers = {"Accept": "application/json", "User-Agent": "pykubeadm"}
     try:
-        connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "pykubeadm"})
-        response = connection.getresponse()
-        body = response.read()
-    except ssl.SSLCertVerificationError as error:
-        raise EndpointError(
-            _untrusted(server_name or place, error, lambda: ask(server, "/version", None, now, proxy=proxy))
-        ) from error
-    except (ssl.SSLEOFError, ConnectionResetError) as error:
-        raise EndpointError(
-            f"{place} closes connections before TLS begins, as a load balancer does with no API server behind it: check those",
-            transient=True,
-        ) from error
-    except ssl.SSLError as error:
-        raise EndpointError(
-            f"{place} is no API server's endpoint: it does not speak TLS as one does ({error.reason or error}); "
-            "check the port (6443 where nothing else was chosen)"
-        ) from error
-    except socket.gaierror as error:
-        raise EndpointError(
-            f"the name {url.hostname} cannot be resolved on this node ({error.strerror}): check /etc/resolv.conf, /etc/hosts "
-            "and the name itself",
-            transient=True,
-        ) from error
-    except ConnectionRefusedError as error:
-        raise EndpointError(
-            f"nothing listens at {place} (connection refused): check address and port, and on a control plane "
-            "`crictl ps -a --name kube-apiserver`",
-            transient=True,
-        ) from error
-    except (TimeoutError, OSError) as error:
-        why = f"no answer within {TIMEOUT:.0f} s" if isinstance(error, TimeoutError) else error.strerror or str(error)
-        raise EndpointError(
-            f"{place} cannot be reached from this node ({why}): check address, routes and firewalls", transient=True
-        ) from error
-    except http.client.HTTPException as error:
-        raise EndpointError(f"{place} is no API server's endpoint: it does not speak HTTP; check the port") from error
-    finally:
-        connection.close()
-    return _answer(place, response, body, now)
+        response = exchange(f"{server.rstrip('/')}{path}", headers=headers, timeout=TIMEOUT, tls=context, proxy=proxy)
+    except UnansweredError as error:
+        if isinstance(error.failure, ssl.SSLCertVerificationError):
+            sentence = _untrusted(server_name or place, error.failure, lambda: ask(server, "/version", None, now, proxy=proxy))
+            raise EndpointError(sentence) from error
+        raise _unanswered(place, error) from error
+    return _answer(place, response, now)
 
 
-def _answer(place: str, response: http.client.HTTPResponse, body: bytes, now: datetime) -> Answer:
+def _unanswered(place: str, error: UnansweredError) -> EndpointError:
+    match error.failure:
+        case ssl.SSLEOFError() | ConnectionResetError():
+            sentence = (
+                f"{place} closes connections before TLS begins, as a load balancer does with no API server behind it: check those"
+            )
+        case ssl.SSLError() | http.client.HTTPException():
+            return EndpointError(
+                f"{place} is no API server's endpoint: {error}; check the port (6443 where nothing else was chosen)"
+            )
+        case socket.gaierror():
+            sentence = (
+                f"the name in {place} cannot be resolved on this node ({error}): check /etc/resolv.conf, /etc/hosts and the name "
+                "itself"
+            )
+        case ConnectionRefusedError():
+            sentence = (
+                f"nothing listens at {place} (connection refused): check address and port, and on a control plane "
+                "`crictl ps -a --name kube-apiserver`"
+            )
+        case _:
+            sentence = f"{place} cannot be reached from this node ({error}): check address, routes and firewalls"
+    return EndpointError(sentence, transient=True)
+
+
+def _answer(place: str, response: Response, now: datetime) -> Answer:
     try:
-        document = json.loads(body)
+        document = json.loads(response.body)
     except ValueError:
         document = None
     if not isinstance(document, dict) or "kind" not in document:
-        said = body[:80].decode(errors="replace").strip().splitlines()
+        said = response.body[:80].decode(errors="replace").strip().splitlines()
         raise EndpointError(
             f"{place} is no API server's endpoint: it answers with status {response.status}"
             + (f' and "{said[0]}"' if said else "")
@@ -115,9 +108,9 @@ def _answer(place: str, response: http.client.HTTPResponse, body: bytes, now: da
     return Answer(response.status, document, _ahead(response, now))
 
 
-def _ahead(response: http.client.HTTPResponse, now: datetime) -> timedelta:
+def _ahead(response: Response, now: datetime) -> timedelta:
     try:
-        theirs = parsedate_to_datetime(response.getheader("Date") or "")
+        theirs = parsedate_to_datetime(response.date)
     except ValueError:
         return timedelta()
     return theirs - now if theirs.tzinfo else theirs.replace(tzinfo=UTC) - now
@@ -144,8 +137,8 @@ def _untrusted(place: str, error: ssl.SSLCertVerificationError, ask_again: Calla
             "apiServer.certSANs and issue the certificate again on the control planes"
         )
     return (
-        f"{place} shows a certificate that the cluster's CA did not sign ({error.verify_message}): this is another "
-        "cluster's endpoint, or something stands between"
+        f"{place} shows a certificate that the cluster's CA did not sign: this is another cluster's endpoint, or something "
+        "stands between"
     )
 
 

@@ -6,17 +6,15 @@ Reference: https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/ and api/etcdser
 
 from __future__ import annotations
 
-import http.client
 import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from pykubeadm.errors import PykubeadmError
+from pykubeadm.errors import ApiError, PykubeadmError
 from pykubeadm.pki.tls import client_context, show_certificate
-from pykubeadm.transport.http import connection_to
+from pykubeadm.transport.http import UnansweredError, exchange
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
 
@@ -195,22 +193,16 @@ def _members(answer: Mapping[str, Any]) -> tuple[Member, ...]:
 
 
 def _post(endpoint: str, path: str, body: Mapping[str, Any], tls: ssl.SSLContext | None, timeout: float) -> dict[str, Any]:
-    if urlsplit(endpoint).hostname is None:
-        raise EtcdUnreachableError(f'"{endpoint}" is not the URL of an etcd member')
-    connection = connection_to(endpoint, timeout=timeout, tls=tls)
+    url, content = f"{endpoint.rstrip('/')}{path}", json.dumps(body).encode()
     try:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        content = response.read()
-    except ssl.SSLCertVerificationError as error:
-        raise EtcdUnreachableError(f"the certificate of etcd at {endpoint} cannot be trusted: {error.verify_message}") from error
-    except TimeoutError as error:
-        raise EtcdUnreachableError(f"etcd at {endpoint} did not answer within {timeout:g} s") from error
-    except (OSError, http.client.HTTPException) as error:
+        answer = exchange(
+            url, method="POST", body=content, headers={"Content-Type": "application/json"}, timeout=timeout, tls=tls
+        )
+    except ApiError:
+        raise EtcdUnreachableError(f'"{endpoint}" is not the URL of an etcd member') from None
+    except UnansweredError as error:
         raise EtcdUnreachableError(f"etcd at {endpoint} cannot be reached: {error}") from error
-    finally:
-        connection.close()
-    return _answer(endpoint, path, response.status, content)
+    return _answer(endpoint, path, answer.status, answer.body)
 
 
 def _answer(endpoint: str, path: str, status: int, content: bytes) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import ssl
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
@@ -14,7 +12,7 @@ from pykubeadm.kube.credentials import Credentials, authorization, tls_context
 from pykubeadm.kube.kinds import plural
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, PatchKind, UntrustedServerError, title
 from pykubeadm.transport.connections import Connections
-from pykubeadm.transport.http import checked_url
+from pykubeadm.transport.http import UnansweredError, checked_url
 from pykubeadm.transport.proxies import proxy_for
 from pykubeadm.util.kube_object import KubeObject
 
@@ -129,10 +127,10 @@ class ClusterApi:
         content = None if body is None else json.dumps(body).encode()
         headers = self._headers if body is None else {**self._headers, "Content-Type": content_type}
         try:
-            status, answer = self._connections.request(method, target, content, headers)
-        except (OSError, http.client.HTTPException) as error:
+            answer = self._connections.request(method, target, content, headers)
+        except UnansweredError as error:
             raise self._unreachable(what, error) from error
-        return self._document(what, status, answer)
+        return self._document(what, answer.status, answer.body)
 
     def _document(self, what: str, status: int, data: bytes) -> KubeObject:
         """What the API server answered, where that is what was asked for."""
@@ -149,14 +147,13 @@ class ClusterApi:
             raise ApiStatusError(f"could not {what}: {why}", code=status, reason=document.get("reason") or "")
         return document
 
-    def _unreachable(self, what: str, error: OSError | http.client.HTTPException) -> ApiUnreachableError:
-        if isinstance(error, ssl.SSLCertVerificationError):
+    def _unreachable(self, what: str, error: UnansweredError) -> ApiUnreachableError:
+        if error.untrusted:
             return UntrustedServerError(
-                f"could not {what}: the certificate of {self._server} is not accepted: {error.verify_message};"
+                f"could not {what}: {self._server} cannot be trusted, {error};"
                 " another program answers there, or files of two clusters are mixed"
             )
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        return ApiUnreachableError(f"could not {what}: no answer from {self._server}: {reason}")
+        return ApiUnreachableError(f"could not {what}: no answer from {self._server}: {error}")
 
 
 def _title(kind: str, name: str, namespace: str) -> str:

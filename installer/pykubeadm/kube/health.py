@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from pykubeadm.constants import API_SERVER_PORT, CONTROLLER_MANAGER_PORT, SCHEDULER_PORT
-from pykubeadm.transport.http import connection_to
+from pykubeadm.errors import ApiError
+from pykubeadm.transport.http import UnansweredError, exchange
 
 PROBE_TIMEOUT = 5.0  # seconds for one look
 _SHOWN = 200  # characters of an unhealthy answer that are worth showing
@@ -66,22 +65,11 @@ def _flags(pod: Mapping[str, Any], command: str) -> dict[str, str]:
 
 def probe(url: str, context: ssl.SSLContext | None = None) -> str | None:
     """None where `url` answers 200, else the reason why it is not healthy."""
-    connection = connection_to(url, timeout=PROBE_TIMEOUT, tls=context)
     try:
-        connection.request("GET", urlsplit(url).path)
-        answer = connection.getresponse()
-        body = answer.read(65536).decode(errors="replace")
-    except ConnectionRefusedError:
-        return "connection refused"
-    except TimeoutError:
-        return f"no answer within {PROBE_TIMEOUT:.0f} s"
-    except ssl.SSLCertVerificationError as error:
-        return f"its certificate is not accepted: {error.verify_message}"
-    except (OSError, http.client.HTTPException) as error:
-        return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    finally:
-        connection.close()
-    return None if answer.status == 200 else _unhealthy(answer.status, body)
+        answer = exchange(url, timeout=PROBE_TIMEOUT, tls=context)
+    except (UnansweredError, ApiError) as error:
+        return str(error)
+    return None if answer.status == 200 else _unhealthy(answer.status, answer.body.decode(errors="replace"))
 
 
 def _unhealthy(status: int, body: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from queue import Empty, LifoQueue
 
-from pykubeadm.transport.http import checked_url, connection_to
+from pykubeadm.transport.http import Response, UnansweredError, checked_url, connection_to, received
 
 _KEPT = 5.0  # seconds; what lies between may have forgotten an older connection without a word
 
@@ -28,23 +28,24 @@ class Connections:
         self._new()  # is not opened yet, and refuses a proxy that cannot be used
         self._idle: LifoQueue[tuple[http.client.HTTPConnection, float]] = LifoQueue()  # each with when it was last used
 
-    def request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Status and content of the answer. Raises OSError or http.client.HTTPException where there is none."""
+    def request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Response:
+        """The answer; UnansweredError where there is none."""
         while True:
             kept = self._kept()
             connection = kept or self._new()
             try:
-                connection.request(method, path, body, dict(headers))
-                answer = connection.getresponse()
-                content = answer.read()
-            except BaseException as error:
+                response, usable = received(connection, method, path, body, headers)
+            except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 if kept and method == "GET" and isinstance(error, ConnectionError | http.client.BadStatusLine):
                     continue  # the server gave the connection up while we took it
+                raise UnansweredError(error, self._timeout) from error
+            except BaseException:
+                connection.close()
                 raise
-            if not answer.will_close:
+            if usable:
                 self._idle.put((connection, time.monotonic()))
-            return answer.status, content
+            return response
 
     def close(self) -> None:
         """Close those that no request is using."""

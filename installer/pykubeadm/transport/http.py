@@ -1,4 +1,4 @@
-"""URLs of servers, and connections to them by the standard library's HTTP client."""
+"""One HTTP exchange by the standard library's client: to which URL, over which TLS and proxy, and why there was no answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import http.client
 import re
 import ssl
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pykubeadm.errors import ApiError
@@ -14,6 +16,61 @@ from pykubeadm.transport.proxies import without_password
 
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 _PATH = re.compile(r"[!-~]*")  # no spaces, nothing but ASCII
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; `date` is the header in which the server says its time."""
+
+    status: int
+    body: bytes
+    date: str
+
+
+class UnansweredError(Exception):
+    """No answer. The text is why, for within a sentence: "connection refused"; it has no words of OpenSSL's."""
+
+    def __init__(self, failure: OSError | http.client.HTTPException, timeout: float) -> None:
+        super().__init__(_why(failure, timeout))
+        self.failure = failure
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether the server's certificate was not accepted."""
+        return isinstance(self.failure, ssl.SSLCertVerificationError)
+
+
+def exchange(
+    url: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float,
+    tls: ssl.SSLContext | None = None,
+    proxy: str = "",
+) -> Response:
+    """One request on a connection of its own; parameters as in `connection_to`. UnansweredError, or ApiError where a URL is none
+    that can be used."""
+    parts = checked_url(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = connection_to(url, timeout=timeout, tls=tls, proxy=proxy)
+    try:
+        return received(connection, method, target, body, headers or {})[0]
+    except (OSError, http.client.HTTPException) as error:
+        raise UnansweredError(error, timeout) from error
+    finally:
+        connection.close()
+
+
+def received(
+    connection: http.client.HTTPConnection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
+) -> tuple[Response, bool]:
+    """The answer, and whether the connection can be used again. Raises what the connection does."""
+    connection.request(method, target, body, dict(headers))
+    answer = connection.getresponse()
+    response = Response(answer.status, answer.read(), answer.getheader("Date") or "")
+    return response, not answer.will_close
 
 
 def connection_to(url: str, *, timeout: float, tls: ssl.SSLContext | None = None, proxy: str = "") -> http.client.HTTPConnection:
@@ -44,6 +101,41 @@ def checked_url(url: str) -> SplitResult:
     if not usable:
         raise ApiError(f'"{without_password(url)}" is not the URL of a server, which looks like https://10.0.0.1:6443')
     return parts
+
+
+_BY_PROXY = "Tunnel connection failed: "  # http.client's words
+# OpenSSL: x509_vfy.h, X509_V_ERR_*
+_UNTRUSTED = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is signed by itself, and not known here",
+    19: "it is signed by another certificate authority",
+    20: "it is signed by another certificate authority",
+    21: "it is signed by another certificate authority",
+    62: "it is not for this name",
+    64: "it is not for this address",
+}
+
+
+def _why(failure: OSError | http.client.HTTPException, timeout: float) -> str:
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        why = _UNTRUSTED.get(failure.verify_code, failure.verify_message)
+        return f"its certificate is not accepted: {why}"
+    if isinstance(failure, ssl.SSLEOFError | http.client.RemoteDisconnected | ConnectionResetError):
+        return "it closed the connection"
+    if isinstance(failure, ssl.SSLError):
+        reason = getattr(failure, "reason", None) or ""
+        if "CERTIFICATE" in reason and "ALERT" in reason:
+            return "it does not accept the client certificate"
+        return "it does not speak TLS as is wanted here" + (f" ({reason.lower().replace('_', ' ')})" if reason else "")
+    if isinstance(failure, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(failure, http.client.HTTPException):
+        return "it does not speak HTTP"
+    why = failure.strerror or str(failure) or type(failure).__name__
+    if why.startswith(_BY_PROXY):
+        return f"the proxy answered {why.removeprefix(_BY_PROXY)}"
+    return why[:1].lower() + why[1:]
 
 
 def _tunnel(proxy: SplitResult, server: SplitResult, timeout: float, tls: ssl.SSLContext | None) -> http.client.HTTPSConnection:

@@ -19,6 +19,7 @@ from pykubeadm.kubeconfig.document import for_cluster
 from pykubeadm.kubeconfig.embed import embedded
 from pykubeadm.kubeconfig.read import has_credentials, usable_kubeconfig
 from pykubeadm.tokens.bootstrap import parse_token
+from pykubeadm.transport.download import download
 from pykubeadm.transport.proxies import without_password
 from pykubeadm.util.yaml_output import to_yaml
 
@@ -33,6 +34,7 @@ CLIENT_CERTIFICATE = f"{KUBELET_DIR}/pki/kubelet-client-current.pem"  # the kube
 ADMIN_CONF = f"{KUBERNETES_DIR}/admin.conf"
 BOOTSTRAP_USER = "tls-bootstrap-token-user"
 _NODE_USER = "system:node:"
+_LONGEST_FILE = 3 * 1024 * 1024  # bytes
 
 Say = Callable[[str, str], None]  # level, message
 
@@ -218,13 +220,8 @@ def _check_same_cluster(join: JoinConfiguration, trust: Trust, path: str) -> Non
 
 
 def _download(url: str) -> bytes:
-    """A discovery file over HTTPS, trusted by the system's CAs."""
-    import http.client
-    import urllib.request
-
+    """A discovery file over HTTPS."""
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - validation admits https only
-            content: bytes = answer.read()
-    except (OSError, http.client.HTTPException) as error:
+        return download(url, timeout=30, at_most=_LONGEST_FILE)
+    except OSError as error:
         raise ApiError(f"the discovery file {url} cannot be downloaded: {error}") from error
-    return content

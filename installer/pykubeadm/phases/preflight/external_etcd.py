@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import ssl
 from datetime import timedelta
 from functools import partial
-from urllib.parse import urlsplit
 
 from pykubeadm.config.model import ExternalEtcd
 from pykubeadm.config.versions import MINIMUM_EXTERNAL_ETCD, parse_version
+from pykubeadm.errors import ApiError
 from pykubeadm.etcd.client import EtcdError, tls_context
 from pykubeadm.phases.preflight.check import Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.pki.tls import client_context
-from pykubeadm.transport.http import connection_to
+from pykubeadm.transport.http import UnansweredError, exchange
 from pykubeadm.util.retry import every, try_again
 from pykubeadm.util.side_by_side import side_by_side
 
@@ -67,7 +66,7 @@ def _judge(endpoint: str, tls: ssl.SSLContext) -> str:
     try:
         found = _ask(endpoint, tls)
         version = parse_version(found)
-    except (OSError, http.client.HTTPException, ValueError) as failure:
+    except (UnansweredError, ApiError, ValueError) as failure:
         return f"external etcd {endpoint} does not say its version: {failure}; check its address, firewall and certificates"
     if version < parse_version(MINIMUM_EXTERNAL_ETCD):
         return f"external etcd {endpoint} is {found}; {MINIMUM_EXTERNAL_ETCD} is the oldest supported, upgrade it"
@@ -78,23 +77,23 @@ def _ask(endpoint: str, tls: ssl.SSLContext) -> str:
     left = [_TIMEOUT_IN_ALL] * (_ATTEMPTS - 1)
 
     def patience(error: Exception, _spent: float) -> timedelta | None:
-        return left.pop() if left and isinstance(error, ConnectionError | TimeoutError) else None
+        return left.pop() if left and _may_pass(error) else None
 
     return try_again(lambda: _get_version(endpoint, tls), patience, pause=every(_PAUSE))
 
 
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, UnansweredError) and isinstance(error.failure, ConnectionError | TimeoutError)
+
+
 def _get_version(endpoint: str, tls: ssl.SSLContext) -> str:
-    connection = connection_to(endpoint, timeout=_TIMEOUT, tls=tls)
+    answer = exchange(f"{endpoint.rstrip('/')}/version", timeout=_TIMEOUT, tls=tls)
+    if answer.status != 200:
+        raise ValueError(f"it answers with status {answer.status}")
     try:
-        connection.request("GET", f"{urlsplit(endpoint).path.rstrip('/')}/version")
-        answer = connection.getresponse()
-        body = answer.read(65536)
-    finally:
-        connection.close()
-    if answer.status != http.client.OK:
-        raise http.client.HTTPException(f"it answers with status {answer.status}")
-    found = json.loads(body)
-    if not isinstance(found, dict) or not isinstance(found.get("etcdserver"), str):
-        raise http.client.HTTPException("its answer names no version")
-    version: str = found["etcdserver"]
+        version = json.loads(answer.body)["etcdserver"]
+    except (ValueError, KeyError, TypeError):
+        version = None
+    if not isinstance(version, str):
+        raise ValueError("its answer names no version")  # noqa: TRY004 - like everything that is wrong with it
     return version

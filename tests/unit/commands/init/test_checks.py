@@ -213,7 +213,7 @@ def test_an_external_etcd_that_cannot_be_reached_and_missing_files(ready, monkey
     monkeypatch.setattr("pykubeadm.phases.preflight.external_etcd._PAUSE", 0)
     external = ExternalEtcd(endpoints=("https://127.0.0.1:1",))
     text, _ = refused(ready, configuration(etcd=Etcd(external=external)))
-    assert "external etcd https://127.0.0.1:1 does not say its version: [Errno 111] Connection refused" in text
+    assert "external etcd https://127.0.0.1:1 does not say its version: connection refused; check" in text
     with_files = replace(external, ca_file="/pki/ca.crt", cert_file="/pki/c.crt", key_file="/pki/c.key")
     text, _ = refused(ready, configuration(etcd=Etcd(external=with_files)))
     assert text.count("[ERROR ExternalEtcdClientCertificates]") == 3
