@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.run import ClusterRun
-from pykubeadm.pki.check import is_ca, is_for_key, load_certificates
+from pykubeadm.pki.check import is_ca, is_for_key, load_certificates, period_problem
 from pykubeadm.pki.issue import Authority
 from pykubeadm.pki.keys import PrivateKey, load_private_key
 from pykubeadm.pki.pem import EncryptedKeyError
@@ -104,3 +105,25 @@ def changed_since(run: ClusterRun, pair: Pair) -> str:
         if content is not None and run.journal.owns(path) and not run.journal.is_as_written(path, content)
     ]
     return f" ({changed[0]} was changed since this tool wrote it)" if len(changed) == 1 else ""
+
+
+def require_within(
+    ca: x509.Certificate,
+    ca_path: str,
+    name: str,
+    *,
+    now: datetime,
+    not_after: datetime,
+    remedy: str = "certificateValidityPeriod",
+) -> None:
+    """PhaseError where what `ca` signs for `name` would still be valid when `ca` no longer is: nobody would accept it then.
+    `remedy` is the setting that the period comes from."""
+    if (problem := period_problem(ca, now)) is not None:
+        raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: the CA itself has to be replaced")
+    end = ca.not_valid_after_utc
+    if not_after > end:
+        longest = (end - now) // timedelta(hours=1)
+        raise PhaseError(
+            f"{name} would be valid until {not_after:%Y-%m-%d}, its CA {ca_path} only until {end:%Y-%m-%d}:"
+            f" set {remedy} to {longest}h at most, and replace the CA in time"
+        )

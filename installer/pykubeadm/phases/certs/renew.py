@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
-from pykubeadm.phases.ca import certificate_path, is_external, load_authority
+from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_within
 from pykubeadm.phases.certs.expiration import leaf_certificate
 from pykubeadm.phases.certs.leaves import Leaf
 from pykubeadm.phases.kubeconfig.copies import copies_of
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.run import ClusterRun
-from pykubeadm.pki.check import load_certificates, period_problem
+from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.issue import Authority, encode_certificate, issue_leaf
 from pykubeadm.pki.keys import PrivateKey, encode_private_key, generate_key
 from pykubeadm.pki.renewal import algorithm_of, missing_names, period_of, renewed_subject
@@ -59,28 +59,6 @@ def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
         now=run.now(),
         not_after=_not_after(run, _certificate(run, leaf), authority, as_before=as_before),
     )
-
-
-def require_within(
-    ca: x509.Certificate,
-    ca_path: str,
-    name: str,
-    *,
-    now: datetime,
-    not_after: datetime,
-    remedy: str = "certificateValidityPeriod",
-) -> None:
-    """PhaseError where what `ca` signs for `name` would still be valid when `ca` no longer is: nobody would accept it then.
-    `remedy` is the setting that the period comes from."""
-    if (problem := period_problem(ca, now)) is not None:
-        raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: the CA itself has to be replaced")
-    end = ca.not_valid_after_utc
-    if not_after > end:
-        longest = (end - now) // timedelta(hours=1)
-        raise PhaseError(
-            f"{name} would be valid until {not_after:%Y-%m-%d}, its CA {ca_path} only until {end:%Y-%m-%d}:"
-            f" set {remedy} to {longest}h at most, and replace the CA in time"
-        )
 
 
 def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False) -> Changes:

@@ -11,8 +11,7 @@ from pykubeadm.config.endpoint import control_plane_url
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.document import for_cluster
-from pykubeadm.phases.ca import certificate_path, load_authority, load_ca
-from pykubeadm.phases.certs.renew import require_within
+from pykubeadm.phases.ca import certificate_path, load_authority, load_ca, require_within
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.check import load_certificates

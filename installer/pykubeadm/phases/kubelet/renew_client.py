@@ -9,9 +9,8 @@ from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import TABLE
 from pykubeadm.node.port import File, Unit
-from pykubeadm.phases.ca import certificate_path, load_authority, uses_external_ca
+from pykubeadm.phases.ca import certificate_path, load_authority, require_within, uses_external_ca
 from pykubeadm.phases.certs.expiration import read_certificate
-from pykubeadm.phases.certs.renew import require_within
 from pykubeadm.phases.kubeconfig.held import HeldClient, held_client
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.check import load_certificates, period_problem
