@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pykubeadm.cli.main import cli
+from tests.support.control_plane_files import CONFIG, all_ends, write_control_plane
+
+NOW = datetime.now(UTC)
+
+
+def control_plane(root: Path, leaf: timedelta) -> list[str]:
+    """The words that lead there."""
+    write_control_plane(root, all_ends(NOW, leaf), begin=NOW - timedelta(days=300))
+    (root / "cfg.yaml").write_text(CONFIG)
+    return ["--config", "/cfg.yaml", "--rootfs", str(root)]
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli, words)
+
+
+@pytest.mark.parametrize("group", ["certs", "certificates"])
+def test_monitoring_gets_a_status_and_the_names(tmp_path: Path, group: str) -> None:
+    where = control_plane(tmp_path, timedelta(days=20, minutes=5))
+    fine = run(group, "check-expiration", "--warn-days", "20", *where)
+    assert (fine.exit_code, fine.stderr) == (0, "")
+    soon = run(group, "check-expiration", "--warn-days=21", *where)
+    assert soon.exit_code == 7
+    assert soon.stdout == fine.stdout
+    warned = re.findall(r"warning: (\S+) expires in 20d", soon.stderr)
+    assert len(warned) == 12  # eleven that are renewed here, and the kubelet's
+    assert "apiserver" in warned
+
+
+def test_what_has_expired_is_named_so(tmp_path: Path) -> None:
+    done = run("certs", "check-expiration", "--warn-days=0", *control_plane(tmp_path, timedelta(days=-3)))
+    assert done.exit_code == 7
+    assert "warning: etcd-peer expired 3d ago" in done.stderr
+
+
+def test_metrics_in_prometheus_text_format(tmp_path: Path) -> None:
+    where = control_plane(tmp_path, timedelta(days=20))
+    (tmp_path / "etc/kubernetes/super-admin.conf").unlink()
+    text = run("certs", "check-expiration", "-o", "prometheus", *where).stdout
+    assert text.endswith("\n")
+    lines = text.splitlines()
+    sample = re.compile(r'[a-z_]+\{name="[\w.-]+",kind="(certificate|authority|kubelet)",ca="[\w-]*"\} \d+')
+    assert all(line.startswith("# ") or sample.fullmatch(line) for line in lines)
+    end = int((NOW + timedelta(days=20)).timestamp())
+    name = "pykubeadm_certificate_expiration_timestamp_seconds"
+    assert f'{name}{{name="apiserver",kind="certificate",ca="ca"}} {end}' in lines
+    assert 'pykubeadm_certificate_missing{name="super-admin.conf",kind="certificate",ca="ca"} 1' in lines
+    for metric in (name, "pykubeadm_certificate_missing"):  # a metric's lines stand together, below its type
+        at = [number for number, line in enumerate(lines) if line.startswith(metric)]
+        assert at == list(range(at[0], at[-1] + 1))
+        assert lines[at[0] - 1] == f"# TYPE {metric} gauge"
+
+
+def test_an_empty_node_has_everything_missing_and_that_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "cfg.yaml").write_text(CONFIG)
+    done = run("certs", "check-expiration", "--warn-days=30", "--config", "/cfg.yaml", "--rootfs", str(tmp_path))
+    assert done.exit_code == 0
+    assert done.stdout.count("!MISSING!") == 14
+
+
+def test_the_given_directory_counts_beside_a_file(tmp_path: Path) -> None:
+    where = control_plane(tmp_path, timedelta(days=20))
+    (tmp_path / "etc/kubernetes/pki").rename(tmp_path / "elsewhere")
+    assert run("certs", "check-expiration", *where).stdout.count("!MISSING!") == 10
+    assert run("certs", "check-expiration", "--cert-dir=/elsewhere", *where).stdout.count("!MISSING!") == 0
+
+
+def test_renew_lists_kubeadms_names() -> None:
+    listed = re.findall(r"^  ([a-z][\w.-]+) ", run("certs", "renew", "--help").stdout.partition("Commands:")[2], re.MULTILINE)
+    assert listed == [
+        "admin.conf", "all", "apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "controller-manager.conf",
+        "etcd-healthcheck-client", "etcd-peer", "etcd-server", "front-proxy-client", "kubelet.conf", "scheduler.conf",
+        "super-admin.conf",
+    ]  # fmt: skip
+    assert run("certs", "renew", "nonsense").exit_code == 2
+
+
+def test_phases_answer_to_kubeadms_aliases() -> None:
+    for words in (("init", "phase", "uploadconfig"), ("init", "phase", "bootstraptoken")):
+        assert run(*words, "--help").exit_code == 0
