@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lab.node import Node
 from tests.e2e.runs import events
+
+if TYPE_CHECKING:
+    from _pytest._io import TerminalWriter
 
 # What becomes of the file "$1".
 KINDS = {
@@ -51,15 +55,24 @@ def keep(node: Node) -> list[str]:
 
 
 def kinds_of(number: int) -> tuple[str, ...]:
-    """The kinds for the file of that number: a change and a damage, another one for each; all with PYKUBEADM_E2E_ALL=1."""
+    """The kinds for the file of that number: another one for each; all with PYKUBEADM_E2E_ALL=1."""
     if os.environ.get("PYKUBEADM_E2E_ALL"):
         return tuple(KINDS)
-    return (next(iter(KINDS)), list(KINDS)[1 + number % (len(KINDS) - 1)])
+    return (list(KINDS)[number % len(KINDS)],)
 
 
-def rows(node: Node, words: Sequence[str], healthy: Sequence[str]) -> Iterator[Row]:
-    """Damage every file in turn, and run `pykubeadm words…` with the damage and without it. `healthy` is a command that says
-    whether the node is."""
+def rows(node: Node, words: Sequence[str], healthy: Sequence[str], terminal: TerminalWriter) -> list[Row]:
+    """Damage every file in turn, and run `pykubeadm words…` with the damage and without it; a line for each on the terminal.
+    `healthy` is a command that says whether the node is."""
+    found = []
+    terminal.line()
+    for row in _rows(node, words, healthy):
+        found.append(row)
+        terminal.line(str(row), flush=True)
+    return found
+
+
+def _rows(node: Node, words: Sequence[str], healthy: Sequence[str]) -> Iterator[Row]:
     for number, path in enumerate(keep(node)):
         for kind in kinds_of(number):
             node.run("sh", "-c", KINDS[kind], "sh", path)

@@ -18,10 +18,6 @@ HEALTHY = ("kubectl", f"--kubeconfig=/root/healthy{ADMIN_KUBECONFIG}", "get", "-
 def test_each_file_of_a_control_plane(control_plane: Node, request: pytest.FixtureRequest) -> None:
     words = ("init", "--config", cluster.CONFIG)
     control_plane.run("pykubeadm", *words)
-    found = list(damage.rows(control_plane, words, HEALTHY))
-    terminal = request.config.get_terminal_writer()
-    terminal.line()
-    for row in found:
-        terminal.line(str(row))
+    found = damage.rows(control_plane, words, HEALTHY, request.config.get_terminal_writer())
     assert {row.path for row in found} >= {"/etc/kubernetes/pki/ca.crt", "/var/lib/pykubeadm/journal.json"}
     assert [row for row in found if row.wrong] == []

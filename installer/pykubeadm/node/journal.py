@@ -87,8 +87,10 @@ class Journal:
             last["phase"] = path
 
     def will_write(self, files: Sequence[File | Directory]) -> None:
-        """Record what is about to be written; durable before the first of the files changes."""
-        digests = {file.path: hashlib.sha256(file.content).hexdigest() for file in files if isinstance(file, File)}
+        """Record what is about to be written; durable before the first of the files changes. What replaces a file of others, as
+        the user asked for, does not make it ours."""
+        ours = [file for file in files if isinstance(file, File) and not (file.replaces and not self.owns(file.path))]
+        digests = {file.path: hashlib.sha256(file.content).hexdigest() for file in ours}
         if any(self._state["files"].get(path) != digest for path, digest in digests.items()):
             self._state["files"].update(digests)
             self._save()

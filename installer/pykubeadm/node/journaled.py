@@ -16,8 +16,8 @@ _ADDED_TO = ("/etc/passwd", "/etc/group")
 class JournaledNode:
     """`inner` with the journal kept; what the phases get.
 
-    A file that the journal does not know as ours is used where it holds what is to be written, and never replaced: `write` raises
-    PhaseError before anything of its batch is changed."""
+    A file that the journal does not know as ours is used where it holds what is to be written, and not replaced unless it
+    `replaces`, as a renewal does: `write` raises PhaseError before anything of its batch is changed."""
 
     def __init__(self, inner: Node, journal: Journal) -> None:
         self._inner = inner
@@ -50,8 +50,11 @@ class JournaledNode:
         return self._inner.write(files)
 
     def _is_of_others(self, file: File) -> bool:
-        if self._journal.owns(file.path) or file.path in _ADDED_TO or file.path.startswith(f"{STATE_DIR}/"):
+        if file.replaces or self._journal.owns(file.path) or file.path in _ADDED_TO or file.path.startswith(f"{STATE_DIR}/"):
             return False
+        stat = self._inner.stat(file.path)
+        if stat is None or stat.kind not in ("file", "link"):
+            return False  # nothing, or what cannot be replaced by a file: writing says so
         present = self._inner.read(file.path)
         return present is not None and present != file.content
 

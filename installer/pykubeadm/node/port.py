@@ -18,6 +18,7 @@ class File:
     uid: int = 0
     gid: int = 0
     secret: bool = False
+    replaces: bool = field(default=False, compare=False)  # also what others put there, as the user asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,11 +81,13 @@ def test_a_kubeconfig_is_named_with_how_to_make_it_again(node: FakeNode, damage:
     node.put(ADMIN, DAMAGED[damage])
     node.put(KUBELET, DAMAGED[damage])
     run, _ = init_run(node)
-    with pytest.raises(PhaseError, match=f"^{ADMIN} .*; replace it, or remove it and make it again with `pykubeadm init phase"):
+    with pytest.raises(
+        PhaseError, match=f"^{ADMIN} .*; put the right one there, or move it away and make it again with `pykubeadm init phase"
+    ):
         cluster_api(run)
-    with pytest.raises(PhaseError, match=f"^{KUBELET} .*; remove it and make it again with `pykubeadm init phase"):
+    with pytest.raises(PhaseError, match=f"^{KUBELET} .*; move it away and make it again with `pykubeadm init phase"):
         perform(run, kubelet_finalize)
-    with pytest.raises(PhaseError, match=f"^{ADMIN} .*; replace it, or remove it to have it made again"):
+    with pytest.raises(PhaseError, match=f"^{ADMIN} .*; put the right one there, or move it away to have it made again"):
         perform(run, kubeconfig)
 
 

@@ -238,7 +238,7 @@ def test_components_that_have_certificates_that_were_made_again_are_ended_and_wa
     ended = ("etcd", "kube-apiserver", "kube-controller-manager")
     assert [change.split(",")[0] for change in changes[:-1]] == [f"ended {name}" for name in ended]
     assert changes[-1] == "restarted the kubelet"
-    assert [argv[2] for argv, _ in node.ran if argv[0] == "kill"] == ["14", "11", "12"]
+    assert [command.argv[2] for command in node.ran if command.argv[0] == "kill"] == ["14", "11", "12"]
     assert set(run.replaced) == set(ended)
 
 

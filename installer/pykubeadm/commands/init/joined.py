@@ -55,7 +55,7 @@ def _user(run: InitRun) -> str:
     """The kubelet's user in its cluster; "" where no file says one that can be read."""
     from cryptography.x509.oid import NameOID
 
-    from pykubeadm.kubeconfig.document import read_kubeconfig
+    from pykubeadm.kubeconfig.read import read_kubeconfig
     from pykubeadm.pki.check import load_certificates
 
     try:

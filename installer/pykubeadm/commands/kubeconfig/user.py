@@ -29,7 +29,7 @@ def kubeconfig_user(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str
     content = user_kubeconfig(run, user, known=found.known)
     if not place:
         return content.decode()
-    found.node.write([File(place, content, 0o600, secret=True)])
+    found.node.write([File(place, content, 0o600, secret=True, replaces=True)])
     return ""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
-from pykubeadm.kubeconfig.document import read_kubeconfig
+from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import (
     Pair,

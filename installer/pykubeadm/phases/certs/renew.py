@@ -126,8 +126,8 @@ def _as_there(run: ClusterRun, path: str, content: bytes, mode: int) -> File:
     secret = mode == 0o600
     stat = run.node.stat(path)
     if stat is None or stat.kind != "file":
-        return File(path, content, mode, secret=secret)
-    return File(path, content, stat.mode, stat.uid, stat.gid, secret=secret)
+        return File(path, content, mode, secret=secret, replaces=True)
+    return File(path, content, stat.mode, stat.uid, stat.gid, secret=secret, replaces=True)
 
 
 def _kubeconfig_path(run: ClusterRun, spec: KubeconfigFile) -> str:

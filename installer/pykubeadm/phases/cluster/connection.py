@@ -40,7 +40,7 @@ def admin_credentials(run: ClusterRun) -> Credentials:
     except ApiError as error:
         if run.kubeconfig_path != _ADMIN_CONF:
             raise
-        remedy = "replace it, or remove it and make it again with `pykubeadm init phase kubeconfig admin`"
+        remedy = "put the right one there, or move it away and make it again with `pykubeadm init phase kubeconfig admin`"
         raise PhaseError(f"{error}; {remedy}") from error
 
 

@@ -12,7 +12,7 @@ def copies_of(node: Node, content: bytes) -> tuple[File, ...]:
         path = f"{home}/.kube/config"
         stat = node.stat(path)
         if stat is not None and stat.kind == "file" and node.read(path) == content:
-            found[path] = File(path, content, stat.mode, stat.uid, stat.gid, secret=True)
+            found[path] = File(path, content, stat.mode, stat.uid, stat.gid, secret=True, replaces=True)
     return tuple(found.values())
 
 

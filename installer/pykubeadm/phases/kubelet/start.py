@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pykubeadm.constants import MANIFESTS_DIR
-from pykubeadm.node.port import Directory, File, Unit
+from pykubeadm.node.port import Command, Directory, File, Unit
 from pykubeadm.phases.preflight.sockets import COMMAND_LENGTH
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes
@@ -48,7 +48,7 @@ def _end_components(run: ClusterRun) -> Changes:
     running = {name: found[name[:COMMAND_LENGTH]] for name in CONTROL_PLANE if name[:COMMAND_LENGTH] in found}
     for name, listener in running.items():
         run.replaced[name] = run.now()
-        run.node.run(("kill", "-TERM", str(listener.pid)), summary=f"end {name}, which has certificates that were made again")
+        run.node.run(Command(("kill", "-TERM", str(listener.pid)), f"end {name}, which has certificates that were made again"))
     return [f"ended {name}, to start with the certificates that were made again" for name in running]
 
 

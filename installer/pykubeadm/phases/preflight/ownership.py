@@ -144,7 +144,7 @@ class ControlPlane:
 
     def _in_kubeconfigs(self, authority: x509.Certificate) -> Iterator[str]:
         """They trust the CA that is here."""
-        from pykubeadm.kubeconfig.document import read_kubeconfig
+        from pykubeadm.kubeconfig.read import read_kubeconfig
         from pykubeadm.pki.check import load_certificates
 
         for name in _KUBECONFIGS:
@@ -179,15 +179,16 @@ class ControlPlane:
 
 def _flags(manifest: bytes, name: str) -> Mapping[str, str] | None:
     """The flags of the container `name` of a static pod; None where it has no such container."""
-    import yaml
+    from pykubeadm.config.section import DocumentError, load_section
 
     try:
-        containers = yaml.load(manifest, Loader=yaml.CSafeLoader)["spec"]["containers"]
-        words = next(entry["command"] for entry in containers if entry["name"] == name)
-        pairs = (str(word).removeprefix("--").partition("=") for word in words[1:])
-        return {flag: value for flag, _, value in pairs}
-    except (yaml.YAMLError, LookupError, TypeError, StopIteration):
+        for container in load_section(manifest).section("spec").sections("containers"):
+            if container.text("name") == name:
+                pairs = (word.removeprefix("--").partition("=") for word in container.texts("command")[1:])
+                return {flag: value for flag, _, value in pairs}
+    except DocumentError:
         return None
+    return None
 
 
 def _signs(ca: x509.Certificate, pem: bytes) -> bool:

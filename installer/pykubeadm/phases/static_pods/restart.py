@@ -57,8 +57,8 @@ def _look(run: ClusterRun, component: str, since: float | None) -> str | None:
 
 def component_health(run: ClusterRun, component: str) -> Probe:
     """One look at the component's health endpoint. Its certificate is not looked at: it may be what is being replaced."""
-    from pykubeadm.kube.credentials import unverified_context
     from pykubeadm.kube.health import control_plane_endpoints, probe
+    from pykubeadm.pki.tls import unverified_context
 
     pod = read_static_pod(run.node, component)
     address = run.configuration.this_node.local_api_endpoint.advertise_address
