@@ -87,13 +87,13 @@ def _connect(
     earlier = of_earlier_run(join, node, journal)
     if earlier is not None:
         for trust in (earlier, *earlier.elsewhere(join)):
-            api = trust.api(join)
             try:
+                api = trust.api(join)
                 return trust, api, stored_cluster(api, _reader(trust), warn, patient=False)
             except ApiError as error:
                 # A control plane's leads to its own API server, which may be down.
                 level = "debug" if join.control_plane else "warning"
-                say(level, f"{trust.source} of an earlier run does not lead to the cluster at {api.server}: {error}")
+                say(level, f"{trust.source} of an earlier run does not lead to the cluster at {trust.cluster['server']}: {error}")
     wanted = join.discovery.bootstrap_token is not None or join.discovery.file is not None
     administrator = of_administrator(join, node)
     if wanted:
@@ -106,7 +106,7 @@ def _connect(
             trust = administrator
     else:
         trust = administrator or discover(join, node, now=now, report=report, say=say)
-    trust = as_member(trust, node, kubelet_name(join.node_registration), now()) or trust
+    trust = as_member(trust, node, kubelet_name(join.node_registration), now()) or trust  # a certificate that can be used
     api = trust.api(join)
     return trust, api, stored_cluster(api, _reader(trust), warn)
 

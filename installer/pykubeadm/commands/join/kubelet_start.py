@@ -41,11 +41,11 @@ def _without_foreign_certificate(run: JoinRun) -> Changes:
     """A kubelet goes on with the client certificate that it finds, whosever that was, and asks this cluster for none. What it
     finds is a link; the certificate itself stays."""
     content = None if run.trust.own else run.node.read(CLIENT_CERTIFICATE)
-    if content is None or run.trust.issued(content, run.kubelet_name, run.now()):
+    if content is None or run.trust.issued(content, content, run.kubelet_name, run.now()):
         return ()
     run.node.ensure_unit(Unit("kubelet", enabled=None, state="stopped"))
     removed = run.node.remove([CLIENT_CERTIFICATE])
-    return [f"removed {path}, which this cluster did not give to {run.kubelet_name}, or which has expired" for path in removed]
+    return [f"removed {path}, which is damaged, expired, or not {run.kubelet_name}'s in this cluster" for path in removed]
 
 
 def _trust_files(run: JoinRun) -> list[File | Directory]:

@@ -30,18 +30,18 @@ def as_member(trust: Trust, node: Node, name: str, now: datetime) -> Trust | Non
         own = own_credentials(node)
     except PhaseError:
         own = None  # damaged; the certificate that it leads to says as much
-    if own is not None and trust.issued(_certificate(own), name, now):
+    if own is not None and trust.issued(_data(own, "certificate"), _data(own, "key"), name, now):
         return replace(own, cluster=trust.cluster)
     pair = node.read(CLIENT_CERTIFICATE)
-    if pair is None or not trust.issued(pair, name, now):
+    if pair is None or not trust.issued(pair, pair, name, now):
         return None
     data = base64.b64encode(pair).decode("ascii")
     user = {"client-certificate-data": data, "client-key-data": data}
     return Trust(trust.cluster, user, "default-auth", CLIENT_CERTIFICATE, own=True)
 
 
-def _certificate(own: Trust) -> bytes:
-    return base64.b64decode(own.user.get("client-certificate-data") or "")
+def _data(own: Trust, what: str) -> bytes:
+    return base64.b64decode(own.user.get(f"client-{what}-data") or "")
 
 
 def is_this_machine(node: Node, found: KubeObject) -> bool:

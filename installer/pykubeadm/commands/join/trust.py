@@ -60,16 +60,20 @@ class Trust:
         names = _common_names(base64.b64decode(self.user.get("client-certificate-data") or ""))
         return next((name.removeprefix(_NODE_USER) for name in names if name.startswith(_NODE_USER)), "")
 
-    def issued(self, certificate: bytes, node_name: str, now: datetime) -> bool:
-        """Whether this cluster's CA gave the node of that name this `certificate`, and it is still good."""
-        from pykubeadm.pki.check import is_signed_by, load_certificates, period_problem
+    def issued(self, certificate: bytes, key: bytes, node_name: str, now: datetime) -> bool:
+        """Whether this cluster's CA gave the node of that name this `certificate` (PEM, as `key`), and both are good."""
+        from pykubeadm.pki.check import is_for_key, is_signed_by, load_certificates, period_problem
+        from pykubeadm.pki.keys import load_private_key
 
         try:
             first, *rest = load_certificates(certificate)
             signed = not self.ca or any(is_signed_by(first, rest, ca) for ca in load_certificates(self.ca))
+            whole = is_for_key(first, load_private_key(key))
         except ValueError:
             return False
-        return signed and f"{_NODE_USER}{node_name}" in _common_names(certificate) and period_problem(first, now) is None
+        return (
+            signed and whole and f"{_NODE_USER}{node_name}" in _common_names(certificate) and period_problem(first, now) is None
+        )
 
     def kubeconfig(self, cluster_name: str, server: str = "") -> bytes:
         """As a file; `server` takes the place of the cluster's."""

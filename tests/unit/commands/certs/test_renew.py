@@ -137,7 +137,7 @@ def test_nothing_is_changed_where_one_of_them_cannot_be_renewed() -> None:
     node = made()
     node.put(f"{PKI}/front-proxy-client.crt", "garbage")
     before = contents(node)
-    with pytest.raises(PhaseError, match=r"front-proxy-client.crt holds no certificate"):
+    with pytest.raises(PhaseError, match=r"front-proxy-client.crt holds no certificate in PEM form"):
         run_on(node)
     assert {path: content for path, content in contents(node).items() if path.startswith("/etc")} == {
         path: content for path, content in before.items() if path.startswith("/etc")

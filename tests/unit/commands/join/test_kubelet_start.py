@@ -23,6 +23,7 @@ from pykubeadm.node.port import File, UnitState
 from pykubeadm.phases.preflight.check import FINE
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.pki.issue import Authority, Subject, issue_ca, issue_leaf
+from pykubeadm.pki.keys import encode_private_key
 from pykubeadm.pki.table import Usage
 from tests.support.join_runs import joining
 from tests.support.node import FakeNode
@@ -41,11 +42,12 @@ OURS, THEIRS = authority(), authority()
 
 
 def certificate(ca: Authority, node_name: str, until: timedelta = timedelta(days=1)) -> bytes:
-    """A kubelet's."""
+    """A kubelet's, with its key."""
     subject = Subject(
         f"system:node:{node_name}", NOW - timedelta(days=8), NOW + until, ("system:nodes",), usages=(Usage.CLIENT_AUTH,)
     )
-    return issue_leaf(subject, ec.generate_private_key(ec.SECP256R1()).public_key(), ca).public_bytes(Encoding.PEM)
+    key = ec.generate_private_key(ec.SECP256R1())
+    return issue_leaf(subject, key.public_key(), ca).public_bytes(Encoding.PEM) + encode_private_key(key)
 
 
 def encoded(content: bytes) -> str:
@@ -84,8 +86,14 @@ def test_a_workers_kubelet_begins_at_the_endpoint_a_control_planes_at_its_own_ap
 
 @pytest.mark.parametrize(
     "found",
-    [certificate(THEIRS, "n1"), certificate(OURS, "old-name"), certificate(OURS, "n1", -timedelta(days=1)), b"damaged"],
-    ids=["another cluster's", "another node's", "expired", "damaged"],
+    [
+        certificate(THEIRS, "n1"),
+        certificate(OURS, "old-name"),
+        certificate(OURS, "n1", -timedelta(days=1)),
+        b"damaged",
+        certificate(OURS, "n1")[:-100],
+    ],
+    ids=["another cluster's", "another node's", "expired", "damaged", "cut"],
 )
 def test_a_client_certificate_with_which_the_kubelet_would_not_be_let_in_is_removed_while_no_kubelet_runs(found):
     node = FakeNode()
@@ -165,8 +173,15 @@ def test_a_damaged_kubeconfig_that_is_not_known_as_ours_is_left():
 
 @pytest.mark.parametrize(
     "found",
-    [None, certificate(THEIRS, "n1"), certificate(OURS, "n2"), certificate(OURS, "n1", -timedelta(days=1)), b"damaged"],
-    ids=["none", "another cluster's", "another node's", "expired", "damaged"],
+    [
+        None,
+        certificate(THEIRS, "n1"),
+        certificate(OURS, "n2"),
+        certificate(OURS, "n1", -timedelta(days=1)),
+        b"damaged",
+        certificate(OURS, "n1")[:-100],
+    ],
+    ids=["none", "another cluster's", "another node's", "expired", "damaged", "cut"],
 )
 def test_a_certificate_that_the_cluster_did_not_give_this_node_makes_it_no_member(found):
     node = FakeNode()

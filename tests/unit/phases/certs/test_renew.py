@@ -9,6 +9,7 @@ import yaml
 
 from pykubeadm.config.model import APIServer, Etcd, ExternalEtcd
 from pykubeadm.errors import PhaseError
+from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import File
 from pykubeadm.phases.certs.leaves import LEAVES
 from pykubeadm.phases.certs.phase import certs
@@ -33,7 +34,9 @@ def made(**cluster) -> FakeNode:
 
 
 def later(node, days: int = 200, **cluster):
-    return init_run(node, configuration(**cluster), now=lambda: NOW + timedelta(days=days))[0]
+    run, _ = init_run(node, configuration(**cluster), now=lambda: NOW + timedelta(days=days))
+    run.node = JournaledNode(node, run.journal, replaces=True)
+    return run
 
 
 def certificate(node: FakeNode, name: str):
