@@ -6,8 +6,8 @@ UV := .venv/bin/uv
 PYTEST := $(PYTHON) -m pytest -q
 # Tests on nodes spend most of their time waiting for them: two files at once. (Not virtual machines: emulated, each wants all.)
 NODES := $(PYTEST) -n 2 --dist loadfile
-# Tests that need no node: they run side by side; those that look at one thing that takes long to make, in one process.
-SIDE_BY_SIDE := $(PYTEST) -n auto --dist loadgroup
+# Tests that need no node run side by side, each file in one process: what takes long to make for it is made once.
+SIDE_BY_SIDE := $(PYTEST) -n auto --dist loadfile
 FAST := $(wildcard tests/unit tests/property tests/golden tests/contract tests/integration tests/roles)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 E2E :=
@@ -49,7 +49,7 @@ test-newest: $(READY) ## run the tests that need no node with the newest depende
 define TEST_WITH
 $(UV) venv --quiet --no-config --clear --seed --python $(1) .venv-$(@:test-%=%)
 $(UV) pip install --quiet --no-config --python .venv-$(@:test-%=%) --resolution $(2) --editable '.[test]'
-.venv-$(@:test-%=%)/bin/python -m pytest -q -n auto $(FAST)
+.venv-$(@:test-%=%)/bin/python -m pytest -q -n auto --dist loadfile $(FAST)
 endef
 
 lock: $(READY) ## take the newest tools and dependencies into requirements-dev.lock, and run the tests that need no node

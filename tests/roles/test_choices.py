@@ -9,8 +9,6 @@ import pytest
 from tests.roles.conftest import record
 from tests.roles.systems import SYSTEMS
 
-pytestmark = pytest.mark.xdist_group("chosen")  # one process makes what all tests here look at
-
 DEBIAN = SYSTEMS["debian12"]
 BALANCER = {
     "prepare_runtime": "none",

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("collection")  # one process makes what all tests here look at
-
 CHECKOUT = Path(__file__).resolve().parents[2]
 PARTS = {
     "meta",

@@ -9,8 +9,6 @@ import pytest
 from tests.roles.conftest import record
 from tests.roles.systems import SYSTEMS
 
-pytestmark = pytest.mark.xdist_group("crio")  # one process makes what all tests here look at
-
 HOSTS = ("debian12", "debian13-arm64", "ubuntu2404", "rhel9", "fedora", "leap16")
 SETTINGS = "/etc/crio/crio.conf.d/20-pykubeadm.conf"
 VARIABLES = {

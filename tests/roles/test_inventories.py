@@ -12,8 +12,6 @@ import pytest
 from tests.roles.conftest import record
 from tests.roles.systems import SYSTEMS
 
-pytestmark = pytest.mark.xdist_group("inventories")  # one process makes what all tests here look at
-
 INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
 
 

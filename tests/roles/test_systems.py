@@ -8,8 +8,6 @@ import pytest
 
 from tests.roles.systems import SYSTEMS
 
-pytestmark = pytest.mark.xdist_group("recording")  # one process makes what all tests here look at
-
 WHOLE = [name for name in SYSTEMS if name != "cgroup-v1"]
 
 
