@@ -22,10 +22,11 @@ def show(ctx: click.Context, output: Literal["yaml", "json"], kubeconfig: str | 
     KubeProxyConfiguration, as a file for --config has them."""
     from pykubeadm.cli.documents import rendered
     from pykubeadm.cli.kubeconfig import credentials
-    from pykubeadm.commands.config.show import stored_documents
     from pykubeadm.kube.client import ClusterApi
+    from pykubeadm.phases.cluster.stored import administrator, stored_documents
 
     above = ctx.parent.params.get("kubeconfig") if ctx.parent else None
-    api = ClusterApi(credentials(ctx, kubeconfig or above))
-    documents = stored_documents(api, lambda sentence: click.echo(f"warning: {sentence}", err=True))
+    found = credentials(ctx, kubeconfig or above)
+    reader = administrator(found.path)
+    documents = stored_documents(ClusterApi(found), reader, lambda sentence: click.echo(f"warning: {sentence}", err=True))
     click.echo(rendered(documents, output), nl=False)

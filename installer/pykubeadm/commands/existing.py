@@ -17,6 +17,7 @@ from pykubeadm.node.facts import host_facts
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Node
 from pykubeadm.phases.cluster.found import find_configuration
+from pykubeadm.phases.cluster.stored import administrator
 from pykubeadm.workflow.events import Note, Subscriber
 
 
@@ -48,6 +49,7 @@ def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/")
         host,
         source=read_source(options["config"], rootfs) if options.get("config") else None,
         connect=(lambda: _connect(machine, kubeconfig, warn)) if machine.stat(kubeconfig) else None,
+        reader=administrator(kubeconfig),
         note=warn,
     )
     configuration = found.configuration

@@ -128,7 +128,7 @@ def _untrusted(place: str, error: ssl.SSLCertVerificationError, ask_again: Calla
         if error.verify_code == _EXPIRED:
             return (
                 f"the certificate of the API server at {place} has expired: on its control plane run "
-                "`kubeadm certs renew apiserver` and restart the kube-apiserver"
+                "`pykubeadm certs renew apiserver`"
             )
         return f"the certificate of the API server at {place} is not valid yet: check the clocks (`timedatectl`)"
     if error.verify_code in (_HOSTNAME_MISMATCH, _IP_MISMATCH):

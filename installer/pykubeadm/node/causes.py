@@ -205,7 +205,7 @@ _PATTERNS = (
         "certificate-expired",
         r"certificate has expired",
         "{where} met an expired certificate",
-        "`kubeadm certs check-expiration` shows which, `kubeadm certs renew all` renews them; check the clock, too",
+        "`pykubeadm certs check-expiration` shows which, `pykubeadm certs renew all` renews them; check the clock, too",
     ),
     _Pattern(
         "certificate-mismatch",

@@ -8,6 +8,7 @@ from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.phases.cluster.found import Found, find_configuration
+from pykubeadm.phases.cluster.stored import administrator
 from tests.support.api import FakeApi
 from tests.support.control_plane_files import CONFIG
 from tests.support.node import FakeNode
@@ -19,7 +20,9 @@ STORED = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubern
 def found(node: FakeNode, *, text: str = "", api: FakeApi | None = None) -> tuple[Found, list[str]]:
     notes: list[str] = []
     source = Source("cfg.yaml", text.encode()) if text else None
-    return find_configuration(node, HOST, source=source, connect=(lambda: api) if api else None, note=notes.append), notes
+    return find_configuration(
+        node, HOST, source=source, connect=(lambda: api) if api else None, reader=administrator("/a.conf"), note=notes.append
+    ), notes
 
 
 def control_plane() -> FakeNode:

@@ -13,6 +13,7 @@ from pykubeadm.phases.cluster.stored import (
     NotStoredError,
     administrator,
     stored_cluster,
+    stored_documents,
     stored_kube_proxy,
     stored_kubelet,
 )
@@ -88,3 +89,19 @@ def test_an_api_server_that_does_not_answer_is_asked_again() -> None:
     api = holding("kubelet-config", {"kubelet": "maxPods: 7"})
     api.failures += [ApiUnreachableError("connection refused"), ApiStatusError("starting", code=503)]
     assert kubelet(api) == {"maxPods": 7}
+
+
+def test_all_that_is_stored_in_the_order_of_a_file_and_what_is_not() -> None:
+    notes: list[str] = []
+    api = FakeApi()
+    stored = {
+        "kubeadm-config": ("ClusterConfiguration", "kind: ClusterConfiguration\n"),
+        "kube-proxy": ("config.conf", "kind: K\n"),
+    }
+    for name, (key, text) in stored.items():
+        metadata = {"name": name, "namespace": "kube-system"}
+        api.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: text}})
+    documents = stored_documents(api, administrator("/a.conf"), notes.append)
+    assert [document["kind"] for document in documents] == ["ClusterConfiguration", "K"]
+    assert len(notes) == 1
+    assert "has no ConfigMap kube-system/kubelet-config with kubelet" in notes[0]

@@ -16,14 +16,13 @@ from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd
 from pykubeadm.config.read import Environment, read_init
 from pykubeadm.config.section import DocumentError
-from pykubeadm.config.stored import NAME as CONFIG_MAP
-from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.errors import ApiError, ConfigError, PhaseError
 from pykubeadm.kube.port import Api
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
+from pykubeadm.phases.cluster.stored import Reader, stored_cluster
 from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.util.ip import split_host_port
@@ -48,10 +47,16 @@ class Found:
 
 
 def find_configuration(
-    node: Node, host: HostFacts, *, source: Source | None, connect: Callable[[], Api] | None, note: Callable[[str], None]
+    node: Node,
+    host: HostFacts,
+    *,
+    source: Source | None,
+    connect: Callable[[], Api] | None,
+    reader: Reader,
+    note: Callable[[str], None],
 ) -> Found:
-    """`connect` reaches the cluster, None where there is no way to one; where it fails, or the cluster's ConfigMap cannot be
-    read, `note` gets the reason. ConfigError with every problem of the file."""
+    """`connect` reaches the cluster as `reader`, None where there is no way to one; where it fails, or the cluster's ConfigMap
+    cannot be read, `note` gets the reason. ConfigError with every problem of the file."""
     pod = _apiserver(node)
     facts = _with_node_files(node, host, pod)
     environment = Environment(
@@ -63,22 +68,11 @@ def find_configuration(
         return Found(configuration, "file")
     try:
         if connect is not None:
-            return Found(replace(configuration, cluster=stored_cluster(connect(), note)), "cluster")
+            cluster = stored_cluster(connect(), reader, note, patient=False)
+            return Found(replace(configuration, cluster=cluster), "cluster")
     except (ApiError, ConfigError) as error:
         note(f"the cluster's configuration cannot be had, so what is on this node counts: {str(error).splitlines()[0]}")
     return Found(replace(configuration, cluster=_from_manifest(node, configuration.cluster, pod)), "node")
-
-
-def stored_cluster(api: Api, note: Callable[[str], None]) -> ClusterConfiguration:
-    """The cluster's ClusterConfiguration; ApiError or ConfigError where it cannot be had."""
-    found = api.get("v1", "ConfigMap", "kubeadm-config", "kube-system")
-    text = ((found or {}).get("data") or {}).get("ClusterConfiguration")
-    if not text:
-        raise ApiError(
-            f"the cluster at {api.server} has no {CONFIG_MAP} with a ClusterConfiguration:"
-            " `pykubeadm init phase upload-config kubeadm --config FILE` on a control plane writes it"
-        )
-    return read_stored_cluster(str(text), note)
 
 
 def _apiserver(node: Node) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ def administrator(path: str) -> Reader:
     """Who asks with the administrator's kubeconfig at `path`."""
     return Reader(
         path,
-        "its certificate is of another cluster or has expired (`kubeadm certs check-expiration`)",
+        "its certificate is of another cluster or has expired (`pykubeadm certs check-expiration`)",
         "it has to be an administrator's: `init phase kubeconfig admin` on a control plane makes one",
     )
 
@@ -63,6 +63,18 @@ def stored_cluster(api: Api, reader: Reader, note: Callable[[str], None], *, pat
             f"made by kubeadm, or lost it: {_remedy(_CLUSTER)}"
         )
     return read_stored_cluster(text, note)
+
+
+def stored_documents(api: Api, reader: Reader, note: Callable[[str], None]) -> list[KubeObject]:
+    """ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration as they are stored; `note` gets what there is not.
+    ApiError where one cannot be had or used."""
+    found = []
+    for stored in (_CLUSTER, _KUBELET, _KUBE_PROXY):
+        try:
+            found.append(_document(api, reader, stored))
+        except NotStoredError as error:
+            note(str(error))
+    return found
 
 
 def stored_kubelet(api: Api, reader: Reader) -> KubeObject:

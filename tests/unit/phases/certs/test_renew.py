@@ -35,7 +35,7 @@ def made(**cluster) -> FakeNode:
 
 def later(node, days: int = 200, **cluster):
     run, _ = init_run(node, configuration(**cluster), now=lambda: NOW + timedelta(days=days))
-    run.node = JournaledNode(node, run.journal, replaces=True)
+    run.node = JournaledNode(node, run.journal)
     return run
 
 
