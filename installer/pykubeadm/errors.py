@@ -26,6 +26,10 @@ class UsageError(PykubeadmError):
     exit_status = 2
 
 
+class DeclinedError(PykubeadmError):
+    """The user was asked whether to go on, and did not say yes."""
+
+
 class Problem(NamedTuple):
     """One thing that is wrong in the configuration. (No dataclass: making one costs a short command some 5 %.)
 
@@ -78,6 +82,23 @@ class ApiError(PykubeadmError):
     """The Kubernetes API refused a request or could not be reached."""
 
     exit_status = 6
+
+
+class UnfinishedError(PykubeadmError):
+    """Something could not be done, and what comes after it does not need it: the run goes on, and fails with this at its end.
+    `changes` are what was done all the same."""
+
+    exit_status = 4
+
+    def __init__(self, sentence: str, changes: Sequence[str] = ()) -> None:
+        self.changes = tuple(changes)
+        super().__init__(sentence)
+
+
+class MemberRemainsError(UnfinishedError):
+    """This node's etcd member could not be removed from its cluster, which counts on it until somebody removes it."""
+
+    exit_status = 9
 
 
 class LockedError(PykubeadmError):

@@ -29,6 +29,7 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
         "join": ("pykubeadm.cli.join:join", "Make this node a part of a cluster: a worker, or a further control plane"),
         "kubeconfig": ("pykubeadm.cli.kubeconfig_user:kubeconfig", "Kubeconfig files for further users"),
         "node": ("pykubeadm.cli.node:node", "Prepare nodes for Kubernetes, show what is found on them"),
+        "reset": ("pykubeadm.cli.reset:reset", "Take this node out of its cluster, undo what init or join did"),
         "token": ("pykubeadm.cli.token:token", "Bootstrap tokens"),
         "version": ("pykubeadm.cli.version:version", "Print pykubeadm's version"),
     },

@@ -62,6 +62,7 @@ _STRINGS: dict[str, str] = {
     "apiserver-cert-extra-sans": "More names and addresses for the API server's certificate.",
     "discovery-token-ca-cert-hash": "sha256:<hex> of the public key that the cluster's CA must have; one of several.",
     "ignore-preflight-errors": "Checks whose errors shall only be warnings, by name; all for every one.",
+    "keep": "What to leave that kubeadm's reset leaves, too: cni, interfaces, kubeconfig, rules, state, tmp, units.",
     "skip-phases": "Phases to leave out, such as addon/kube-proxy.",
 }
 _PAIRS: dict[str, str] = {
@@ -71,14 +72,19 @@ _PAIRS: dict[str, str] = {
     "scheduler-extra-args": "name=value flags for the kube-scheduler, over those that are set anyway.",
 }
 _SWITCHES: dict[str, str] = {
+    "cleanup-tmp-dir": "As kubeadm has it; /etc/kubernetes/tmp is removed unless --keep names tmp.",
     "control-plane": "Make this node a control plane, not a worker.",
     "discovery-token-unsafe-skip-ca-verification": "Trust the CA in cluster-info without knowing its hash.",
     "dry-run": "Print what would be written and run, secrets masked; change nothing.",
+    "force": "Do not ask whether to go on.",
     "print-manifest": "Print the manifests instead of applying them.",
     "skip-certificate-key-print": "Do not print the certificate key.",
     "skip-token-print": "Do not print the bootstrap token.",
     "upload-certs": "Upload the control plane's certificates, encrypted, for control planes that join.",
 }
+
+
+_SHORT = {"force": ("-f",)}
 
 
 def option(name: str) -> click.Option:
@@ -90,7 +96,7 @@ def option(name: str) -> click.Option:
     if name in _PAIRS:
         return click.Option([f"--{name}"], type=Pairs(), multiple=True, metavar="PAIRS", help=_PAIRS[name])
     if name in _SWITCHES:
-        return click.Option([f"--{name}"], is_flag=True, help=_SWITCHES[name])
+        return click.Option([f"--{name}", *_SHORT.get(name, ())], is_flag=True, help=_SWITCHES[name])
     assert name == "apiserver-bind-port", name
     return click.Option([f"--{name}"], type=int, metavar="PORT", help="The port the API server listens on (default: 6443).")
 

@@ -33,6 +33,7 @@ from pykubeadm.config.model import (
 )
 from pykubeadm.config.release import LookUp, offline
 from pykubeadm.config.report import Notes, Report
+from pykubeadm.config.reset_flags import RESET_FLAG_AT, ResetFlags, reset_configuration
 from pykubeadm.config.source import Document, Path, Source
 from pykubeadm.config.validate_cluster import check_cluster
 from pykubeadm.config.validate_node import check_init, check_join, check_reset, check_upgrade
@@ -162,6 +163,27 @@ def read_join(source: Source | None, flags: JoinFlags, environment: Environment)
     join = _join(_with_flags(join, flags, report), report, environment)
     reading.finish()
     return join
+
+
+def read_reset(source: Source | None, flags: ResetFlags, environment: Environment) -> ResetConfiguration:
+    """What `reset` acts on, from a file or from flags; the flags that kubeadm allows beside --config win over the file.
+
+    Raises ConfigError with every problem.
+    """
+    if source is None:
+        problems: list[Problem] = []
+        report = Report(problems, environment.note, flags=RESET_FLAG_AT)
+        reset = _reset(_with_reset_flags(reset_configuration(flags), flags, report), report, environment)
+        if problems:
+            raise ConfigError(problems)
+        return reset
+    reading = _open(source, environment.note)
+    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
+    _want(reading, "ResetConfiguration")
+    found, report = reading.decoded(ResetConfiguration)
+    reset = _reset(_with_reset_flags(found, flags, report), report, environment)
+    reading.finish()
+    return reset
 
 
 def read_all(source: Source, environment: Environment) -> list[Model]:
@@ -298,7 +320,9 @@ def _with_flags(configuration: N, flags: InitFlags | JoinFlags, report: Report) 
     )
 
 
-def _check_skipped(configuration: InitConfiguration | JoinConfiguration, report: Report, environment: Environment) -> None:
+def _check_skipped(
+    configuration: InitConfiguration | JoinConfiguration | ResetConfiguration, report: Report, environment: Environment
+) -> None:
     """Asks for the names of the phases only where one is to be skipped."""
     known = environment.phases() if configuration.skip_phases else ()
     for index, name in enumerate(configuration.skip_phases):
@@ -333,9 +357,28 @@ def _join(join: JoinConfiguration, report: Report, environment: Environment) -> 
 
 def _reset_from(reading: _Reading, environment: Environment) -> ResetConfiguration:
     reset, report = reading.decoded(ResetConfiguration)
+    return _reset(reset, report, environment)
+
+
+def _reset(reset: ResetConfiguration, report: Report, environment: Environment) -> ResetConfiguration:
+    """Defaults and checks."""
     reset = complete_reset(reset, environment.host, report)
     check_reset(reset, report)
+    _check_skipped(reset, report, environment)
     return reset
+
+
+def _with_reset_flags(reset: ResetConfiguration, flags: ResetFlags, report: Report) -> ResetConfiguration:
+    """With the flags that stand beside a file, which win over it; names of checks are of either source, in lower case."""
+    if flags.skip_phases:
+        report.flags = {**report.flags, ("skipPhases",): "--skip-phases"}
+    ignored = {name.lower() for name in (*reset.ignore_preflight_errors, *(flags.ignore_preflight_errors or ()))}
+    return replace(
+        reset,
+        ignore_preflight_errors=tuple(sorted(ignored)),
+        dry_run=reset.dry_run or flags.dry_run,
+        skip_phases=flags.skip_phases or reset.skip_phases,
+    )
 
 
 def _upgrade_from(reading: _Reading, environment: Environment) -> UpgradeConfiguration:

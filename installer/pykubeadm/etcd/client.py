@@ -121,6 +121,10 @@ class EtcdClient:
         self._tls = tls
         self._timeout = timeout
 
+    def at(self, endpoints: Sequence[str]) -> EtcdClient:
+        """The same cluster, asked at other endpoints."""
+        return EtcdClient(endpoints, self._tls, timeout=self._timeout)
+
     def members(self) -> tuple[Member, ...]:
         """All members, as a majority of them agrees; EtcdUnreachableError or ClusterUnhealthyError where there is no majority."""
         return _members(self._ask("/v3/cluster/member/list", {"linearizable": True}))

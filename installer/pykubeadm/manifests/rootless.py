@@ -139,3 +139,13 @@ def _appended(text: str, lines: Sequence[str]) -> str:
     if lines and text and not text.endswith("\n"):
         text += "\n"
     return text + "".join(f"{line}\n" for line in lines)
+
+
+def without_accounts(passwd: str, group: str) -> tuple[str, str]:
+    """Both files without the users and groups of rootless control planes."""
+    users, groups = {*_USERS.values()}, {*_MEMBERS}
+    return _without(passwd, users), _without(group, groups)
+
+
+def _without(text: str, names: set[str]) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if line.partition(":")[0] not in names)

@@ -16,6 +16,7 @@ _MISSING = 127  # the status of a command that does not exist
 _PULL_TIMEOUT = 1800.0  # seconds for one image
 _CALL_TIMEOUT = 15.0
 _STOP_TIMEOUT = 30.0
+_REMOVAL_TIMEOUT = 120.0  # a network plugin that waits for an API server that is gone takes its time
 _LOG_LINE = re.compile(r'^time=\S+ level=fatal msg="(.*)"$')
 
 
@@ -34,6 +35,18 @@ class Container:
     state: str
     attempt: int
     created: int = 0  # nanoseconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A pod as the runtime knows it."""
+
+    id: str
+    name: str
+    namespace: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,20 @@ class Cri:
     def stop(self, container: Container) -> None:
         """End it, with five seconds to do so in peace; the kubelet starts a static pod's container again."""
         self._call(f"stop {container.name}", "stop", "--timeout", "5", container.id, changes=True, timeout=_STOP_TIMEOUT)
+
+    def sandboxes_of_kubelet(self) -> tuple[Sandbox, ...]:
+        """The pods that a kubelet made; it labels them (kubernetes: pkg/kubelet/types/labels.go), others do not."""
+        found = self._json("list pods", "pods", "-o", "json").get("items") or ()
+        made = [(entry, entry.get("labels") or {}) for entry in found]
+        return tuple(
+            Sandbox(entry["id"], labels.get("io.kubernetes.pod.name", ""), labels.get("io.kubernetes.pod.namespace", ""))
+            for entry, labels in made
+            if labels.get("io.kubernetes.pod.uid")
+        )
+
+    def remove_sandbox(self, sandbox: Sandbox) -> None:
+        """Stop the pod's containers at once and remove it."""
+        self._call(f"remove pod {sandbox}", "rmp", "--force", sandbox.id, changes=True, timeout=_REMOVAL_TIMEOUT)
 
     def exit(self, container: Container) -> Exit:
         """How a container that is not running ended."""

@@ -4,15 +4,17 @@ It says to a second run which files are our own (so that preflight does not mist
 phase replaces what others brought), a user where the last run stopped, and `reset` what there is to remove. Whose node this is
 where it does not know is found out by looking (`preflight.ownership`, `join.member`); it forgets only what is removed.
 
-Schema `pykubeadm.journal/v1`: `files` maps each path that was ever written to the sha256 of its last content,
-`units` lists systemd units that were started, `runs` holds the last runs (command, start, end, phase reached, outcome).
+Schema `pykubeadm.journal/v1`: `files` maps each path that was ever written to the sha256 of its last content, `directories`
+lists those that had to be made for them, `units` lists systemd units that were started, `runs` holds the last runs (command,
+start, end, phase reached, outcome).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import posixpath
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pykubeadm.constants import STATE_DIR
@@ -28,6 +30,7 @@ class Journal:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._discarded = False
         self._read()
 
     def _read(self) -> None:
@@ -58,6 +61,14 @@ class Journal:
 
     def owned(self) -> tuple[str, ...]:
         return tuple(sorted(self._state["files"]))
+
+    def directories(self) -> tuple[str, ...]:
+        """The directories that a run of ours made, for files that it wrote."""
+        return tuple(sorted(self._state["directories"]))
+
+    def discard(self) -> None:
+        """Write no more: the node is to be left without a journal."""
+        self._discarded = True
 
     def started_kubelet(self) -> bool:
         return "kubelet" in self._state["units"]
@@ -91,9 +102,18 @@ class Journal:
         the user asked for, does not make it ours."""
         ours = [file for file in files if isinstance(file, File) and not (file.replaces and not self.owns(file.path))]
         digests = {file.path: hashlib.sha256(file.content).hexdigest() for file in ours}
-        if any(self._state["files"].get(path) != digest for path, digest in digests.items()):
+        missing = sorted(set(self._missing_directories(files)) - set(self._state["directories"]))
+        if missing or any(self._state["files"].get(path) != digest for path, digest in digests.items()):
             self._state["files"].update(digests)
+            self._state["directories"].extend(missing)
             self._save()
+
+    def _missing_directories(self, files: Sequence[File | Directory]) -> Iterator[str]:
+        for file in files:
+            path = file.path if isinstance(file, Directory) else posixpath.dirname(file.path)
+            while path != "/" and self._node.stat(path) is None:
+                yield path
+                path = posixpath.dirname(path)
 
     def will_start(self, unit: str) -> None:
         """Record a unit that is about to be started."""
@@ -122,7 +142,7 @@ class Journal:
             self._save()
 
     def _save(self) -> None:
-        if self._node.dry_run:
+        if self._node.dry_run or self._discarded:
             return
         content = json.dumps(self._state, indent=1, sort_keys=True).encode() + b"\n"
         kept = [File(self.kept_as, self._unreadable, mode=0o600)] if self._unreadable is not None else []
@@ -130,7 +150,7 @@ class Journal:
 
 
 def _fresh() -> dict[str, Any]:
-    return {"schema": SCHEMA, "files": {}, "units": [], "runs": []}
+    return {"schema": SCHEMA, "files": {}, "directories": [], "units": [], "runs": []}
 
 
 def _parse(content: bytes) -> dict[str, Any] | None:
@@ -145,6 +165,7 @@ def _parse(content: bytes) -> dict[str, Any] | None:
     as_written = (
         isinstance(state["files"], dict)
         and all(isinstance(digest, str) for digest in state["files"].values())
+        and isinstance(state["directories"], list)
         and isinstance(state["units"], list)
         and all(isinstance(unit, str) for unit in state["units"])
         and isinstance(state["runs"], list)

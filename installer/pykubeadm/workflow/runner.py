@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from pykubeadm.errors import BUG, INTERRUPTED, PykubeadmError
+from pykubeadm.errors import BUG, INTERRUPTED, PykubeadmError, UnfinishedError
 from pykubeadm.workflow.events import (
     Event,
     PhaseFailed,
@@ -34,14 +34,21 @@ class Recorder(Protocol):
 def run_steps(
     command: str, node: str, steps: Sequence[Step[R]], run: R, *, dry_run: bool, recorder: Recorder, emit: Callable[[Event], None]
 ) -> bool:
-    """Run `steps` to the end; True where anything changed. An error ends the run, is reported as an event and raised again."""
+    """Run `steps` to the end; True where anything changed. An error ends the run, is reported as an event and raised again;
+    an UnfinishedError ends it only after the steps that follow."""
     emit(RunStarted(command=command, node=node, phases=tuple(step.path for step in steps), dry_run=dry_run))
     recorder.begin(command, _timestamp())
     changed = 0
+    unfinished: list[UnfinishedError] = []
     try:
         for step in steps:
             recorder.phase(step.path)
-            changed += _run_step(step, run, dry_run=dry_run, emit=emit)
+            try:
+                changed += _run_step(step, run, dry_run=dry_run, emit=emit)
+            except UnfinishedError as error:
+                unfinished.append(error)
+                changed += len(error.changes)
+        _raise_together(unfinished)
     except PykubeadmError as error:
         recorder.finish("failed", _timestamp())
         emit(RunFinished(outcome="failed", changed=changed, exit_status=error.exit_status))
@@ -57,6 +64,12 @@ def run_steps(
     recorder.finish("changed" if changed else "unchanged", _timestamp())
     emit(RunFinished(outcome="changed" if changed else "unchanged", changed=changed, exit_status=0))
     return bool(changed)
+
+
+def _raise_together(errors: Sequence[UnfinishedError]) -> None:
+    """One error with every sentence, of the first one's kind; none where there are no errors."""
+    if errors:
+        raise type(errors[0])("\n".join(str(error) for error in errors))
 
 
 def _run_step(step: Step[R], run: R, *, dry_run: bool, emit: Callable[[Event], None]) -> int:

@@ -1,0 +1,63 @@
+"""`pykubeadm reset` and `pykubeadm reset phase …`"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pykubeadm.cli.phase_commands import Phased, PhasedGroup
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.reset.run import ResetRun
+    from pykubeadm.workflow.events import Subscriber
+    from pykubeadm.workflow.phase import Choose, Phase
+
+# kubeadm's flags (cmd/reset.go), and `keep`, which is ours.
+FLAGS = (
+    "cert-dir",
+    "cleanup-tmp-dir",
+    "config",
+    "cri-socket",
+    "dry-run",
+    "force",
+    "ignore-preflight-errors",
+    "keep",
+    "kubeconfig",
+    "skip-phases",
+)
+_HELP = {
+    "cert-dir": "Where certificates and keys are (default: where the node's files say, and /etc/kubernetes/pki).",
+    "dry-run": "List everything that would be removed; change nothing.",
+    "force": "Do not ask whether to go on, and let etcd lose its majority.",
+    "kubeconfig": "The kubeconfig to find etcd's other members with (default: /etc/kubernetes/admin.conf).",
+    "skip-phases": "Phases to leave out, such as remove-etcd-member.",
+}
+
+
+def _phases() -> tuple[Phase[ResetRun], ...]:
+    from pykubeadm.commands.reset.phases import PHASES
+
+    return PHASES
+
+
+def _confirm() -> bool:
+    """The question that kubeadm asks, too; the end of the input counts as no."""
+    click.echo("This takes the node out of its cluster and removes what `init` or `join` made on it.", err=True)
+    click.echo("[reset] Are you sure you want to proceed? [y/N]: ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+    from pykubeadm.commands.reset.command import reset as run_reset
+
+    run_reset(options, emit, confirm=_confirm, choose=choose, name=name, rootfs=rootfs)
+
+
+reset = PhasedGroup(
+    Phased("reset", _phases, _run, flag_help=_HELP),
+    FLAGS,
+    "Take this node out of its cluster and remove what `init` or `join` made on it",
+    "What belongs to others stays. Run it again after a failure: it goes on where it stopped.",
+)

@@ -1,0 +1,33 @@
+"""`reset`, and single phases of it, from options to the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pykubeadm.commands.execute import execute
+from pykubeadm.commands.reset.begin import begin
+from pykubeadm.workflow.events import Subscriber
+from pykubeadm.workflow.phase import Choose
+
+NAME = "reset"
+
+_DONE = """\
+This node is out of its cluster. Its Node object stays there until `kubectl delete node {name}` is run on a control plane."""
+
+
+def reset(
+    options: Mapping[str, Any],
+    emit: Subscriber,
+    *,
+    confirm: Callable[[], bool],
+    choose: Choose,
+    name: str = NAME,
+    rootfs: str = "/",
+) -> None:
+    """Run the steps that `choose` picks. `options` are kubeadm's flags with underscores; `confirm` asks the user whether to go
+    on; `name` is what the run is called."""
+    run = begin(rootfs, options, emit, confirm)
+    changed = execute(name, choose(run.reset.skip_phases), run, node_name=run.host.hostname, rootfs=rootfs)
+    if name == NAME and changed and not run.dry_run:
+        run.result("reset", _DONE.format(name=run.host.hostname), node=run.host.hostname)

@@ -1,0 +1,31 @@
+"""preflight: the user agrees, and is root (kubeadm: cmd/phases/reset/preflight.go)."""
+
+from __future__ import annotations
+
+from pykubeadm.commands.reset.run import ResetRun
+from pykubeadm.errors import DeclinedError
+from pykubeadm.workflow.phase import Changes, Phase
+
+
+def _apply(run: ResetRun) -> Changes:
+    from pykubeadm.phases.preflight import system
+    from pykubeadm.phases.preflight.check import run_checks
+    from pykubeadm.phases.preflight.machine import Machine
+
+    def warn(message: str) -> None:
+        run.note("warning", message, topic="preflight")
+
+    if not run.reset.force and not run.dry_run and not run.confirm():
+        raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --force")
+    machine = Machine(run.node, run.host, run.journal, run.reset.cri_socket)
+    run_checks((system.IS_PRIVILEGED_USER,), machine, run.reset.ignore_preflight_errors, warn)
+    return ()
+
+
+preflight: Phase[ResetRun] = Phase(
+    name="preflight",
+    summary="Ask whether to go on, and check that this is root",
+    apply=_apply,
+    unchanged="passed",
+    flags=("dry-run", "force", "ignore-preflight-errors"),
+)

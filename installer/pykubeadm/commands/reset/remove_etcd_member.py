@@ -1,0 +1,170 @@
+"""remove-etcd-member: this node's member leaves etcd, while etcd has a majority (kubeadm: cmd/phases/reset/removeetcdmember.go).
+
+The data directory is emptied by cleanup-node, when nothing has it open any more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pykubeadm.commands.reset.run import ResetRun
+from pykubeadm.workflow.phase import Changes, Phase
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.reset.found import EtcdManifest
+    from pykubeadm.etcd.client import EtcdClient, EtcdUnreachableError, Member
+
+_NAME: Final = "remove-etcd-member"
+_CERTIFICATES: Final = ("ca.crt", "healthcheck-client.crt", "healthcheck-client.key")
+_ANSWER: Final = 15.0  # seconds for the members to agree who they are: an election takes one or two
+
+
+def _has_member(run: ResetRun) -> bool:
+    return run.found.etcd is not None
+
+
+def _check(run: ResetRun) -> str | None:
+    manifest = run.found.etcd
+    if manifest is not None and manifest.data_dir and not run.node.list_dir(f"{manifest.data_dir}/member"):
+        return f"etcd has never run here: there is no {manifest.data_dir}/member"
+    return None
+
+
+def _apply(run: ResetRun) -> Changes:
+    from pykubeadm.errors import MemberRemainsError, NodeError
+    from pykubeadm.etcd.client import EtcdError, EtcdUnreachableError
+    from pykubeadm.kube.waits import WaitError
+
+    manifest = run.found.etcd
+    if manifest is None:
+        return []
+    try:
+        client = _client(run, manifest)
+        try:
+            members = _members(run, client)
+        except EtcdUnreachableError as error:  # those that came after this one are known to the cluster
+            client = client.at(_endpoints_of_pods(run, error))
+            members = _members(run, client)
+        member = _own(run, manifest, client, members)
+        return [] if member is None else _remove(run, client, members, member)
+    except (EtcdError, WaitError, NodeError) as error:
+        raise MemberRemainsError(
+            f"this node's etcd member {manifest.name} ({', '.join(manifest.peer_urls)}) could not be removed: {error}; if other "
+            "control planes are left, remove it there: `etcdctl member list`, then `etcdctl member remove ID`"
+        ) from error
+
+
+def _client(run: ResetRun, manifest: EtcdManifest) -> EtcdClient:
+    from pykubeadm.etcd.client import EtcdClient, EtcdError, tls_context
+
+    contents = []
+    for name in _CERTIFICATES:
+        content = run.node.read(f"{manifest.certificates_dir}/{name}")
+        if content is None:
+            raise EtcdError(f"{manifest.certificates_dir}/{name}, with which to speak to etcd, does not exist")
+        contents.append(content)
+    # Those of the others are as they were when this member was added; who has come since is known to any of them.
+    others = (url.rpartition(":")[0] + ":2379" for url in manifest.initial_cluster.values())
+    return EtcdClient([*manifest.client_urls, *others], tls_context(*contents))
+
+
+def _endpoints_of_pods(run: ResetRun, failure: EtcdUnreachableError) -> tuple[str, ...]:
+    """The client URLs of etcd's pods, by the API server that the kubeconfig leads to; raises `failure` where it knows no more."""
+    from datetime import timedelta
+
+    from pykubeadm.errors import PykubeadmError
+    from pykubeadm.etcd.client import EtcdUnreachableError
+    from pykubeadm.kube.client import ClusterApi
+    from pykubeadm.kube.credentials import parse_kubeconfig
+    from pykubeadm.phases.etcd.members import etcd_endpoints
+
+    content = run.node.read(run.kubeconfig_path)
+    if content is None:
+        raise failure
+    try:
+        return etcd_endpoints(ClusterApi(parse_kubeconfig(content, run.kubeconfig_path), call_timeout=timedelta(seconds=_ANSWER)))
+    except PykubeadmError as error:
+        raise EtcdUnreachableError(f"{failure}; {error}") from error
+
+
+def _members(run: ResetRun, client: EtcdClient) -> tuple[Member, ...]:
+    """All members, as a majority agrees."""
+    from datetime import timedelta
+
+    from pykubeadm.etcd.client import ClusterUnhealthyError
+    from pykubeadm.kube.waits import wait_for
+    from pykubeadm.workflow.events import Waiting
+
+    found: list[Member] = []
+
+    def answered() -> str | None:
+        try:
+            found[:] = client.members()
+        except ClusterUnhealthyError as error:
+            return str(error)
+        return None
+
+    def report(target: str, reason: str) -> None:
+        run.emit(Waiting(phase=_NAME, target=target, reason=reason))
+
+    wait_for({"etcd's members": answered}, timedelta(seconds=_ANSWER), report=report)
+    return tuple(found)
+
+
+def _own(run: ResetRun, manifest: EtcdManifest, client: EtcdClient, members: tuple[Member, ...]) -> Member | None:
+    """This node's member, None where it is no longer one or is the last. PhaseError where etcd could not do without it."""
+    from pykubeadm.errors import PhaseError
+    from pykubeadm.etcd.removal import own_member, quorum_problem
+
+    member = own_member(members, name=manifest.name, peer_urls=manifest.peer_urls)
+    if member is None:
+        run.note("info", f"{manifest.name} is not among etcd's members any more", topic=_NAME)
+        return None
+    if len(members) == 1:
+        run.note("info", "this is etcd's last member: the cluster ends with it", topic=_NAME)
+        return None
+    problem = "" if run.reset.force else quorum_problem(members, client.unhealthy(members).keys(), member)
+    if problem:
+        raise PhaseError(
+            f"etcd's {member} cannot leave: {problem}, and the cluster would stop; bring those members back or remove them first "
+            "(`etcdctl member remove`), or give --force; nothing was changed"
+        )
+    return member
+
+
+def _remove(run: ResetRun, client: EtcdClient, members: tuple[Member, ...], member: Member) -> Changes:
+    from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdUnreachableError, MemberNotFoundError
+    from pykubeadm.kube.waits import wait_for
+    from pykubeadm.workflow.events import Waiting
+
+    if run.dry_run:
+        return [f"would remove etcd's {member}"]
+    # Asked of the others: a member stops when it learns that it was removed, perhaps before it has answered.
+    others = [url for other in members if other.id != member.id for url in other.client_urls]
+    remaining = client.at(others) if others else client
+
+    def removed() -> str | None:
+        try:
+            remaining.remove(member.id)
+        except MemberNotFoundError:  # an answer that was lost
+            return None
+        except (ClusterUnhealthyError, EtcdUnreachableError) as error:
+            return str(error)
+        return None
+
+    def report(target: str, reason: str) -> None:
+        run.emit(Waiting(phase=_NAME, target=target, reason=reason))
+
+    wait_for({f"etcd to remove {member}": removed}, run.reset.timeouts.etcd_api_call, report=report)
+    return [f"removed etcd's {member}"]
+
+
+remove_etcd_member: Phase[ResetRun] = Phase(
+    name=_NAME,
+    summary="Take this node's member out of etcd",
+    check=_check,
+    apply=_apply,
+    when=_has_member,
+    unchanged="it is no member of others",
+    flags=("dry-run", "force", "kubeconfig"),
+)
