@@ -62,7 +62,7 @@ _STRINGS: dict[str, str] = {
     "apiserver-cert-extra-sans": "More names and addresses for the API server's certificate.",
     "discovery-token-ca-cert-hash": "sha256:<hex> of the public key that the cluster's CA must have; one of several.",
     "ignore-preflight-errors": "Checks whose errors shall only be warnings, by name; all for every one.",
-    "keep": "What to leave that kubeadm's reset leaves, too: cni, interfaces, kubeconfig, rules, state, tmp, units.",
+    "keep": "What to leave that kubeadm's reset leaves, too: cni, interfaces, kubeconfig, logs, rules, tmp, units.",
     "skip-phases": "Phases to leave out, such as addon/kube-proxy.",
 }
 _PAIRS: dict[str, str] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ _MISSING = 127  # the status of a command that does not exist
 _PULL_TIMEOUT = 1800.0  # seconds for one image
 _CALL_TIMEOUT = 15.0
 _STOP_TIMEOUT = 30.0
+_RUNTIME_TIMEOUT = 60.0
 _REMOVAL_TIMEOUT = 120.0  # a network plugin that waits for an API server that is gone takes its time
 _LOG_LINE = re.compile(r'^time=\S+ level=fatal msg="(.*)"$')
 
@@ -39,11 +41,15 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A pod as the runtime knows it."""
+    """A pod as the runtime knows it. `of_kubelet`: made by a kubelet, which labels its pods (kubernetes:
+    pkg/kubelet/types/labels.go), others do not; `static`: from a manifest on the node; `ready`: it runs."""
 
     id: str
     name: str
     namespace: str
+    of_kubelet: bool = True
+    static: bool = False
+    ready: bool = True
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -105,19 +111,15 @@ class Cri:
         """End it, with five seconds to do so in peace; the kubelet starts a static pod's container again."""
         self._call(f"stop {container.name}", "stop", "--timeout", "5", container.id, changes=True, timeout=_STOP_TIMEOUT)
 
-    def sandboxes_of_kubelet(self) -> tuple[Sandbox, ...]:
-        """The pods that a kubelet made; it labels them (kubernetes: pkg/kubelet/types/labels.go), others do not."""
-        found = self._json("list pods", "pods", "-o", "json").get("items") or ()
-        made = [(entry, entry.get("labels") or {}) for entry in found]
-        return tuple(
-            Sandbox(entry["id"], labels.get("io.kubernetes.pod.name", ""), labels.get("io.kubernetes.pod.namespace", ""))
-            for entry, labels in made
-            if labels.get("io.kubernetes.pod.uid")
-        )
+    def sandboxes(self) -> tuple[Sandbox, ...]:
+        """Every pod, running or not, whoever made it."""
+        return tuple(map(_sandbox, self._json("list pods", "pods", "-o", "json").get("items") or ()))
 
-    def remove_sandbox(self, sandbox: Sandbox) -> None:
-        """Stop the pod's containers at once and remove it."""
-        self._call(f"remove pod {sandbox}", "rmp", "--force", sandbox.id, changes=True, timeout=_REMOVAL_TIMEOUT)
+    def remove_sandboxes(self, sandboxes: Sequence[Sandbox]) -> None:
+        """Stop the pods' containers at once and remove them, side by side; some may be gone where it fails."""
+        what = f"remove {'the pod' if len(sandboxes) == 1 else 'the pods'} {', '.join(map(str, sandboxes))}"
+        ids = (sandbox.id for sandbox in sandboxes)
+        self._call(what, "rmp", "--force", *ids, changes=True, timeout=_REMOVAL_TIMEOUT)
 
     def exit(self, container: Container) -> Exit:
         """How a container that is not running ended."""
@@ -161,7 +163,8 @@ class Cri:
         self, summary: str, *arguments: str, changes: bool = False, check: bool = True, timeout: float = _CALL_TIMEOUT
     ) -> Completed:
         endpoint = ("--runtime-endpoint", self.socket, "--image-endpoint", self.socket) if self.socket else ()
-        options = ("--timeout", "10s", *endpoint)
+        # Of one call to the runtime, of which a command makes several.
+        options = ("--timeout", f"{min(timeout * 2 / 3, _RUNTIME_TIMEOUT):.0f}s", *endpoint)
         for crictl in ("crictl", *_PLACES):
             if crictl != "crictl" and self.node.stat(crictl) is None:
                 continue
@@ -189,6 +192,18 @@ def _container(entry: dict[str, Any]) -> Container:
         state=str(entry.get("state", "")).removeprefix("CONTAINER_").lower() or "unknown",
         attempt=int(metadata.get("attempt") or 0),
         created=int(entry.get("createdAt") or 0),
+    )
+
+
+def _sandbox(entry: dict[str, Any]) -> Sandbox:
+    labels, metadata = entry.get("labels") or {}, entry.get("metadata") or {}
+    return Sandbox(
+        id=entry["id"],
+        name=metadata.get("name") or labels.get("io.kubernetes.pod.name", ""),
+        namespace=metadata.get("namespace") or labels.get("io.kubernetes.pod.namespace", ""),
+        of_kubelet=bool(labels.get("io.kubernetes.pod.uid")),
+        static=(entry.get("annotations") or {}).get("kubernetes.io/config.source") == "file",
+        ready=entry.get("state") == "SANDBOX_READY",
     )
 
 

@@ -9,12 +9,12 @@ from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.manifests.rootless import without_accounts
 from pykubeadm.node.port import File
 
-_FILES: Final = ("/etc/passwd", "/etc/group")
+ACCOUNT_FILES: Final = ("/etc/passwd", "/etc/group")
 
 
 def remove_accounts(run: ResetRun) -> Iterator[str]:
-    texts = [_text(run, path) for path in _FILES]
-    for path, before, after in zip(_FILES, texts, without_accounts(*texts), strict=True):
+    texts = [_text(run, path) for path in ACCOUNT_FILES]
+    for path, before, after in zip(ACCOUNT_FILES, texts, without_accounts(*texts), strict=True):
         stat = run.node.stat(path)
         if before != after and stat is not None:
             run.node.write([File(path, after.encode(errors="surrogateescape"), stat.mode, stat.uid, stat.gid)])

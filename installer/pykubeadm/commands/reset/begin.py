@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pykubeadm.commands.environment import environment
@@ -11,13 +12,14 @@ from pykubeadm.commands.reset.found import look
 from pykubeadm.commands.reset.phases import PHASES
 from pykubeadm.commands.reset.run import KEEPABLE, ResetRun
 from pykubeadm.commands.source import read_source
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.model import ResetConfiguration
 from pykubeadm.config.read import read_reset
 from pykubeadm.config.reset_flags import ResetFlags
-from pykubeadm.constants import ADMIN_KUBECONFIG
+from pykubeadm.constants import ADMIN_KUBECONFIG, CERTIFICATES_DIR
 from pykubeadm.errors import UsageError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
-from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Node
 from pykubeadm.workflow.events import Subscriber
@@ -25,29 +27,46 @@ from pykubeadm.workflow.events import Subscriber
 
 def begin(rootfs: str, options: Mapping[str, Any], emit: Subscriber, confirm: Callable[[], bool]) -> ResetRun:
     """The run of `reset` for these options (kubeadm's flags with underscores, None where not given). Raises ConfigError with
-    every problem of flags and file."""
+    every problem of flags and file.
+
+    The journal is only read: writing would need space, which a full disk does not have.
+    """
+    keep = _kept(options.get("keep") or ())
     machine = LocalNode(rootfs)
     host = host_facts(machine)
+    sockets = _sockets(look(machine, CERTIFICATES_DIR).runtime_endpoint, host)
     source = read_source(options["config"], machine.root) if options.get("config") else None
-    reset = read_reset(source, ResetFlags.of(options), environment(machine, host, emit, PHASES, []))
+    reads = environment(machine, replace(host, cri_sockets=sockets[:1]), emit, PHASES, [])
+    reset = read_reset(source, ResetFlags.of(options), reads)
     node: Node = machine
     if reset.dry_run:
         from pykubeadm.commands.dry_run import rehearsal
 
         node, emit = rehearsal(machine, emit, "reset")
     journal = Journal(node)
+    journal.discard()
     return ResetRun(
-        node=JournaledNode(node, journal),
+        node=node,
         host=host,
         journal=journal,
         emit=emit,
         reset=reset,
         found=look(machine, reset.certificates_dir),
+        sockets=_asked(reset, sockets),
         confirm=confirm,
-        keep=_kept(options.get("keep") or ()),
+        keep=keep,
         home=os.environ.get("HOME", ""),
         kubeconfig_path=os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG),
     )
+
+
+def _sockets(endpoint: str, host: HostFacts) -> tuple[str, ...]:
+    """Where the node's pods may be: with the kubelet's runtime, and where the kubelet says nothing with every one there is."""
+    return (endpoint,) if endpoint else host.cri_sockets
+
+
+def _asked(reset: ResetConfiguration, sockets: tuple[str, ...]) -> tuple[str, ...]:
+    return sockets if reset.cri_socket in sockets[:1] else (reset.cri_socket,)
 
 
 def _kept(names: tuple[str, ...]) -> frozenset[str]:

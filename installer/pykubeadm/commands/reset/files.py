@@ -3,63 +3,42 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pykubeadm.commands.reset.accounts import ACCOUNT_FILES
 from pykubeadm.commands.reset.mounts import kubelet_directory, mounts_below, removable
+from pykubeadm.commands.reset.network import BRIDGE_CONFIGURATION, ROUTES, shared_bridges
 from pykubeadm.commands.reset.run import ResetRun
-from pykubeadm.config.model import LocalEtcd
-from pykubeadm.constants import KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
+from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
+from pykubeadm.node.port import Command
 from pykubeadm.pki.table import TABLE as CERTIFICATES
 
-_ETCD_MANIFEST: Final = f"{MANIFESTS_DIR}/etcd.yaml"
-_COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+_COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _TMP_DIR: Final = f"{KUBERNETES_DIR}/tmp"  # noqa: S108 - kubeadm's, root's own
-_CNI_CONFIGURATION: Final = "/etc/cni/net.d"
 # Written by a network's own pods, under names that it chooses.
-_CNI_FILES: Final = (
-    "10-flannel.conflist",
-    "10-calico.conflist",
-    "calico-kubeconfig",
-    "05-cilium.conflist",
-    "05-cilium.conf",
+_CNI_FILES: Final = tuple(
+    f"/etc/cni/net.d/{name}"
+    for name in ("10-flannel.conflist", "10-calico.conflist", "calico-kubeconfig", "05-cilium.conflist", "05-cilium.conf")
 )
+_LEASES: Final = "/var/lib/cni/networks"  # of the plugin host-local
+_RESULTS: Final = "/var/lib/cni/results"
 _CNI_STATE: Final = ("/run/flannel", "/var/lib/cni/flannel")
-# Our role cni's: it writes them together.
-_BRIDGE_MARK: Final = "/etc/pykubeadm/routes"
-_BRIDGE_FILES: Final = (f"{_CNI_CONFIGURATION}/10-bridge.conflist", "/usr/local/libexec/pykubeadm-masquerade")
+_BRIDGE_FILES: Final = (BRIDGE_CONFIGURATION, "/usr/local/libexec/pykubeadm-masquerade", "/etc/pykubeadm/network.yaml")
 _BRIDGE_NETWORK: Final = "bridge"
+# For volume plugins, made by the kubelet (kubernetes: cmd/kubelet/app/options).
+_PLUGINS: Final = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
+_PLUGIN_DIRECTORIES: Final = (_PLUGINS, *(_PLUGINS.rsplit("/", number)[0] for number in (1, 2, 3)))
 UNITS: Final = ("pykubeadm-serving-approver", "pykubeadm-routes")
-
-
-def remove_etcd_data(run: ResetRun) -> Iterator[str]:
-    """Empty the directory that this node's own etcd.yaml, or our journal, says is its member's; never one that is in use."""
-    directory = _data_directory(run)
-    if not directory or not run.node.list_dir(directory):
-        return
-    holder = "" if run.dry_run else _holder(run, directory)
-    if holder:
-        raise NodeError(f"{directory} stays: {holder} has it open; stop it, then run this again")
-    yield from _remove(run, *(posixpath.join(directory, name) for name in run.node.list_dir(directory) if name != "lost+found"))
-
-
-def _data_directory(run: ResetRun) -> str:
-    if run.found.etcd is not None:
-        return run.found.etcd.data_dir
-    return LocalEtcd().data_dir if run.journal.owns(_ETCD_MANIFEST) else ""
-
-
-def _holder(run: ResetRun, directory: str) -> str:
-    """A process that has a file below the directory open, as "etcd (process 17)"; "" where there is none."""
-    script = 'find /proc/[0-9]*/fd -lname "$1/*" -printf "%h\\n" 2>/dev/null | head -n 1'
-    found = run.node.run(("sh", "-c", script, "sh", directory), summary="look for open files", changes=False, check=False).stdout
-    pid = found.strip().removeprefix("/proc/").removesuffix("/fd")
-    if not pid:
-        return ""
-    command = (run.node.read(f"/proc/{pid}/comm") or b"").decode(errors="replace").strip()
-    return f"{command or 'a process'} (process {pid})"
+_POD_LOGS: Final = "/var/log/pods"
+_POD_LOG: Final = re.compile(r"[^_]+_[^_]+_[0-9a-f-]{32,36}")  # NAMESPACE_NAME_UID, kubernetes: pkg/kubelet/kuberuntime
+_CONTAINER_LOGS: Final = "/var/log/containers"  # the kubelet's links into _POD_LOGS
+# Of the preparation of the node, which stays: what was downloaded, and what was not finished.
+_PREPARATION: Final = frozenset({"downloads.json", "preparing"})
+_LOCK: Final = "lock"  # held by this run
 
 
 def remove_certificates(run: ResetRun) -> Iterator[str]:
@@ -67,6 +46,8 @@ def remove_certificates(run: ResetRun) -> Iterator[str]:
     names = [f"{entry.base}{suffix}" for entry in CERTIFICATES for suffix in (".crt", ".key", ".csr")] + ["sa.key", "sa.pub"]
     for directory in run.found.certificates_dirs:
         yield from _remove(run, *(posixpath.join(directory, name) for name in names))
+        yield from _remove_empty(run, posixpath.join(directory, "etcd"))
+    yield from _remove_empty(run, CERTIFICATES_DIR)
 
 
 def remove_kubeconfigs(run: ResetRun) -> Iterator[str]:
@@ -84,38 +65,64 @@ def empty_kubelet_directory(run: ResetRun) -> Iterator[str]:
     left = () if run.dry_run else mounts_below(run.node, directory)
     paths = [path for name in run.node.list_dir(directory) for path in removable(run.node, f"{directory}/{name}", left)]
     yield from _remove(run, *paths)
+    for path in _PLUGIN_DIRECTORIES:
+        yield from _remove_empty(run, path)
     if left:
         raise NodeError(f"{', '.join(left)} could not be unmounted, so the data there stays; unmount it, then run this again")
 
 
 def remove_journaled(run: ResetRun) -> Iterator[str]:
     """What else our runs wrote, and the directories that they made, where nothing is left in them."""
-    yield from _remove(run, *run.journal.owned())
+    changed = (*ACCOUNT_FILES, STATE_DIR)  # by us, but there before
+    yield from _remove(run, *(path for path in run.journal.owned() if not path.startswith(changed)))
     for directory in sorted(run.journal.directories(), key=len, reverse=True):
-        stat = run.node.stat(directory)
-        if stat is not None and stat.kind == "directory" and not run.node.list_dir(directory) and directory != STATE_DIR:
-            yield from _remove(run, directory)
+        if directory != STATE_DIR:
+            yield from _remove_empty(run, directory)
+
+
+def remove_logs(run: ResetRun) -> Iterator[str]:
+    pods = [name for name in run.node.list_dir(_POD_LOGS) if _POD_LOG.fullmatch(name)]
+    links = [name for name in run.node.list_dir(_CONTAINER_LOGS) if name.endswith(".log")]
+    yield from _remove(run, *(f"{_CONTAINER_LOGS}/{name}" for name in links), *(f"{_POD_LOGS}/{name}" for name in pods))
+    yield from _remove_empty(run, _CONTAINER_LOGS)
+    yield from _remove_empty(run, _POD_LOGS)
 
 
 def remove_cni(run: ResetRun) -> Iterator[str]:
-    """Configuration and leases of the cluster's network."""
-    bridge = run.node.stat(_BRIDGE_MARK) is not None
-    yield from _remove(run, *(posixpath.join(_CNI_CONFIGURATION, name) for name in _CNI_FILES), *_CNI_STATE)
+    """Configuration and leases of the cluster's network, where nobody else is on it."""
+    if shared_bridges(run):
+        return
+    bridge = run.node.stat(ROUTES) is not None
+    yield from _remove(run, *_CNI_FILES, *_CNI_STATE)
     networks = {"cbr0", *((_BRIDGE_NETWORK,) if bridge else ())}  # flannel's default name, and our role's
-    yield from _remove(run, *(f"/var/lib/cni/networks/{name}" for name in sorted(networks)), *_results(run, networks))
+    yield from _remove(run, *_leases(run, networks), *_results(run, networks))
+    for directory in (_LEASES, _RESULTS, posixpath.dirname(_LEASES)):
+        yield from _remove_empty(run, directory)
     if bridge:
-        yield from _remove(run, *_BRIDGE_FILES, _BRIDGE_MARK)
+        yield from _remove(run, *_BRIDGE_FILES, ROUTES)
+        yield from _remove_empty(run, posixpath.dirname(ROUTES))
+
+
+def _leases(run: ResetRun, networks: set[str]) -> Iterator[str]:
+    """The folders of host-local with addresses of these networks, and those in which no address is taken any more."""
+    for name in run.node.list_dir(_LEASES):
+        taken = [entry for entry in run.node.list_dir(f"{_LEASES}/{name}") if not entry.startswith(("last_reserved_ip.", "lock"))]
+        if name in networks or not taken:
+            yield f"{_LEASES}/{name}"
 
 
 def _results(run: ResetRun, networks: set[str]) -> Iterator[str]:
     """What libcni keeps of pods that are gone: "NETWORK-CONTAINER-INTERFACE"."""
-    for name in run.node.list_dir("/var/lib/cni/results"):
+    for name in run.node.list_dir(_RESULTS):
         if any(name.startswith(f"{network}-") for network in networks):
-            yield f"/var/lib/cni/results/{name}"
+            yield f"{_RESULTS}/{name}"
 
 
 def remove_units(run: ResetRun) -> Iterator[str]:
-    yield from _remove(run, *(f"/etc/systemd/system/{unit}.service" for unit in UNITS))
+    removed = [*_remove(run, *(f"/etc/systemd/system/{unit}.service" for unit in UNITS))]
+    if removed:
+        run.node.run(Command(("systemctl", "daemon-reload"), "have systemd forget the units", check=False))
+    yield from removed
 
 
 def remove_tmp(run: ResetRun) -> Iterator[str]:
@@ -124,19 +131,22 @@ def remove_tmp(run: ResetRun) -> Iterator[str]:
 
 def remove_home_kubeconfig(run: ResetRun) -> Iterator[str]:
     """`$HOME/.kube/config` where it is a copy of this cluster's: the same file, or an older one of the same cluster alone."""
-    path = posixpath.join(run.home, ".kube", "config") if run.home else ""
-    content = run.node.read(path) if path else None
-    if content is None:
+    path = posixpath.join(run.home, ".kube", "config")
+    stat = run.node.stat(path) if path.startswith("/") else None
+    if stat is None or stat.kind not in ("file", "link"):
         return
+    content = run.node.read(path)
     originals = [run.node.read(posixpath.join(KUBERNETES_DIR, name)) for name in ("admin.conf", "super-admin.conf")]
-    if any(original is not None and (original == content or _is_copy(content, original)) for original in originals):
+    if content and any(original is not None and _is_copy(content, original) for original in originals):
         yield from _remove(run, path)
 
 
 def _is_copy(content: bytes, original: bytes) -> bool:
-    """Whether both lead to one and the same cluster, by its CA, as one and the same user."""
-    copy, first = _summary(content), _summary(original)
-    return copy is not None and copy == first
+    """Whether both are the same, or lead to one and the same cluster, by its CA, as one and the same user."""
+    if content == original:
+        return True
+    copy = _summary(content)
+    return copy is not None and copy == _summary(original)
 
 
 def _summary(content: bytes) -> tuple[str, str, str] | None:
@@ -152,5 +162,20 @@ def _summary(content: bytes) -> tuple[str, str, str] | None:
         return None
 
 
+def forget(run: ResetRun) -> Iterator[str]:
+    """The journal, last: until here it says what is ours. What the node was prepared with stays, and so does its record."""
+    names = run.node.list_dir(STATE_DIR)
+    ours = [f"{STATE_DIR}/{name}" for name in names if name not in _PREPARATION and name != _LOCK]
+    yield from _remove(run, *ours)
+    if not _PREPARATION & set(names):
+        run.node.remove([STATE_DIR])
+
+
 def _remove(run: ResetRun, *paths: str) -> Iterator[str]:
     yield from (f"removed {path}" for path in run.node.remove(paths))
+
+
+def _remove_empty(run: ResetRun, directory: str) -> Iterator[str]:
+    stat = run.node.stat(directory)
+    if stat is not None and stat.kind == "directory" and not run.node.list_dir(directory):
+        yield from _remove(run, directory)

@@ -1,24 +1,35 @@
-"""What a node says of its part in a cluster. Everything is read from its files: the cluster may be dead, or reset before."""
+"""What a node says of its part in a cluster. Everything is read from its files: the cluster may be dead, or half reset."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from pykubeadm.constants import CERTIFICATES_DIR, KUBELET_CONFIG, MANIFESTS_DIR
+from pykubeadm.constants import (
+    CERTIFICATES_DIR,
+    KUBELET_CONFIG,
+    KUBELET_FLAGS_ENV,
+    KUBELET_INSTANCE_CONFIG,
+    MANIFESTS_DIR,
+)
 from pykubeadm.errors import NodeError
 from pykubeadm.node.port import Node
 
-_DATA_VOLUME = "etcd-data"  # kubeadm: phases/etcd/local.go
+# Volumes' names (kubeadm: phases/etcd/local.go, phases/controlplane/volumes.go).
+_DATA_VOLUME: Final = "etcd-data"
+_CERTIFICATES_VOLUME: Final = "k8s-certs"
+_ENDPOINT_FLAG: Final = re.compile(r"--container-runtime-endpoint[= ]([^\s\"']+)")
 
 
 @dataclass(frozen=True, slots=True)
 class EtcdManifest:
-    """What etcd.yaml says of this node's member. URLs are lists, as etcd takes several."""
+    """What etcd.yaml says of this node's member. URLs are lists, as etcd takes several; paths are absolute, or "" where the
+    manifest names none."""
 
     name: str
     peer_urls: tuple[str, ...]
@@ -26,28 +37,27 @@ class EtcdManifest:
     initial_cluster: Mapping[str, str]  # member's name → a peer URL, as when this one was added
     certificates_dir: str  # the folder with ca.crt and healthcheck-client.*
     data_dir: str
+    wal_dir: str
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`certificates_dirs` are all that the node's files name, the default one included."""
+    """`certificates_dirs` are all that may hold the cluster's certificates: the user's, the API server's, the default one."""
 
     is_control_plane: bool
     etcd: EtcdManifest | None
     certificates_dirs: tuple[str, ...]
+    runtime_endpoint: str = ""  # the kubelet's, as a URL; "" where it does not say
 
 
 def look(node: Node, certificates_dir: str) -> Found:
     """What is on `node`; `certificates_dir` is the user's. Files that cannot be read say nothing."""
-    server = _arguments(_pod(node, "kube-apiserver"))
-    kubelet = _document(node, KUBELET_CONFIG)
-    x509 = _mapping(_mapping(kubelet.get("authentication")).get("x509"))
-    named = (server.get("client-ca-file"), x509.get("clientCAFile"))
-    folders = (certificates_dir, CERTIFICATES_DIR, *(posixpath.dirname(str(path)) for path in named if path))
+    named = (certificates_dir, CERTIFICATES_DIR, _volume(_pod(node, "kube-apiserver"), _CERTIFICATES_VOLUME))
     return Found(
         is_control_plane=node.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None,
         etcd=_etcd(_pod(node, "etcd")),
-        certificates_dirs=tuple(dict.fromkeys(posixpath.normpath(path) for path in folders if path.startswith("/"))),
+        certificates_dirs=tuple(dict.fromkeys(path for path in map(_absolute, named) if path)),
+        runtime_endpoint=_runtime_endpoint(node),
     )
 
 
@@ -56,16 +66,29 @@ def _etcd(pod: Mapping[str, Any]) -> EtcdManifest | None:
         return None
     arguments = _arguments(pod)
     pairs = (pair.partition("=") for pair in arguments.get("initial-cluster", "").split(",") if "=" in pair)
-    volumes = _mapping(pod.get("spec")).get("volumes") or ()
-    paths = [_mapping(volume.get("hostPath")).get("path") for volume in volumes if _mapping(volume).get("name") == _DATA_VOLUME]
     return EtcdManifest(
         name=arguments.get("name", ""),
         peer_urls=_list(arguments.get("initial-advertise-peer-urls", "")),
         client_urls=_list(arguments.get("advertise-client-urls", "")),
         initial_cluster={name: url for name, _, url in pairs},
         certificates_dir=posixpath.dirname(arguments.get("trusted-ca-file") or f"{CERTIFICATES_DIR}/etcd/ca.crt"),
-        data_dir=str(paths[0]) if paths and paths[0] else arguments.get("data-dir", ""),
+        data_dir=_volume(pod, _DATA_VOLUME) or _absolute(arguments.get("data-dir", "")),
+        wal_dir=_absolute(arguments.get("wal-dir", "")),
     )
+
+
+def _runtime_endpoint(node: Node) -> str:
+    for path in (KUBELET_INSTANCE_CONFIG, KUBELET_CONFIG):
+        if endpoint := _document(node, path).get("containerRuntimeEndpoint"):
+            return _url(str(endpoint))
+    flag = _ENDPOINT_FLAG.search(_text(node, KUBELET_FLAGS_ENV))
+    return _url(flag[1]) if flag else ""
+
+
+def _url(endpoint: str) -> str:
+    if endpoint.startswith("/"):
+        return f"unix://{endpoint}"
+    return endpoint if endpoint.startswith("unix:///") else ""
 
 
 def _pod(node: Node, name: str) -> Mapping[str, Any]:
@@ -74,22 +97,46 @@ def _pod(node: Node, name: str) -> Mapping[str, Any]:
 
 def _arguments(pod: Mapping[str, Any]) -> dict[str, str]:
     """The flags of the pod's only container."""
-    containers = _mapping(pod.get("spec")).get("containers") or ()
-    words = [str(word) for container in containers for word in (_mapping(container).get("command") or ())]
+    containers = _sequence(_mapping(pod.get("spec")).get("containers"))
+    words = [str(word) for container in containers for word in _sequence(_mapping(container).get("command"))]
     pairs = (word.removeprefix("--").partition("=") for word in words if word.startswith("--"))
     return {name: value for name, _, value in pairs}
 
 
+def _volume(pod: Mapping[str, Any], name: str) -> str:
+    """The path on the node of a pod's volume, "" where it has none of that name."""
+    for volume in _sequence(_mapping(pod.get("spec")).get("volumes")):
+        if _mapping(volume).get("name") == name:
+            return _absolute(str(_mapping(_mapping(volume).get("hostPath")).get("path", "")))
+    return ""
+
+
 def _document(node: Node, path: str) -> Mapping[str, Any]:
     try:
-        found = yaml.load(node.read(path) or b"", Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, NodeError):
+        return _mapping(yaml.load(_text(node, path), Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
         return {}
-    return _mapping(found)
+
+
+def _text(node: Node, path: str) -> str:
+    try:
+        return (node.read(path) or b"").decode(errors="replace")
+    except NodeError:
+        return ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _sequence(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def _absolute(path: str) -> str:
+    """`path` without "..", "" where it is not absolute or the root."""
+    path = posixpath.normpath(path) if path.startswith("/") and "\0" not in path else ""
+    return "" if path.strip("/") == "" else "/" + path.lstrip("/")
 
 
 def _list(text: str) -> tuple[str, ...]:

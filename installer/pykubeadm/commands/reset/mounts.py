@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections.abc import Iterator
 from typing import Final
 
 from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.constants import KUBELET_DIR
-from pykubeadm.node.port import Node
+from pykubeadm.node.port import Command, Node
 
 # umount2(2) as kubeadm's unmountFlags name it → umount(8). There is no option for MNT_EXPIRE, which only marks at the first call.
 _OPTIONS: Final = {"MNT_FORCE": "--force", "MNT_DETACH": "--lazy", "UMOUNT_NOFOLLOW": "--no-canonicalize"}
@@ -30,11 +30,8 @@ def mounts_below(node: Node, directory: str) -> tuple[str, ...]:
 
 
 def kubelet_directory(node: Node) -> str:
-    """/var/lib/kubelet, or where it leads as a link: the kernel names mounts by their real paths."""
-    stat = node.stat(KUBELET_DIR)
-    if stat is None or stat.kind != "link":
-        return KUBELET_DIR
-    found = node.run(("readlink", "--canonicalize", KUBELET_DIR), summary="follow a link", changes=False, check=False)
+    """/var/lib/kubelet, or where links lead instead: the kernel names mounts by their real paths."""
+    found = node.run(Command.look_up(("readlink", "-f", KUBELET_DIR), "follow links"))
     return found.stdout.strip() or KUBELET_DIR
 
 
@@ -44,10 +41,10 @@ def unmount(run: ResetRun) -> Iterator[str]:
     if not points:
         return
     options = [_OPTIONS[flag] for flag in run.reset.unmount_flags if flag in _OPTIONS]
-    run.node.run(("umount", *options, "--", *points), summary=f"unmount {', '.join(points)}", check=False, timeout=_TIMEOUT)
+    argv = ("umount", *options, "--", *points)
+    run.node.run(Command(argv, "unmount the volumes of pods", check=False, timeout=_TIMEOUT))
     left = () if run.dry_run else mounts_below(run.node, directory)
-    if unmounted := len(points) - len(left):
-        yield f"unmounted {unmounted} volumes below {directory}"
+    yield from (f"unmounted {point}" for point in points if point not in left)
 
 
 def removable(node: Node, path: str, mounts: tuple[str, ...]) -> Iterator[str]:
@@ -58,4 +55,4 @@ def removable(node: Node, path: str, mounts: tuple[str, ...]) -> Iterator[str]:
         yield path
         return
     for name in node.list_dir(path):
-        yield from removable(node, os.path.join(path, name), mounts)
+        yield from removable(node, posixpath.join(path, name), mounts)

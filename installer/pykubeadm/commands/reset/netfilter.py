@@ -6,40 +6,41 @@ flushed but the cluster's own chains, so that Docker's and the user's rules stay
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-# kube-proxy and kubelet; CNI's portmap, bridge and firewall plugins; Calico; flannel; Cilium; our role cni.
-_CHAINS: Final = ("KUBE-", "CNI-", "cali-", "FLANNEL-", "CILIUM_", "OLD_CILIUM_", "PYKUBEADM-")
+# CNI's portmap, bridge and firewall plugins; our role cni. Pods that no kubelet made may need them, too.
+_NETWORK_CHAINS: Final = ("CNI-", "PYKUBEADM-")
+# kube-proxy and kubelet; Calico; flannel; Cilium.
+_CLUSTER_CHAINS: Final = ("KUBE-", "cali-", "FLANNEL-", "CILIUM_", "OLD_CILIUM_")
 _SETS: Final = ("KUBE-", "cali40", "cali60", "FLANNEL-", "cilium_")
 # Of nftables' own tables: kube-proxy in mode nftables, flannel, Calico, Cilium.
-_TABLES: Final = ("kube-proxy", "flannel-ipv4", "flannel-ipv6", "calico", "cilium")
+_TABLES: Final = ("kube-proxy", "flannel-ipv4", "flannel-ipv6", "calico")
+_CALICOS: Final = re.compile(r"cali:[\w-]{16}")  # its comment on each of its rules (felix/iptables)
 _TARGET: Final = re.compile(r"(?:^| )(?:-j|-g|--jump|--goto) (\S+)")
 _MATCHED_SET: Final = re.compile(r"--match-set (\S+)")
 
 
-def is_clusters_chain(name: str) -> bool:
-    return name.startswith(_CHAINS)
+def is_clusters_chain(name: str, *, shared: bool = False) -> bool:
+    """Whether a chain is the cluster's alone; with `shared`, others' pods are on the cluster's network, so its chains stay."""
+    return name.startswith(_CLUSTER_CHAINS if shared else (*_CLUSTER_CHAINS, *_NETWORK_CHAINS))
 
 
-def removals(saved: str) -> str:
+def removals(saved: str, *, shared: bool = False) -> str:
     """From what iptables-save prints, the input of `iptables-restore --noflush` that takes the cluster's part out; "" where
     there is none. Chains are emptied before they are deleted, as they lead to each other."""
     blocks = []
     for table, lines in _tables(saved):
         chains = [line[1:].split()[0] for line in lines if line.startswith(":")]
-        ours = [name for name in chains if is_clusters_chain(name)]
-        rules = [
-            line for line in lines if line.startswith("-A ") and not is_clusters_chain(line.split()[1]) and _leads_to_ours(line)
-        ]
+        ours = [name for name in chains if is_clusters_chain(name, shared=shared)]
+        rules = [line[3:] for line in lines if line.startswith("-A ") and _leads_to_ours(line, shared=shared)]
         if ours or rules:
-            changes = [f"-D {rule[3:]}" for rule in rules]
-            blocks.append(
-                "\n".join([f"*{table}", *changes, *(f"-F {name}" for name in ours), *(f"-X {name}" for name in ours), "COMMIT"])
-            )
-    return "".join(f"{block}\n" for block in blocks)
+            steps = [*(f"-D {rule}" for rule in rules), *(f"-F {name}" for name in ours), *(f"-X {name}" for name in ours)]
+            blocks.append("\n".join([f"*{table}", *steps, "COMMIT\n"]))
+    return "".join(blocks)
 
 
 def sets(listed: str) -> tuple[str, ...]:
@@ -77,15 +78,20 @@ def _tables(saved: str) -> Iterator[tuple[str, list[str]]]:
             lines.append(line)
 
 
-def _leads_to_ours(rule: str) -> bool:
-    """Whether a rule in somebody else's chain is the cluster's: it jumps to a chain of the cluster or asks a set of it. A comment
-    may say anything, so comments are left out before."""
-    words = _words(rule)
-    bare = " ".join(
-        word for index, word in enumerate(words) if word != "--comment" and (not index or words[index - 1] != "--comment")
-    )
+def _leads_to_ours(line: str, *, shared: bool) -> bool:
+    """Whether a rule in somebody else's chain is the cluster's: it jumps to a chain of the cluster, asks a set of it, or is
+    Calico's. A comment may say anything else, so comments are left out."""
+    words = _words(line)
+    if is_clusters_chain(words[1], shared=shared):
+        return False
+    after = [("", words[0]), *itertools.pairwise(words)]
+    bare = " ".join(word for before, word in after if "--comment" not in (before, word))
     target, matched = _TARGET.search(bare), _MATCHED_SET.search(bare)
-    return bool(target and is_clusters_chain(target[1])) or bool(matched and matched[1].startswith(_SETS))
+    return (
+        bool(target and is_clusters_chain(target[1], shared=shared))
+        or bool(matched and matched[1].startswith(_SETS))
+        or any(before == "--comment" and _CALICOS.fullmatch(word) for before, word in after)
+    )
 
 
 def _words(rule: str) -> list[str]:

@@ -1,58 +1,93 @@
-"""Takes the cluster's interfaces, packet filter rules and virtual services off the node."""
+"""Takes the cluster's interfaces, routes, packet filter rules and virtual services off the node."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 from pykubeadm.commands.reset import netfilter
-from pykubeadm.commands.reset.run import ResetRun
+from pykubeadm.commands.reset.run import ResetRun, in_turn
 from pykubeadm.errors import NodeError
+from pykubeadm.node.port import Command
 
-# bridge, flannel, kube-proxy's ipvs mode, node-local DNS, Calico, Cilium
-_INTERFACES: Final = frozenset(
-    {
-        "cni0",
-        "flannel.1",
-        "flannel-v6.1",
-        "kube-ipvs0",
-        "nodelocaldns",
-        "vxlan.calico",
-        "vxlan-v6.calico",
-        "wireguard.cali",
-        "wg-v6.cali",
-    }
+# The bridge plugin's usual name and our role cni's; flannel; kube-proxy's ipvs mode; node-local DNS; Calico; Cilium.
+_INTERFACES: Final = re.compile(
+    r"cni0|flannel(-v6)?\.\d+|kube-ipvs0|nodelocaldns|vxlan(-v6)?\.calico|wireguard\.cali|wg-v6\.cali"
+    r"|cali[0-9a-f]{11}|cilium_\w+|lxc_health"
 )
-_PREFIXES: Final = ("cali", "cilium_", "lxc_health", "veth-cni")
 _PROXY_INTERFACE: Final = "kube-ipvs0"
 _SAVES: Final = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft")
 _MISSING: Final = 127
+_NODE_PORTS: Final = range(30000, 32768)  # kube-apiserver's --service-node-port-range, where nobody changed it
+ROUTES: Final = "/etc/pykubeadm/routes"  # our role cni's: commands for ip(8)
+BRIDGE_CONFIGURATION: Final = "/etc/cni/net.d/10-bridge.conflist"
 
 
 def remove_interfaces(run: ResetRun) -> Iterator[str]:
     """Interfaces by their names; what was routed through them goes with them."""
-    for name in _interfaces(run):
-        run.node.run(("ip", "link", "delete", name), summary=f"delete interface {name}")
-        yield f"deleted interface {name}"
+    kept = shared_bridges(run)
+    for name in kept:
+        run.note("warning", f"the bridge {name} and its network stay: pods or containers that no kubelet made are on it")
+    own = _own_bridge(run)
+    names = [name for link in _ip(run, "link", "show") if _is_clusters(name := str(link.get("ifname")), own)]
+    yield from in_turn(partial(_delete_interface, run), [name for name in names if name not in kept])
 
 
-def remove_rules(run: ResetRun) -> Iterator[str]:
-    """Virtual services first: which of them are kube-proxy's, its interface tells."""
-    yield from _remove_services(run)
-    yield from _remove_chains(run)
-    yield from _remove_nft_tables(run)
-    yield from _remove_sets(run)
+def _delete_interface(run: ResetRun, name: str) -> Iterator[str]:
+    run.node.run(Command(("ip", "link", "delete", name), f"delete the interface {name}"))
+    yield f"deleted interface {name}"
 
 
-def _interfaces(run: ResetRun) -> list[str]:
-    names = [str(link.get("ifname")) for link in _ip(run, "link", "show")]
-    return [name for name in names if name in _INTERFACES or name.startswith(_PREFIXES)]
+def shared_bridges(run: ResetRun) -> frozenset[str]:
+    """The cluster's bridges that somebody else's containers are plugged into, once the kubelet's pods are gone; in a dry run
+    they are not gone, so the runtime has to know others."""
+    if run.dry_run and not run.has_guests:
+        return frozenset()
+    own = _own_bridge(run)
+    bridges = {str(link.get("master")) for link in _ip(run, "link", "show") if not _is_clusters(str(link.get("ifname")), own)}
+    return frozenset(name for name in bridges if _is_clusters(name, own))
+
+
+def _is_clusters(name: str, own_bridge: str) -> bool:
+    return _INTERFACES.fullmatch(name) is not None or name == own_bridge
+
+
+def _own_bridge(run: ResetRun) -> str:
+    """The bridge that our role cni was asked for."""
+    if run.node.stat(ROUTES) is None:
+        return ""
+    try:
+        bridge = json.loads(run.node.read(BRIDGE_CONFIGURATION) or b"{}")["plugins"][0]["bridge"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return ""
+    return str(bridge)
+
+
+def remove_routes(run: ResetRun) -> Iterator[str]:
+    """Those to the pods of other nodes, which our role cni's unit set: "route replace CIDR via ADDRESS"."""
+    lines = (run.node.read(ROUTES) or b"").decode(errors="replace").splitlines()
+    words = [line.split() for line in lines if line.startswith("route replace ")]
+    present = {
+        (str(route.get("dst")), str(route.get("gateway")))
+        for family in ("-4", "-6")
+        for route in _ip(run, family, "route", "show")
+    }
+    routes = [(each[2], each[4]) for each in words if len(each) == 5 and (each[2], each[4]) in present]
+    yield from in_turn(partial(_delete_route, run), routes)
+
+
+def _delete_route(run: ResetRun, route: tuple[str, str]) -> Iterator[str]:
+    cidr, gateway = route
+    run.node.run(Command(("ip", "route", "delete", cidr, "via", gateway), f"delete the route to {cidr}"))
+    yield f"deleted the route to {cidr} via {gateway}"
 
 
 def _ip(run: ResetRun, *arguments: str) -> list[dict[str, Any]]:
-    done = run.node.run(("ip", "-json", *arguments), summary="look at interfaces", changes=False, check=False)
+    done = run.node.run(Command.look_up(("ip", "-json", *arguments), "look at the network"))
     try:
         found = json.loads(done.stdout or "[]") if done.status == 0 else []
     except ValueError:
@@ -60,62 +95,82 @@ def _ip(run: ResetRun, *arguments: str) -> list[dict[str, Any]]:
     return [link for link in found if isinstance(link, dict)]
 
 
-def _remove_chains(run: ResetRun) -> Iterator[str]:
-    """Of each variant of iptables that is installed: kube-proxy uses the one it thinks the node uses."""
-    for command in _SAVES:
-        saved = run.node.run((f"{command}-save",), summary="look at the packet filter", changes=False, check=False)
-        restored = netfilter.removals(saved.stdout) if saved.status == 0 else ""
-        if not restored:
-            continue
-        run.node.run(
-            (f"{command}-restore", "--noflush", "--wait", "10"),
-            summary=f"delete {'; '.join(netfilter.described(restored))}",
-            stdin=restored.encode(),
-        )
-        yield f"deleted the cluster's {restored.count(chr(10) + '-X ')} chains of {command}"
+def remove_chains(run: ResetRun) -> Iterator[str]:
+    """Of each variant of iptables that is installed: kube-proxy uses the one it thinks the node uses. `iptables` is another name
+    of one of the other two, so that a dry run finds the same twice."""
+    listed: set[str] = set()
+    yield from in_turn(partial(_remove_chains_of, run, listed, shared=bool(shared_bridges(run))), _SAVES)
 
 
-def _remove_nft_tables(run: ResetRun) -> Iterator[str]:
-    listed = run.node.run(("nft", "list", "tables"), summary="look at the packet filter", changes=False, check=False)
-    for family, name in netfilter.nft_tables(listed.stdout) if listed.status == 0 else ():
-        run.node.run(("nft", "delete", "table", family, name), summary=f"delete nftables' table {family} {name}")
-        yield f"deleted nftables' table {family} {name}"
+def _remove_chains_of(run: ResetRun, listed: set[str], command: str, *, shared: bool) -> Iterator[str]:
+    saved = run.node.run(Command.look_up((f"{command}-save",), "look at the packet filter"))
+    restored = netfilter.removals(saved.stdout, shared=shared) if saved.status == 0 else ""
+    if not restored or (run.dry_run and restored in listed):
+        return
+    listed.add(restored)
+    gone = netfilter.described(restored)
+    run.planned(f"{command}: {line}" for line in gone)
+    argv = (f"{command}-restore", "--noflush", "--wait=10")
+    run.node.run(Command(argv, f"delete the cluster's {len(gone)} rules and chains of {command}", stdin=restored.encode()))
+    yield f"deleted the cluster's {len(gone)} rules and chains of {command}"
 
 
-def _remove_sets(run: ResetRun) -> Iterator[str]:
-    listed = run.node.run(("ipset", "list", "-name"), summary="look at IP sets", changes=False, check=False)
-    for name in netfilter.sets(listed.stdout) if listed.status == 0 else ():
-        run.node.run(("ipset", "destroy", name), summary=f"delete IP set {name}")
-        yield f"deleted IP set {name}"
+def remove_nft_tables(run: ResetRun) -> Iterator[str]:
+    listed = run.node.run(Command.look_up(("nft", "list", "tables"), "look at the packet filter"))
+    yield from in_turn(partial(_delete_table, run), netfilter.nft_tables(listed.stdout) if listed.status == 0 else ())
 
 
-def _remove_services(run: ResetRun) -> Iterator[str]:
-    """kube-proxy's virtual services: those at an address of its interface, and, for NodePorts, at the node's own addresses."""
-    addresses = _addresses(run, _PROXY_INTERFACE)
+def _delete_table(run: ResetRun, table: tuple[str, str]) -> Iterator[str]:
+    run.node.run(Command(("nft", "delete", "table", *table), f"delete nftables' table {' '.join(table)}"))
+    yield f"deleted nftables' table {' '.join(table)}"
+
+
+def remove_sets(run: ResetRun) -> Iterator[str]:
+    """After the rules that ask them."""
+    listed = run.node.run(Command.look_up(("ipset", "list", "-name"), "look at IP sets"))
+    yield from in_turn(partial(_delete_set, run), netfilter.sets(listed.stdout) if listed.status == 0 else ())
+
+
+def _delete_set(run: ResetRun, name: str) -> Iterator[str]:
+    run.node.run(Command(("ipset", "destroy", name), f"delete the IP set {name}"))
+    yield f"deleted IP set {name}"
+
+
+def remove_services(run: ResetRun) -> Iterator[str]:
+    """kube-proxy's virtual services: those at an address of its interface, and NodePorts at the node's own addresses."""
+    addresses = _addresses(run, "dev", _PROXY_INTERFACE)
     if not addresses:
         return
-    saved = run.node.run(("ipvsadm", "--save", "--numeric"), summary="look at virtual services", changes=False, check=False)
+    saved = run.node.run(Command.look_up(("ipvsadm", "--save", "--numeric"), "look at virtual services"))
     if saved.status == _MISSING:
-        if (run.node.read("/proc/net/ip_vs") or b"").count(b"\n") > 3:
+        if (run.node.read("/proc/net/ip_vs") or b"").count(b"\n") > 3:  # more than the lines of its head
             raise NodeError("kube-proxy's virtual services stay: there is no ipvsadm; install it and run this again")
         return
-    ours = addresses | _addresses(run, "")
-    for line in saved.stdout.splitlines():
-        words = line.split()
-        if words[:1] == ["-A"] and len(words) > 2 and _host(words[2]) in ours:
-            run.node.run(("ipvsadm", "--delete-service", words[1], words[2]), summary=f"delete virtual service {words[2]}")
-            yield f"deleted virtual service {words[2]}"
+    own = _addresses(run)
+    services = [words[1:3] for line in saved.stdout.splitlines() if (words := line.split())[:1] == ["-A"] and len(words) > 2]
+    ours = [
+        (kind, at)
+        for kind, at in services
+        if (place := _place(at)) and (place[0] in addresses or (place[0] in own and place[1] in _NODE_PORTS))
+    ]
+    yield from in_turn(partial(_delete_service, run), ours)
 
 
-def _addresses(run: ResetRun, interface: str) -> set[str]:
-    """The addresses of an interface, of all where it is ""."""
-    links = _ip(run, "address", "show", *(("dev", interface) if interface else ()))
+def _delete_service(run: ResetRun, service: tuple[str, str]) -> Iterator[str]:
+    run.node.run(Command(("ipvsadm", "--delete-service", *service), f"delete the virtual service {service[1]}"))
+    yield f"deleted virtual service {service[1]}"
+
+
+def _addresses(run: ResetRun, *which: str) -> set[str]:
+    """The addresses of the interfaces."""
+    links = _ip(run, "address", "show", *which)
     return {str(info.get("local")) for link in links for info in link.get("addr_info") or () if info.get("local")}
 
 
-def _host(service: str) -> str:
-    host = service.rpartition(":")[0].strip("[]")
+def _place(service: str) -> tuple[str, int] | None:
+    """Address and port of "10.96.0.1:443" or "[fd00::1]:443"; None of a firewall mark."""
+    host, _, port = service.rpartition(":")
     try:
-        return str(ipaddress.ip_address(host))
+        return str(ipaddress.ip_address(host.strip("[]"))), int(port)
     except ValueError:
-        return host
+        return None

@@ -1,4 +1,4 @@
-"""preflight: the user agrees, and is root (kubeadm: cmd/phases/reset/preflight.go)."""
+"""preflight: this is root, and the user agrees (kubeadm: cmd/phases/reset/preflight.go)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def _apply(run: ResetRun) -> Changes:
     def warn(message: str) -> None:
         run.note("warning", message, topic="preflight")
 
-    if not run.reset.force and not run.dry_run and not run.confirm():
-        raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --force")
     machine = Machine(run.node, run.host, run.journal, run.reset.cri_socket)
     run_checks((system.IS_PRIVILEGED_USER,), machine, run.reset.ignore_preflight_errors, warn)
+    if not run.reset.force and not run.dry_run and not run.confirm():
+        raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --force")
     return ()
 
 
 preflight: Phase[ResetRun] = Phase(
     name="preflight",
-    summary="Ask whether to go on, and check that this is root",
+    summary="Check that this is root, and ask whether to go on",
     apply=_apply,
     unchanged="passed",
     flags=("dry-run", "force", "ignore-preflight-errors"),

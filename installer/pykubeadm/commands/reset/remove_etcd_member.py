@@ -12,7 +12,7 @@ from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
     from pykubeadm.commands.reset.found import EtcdManifest
-    from pykubeadm.etcd.client import EtcdClient, EtcdUnreachableError, Member
+    from pykubeadm.etcd.client import EtcdClient, Member
 
 _NAME: Final = "remove-etcd-member"
 _CERTIFICATES: Final = ("ca.crt", "healthcheck-client.crt", "healthcheck-client.key")
@@ -23,35 +23,63 @@ def _has_member(run: ResetRun) -> bool:
     return run.found.etcd is not None
 
 
-def _check(run: ResetRun) -> str | None:
-    manifest = run.found.etcd
-    if manifest is not None and manifest.data_dir and not run.node.list_dir(f"{manifest.data_dir}/member"):
-        return f"etcd has never run here: there is no {manifest.data_dir}/member"
-    return None
-
-
 def _apply(run: ResetRun) -> Changes:
     from pykubeadm.errors import MemberRemainsError, NodeError
-    from pykubeadm.etcd.client import EtcdError, EtcdUnreachableError
+    from pykubeadm.etcd.client import EtcdError
     from pykubeadm.kube.waits import WaitError
 
     manifest = run.found.etcd
     if manifest is None:
         return []
     try:
-        client = _client(run, manifest)
-        try:
-            members = _members(run, client)
-        except EtcdUnreachableError as error:  # those that came after this one are known to the cluster
-            client = client.at(_endpoints_of_pods(run, error))
-            members = _members(run, client)
-        member = _own(run, manifest, client, members)
-        return [] if member is None else _remove(run, client, members, member)
+        return _leave(run, manifest)
     except (EtcdError, WaitError, NodeError) as error:
+        if _is_alone(run, manifest):
+            run.note("info", f"etcd does not answer, and {manifest.name} is its only member: nobody counts on it", topic=_NAME)
+            return []
         raise MemberRemainsError(
             f"this node's etcd member {manifest.name} ({', '.join(manifest.peer_urls)}) could not be removed: {error}; if other "
             "control planes are left, remove it there: `etcdctl member list`, then `etcdctl member remove ID`"
         ) from error
+
+
+def _leave(run: ResetRun, manifest: EtcdManifest) -> Changes:
+    from pykubeadm.etcd.client import EtcdError, EtcdUnreachableError
+    from pykubeadm.kube.waits import WaitError
+
+    client = _client(run, manifest)
+    try:
+        members = _members(run, client)
+    except (EtcdUnreachableError, WaitError) as error:  # those that came after this one are not in its manifest
+        on_disk = _members_on_disk(run, manifest)
+        if on_disk and _is_alone(run, manifest):
+            raise
+        known = [url for member in on_disk for url in member.client_urls]
+        more = [url for url in known or _endpoints_of_pods(run, error) if url not in client.endpoints]
+        if not more:
+            raise EtcdError(str(error)) from error
+        client = client.at(more)
+        members = _members(run, client)
+    member = _own(run, manifest, client, members)
+    return [] if member is None else _remove(run, client, members, member)
+
+
+def _is_alone(run: ResetRun, manifest: EtcdManifest) -> bool:
+    """Whether no other member is known: neither when this one was added, nor to its database by now."""
+    others = [name for name in manifest.initial_cluster if name != manifest.name]
+    return not others and len(_members_on_disk(run, manifest)) <= 1
+
+
+def _members_on_disk(run: ResetRun, manifest: EtcdManifest) -> tuple[Member, ...]:
+    """As the database has them; () where there is none."""
+    from pykubeadm.etcd.on_disk import MEMBER_PATTERN, members_in
+    from pykubeadm.node.port import Command
+
+    database = f"{manifest.data_dir}/member/snap/db"
+    if not manifest.data_dir or run.node.stat(database) is None:
+        return ()
+    found = run.node.run(Command.look_up(("grep", "-aoE", MEMBER_PATTERN, database), "look for etcd's members"))
+    return members_in(found.stdout.splitlines())
 
 
 def _client(run: ResetRun, manifest: EtcdManifest) -> EtcdClient:
@@ -68,12 +96,12 @@ def _client(run: ResetRun, manifest: EtcdManifest) -> EtcdClient:
     return EtcdClient([*manifest.client_urls, *others], tls_context(*contents))
 
 
-def _endpoints_of_pods(run: ResetRun, failure: EtcdUnreachableError) -> tuple[str, ...]:
+def _endpoints_of_pods(run: ResetRun, failure: Exception) -> tuple[str, ...]:
     """The client URLs of etcd's pods, by the API server that the kubeconfig leads to; raises `failure` where it knows no more."""
     from datetime import timedelta
 
     from pykubeadm.errors import PykubeadmError
-    from pykubeadm.etcd.client import EtcdUnreachableError
+    from pykubeadm.etcd.client import EtcdError
     from pykubeadm.kube.client import ClusterApi
     from pykubeadm.kube.credentials import parse_kubeconfig
     from pykubeadm.phases.etcd.members import etcd_endpoints
@@ -84,7 +112,7 @@ def _endpoints_of_pods(run: ResetRun, failure: EtcdUnreachableError) -> tuple[st
     try:
         return etcd_endpoints(ClusterApi(parse_kubeconfig(content, run.kubeconfig_path), call_timeout=timedelta(seconds=_ANSWER)))
     except PykubeadmError as error:
-        raise EtcdUnreachableError(f"{failure}; {error}") from error
+        raise EtcdError(f"{failure}; {error}") from error
 
 
 def _members(run: ResetRun, client: EtcdClient) -> tuple[Member, ...]:
@@ -162,7 +190,6 @@ def _remove(run: ResetRun, client: EtcdClient, members: tuple[Member, ...], memb
 remove_etcd_member: Phase[ResetRun] = Phase(
     name=_NAME,
     summary="Take this node's member out of etcd",
-    check=_check,
     apply=_apply,
     when=_has_member,
     unchanged="it is no member of others",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from pykubeadm.errors import NodeError
 from pykubeadm.phases.run import Run
+from pykubeadm.workflow.events import Planned
 
 if TYPE_CHECKING:
     from pykubeadm.commands.reset.found import Found
     from pykubeadm.config.model import ResetConfiguration
 
+T = TypeVar("T")
+
 # What `--keep` takes: what kubeadm's reset leaves behind and this one removes.
-KEEPABLE: Final = ("cni", "interfaces", "kubeconfig", "rules", "state", "tmp", "units")
+KEEPABLE: Final = ("cni", "interfaces", "kubeconfig", "logs", "rules", "tmp", "units")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,7 +26,26 @@ class ResetRun(Run):
 
     reset: ResetConfiguration
     found: Found
+    sockets: tuple[str, ...]  # of the container runtimes that may have pods of the cluster, as URLs
     confirm: Callable[[], bool]  # asks the user; not called with --force or in a dry run
     keep: frozenset[str] = frozenset()  # of KEEPABLE
     home: str = ""  # of the user, with .kube/config; "" where there is none
     kubeconfig_path: str
+    has_guests: bool = False  # pods that no kubelet made run here, maybe on the cluster's network
+
+    def planned(self, lines: Iterable[str]) -> None:
+        """In a dry run, list what a command would remove that does not name it."""
+        if self.dry_run:
+            self.emit(Planned(phase="", text="\n".join(lines)))
+
+
+def in_turn(work: Callable[[T], Iterator[str]], items: Iterable[T]) -> Iterator[str]:
+    """What `work` did to each of the items, whatever became of those before; NodeError with every failure at the end."""
+    problems = []
+    for item in items:
+        try:
+            yield from work(item)
+        except NodeError as error:
+            problems.append(str(error))
+    if problems:
+        raise NodeError("\n".join(problems))
