@@ -17,7 +17,6 @@ _MISSING = 127  # the status of a command that does not exist
 _PULL_TIMEOUT = 1800.0  # seconds for one image
 _CALL_TIMEOUT = 15.0
 _STOP_TIMEOUT = 30.0
-_RUNTIME_TIMEOUT = 60.0
 _REMOVAL_TIMEOUT = 120.0  # a network plugin that waits for an API server that is gone takes its time
 _LOG_LINE = re.compile(r'^time=\S+ level=fatal msg="(.*)"$')
 
@@ -119,7 +118,7 @@ class Cri:
         """Stop the pods' containers at once and remove them, side by side; some may be gone where it fails."""
         what = f"remove {'the pod' if len(sandboxes) == 1 else 'the pods'} {', '.join(map(str, sandboxes))}"
         ids = (sandbox.id for sandbox in sandboxes)
-        self._call(what, "rmp", "--force", *ids, changes=True, timeout=_REMOVAL_TIMEOUT)
+        self._call(what, "rmp", "--force", *ids, changes=True, timeout=_REMOVAL_TIMEOUT, patience=60)
 
     def exit(self, container: Container) -> Exit:
         """How a container that is not running ended."""
@@ -160,11 +159,17 @@ class Cri:
         return found
 
     def _call(
-        self, summary: str, *arguments: str, changes: bool = False, check: bool = True, timeout: float = _CALL_TIMEOUT
+        self,
+        summary: str,
+        *arguments: str,
+        changes: bool = False,
+        check: bool = True,
+        timeout: float = _CALL_TIMEOUT,
+        patience: int = 10,
     ) -> Completed:
+        """Run crictl, which waits `patience` seconds for each answer of the runtime."""
         endpoint = ("--runtime-endpoint", self.socket, "--image-endpoint", self.socket) if self.socket else ()
-        # Of one call to the runtime, of which a command makes several.
-        options = ("--timeout", f"{min(timeout * 2 / 3, _RUNTIME_TIMEOUT):.0f}s", *endpoint)
+        options = ("--timeout", f"{patience}s", *endpoint)
         for crictl in ("crictl", *_PLACES):
             if crictl != "crictl" and self.node.stat(crictl) is None:
                 continue
