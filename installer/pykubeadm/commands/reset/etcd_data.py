@@ -43,9 +43,8 @@ def _data(run: ResetRun) -> Iterator[str]:
 def _directories(run: ResetRun) -> tuple[str, str]:
     """Of the data, and of the write-ahead log where that is apart; "" where there is none."""
     etcd = run.found.etcd
-    if etcd is not None:
-        return etcd.data_dir, etcd.wal_dir
-    return LocalEtcd().data_dir if run.journal.owns(MANIFEST) else "", ""
+    ours = LocalEtcd().data_dir if run.journal.owns(MANIFEST) else ""
+    return (etcd.data_dir or ours, etcd.wal_dir) if etcd else (ours, "")
 
 
 def _holder(run: ResetRun, paths: list[str]) -> str:

@@ -28,8 +28,8 @@ _ENDPOINT_FLAG: Final = re.compile(r"--container-runtime-endpoint[= ]([^\s\"']+)
 
 @dataclass(frozen=True, slots=True)
 class EtcdManifest:
-    """What etcd.yaml says of this node's member. URLs are lists, as etcd takes several; paths are absolute, or "" where the
-    manifest names none."""
+    """What etcd.yaml says of this node's member, or the peer certificate where a join ended before it wrote that. URLs are
+    lists, as etcd takes several; paths are absolute, or "" where none is named."""
 
     name: str
     peer_urls: tuple[str, ...]
@@ -53,10 +53,11 @@ class Found:
 def look(node: Node, certificates_dir: str) -> Found:
     """What is on `node`; `certificates_dir` is the user's. Files that cannot be read say nothing."""
     named = (certificates_dir, CERTIFICATES_DIR, _volume(_pod(node, "kube-apiserver"), _CERTIFICATES_VOLUME))
+    folders = tuple(dict.fromkeys(path for path in map(_absolute, named) if path))
     return Found(
         is_control_plane=node.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None,
-        etcd=_etcd(_pod(node, "etcd")),
-        certificates_dirs=tuple(dict.fromkeys(path for path in map(_absolute, named) if path)),
+        etcd=_etcd(_pod(node, "etcd")) or next(filter(None, (_joining_etcd(node, f"{path}/etcd") for path in folders)), None),
+        certificates_dirs=folders,
         runtime_endpoint=_runtime_endpoint(node),
     )
 
@@ -75,6 +76,31 @@ def _etcd(pod: Mapping[str, Any]) -> EtcdManifest | None:
         data_dir=_volume(pod, _DATA_VOLUME) or _absolute(arguments.get("data-dir", "")),
         wal_dir=_absolute(arguments.get("wal-dir", "")),
     )
+
+
+def _joining_etcd(node: Node, folder: str) -> EtcdManifest | None:
+    """The member as its peer certificate names it: it is added to etcd before its manifest is written."""
+    try:
+        content = node.read(f"{folder}/peer.crt")
+    except NodeError:
+        return None
+    if content is None:
+        return None
+    from cryptography import x509
+
+    from pykubeadm.manifests.addresses import etcd_peer_url
+    from pykubeadm.pki.check import load_certificates
+
+    try:
+        certificate = load_certificates(content)[0]
+        addresses = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+            x509.IPAddress
+        )
+    except (ValueError, IndexError, x509.ExtensionNotFound):
+        return None
+    names = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
+    hosts = [str(address) for address in addresses if not address.is_loopback]
+    return EtcdManifest("".join(names[:1]), tuple(map(etcd_peer_url, hosts)), (), {}, folder, data_dir="", wal_dir="")
 
 
 def _runtime_endpoint(node: Node) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from ipaddress import ip_address
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pykubeadm.commands.reset.found import Found, look
+from pykubeadm.pki.issue import Subject, encode_certificate, issue_leaf
+from pykubeadm.pki.keys import generate_key
+from pykubeadm.pki.sans import Names
+from pykubeadm.pki.table import Usage
 from tests.support.node import FakeNode
 from tests.support.reset_runs import API_SERVER, ETCD
+from tests.support.servers import NOW, authority
 
 MANIFESTS = "/etc/kubernetes/manifests"
 PKI = "/etc/kubernetes/pki"
@@ -96,3 +104,22 @@ def test_the_kubelet_says_which_runtime_it_uses(path: str, text: str, endpoint: 
     node = FakeNode()
     node.put(f"/var/lib/kubelet/{path}", text)
     assert look(node, PKI).runtime_endpoint == endpoint
+
+
+def test_a_join_that_ended_before_the_manifest_is_known_by_its_certificate() -> None:
+    key = generate_key("ECDSA-P256")
+    addresses = (ip_address("10.0.0.9"), ip_address("127.0.0.1"), ip_address("fd00::9"))
+    subject = Subject("cp9", NOW, NOW + timedelta(days=1), names=Names(ips=addresses), usages=(Usage.SERVER_AUTH,))
+    node = FakeNode()
+    node.put(f"{PKI}/etcd/peer.crt", encode_certificate(issue_leaf(subject, key.public_key(), authority())))
+    at = look(node, PKI)
+    assert at.etcd is not None
+    assert (at.etcd.name, at.etcd.certificates_dir) == ("cp9", f"{PKI}/etcd")
+    assert at.etcd.peer_urls == ("https://10.0.0.9:2380", "https://[fd00::9]:2380")
+
+
+@pytest.mark.parametrize("content", ["", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"])
+def test_a_damaged_peer_certificate_says_nothing(content: str) -> None:
+    node = FakeNode()
+    node.put(f"{PKI}/etcd/peer.crt", content)
+    assert look(node, PKI).etcd is None
