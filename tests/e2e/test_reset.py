@@ -84,7 +84,6 @@ def shared(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterato
         documents = cluster.documents(kubernetes.version, node.address)
         documents[2]["serverTLSBootstrap"] = True  # has a unit of ours
         node.write(cluster.CONFIG, yaml.safe_dump_all(documents, sort_keys=False))
-        node.run("pykubeadm", "node", "prepare", timeout=300)
         node.write("/root/guest.json", guest("mine"))
         node.shell(_OTHERS)
         yield Shared(node, likeness(node))

@@ -57,7 +57,6 @@ class Shared:
 def shared(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterator[Shared]:
     with nodes_of(kubernetes, request) as new_node:
         nodes = side_by_side([partial(new_node, name) for name in ("reset2", "reset3", "resetw")])
-        side_by_side([partial(node.run, "pykubeadm", "node", "prepare", timeout=300) for node in nodes])
         bare = {node.name: likeness(node) for node in nodes}
         first = first_control_plane(new_node, kubernetes, "reset1")
         for node in nodes[:2]:
