@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pykubeadm.errors import NodeError
-from pykubeadm.node.cri import Cri, CrictlMissingError
+from pykubeadm.node.cri import Cri, CrictlMissingError, Sandbox
 from tests.support.node import FakeNode, completed
 
 SOCKET = "unix:///var/run/containerd/containerd.sock"
@@ -84,3 +84,31 @@ def test_the_runtimes_last_word_is_reported() -> None:
     )
     with pytest.raises(NodeError, match="could not list containers: level=fatal msg=connection refused"):
         Cri(node, SOCKET).containers()
+
+
+def test_pods_of_a_kubelet_are_told_from_others() -> None:
+    node = FakeNode()
+    labels = {"io.kubernetes.pod.uid": "u1", "io.kubernetes.pod.name": "etcd-cp1", "io.kubernetes.pod.namespace": "kube-system"}
+    etcd = {
+        "id": "1",
+        "metadata": {"name": "etcd-cp1", "namespace": "kube-system"},
+        "labels": labels,
+        "annotations": {"kubernetes.io/config.source": "file"},
+        "state": "SANDBOX_READY",
+    }
+    guest = {"id": "2", "metadata": {"name": "guest", "namespace": "default"}, "state": "SANDBOX_NOTREADY"}
+    node.commands["crictl"] = completed(json.dumps({"items": [etcd, guest]}))
+    assert Cri(node).sandboxes() == (
+        Sandbox("1", "etcd-cp1", "kube-system", of_kubelet=True, static=True, ready=True),
+        Sandbox("2", "guest", "default", of_kubelet=False, static=False, ready=False),
+    )
+    node.commands["crictl"] = completed('{"items": null}')
+    assert Cri(node).sandboxes() == ()
+
+
+def test_pods_are_removed_at_once() -> None:
+    node = FakeNode()
+    node.commands["crictl"] = completed("", 1, 'time="x" level=fatal msg="network plugin: no route to the API"')
+    with pytest.raises(NodeError, match="could not remove the pods a/x, a/y: network plugin: no route to the API"):
+        Cri(node).remove_sandboxes([Sandbox("1", "x", "a"), Sandbox("2", "y", "a")])
+    assert node.ran[-1].argv[-4:] == ("rmp", "--force", "1", "2")

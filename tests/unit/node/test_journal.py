@@ -9,7 +9,7 @@ import pytest
 from pykubeadm.errors import NodeError, PhaseError
 from pykubeadm.node.journal import PATH, Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.port import File, Unit, UnitState
+from pykubeadm.node.port import Directory, File, Unit, UnitState
 from tests.support.node import FakeNode
 
 
@@ -166,3 +166,30 @@ def test_a_run_that_had_to_queue_knows_what_the_one_before_it_wrote() -> None:
     assert queued.owns("/etc/kubernetes/pki/ca.crt")
     queued.finish("unchanged", "2026-01-01T00:00:03+00:00")
     assert [run["outcome"] for run in json.loads(node.text(PATH))["runs"]] == ["failed", "unchanged"]
+
+
+def test_directories_that_were_missing_are_ours() -> None:
+    inner = FakeNode()
+    inner.put("/etc/kubernetes/audit.yaml")
+    node = JournaledNode(inner, Journal(inner))
+    node.write([File("/etc/kubernetes/pki/etcd/ca.crt", b"CA"), Directory("/srv/data/etcd")])
+    node.write([File("/etc/kubernetes/pki/ca.crt", b"CA")])
+    made = ("/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/srv", "/srv/data", "/srv/data/etcd")
+    assert Journal(inner).directories() == made
+
+
+def test_a_journal_that_knows_no_directories_is_read() -> None:
+    node = FakeNode()
+    node.put(PATH, json.dumps({"schema": "pykubeadm.journal/v1", "files": {"/a": "x"}, "units": [], "runs": []}))
+    assert (Journal(node).owned(), Journal(node).directories()) == (("/a",), ())
+
+
+def test_a_journal_that_was_discarded_is_written_no_more() -> None:
+    node = FakeNode()
+    journal = Journal(node)
+    journal.will_start("kubelet")
+    node.remove([PATH])
+    journal.discard()
+    journal.begin("reset", "now")
+    journal.finish("changed", "now")
+    assert node.stat(PATH) is None

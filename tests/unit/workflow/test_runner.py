@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pykubeadm.errors import INTERRUPTED, PhaseError
+from pykubeadm.errors import INTERRUPTED, MemberRemainsError, PhaseError, UnfinishedError
 from pykubeadm.node.journal import Journal
 from pykubeadm.workflow.events import Event, PhaseFailed, PhaseFinished, RunFinished
 from pykubeadm.workflow.phase import Phase, steps
@@ -119,3 +119,38 @@ def test_an_interrupted_run_says_so() -> None:
     last = Journal(node).last_run()
     assert last is not None
     assert last["outcome"] == "interrupted"
+
+
+def test_what_could_not_be_done_ends_the_run_after_all_the_rest() -> None:
+    """Two phases that others do not need; the status is the first one's, every sentence is told."""
+
+    def remain() -> None:
+        raise MemberRemainsError("the member remains")
+
+    def leave() -> None:
+        raise UnfinishedError("a mount remains", ["removed one file", "removed another"])
+
+    events: list[Event] = []
+    node = node_with_journal()
+    run = Run()
+    phases = steps([phase("a", remain), phase("b", leave), phase("c")])
+    with pytest.raises(MemberRemainsError, match="the member remains\na mount remains") as raised:
+        run_steps("reset", "cp1", tuple(phases), run, dry_run=False, recorder=Journal(node), emit=events.append)
+    assert raised.value.exit_status == 9
+    assert run.done == {"c"}
+    assert [(event.phase, event.exit_status) for event in events if isinstance(event, PhaseFailed)] == [("a", 9), ("b", 4)]
+    assert isinstance(events[-1], RunFinished)
+    assert (events[-1].outcome, events[-1].changed, events[-1].exit_status) == ("failed", 3, 9)
+
+
+def test_an_error_after_that_ends_the_run_at_once() -> None:
+    def remain() -> None:
+        raise UnfinishedError("a mount remains")
+
+    def fail() -> None:
+        raise PhaseError("no space left")
+
+    run = Run()
+    with pytest.raises(PhaseError, match="no space left"):
+        execute([phase("a", remain), phase("b", fail), phase("c")], run, node_with_journal())
+    assert run.done == set()

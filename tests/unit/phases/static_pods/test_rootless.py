@@ -5,7 +5,7 @@ import yaml
 
 from pykubeadm.commands.init.etcd import etcd
 from pykubeadm.errors import PhaseError
-from pykubeadm.manifests.rootless import with_accounts
+from pykubeadm.manifests.rootless import with_accounts, without_accounts
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.static_pods.control_plane import control_plane
@@ -69,3 +69,10 @@ def test_an_account_that_could_be_somebodys_is_refused(line: str, why: str) -> N
 def test_a_range_without_free_ids_is_an_error() -> None:
     with pytest.raises(PhaseError, match="no 4 system ids are free between 100 and 102"):
         with_accounts(PASSWD, GROUP, "SYS_UID_MAX 102\n")
+
+
+def test_its_accounts_can_be_taken_out_again() -> None:
+    passwd, group = f"{PASSWD.rstrip()}\n", f"{GROUP.rstrip()}\n"
+    accounts = with_accounts(passwd, group, "")
+    assert "kubeadm-etcd" in accounts.passwd
+    assert without_accounts(accounts.passwd, accounts.group) == (passwd, group)
