@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pykubeadm.commands.environment import environment
-from pykubeadm.commands.reset.found import look
+from pykubeadm.commands.reset.found import look, runtime_endpoint
 from pykubeadm.commands.reset.phases import PHASES
 from pykubeadm.commands.reset.run import KEEPABLE, ResetRun
 from pykubeadm.commands.source import read_source
@@ -16,7 +16,7 @@ from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import ResetConfiguration
 from pykubeadm.config.read import read_reset
 from pykubeadm.config.reset_flags import ResetFlags
-from pykubeadm.constants import ADMIN_KUBECONFIG, CERTIFICATES_DIR
+from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import UsageError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
@@ -34,7 +34,7 @@ def begin(rootfs: str, options: Mapping[str, Any], emit: Subscriber, confirm: Ca
     keep = _kept(options.get("keep") or ())
     machine = LocalNode(rootfs)
     host = host_facts(machine)
-    sockets = _sockets(look(machine, CERTIFICATES_DIR).runtime_endpoint, host)
+    sockets = _sockets(runtime_endpoint(machine), host)
     source = read_source(options["config"], machine.root) if options.get("config") else None
     reads = environment(machine, replace(host, cri_sockets=sockets[:1]), emit, PHASES, [])
     reset = read_reset(source, ResetFlags.of(options), reads)

@@ -47,7 +47,6 @@ class Found:
     is_control_plane: bool
     etcd: EtcdManifest | None
     certificates_dirs: tuple[str, ...]
-    runtime_endpoint: str = ""  # the kubelet's, as a URL; "" where it does not say
 
 
 def look(node: Node, certificates_dir: str) -> Found:
@@ -58,7 +57,6 @@ def look(node: Node, certificates_dir: str) -> Found:
         is_control_plane=node.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None,
         etcd=_etcd(_pod(node, "etcd")) or next(filter(None, (_joining_etcd(node, f"{path}/etcd") for path in folders)), None),
         certificates_dirs=folders,
-        runtime_endpoint=_runtime_endpoint(node),
     )
 
 
@@ -103,7 +101,8 @@ def _joining_etcd(node: Node, folder: str) -> EtcdManifest | None:
     return EtcdManifest("".join(names[:1]), tuple(map(etcd_peer_url, hosts)), (), {}, folder, data_dir="", wal_dir="")
 
 
-def _runtime_endpoint(node: Node) -> str:
+def runtime_endpoint(node: Node) -> str:
+    """The container runtime's socket as the kubelet's files name it, as a URL; "" where they do not."""
     for path in (KUBELET_INSTANCE_CONFIG, KUBELET_CONFIG):
         if endpoint := _document(node, path).get("containerRuntimeEndpoint"):
             return _url(str(endpoint))

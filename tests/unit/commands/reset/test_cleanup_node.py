@@ -11,7 +11,7 @@ import pytest
 
 from pykubeadm.commands.reset.cleanup_node import cleanup_node
 from pykubeadm.commands.reset.run import KEEPABLE
-from pykubeadm.errors import UnfinishedError
+from pykubeadm.errors import NodeError, UnfinishedError
 from pykubeadm.node.port import Command, Completed, Directory, File
 from pykubeadm.node.recording import CommandRun, RecordingNode, Removal
 from pykubeadm.workflow.events import Note, Planned
@@ -153,6 +153,18 @@ def test_a_runtime_that_does_not_answer_stops_nothing_else() -> None:
     assert node.stat("/etc/kubernetes/admin.conf") is None
     assert node.mounts == ["/var/lib/data"]
     node.commands["crictl"] = node._crictl
+    clean(node)
+    assert node.state() == bare_node().state()
+
+
+def test_a_full_disk_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = control_plane()
+    node.put("/var/lib/pykubeadm/journal.json", '{"schema": "pykubeadm.journal/v1"}')
+
+    def write(_files: object) -> tuple[str, ...]:
+        raise NodeError("no space is left")
+
+    monkeypatch.setattr(node, "write", write)
     clean(node)
     assert node.state() == bare_node().state()
 

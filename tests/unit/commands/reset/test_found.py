@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pykubeadm.commands.reset.found import Found, look
+from pykubeadm.commands.reset.found import Found, look, runtime_endpoint
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_leaf
 from pykubeadm.pki.keys import generate_key
 from pykubeadm.pki.sans import Names
@@ -103,7 +103,7 @@ def test_a_data_directory_must_be_one(path: str) -> None:
 def test_the_kubelet_says_which_runtime_it_uses(path: str, text: str, endpoint: str) -> None:
     node = FakeNode()
     node.put(f"/var/lib/kubelet/{path}", text)
-    assert look(node, PKI).runtime_endpoint == endpoint
+    assert runtime_endpoint(node) == endpoint
 
 
 def test_a_join_that_ended_before_the_manifest_is_known_by_its_certificate() -> None:
