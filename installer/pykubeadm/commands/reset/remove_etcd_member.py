@@ -34,9 +34,6 @@ def _apply(run: ResetRun) -> Changes:
     try:
         return _leave(run, manifest)
     except (EtcdError, WaitError, NodeError) as error:
-        if _is_alone(run, manifest):
-            run.note("info", f"etcd does not answer, and {manifest.name} is its only member: nobody counts on it", topic=_NAME)
-            return []
         raise MemberRemainsError(
             f"this node's etcd member {manifest.name} ({', '.join(manifest.peer_urls)}) could not be removed: {error}; if other "
             "control planes are left, remove it there: `etcdctl member list`, then `etcdctl member remove ID`"
@@ -44,13 +41,31 @@ def _apply(run: ResetRun) -> Changes:
 
 
 def _leave(run: ResetRun, manifest: EtcdManifest) -> Changes:
+    from pykubeadm.errors import NodeError
+    from pykubeadm.etcd.client import EtcdError
+    from pykubeadm.kube.waits import WaitError
+
+    try:
+        client, members = _ask(run, manifest)
+    except (EtcdError, WaitError, NodeError):
+        if not _is_alone(run, manifest):
+            raise
+        run.note("info", f"etcd does not answer, and {manifest.name} is its only member: nobody counts on it", topic=_NAME)
+        return []
+    member = _own(run, manifest, client, members)
+    return [] if member is None else _remove(run, client, members, member)
+
+
+def _ask(run: ResetRun, manifest: EtcdManifest) -> tuple[EtcdClient, tuple[Member, ...]]:
+    """etcd's members, and a client of those that answered: at first those that were there when this member was added, then those
+    that came later."""
     from pykubeadm.etcd.client import EtcdError, EtcdUnreachableError
     from pykubeadm.kube.waits import WaitError
 
     client = _client(run, manifest)
     try:
-        members = _members(run, client)
-    except (EtcdUnreachableError, WaitError) as error:  # those that came after this one are not in its manifest
+        return client, _members(run, client)
+    except (EtcdUnreachableError, WaitError) as error:
         on_disk = _members_on_disk(run, manifest)
         if on_disk and _is_alone(run, manifest):
             raise
@@ -59,9 +74,7 @@ def _leave(run: ResetRun, manifest: EtcdManifest) -> Changes:
         if not more:
             raise EtcdError(str(error)) from error
         client = client.at(more)
-        members = _members(run, client)
-    member = _own(run, manifest, client, members)
-    return [] if member is None else _remove(run, client, members, member)
+        return client, _members(run, client)
 
 
 def _is_alone(run: ResetRun, manifest: EtcdManifest) -> bool:

@@ -163,6 +163,15 @@ def test_a_dead_cluster_is_said_to_count_on_the_member(monkeypatch: pytest.Monke
         leave(etcd, monkeypatch, initial="cp2=https://10.0.0.2:2380")
 
 
+def test_a_refusal_is_no_sign_of_being_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first control plane without data knows nobody else, but was told."""
+    node = control_plane()
+    node.remove(["/var/lib/etcd/member"])
+    etcd = FakeEtcd([member(1), member(2), member(3)], refusals=[EtcdError("permission denied")])
+    with pytest.raises(MemberRemainsError, match="permission denied"):
+        leave(etcd, monkeypatch, node)
+
+
 def test_missing_certificates_are_named() -> None:
     node = control_plane()
     has_on_disk(node, member(1), member(2))
