@@ -57,7 +57,7 @@ def _leave(run: ResetRun, manifest: EtcdManifest) -> Changes:
 
 
 def _ask(run: ResetRun, manifest: EtcdManifest) -> tuple[EtcdClient, tuple[Member, ...]]:
-    """etcd's members, and a client of those that answered: at first those that were there when this member was added, then those
+    """The members of etcd, and a client of those that answered: at first those that were there when this member was added, then those
     that came later."""
     from pykubeadm.etcd.client import EtcdError, EtcdUnreachableError
     from pykubeadm.kube.waits import WaitError
