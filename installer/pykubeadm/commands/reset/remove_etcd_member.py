@@ -57,8 +57,8 @@ def _leave(run: ResetRun, manifest: EtcdManifest) -> Changes:
 
 
 def _ask(run: ResetRun, manifest: EtcdManifest) -> tuple[EtcdClient, tuple[Member, ...]]:
-    """The members of etcd, and a client of those that answered: at first those that were there when this member was added, then those
-    that came later."""
+    """The members of etcd, and a client of those that answered: those that were there when this member was added, else those that
+    came later."""
     from pykubeadm.etcd.client import EtcdError, EtcdUnreachableError
     from pykubeadm.kube.waits import WaitError
 
