@@ -50,7 +50,7 @@ def guest(name: str, *, network: str = "node") -> str:
     return json.dumps(
         {
             "metadata": {"name": name, "namespace": "default", "uid": name, "attempt": 0},
-            "linux": {"security_context": {"namespace_options": options}},
+            "linux": {"cgroup_parent": "guests.slice", "security_context": {"namespace_options": options}},
         }
     )
 
