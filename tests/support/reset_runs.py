@@ -83,6 +83,8 @@ _FILES = {
     "/etc/cni/net.d/10-bridge.conflist": '{"plugins": [{"type": "bridge", "bridge": "pods0"}]}',
     "/var/lib/cni/networks/bridge/10.244.0.2": "c2",
     "/etc/systemd/system/pykubeadm-routes.service": "[Unit]",
+    "/etc/systemd/system/pykubeadm-certificates.timer": "[Timer]",
+    "/var/lib/pykubeadm/backup/2026-01-01/ca.key": "KEY",
 }
 _VOLUME = "/var/lib/kubelet/pods/8d34/volumes/kubernetes.io~projected/token"
 _RULES = """\
@@ -206,7 +208,8 @@ def control_plane() -> ClusterNode:
     for path, content in _FILES.items():
         node.put(path, content)
     node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
-    node.units["pykubeadm-routes"] = UnitState("loaded", "active", "exited", "enabled")
+    node.units["pykubeadm-routes.service"] = UnitState("loaded", "active", "exited", "enabled")
+    node.units["pykubeadm-certificates.timer"] = UnitState("loaded", "active", "waiting", "enabled")
     pods = [sandbox("coredns-1"), *(sandbox(name, static=True) for name in ("etcd-cp1", "kube-apiserver-cp1"))]
     node.sandboxes |= {each["id"]: each for each in pods}
     node.mounts += [_VOLUME]

@@ -26,7 +26,7 @@ def _parts() -> tuple[_Part, ...]:
 
     return (
         _Part(_stop_kubelet),
-        _Part(_stop_units, "units"),
+        _Part(files.stop_units, "units"),
         _Part(sandboxes.remove_sandboxes),
         _Part(mounts.unmount),
         _Part(etcd_data.remove_etcd),
@@ -74,14 +74,6 @@ def _stop_kubelet(run: ResetRun) -> Iterator[str]:
     from pykubeadm.node.port import Unit
 
     yield from (f"{action} the kubelet" for action in run.node.ensure_unit(Unit("kubelet", enabled=None, state="stopped")))
-
-
-def _stop_units(run: ResetRun) -> Iterator[str]:
-    from pykubeadm.commands.reset.files import UNITS
-    from pykubeadm.node.port import Unit
-
-    for name in UNITS:
-        yield from (f"{action} {name}" for action in run.node.ensure_unit(Unit(name, enabled=False, state="stopped")))
 
 
 cleanup_node: Phase[ResetRun] = Phase(

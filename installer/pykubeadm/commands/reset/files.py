@@ -14,7 +14,7 @@ from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
-from pykubeadm.node.port import Command
+from pykubeadm.node.port import Command, Unit
 from pykubeadm.pki.table import TABLE as CERTIFICATES
 
 _COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -32,7 +32,14 @@ _BRIDGE_NETWORK: Final = "bridge"
 # For volume plugins, made by the kubelet (kubernetes: cmd/kubelet/app/options).
 _PLUGINS: Final = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
 _PLUGIN_DIRECTORIES: Final = (_PLUGINS, *(_PLUGINS.rsplit("/", number)[0] for number in (1, 2, 3)))
-UNITS: Final = ("pykubeadm-serving-approver", "pykubeadm-routes")
+# The phase serving-approver's, our roles' certificates and cni.
+_UNIT_FILES: Final = "/etc/systemd/system"
+_UNITS: Final = (
+    "pykubeadm-serving-approver.service",
+    "pykubeadm-certificates.timer",
+    "pykubeadm-certificates.service",
+    "pykubeadm-routes.service",
+)
 _POD_LOGS: Final = "/var/log/pods"
 _POD_LOG: Final = re.compile(r"[^_]+_[^_]+_[0-9a-f-]{32,36}")  # NAMESPACE_NAME_UID, kubernetes: pkg/kubelet/kuberuntime
 _CONTAINER_LOGS: Final = "/var/log/containers"  # the kubelet's links into _POD_LOGS
@@ -118,8 +125,14 @@ def _results(run: ResetRun, networks: set[str]) -> Iterator[str]:
             yield f"{_RESULTS}/{name}"
 
 
+def stop_units(run: ResetRun) -> Iterator[str]:
+    for name in _UNITS:
+        if run.node.stat(f"{_UNIT_FILES}/{name}") is not None:
+            yield from (f"{action} {name}" for action in run.node.ensure_unit(Unit(name, enabled=False, state="stopped")))
+
+
 def remove_units(run: ResetRun) -> Iterator[str]:
-    removed = [*_remove(run, *(f"/etc/systemd/system/{unit}.service" for unit in UNITS))]
+    removed = [*_remove(run, *(f"{_UNIT_FILES}/{name}" for name in _UNITS))]
     if removed:
         run.node.run(Command(("systemctl", "daemon-reload"), "have systemd forget the units", check=False))
     yield from removed
