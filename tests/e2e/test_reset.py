@@ -37,8 +37,6 @@ nft add rule inet mine input tcp dport 2223 drop
 ip link add mine0 type bridge
 mkdir -p /etc/kubernetes/policies /etc/cni/net.d
 echo mine >/etc/kubernetes/policies/audit.yaml
-mkdir -p /var/lib/etcd/mine
-echo mine >/var/lib/etcd/mine/file
 crictl runp /root/guest.json
 ctr --namespace k8s.io run --detach $(ctr --namespace k8s.io images list --quiet | grep /pause: | head -n 1) mine
 """

@@ -65,5 +65,8 @@ def _remove(cri: Cri, sandboxes: Sequence[Sandbox]) -> Iterator[str]:
     except NodeError:
         left = {sandbox.id for sandbox in cri.sandboxes()}
         yield from (f"removed the pod {sandbox}" for sandbox in sandboxes if sandbox.id not in left)
-        raise
-    yield from (f"removed the pod {sandbox}" for sandbox in sandboxes)
+        if any(sandbox.id in left for sandbox in sandboxes):
+            raise
+        # Else the crictl of a run that was killed has removed one meanwhile, which is an error to ours.
+    else:
+        yield from (f"removed the pod {sandbox}" for sandbox in sandboxes)

@@ -52,6 +52,26 @@ def test_the_control_planes_pods_go_last() -> None:
     assert removed == [("id-coredns-1",), ("id-etcd-cp1", "id-kube-apiserver-cp1")]
 
 
+@pytest.mark.parametrize("stays", [True, False])
+def test_pods_that_somebody_else_removes_meanwhile_are_gone_all_the_same(stays: bool) -> None:
+    node = control_plane()
+
+    def crictl(command: Command) -> Completed:
+        completed = node._crictl(command)
+        if "rmp" not in command.argv:
+            return completed
+        if stays:
+            node.sandboxes["id-coredns-1"] = sandbox("coredns-1")
+        return Completed(1, stderr="getting sandbox status of pod: not found")
+
+    node.commands["crictl"] = crictl
+    if stays:
+        assert "not found" in str(refused(node))
+    else:
+        clean(node)
+        assert node.state() == bare_node().state()
+
+
 @dataclass
 class Mortal:
     """A node on which the run is killed after a number of calls that change something."""
