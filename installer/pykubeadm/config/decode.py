@@ -93,7 +93,7 @@ class _Decoding:
             return self._value(kind, zero, path)
 
     def _checked(self, shape: type, value: Any, path: Path) -> Any:
-        if type(value) is _PLAIN.get(shape, shape):
+        if type(value) is _PLAIN.get(shape, shape) and not (isinstance(value, int) and not -(2**63) <= value < 2**63):
             return value
         found = "what stands here" if path[-1] in _SECRETS else describe(value)
         self._wrong(path, f"must be {_WANTED[shape]}, not {found}")

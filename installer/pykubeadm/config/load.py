@@ -17,16 +17,17 @@ from typing import Any, TypeVar
 
 import yaml
 
-from pykubeadm.config.scalars import resolve
 from pykubeadm.config.source import Document, Path, Position, Source, Value, render
 from pykubeadm.errors import Problem
+from pykubeadm.util.yaml_scalars import resolve
 
 MAX_BYTES = 3 * 1024 * 1024  # what the API server takes at most, and far above any real configuration
 MAX_DEPTH = 100
 MAX_VALUES = 200_000
 
-# The largest part of a file: a line that starts with three dashes ends a document (apimachinery: util/yaml/decoder.go).
 _SEPARATOR = re.compile(r"^---(.*)$", re.MULTILINE)
+_MARK = "\ufeff"  # the byte order mark
+_MARK_WITHIN = re.compile(f"(?:\\A|(?<=[\n\r\x85\u2028\u2029])){_MARK}")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ _MERGE = object()  # the key << that merges; in quotes it is a field
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NO_DOCUMENT = "an empty document, which kubeadm refuses: remove it with its three dashes, and put comments into the documents"
 _BAD_KEY = "a key must be text"
+_NO_JSON = "a document that starts with a brace must be JSON, and this is none"
 _BINARY_TAG = "tag:yaml.org,2002:binary"
 
 
@@ -89,13 +91,12 @@ def _load(
     documents = []
     for offset, chunk in chunks:
         try:
-            roots = list(_roots(chunk, offset)) or [_Node("scalar", None, (offset + 1, 1))]
-            if braces_are_json and chunk.lstrip().startswith("{") and not (offset == 0 and text.startswith("---")):
-                _check_json(chunk, offset)
-            for root in roots:
-                found = read(source.name, root, problems)
-                if found:
-                    documents.append(found)
+            root = _root(chunk, offset)
+            if braces_are_json and chunk.lstrip().startswith("{"):
+                _fill_from_json(root, chunk, offset)
+            found = read(source.name, root, problems)
+            if found:
+                documents.append(found)
         except _RefusedError as refused:
             refuse(refused)
     return documents, problems
@@ -109,7 +110,6 @@ def _text(content: bytes) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         raise _RefusedError(_place(before, len(before)), f"the byte 0x{content[error.start]:02x} is not UTF-8 text") from None
-    text = text.removeprefix("\ufeff")
     found = _FORBIDDEN.search(text)
     if found:
         place = _place(text, found.start())
@@ -122,26 +122,43 @@ def _place(text: str, index: int) -> Position:
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
-    """The documents' texts, each with the number of lines before it. There need not be one before the first dashes or after
-    the last."""
-    starts = [0]
-    ends = []
+    """The documents' texts, each with the number of lines before it. A line that starts with three dashes ends a document that
+    has any line, and is the first line of one that has none (apimachinery: util/yaml/decoder.go, YAMLReader)."""
+    start = line = counted = 0
     for found in _SEPARATOR.finditer(text):
         rest = found[1].strip()
         if rest and not rest.startswith("#"):
             raise _RefusedError(
                 _place(text, found.start()), "a line of three dashes separates documents and takes nothing but a comment after it"
             )
-        ends.append(found.start())
-        starts.append(found.end())
-    ends.append(len(text))
-    line = before = 0
-    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        line += text.count("\n", before, start)
-        before = start
-        absent = (number == 0 and start == end) or (number == len(starts) - 1 and text[start:end] in ("", "\n"))
-        if not absent:
-            yield line, text[start:end]
+        if found.start() > start:
+            yield line, text[start : found.start()]
+            start = found.end() + 1
+            line += text.count("\n", counted, start)
+            counted = start
+    if start < len(text):
+        yield line, text[start:]
+
+
+def _root(chunk: str, offset: int) -> _Node:
+    """The root of the document that is all of `chunk`, null where it holds nothing but comments."""
+    text = chunk.removeprefix(_MARK)
+    if found := _MARK_WITHIN.search(text):
+        line, column = _place(text, found.start())
+        raise _RefusedError((offset + line, column), "a byte order mark has its place at the start of a document only; remove it")
+    roots = _roots(text, offset)
+    root = next(roots, None)
+    if root is None:
+        return _Node("scalar", None, (max(offset, 1), 1))
+    try:
+        more = next(roots, None)
+    except _RefusedError as refused:
+        more = _Node("", None, refused.position)
+    if more is not None:
+        raise _RefusedError(
+            more.position, "the document has ended before this, which Kubernetes does not read; three dashes begin another"
+        )
+    return root
 
 
 def _roots(text: str, offset: int) -> Iterator[_Node]:
@@ -230,20 +247,43 @@ def _parsed(text: str, offset: int) -> Iterator[_Node]:
             anchors = {}
 
 
-def _check_json(text: str, offset: int) -> None:
-    """A configuration that starts with a brace is JSON to Kubernetes, which YAML's flow style need not be (a patch is YAML to
-    kubeadm, however it starts); three dashes at the start of the file make it YAML. The text was read as YAML before, so it is
-    not nested too deep."""
+def _fill_from_json(root: _Node, text: str, offset: int) -> None:
+    """A configuration that starts with a brace is JSON to Kubernetes, which YAML's flow style need not be and which has other
+    numbers (a patch is YAML to kubeadm, however it starts); a line of three dashes or a byte order mark before it makes it YAML.
+    It was read as YAML before, so it is not nested too deep, and JSON has the same shape."""
     try:
-        json.loads(text, parse_int=str)  # int refuses thousands of digits in Python's words
+        _fill(root, _json_decoder(root.position).decode(text))
     except json.JSONDecodeError as error:
         place, why = error.pos, f"{error.msg[0].lower()}{error.msg[1:]}"
         before = text[:place].rstrip()
         if text[place : place + 1] in ("}", "]") and before.endswith(","):  # as Python says it from 3.13 on
             place, why = len(before) - 1, f"illegal trailing comma before end of {'object' if text[place] == '}' else 'array'}"
         line, column = _place(text, place)
-        sentence = f"a document that starts with a brace must be JSON, and this is none: {why}"
-        raise _RefusedError((offset + line, column), sentence) from None
+        raise _RefusedError((offset + line, column), f"{_NO_JSON}: {why}") from None
+
+
+def _json_decoder(position: Position) -> json.JSONDecoder:
+    def refuse(name: str) -> None:
+        raise _RefusedError(position, f"{_NO_JSON}: it has no {name}")
+
+    # Numbers beyond 64 bits are floats to Go; Python would take long for them.
+    return json.JSONDecoder(
+        object_pairs_hook=tuple,
+        parse_constant=refuse,
+        parse_int=lambda digits: int(digits) if len(digits) <= 20 else float(digits),
+    )
+
+
+def _fill(node: _Node, value: Any) -> None:
+    if node.kind == "mapping":
+        for (key, item), (name, held) in zip(node.content, value, strict=True):
+            key.content = name
+            _fill(item, held)
+    elif node.kind == "sequence":
+        for item, held in zip(node.content, value, strict=True):
+            _fill(item, held)
+    else:
+        node.content = value
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, mark: Any) -> str:
@@ -364,7 +404,7 @@ def _plain(root: _Node, source: str, positions: dict[Path, Position], keys: dict
 
 def _key(node: _Node) -> str:
     value = node.content
-    if node.kind != "scalar" or value is None:
+    if node.kind != "scalar" or value is None or isinstance(value, float) or (type(value) is int and value >= 2**63):
         raise _RefusedError(node.position, _BAD_KEY)
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -375,9 +415,6 @@ def _json(node: _Node) -> Any:
     value = "<<" if node.content is _MERGE else node.content
     if isinstance(value, str) and (found := _FORBIDDEN.search(value)):  # written as "\u001b"
         raise _RefusedError(node.position, f"the control character U+{ord(found[0]):04X} has no place in a configuration")
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _RefusedError(node.position, "infinity and not-a-number have no place in a configuration")
-        if value.is_integer() and abs(value) < 1e21:  # Go prints such a float without a point, so it is read as a whole number
-            return int(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _RefusedError(node.position, "infinity, not-a-number and numbers beyond a float have no place in a configuration")
     return value

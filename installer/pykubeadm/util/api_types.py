@@ -1,7 +1,7 @@
 """The fields of the API objects that pykubeadm completes or patches: Pod, Deployment, Kubelet- and KubeProxyConfiguration.
 
 `api_types.json` holds them for Kubernetes 1.36: a table of structs, each with its fields, each field as
-"TYPE [omitempty] [omitzero] [strategy=…] [key=…]". TYPE is a struct's name, a scalar (bool, string, int32, float, Duration,
+"TYPE [omitempty] [omitzero] [strategy=…] [key=…]". TYPE is a struct's name, a scalar (bool, string, int32, float64, Duration,
 Quantity, IntOrString, Time, …), `*TYPE` where unset and zero differ, `[]TYPE`, or `map TYPE`. `strategy` and `key` are
 what a strategic merge patch goes by (sig-api-machinery/strategic-merge-patch.md).
 """
@@ -9,6 +9,7 @@ what a strategic merge patch goes by (sig-api-machinery/strategic-merge-patch.md
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -27,10 +28,12 @@ _INTEGERS = {
     "uint64": (0, 2**64 - 1),
     "uint8": (0, 255),
 }
+_FLOATS = {"float32": 3.4028235677973366e38, "float64": math.inf}  # what no longer rounds to one
 _ZERO: Mapping[str, Any] = {
     "bool": False,
     "string": "",
-    "float": 0,
+    "float32": 0,
+    "float64": 0,
     "Duration": "0s",
     "TimeOrMetaDuration": 0,
     "Quantity": "0",
@@ -146,8 +149,10 @@ def _scalar_misfit(type_: str, value: Any) -> str:
         return "" if low <= value <= high else f"{value} is not between {low} and {high}"
     if type_ == "bool":
         return "" if isinstance(value, bool) else f"must be true or false, not {_name(value)}"
-    if type_ == "float":
-        return "" if isinstance(value, int | float) and not isinstance(value, bool) else f"must be a number, not {_name(value)}"
+    if type_ in _FLOATS:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"must be a number, not {_name(value)}"
+        return "" if abs(value) < _FLOATS[type_] else f"{value} is beyond what a {type_} holds"
     if type_ in ("Quantity", "QuantityValue"):
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return f"must be a quantity, not {_name(value)}"
@@ -215,6 +220,6 @@ def _canonical_struct(struct: str, value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_empty(type_: str, item: Any) -> bool:
     """Go's `omitempty`: false, 0, "", null and empty lists and maps are left out; structs and set pointers never are."""
-    if type_.startswith("*") or type_ in _table() or (type_ in _ZERO and type_ not in ("bool", "string", "float")):
+    if type_.startswith("*") or type_ in _table() or (type_ in _ZERO and type_ not in ("bool", "string", *_FLOATS)):
         return item is None
     return item in (None, False, 0, "", [], {})

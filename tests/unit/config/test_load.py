@@ -99,6 +99,33 @@ def test_a_document_in_braces_is_json() -> None:
     )
 
 
+@pytest.mark.parametrize("before", ["", "\ufeff", "---\n", "# a comment\n", "\n", "\r\n", "\ufeff# c\r\n"])
+@pytest.mark.parametrize("between", ["---\n", "--- # c\n", "---\r\n", "---\n\ufeff", "---\n---\n", "---\n# c\n\n", "...\n---\n"])
+@pytest.mark.parametrize("after", ["", "---", "---\n", "# c", "...\n", "\r\n"])
+def test_documents_are_found_and_have_their_places(before: str, between: str, after: str) -> None:
+    text = f"{before}{CLUSTER}{between}apiVersion: a/b\nkind: K\nx: y\n{after}"
+    lines = text.replace("\ufeff", "").split("\n")
+    first, second = documents(text)
+    assert [lines.index(line) + 1 for line in ("kind: ClusterConfiguration", "kind: K", "x: y")] == [
+        first.keys["kind",][0],
+        second.keys["kind",][0],
+        second.positions["x",][0],
+    ]
+    assert second.positions["x",][1] == 4
+
+
+def test_numbers_in_json_are_what_json_says() -> None:
+    text = '{"apiVersion": "a/b", "kind": "K", "a": 6443.0, "b": 1E3, "c": -0, "d": 18446744073709551616, "e": "1e3"}'
+    data = documents(text)[0].data
+    assert [(name, data[name], type(data[name])) for name in "abcde"] == [
+        ("a", 6443.0, float),
+        ("b", 1000.0, float),
+        ("c", 0, int),
+        ("d", 18446744073709551616.0, float),
+        ("e", "1e3", str),
+    ]
+
+
 def test_a_byte_order_mark_and_windows_line_ends() -> None:
     assert documents(b"\xef\xbb\xbf" + CLUSTER.replace("\n", "\r\n").encode())[0].data["kubernetesVersion"] == "v1.36.2"
 
@@ -106,6 +133,12 @@ def test_a_byte_order_mark_and_windows_line_ends() -> None:
 @pytest.mark.parametrize(
     ("text", "where", "words"),
     [
+        (f"{CLUSTER}\ufeff", "4:1", "byte order mark"),
+        (f"\ufeff\ufeff{CLUSTER}", "1:1", "byte order mark"),
+        (f"{CLUSTER}---\napiVersion: a/b\n\ufeffkind: K\n", "6:1", "byte order mark"),
+        (f"{CLUSTER}...\n{CLUSTER}", "5:1", "ended before this"),
+        (f"{CLUSTER}---\n--- # c\n---\n{CLUSTER}", "6:1", "an empty document"),
+        (f'{CLUSTER}---\n{{"apiVersion": "a/b",\n"kind": NaN}}\n', "5:1", "it has no NaN"),
         ("", "1:1", "holds no configuration"),
         ("# nothing\n", "1:1", "holds no configuration"),
         ("- a\n", "1:1", "this is a list"),
