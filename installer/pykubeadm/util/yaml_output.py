@@ -1,4 +1,4 @@
-"""YAML as sigs.k8s.io/yaml writes it: keys in alphabetical order, block style, lists not indented, lines never wrapped."""
+"""YAML as sigs.k8s.io/yaml writes it: keys in alphabetical order, block style, lists not indented, lines wrapped at 80."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from pykubeadm.util.yaml_scalars import is_text
+
 _STR_TAG = "tag:yaml.org,2002:str"
 _OUTSIDE_ASCII = re.compile(r"[^\x20-\x7e]")
-# Texts that other YAML readers take for a boolean or a number where PyYAML does not: y, n, 1e3, 0o17.
-_AMBIGUOUS = re.compile(r"[yYnN]|[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?0[obxOBX][\da-fA-F_]+", re.ASCII)
 
 
 @cache
@@ -24,7 +24,8 @@ def _dumper() -> Any:
 
     def text(dumper: Any, value: str) -> Any:
         style = "|" if "\n" in value else None
-        if not style and (_AMBIGUOUS.fullmatch(value) or dumper.resolve(yaml.ScalarNode, value, (True, False)) != _STR_TAG):
+        # Quoted as well: what other readers of YAML 1.1 take for something else, such as = and 2001-13-14.
+        if not style and not (is_text(value) and dumper.resolve(yaml.ScalarNode, value, (True, False)) == _STR_TAG):
             style = '"'
         return dumper.represent_scalar(_STR_TAG, value, style=style)
 
@@ -36,9 +37,7 @@ def to_yaml(document: Mapping[str, Any]) -> str:
     """One document, without a leading `---`. Long texts become literal blocks; equal parts are written out, not aliased."""
     import yaml
 
-    rendered: str = yaml.dump(
-        document, Dumper=_dumper(), default_flow_style=False, width=2**31 - 1, allow_unicode=True, sort_keys=True
-    )
+    rendered: str = yaml.dump(document, Dumper=_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=True)
     return rendered
 
 
