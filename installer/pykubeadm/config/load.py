@@ -266,12 +266,11 @@ def _json_decoder(position: Position) -> json.JSONDecoder:
     def refuse(name: str) -> None:
         raise _RefusedError(position, f"{_NO_JSON}: it has no {name}")
 
-    # Numbers beyond 64 bits are floats to Go; Python would take long for them.
-    return json.JSONDecoder(
-        object_pairs_hook=tuple,
-        parse_constant=refuse,
-        parse_int=lambda digits: int(digits) if len(digits) <= 20 else float(digits),
-    )
+    def whole(digits: str) -> int | float:
+        number = int(digits) if len(digits) <= 20 else None  # Python would take long for thousands of them
+        return number if number is not None and -(2**63) <= number < 2**64 else float(digits)
+
+    return json.JSONDecoder(object_pairs_hook=tuple, parse_constant=refuse, parse_int=whole)
 
 
 def _fill(node: _Node, value: Any) -> None:
