@@ -46,6 +46,8 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; the exit statuses are in docs/reference/exit-status.md."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)  # runs of phases go on: cli/hangup.py
     _open_standard_streams()
     settings = Globals()
     try:

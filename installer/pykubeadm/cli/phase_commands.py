@@ -43,11 +43,13 @@ class Phased:
     def execute(self, ctx: click.Context, name: str, values: dict[str, Any], choose: Choose) -> None:
         """From click's values to a run of the chosen steps."""
         from pykubeadm.cli.display import stamped, subscriber
+        from pykubeadm.cli.hangup import outlasting, survived
 
         settings = ctx.ensure_object(Globals)
         options = {key: flattened(value) if isinstance(value, tuple) else value for key, value in values.items()}
-        emit = stamped(subscriber(settings.output, verbosity=settings.verbosity, quiet=bool(options.get("print_manifest"))))
-        self.run(options, emit, choose, name, settings.rootfs)
+        display = subscriber(settings.output, verbosity=settings.verbosity, quiet=bool(options.get("print_manifest")))
+        with survived():
+            self.run(options, stamped(outlasting(display)), choose, name, settings.rootfs)
 
 
 class PhasedGroup(CliGroup):

@@ -18,7 +18,9 @@ _PULL_TIMEOUT = 1800.0  # seconds for one image
 _CALL_TIMEOUT = 15.0
 _STOP_TIMEOUT = 30.0
 _REMOVAL_TIMEOUT = 120.0  # a network plugin that waits for an API server that is gone takes its time
-_LOG_LINE = re.compile(r'^time=\S+ level=fatal msg="(.*)"$')
+# How crictl frames what it says: logrus in a log and on a terminal, and klog for what gRPC says before it.
+_LOGRUS = re.compile(r'^(?:time=(?:"[^"]*"|\S+) )?level=(?:fatal|error) msg=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>.*))')
+_HEAD = re.compile(r"^(?:[EWIF]\d{4} [\d:.]+\s+\d+ \S+\.go:\d+\]|(?:FATA|ERRO)\[\d+\]) *")
 
 
 class CrictlMissingError(NodeError):
@@ -217,5 +219,7 @@ def _said(done: Completed) -> str:
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     if not lines:
         return f"crictl ended with status {done.status}"
-    framed = _LOG_LINE.search(lines[-1])
-    return framed[1].replace('\\"', '"') if framed else lines[-1]
+    framed = [line for line in map(_LOGRUS.match, lines) if line]
+    if not framed:
+        return _HEAD.sub("", lines[-1])
+    return framed[-1]["plain"] or re.sub(r"\\(.)", r"\1", framed[-1]["quoted"] or "")

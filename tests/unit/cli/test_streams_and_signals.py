@@ -89,7 +89,7 @@ def test_characters_that_the_output_lacks_do_no_harm(tree: Path) -> None:
     assert b"cannot be read: No such file or directory" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_words_with_status_130(number: signal.Signals) -> None:
     command = [*PYKUBEADM, "config", "validate", "--config", "/dev/stdin"]
     inherited = signal.signal(number, signal.SIG_DFL)  # a shell's background jobs ignore SIGINT, and so would the command
@@ -111,6 +111,44 @@ def test_a_signal_is_the_last_event() -> None:
     output, _ = process.communicate(timeout=30)
     last = json.loads(output.splitlines()[-1])
     assert (process.returncode, last["type"], last["exit_status"]) == (130, "failure", 130)
+
+
+SLOW = """
+import pathlib, sys, time
+from pykubeadm.cli.main import main
+from pykubeadm.phases.certs import files
+
+make = files.make_ca
+
+def make_slowly(*arguments):
+    pathlib.Path(sys.argv[2], "begun").touch()
+    while not pathlib.Path(sys.argv[2], "hung-up").exists():
+        time.sleep(0.02)
+    return make(*arguments)
+
+files.make_ca = make_slowly
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, None])
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "xterm", "LC_ALL": "C.UTF-8"}], ids=["plain", "live"])
+def test_a_run_survives_the_loss_of_its_terminal(tree: Path, number: signal.Signals | None, variables: dict[str, str]) -> None:
+    """With the signal that comes with it, and where that does not reach us."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", SLOW, "--rootfs", str(tree), *CA]
+    process = subprocess.Popen(command, env=ENVIRONMENT | variables, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    while not (tree / "begun").exists():
+        assert process.poll() is None, os.read(ours, 65536)
+        time.sleep(0.05)
+    os.close(ours)
+    if number:
+        process.send_signal(number)
+    (tree / "hung-up").touch()
+    assert process.wait(30) == 0
+    assert (tree / "etc/kubernetes/pki/ca.crt").exists()
+    assert json.loads((tree / "var/lib/pykubeadm/journal.json").read_text())["runs"][-1]["outcome"] == "changed"
 
 
 def _descriptors_of_stdin(process: int) -> int:

@@ -78,12 +78,30 @@ def test_crictl_outside_of_path() -> None:
     assert Cri(node, SOCKET).containers() == ()
 
 
-def test_the_runtimes_last_word_is_reported() -> None:
-    node = FakeNode(
-        commands={"crictl": completed(status=1, stderr="level=warning msg=default\nlevel=fatal msg=connection refused\n")}
-    )
-    with pytest.raises(NodeError, match="could not list containers: level=fatal msg=connection refused"):
+@pytest.mark.parametrize(
+    "said",
+    [
+        "level=warning msg=default\nlevel=fatal msg=connection refused\n",
+        'time="2026-11-27T01:00:00Z" level=error msg="connection refused"\n',
+        'time="2026-11-27T01:00:00+01:00" level=fatal msg="connection refused"\n',
+        'time=2026-11-27T01:00:00Z level=fatal msg="connection refused"\ntime=2026 level=debug msg="bye"\n',
+        "E1127 01:00:00.123456    4242 remote_runtime.go:633] connection refused\n",
+        "FATA[0002] connection refused\n",
+        "connection refused\n",
+    ],
+)
+def test_the_runtimes_last_word_is_reported_without_its_frame(said: str) -> None:
+    node = FakeNode(commands={"crictl": completed(status=1, stderr=said)})
+    with pytest.raises(NodeError, match=r"could not list containers: connection refused$"):
         Cri(node, SOCKET).containers()
+
+
+def test_quotes_in_the_runtimes_last_word_are_its_own() -> None:
+    said = r'time="2026-11-27T01:00:00Z" level=fatal msg="pull \"a\": rpc error: code = Unknown desc = no \\ such host"'
+    node = FakeNode(commands={"crictl": completed(status=1, stderr=said)})
+    with pytest.raises(NodeError) as error:
+        Cri(node, SOCKET).containers()
+    assert str(error.value).endswith(r'pull "a": rpc error: code = Unknown desc = no \ such host')
 
 
 def test_pods_of_a_kubelet_are_told_from_others() -> None:

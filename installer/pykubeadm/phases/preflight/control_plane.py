@@ -18,7 +18,7 @@ from pykubeadm.phases.preflight import runtime, system
 from pykubeadm.phases.preflight.check import Check, run_checks
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.preflight.network import firewalld, http_proxy, http_proxy_cidr
-from pykubeadm.phases.preflight.paths import authority_keys, directory_available, file_available, file_existing
+from pykubeadm.phases.preflight.paths import authority_keys, closed_to_others, directory_available, file_available, file_existing
 from pykubeadm.phases.preflight.ports import static_pod_port
 from pykubeadm.phases.preflight.versions import kubernetes_version
 from pykubeadm.phases.run import ClusterRun
@@ -43,6 +43,7 @@ def control_plane_checks(cluster: ClusterConfiguration, advertise_address: str, 
         static_pod_port(CONTROLLER_MANAGER_PORT, "kube-controller-manager", manifest("kube-controller-manager")),
         *(file_available(manifest(component)) for component in _COMPONENTS),
         authority_keys(cluster.certificates_dir),
+        closed_to_others(cluster.certificates_dir),
         http_proxy(advertise_address),
         *(http_proxy_cidr(subnet) for subnet in subnets(cluster)),
     )

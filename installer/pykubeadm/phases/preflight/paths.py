@@ -10,6 +10,7 @@ from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.pki.table import TABLE
 
+_WRITE_BY_OTHERS, _ANY_BY_OTHERS = 0o022, 0o007  # chmod(1)
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _PACKAGES = {"losetup": "util-linux", "mount": "mount (util-linux)", "cp": "coreutils"}
 
@@ -32,6 +33,11 @@ def directory_available(path: str, owned_with: str) -> Check:
 def authority_keys(certificates_dir: str) -> Check:
     """No key of a CA was lost that this tool made: a CA without its key is taken for one that signs elsewhere."""
     return Check("CAKeys", partial(_authority_keys, certificates_dir))
+
+
+def closed_to_others(certificates_dir: str) -> Check:
+    """Nobody but root can put certificates into the place, or read its keys."""
+    return Check("PKIPermissions", partial(_closed_to_others, certificates_dir))
 
 
 def file_content(path: str, wanted: str, remedy: str) -> Check:
@@ -87,6 +93,22 @@ def _authority_keys(certificates_dir: str, machine: Machine) -> Findings:
         f"{', '.join(lost)}, which this tool made, {'is' if len(lost) == 1 else 'are'} gone, so nothing more can be signed: put "
         "the key there, from a backup or another control plane; to keep it elsewhere (an external CA) from now on, ignore this"
     )
+
+
+def _closed_to_others(certificates_dir: str, machine: Machine) -> Findings:
+    warnings: list[str] = []
+    for directory in (certificates_dir, posixpath.join(certificates_dir, "etcd")):
+        found = machine.node.stat(directory)
+        if found is not None and found.kind == "link":
+            warnings.append(f"{directory} is a link; see that the place it leads to is closed to others, too")
+        elif found is not None and found.mode & _WRITE_BY_OTHERS:
+            warnings.append(f"others than root can write to {directory} (mode {found.mode:04o}); run `chmod go-w {directory}`")
+        for name in machine.node.list_dir(directory):
+            path = posixpath.join(directory, name)
+            key = machine.node.stat(path) if name.endswith(".key") else None
+            if key is not None and key.kind == "file" and key.mode & _ANY_BY_OTHERS:
+                warnings.append(f"others can read or write the private key {path} (mode {key.mode:04o}); run `chmod o= {path}`")
+    return Findings(warnings=tuple(warnings))
 
 
 def _file_content(path: str, wanted: str, remedy: str, machine: Machine) -> Findings:

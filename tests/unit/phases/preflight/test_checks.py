@@ -7,10 +7,13 @@ import re
 
 import pytest
 
+from pykubeadm.config.host import HostFacts
+from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Directory, UnitState
 from pykubeadm.phases.preflight import network, paths, ports, runtime, system, versions
 from pykubeadm.phases.preflight.common import KUBELET_SERVICE, forwarding_checks
-from tests.support.machines import crictl, listen
+from pykubeadm.phases.preflight.machine import Machine
+from tests.support.machines import SOCKET, Owned, crictl, listen
 from tests.support.node import completed
 
 FINE = ([], [])
@@ -161,6 +164,31 @@ def test_the_etcd_directory(look, node, owned):
     assert error(look(check), r"/var/lib/etcd is not empty \(it has member\).* move this one away; it may hold the only copy")
     owned.paths.add("/m/etcd.yaml")
     assert look(check) == FINE
+
+
+def test_keys_and_their_place_are_closed_to_others(look, node):
+    check = paths.closed_to_others("/pki")
+    node.write([Directory("/pki", 0o755), Directory("/pki/etcd", 0o700)])
+    node.put("/pki/ca.key", mode=0o640)
+    node.put("/pki/ca.crt", mode=0o666)
+    assert look(check) == FINE
+    node.write([Directory("/pki", 0o775), Directory("/pki/etcd", 0o777)])
+    node.put("/pki/etcd/ca.key", mode=0o604)
+    errors, warnings = look(check)
+    assert errors == []
+    assert warnings == [
+        "others than root can write to /pki (mode 0775); run `chmod go-w /pki`",
+        "others than root can write to /pki/etcd (mode 0777); run `chmod go-w /pki/etcd`",
+        "others can read or write the private key /pki/etcd/ca.key (mode 0604); run `chmod o= /pki/etcd/ca.key`",
+    ]
+
+
+def test_a_place_of_keys_that_is_a_link_is_warned_of(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "pki").symlink_to("elsewhere")
+    check = paths.closed_to_others("/pki")
+    found = check.look(Machine(LocalNode(str(tmp_path)), HostFacts("cp1"), Owned(), SOCKET))
+    assert found.warnings == ("/pki is a link; see that the place it leads to is closed to others, too",)
 
 
 def test_forwarding(look, node):
