@@ -28,8 +28,8 @@ def write_static_pod(run: ClusterRun, name: str, pod: Mapping[str, Any]) -> Chan
     wanted = patched(run.patches, name, pod)
     former = _present(run, name)
     content = (run.node.read(path) if former == wanted else None) or to_yaml(wanted).encode()
-    if former is not None and former != wanted:
-        run.replaced[name] = run.now()
+    if former != wanted and (run.journal.owns(path) or run.node.stat(path) is not None):
+        run.replaced[name] = run.now()  # where the former was damaged or gone, too: the kubelet may just be ending its pod
     return [*changes, *run.node.write([*missing_directory(run.node, MANIFESTS_DIR), File(path, content, 0o600)])]
 
 
