@@ -97,7 +97,7 @@ def first_certificate(pem: bytes, path: str) -> x509.Certificate:
         return load_certificates(pem)[0]
     except ValueError as error:
         raise PhaseError(
-            f"{path} {error}; restore it, or remove it and have it made again with `pykubeadm init phase`"
+            f"{path} {error}; put the right one there, or move it away and make it again with `pykubeadm init phase`"
         ) from error
 
 

@@ -56,7 +56,7 @@ def _held_key(run: ClusterRun, path: str) -> PrivateKey | None:
     where = posixpath.join(posixpath.dirname(path), named) if named else path
     content = run.node.read(where) if named else held.kubeconfig.key
     if not content:
-        raise PhaseError(f"{path} has no client key; remove it to have it made again")
+        raise PhaseError(f"{path} has no client key; move it away to have it made again")
     return load_key(where, content)
 
 
@@ -65,7 +65,7 @@ def _write(run: ClusterRun, files: list[File], path: str, subject: Subject, key:
     wanted = make_request(subject, key)
     existing = run.node.read(path)
     if existing is None or not _asks_the_same(existing, wanted):
-        files = [*files, File(path, wanted, 0o600)]
+        files = [*files, File(path, wanted, 0o600, replaces=True)]
     return [f"wrote {path}" for path in run.node.write(files)]
 
 

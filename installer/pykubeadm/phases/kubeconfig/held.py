@@ -41,7 +41,9 @@ def held_client(node: Node, path: str) -> HeldClient | None:
     try:
         kubeconfig = read_kubeconfig(content)
     except DocumentError as error:
-        raise PhaseError(f"{path} {error}; make it again with `pykubeadm init phase kubeconfig`") from error
+        raise PhaseError(
+            f"{path} {error}; put the right one there, or move it away and make it again with `pykubeadm init phase kubeconfig`"
+        ) from error
     named = kubeconfig.certificate_path
     certificate_path = posixpath.join(posixpath.dirname(path), named) if named else ""
     certificate = (node.read(certificate_path) or b"") if named else kubeconfig.certificate

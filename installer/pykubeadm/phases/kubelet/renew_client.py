@@ -109,5 +109,5 @@ def _renew_client(run: ClusterRun) -> Changes:
 def _file(held: HeldClient, certificate: bytes, key: bytes) -> File:
     """The kubelet keeps both in one file, to which kubelet.conf leads once it has renewed them."""
     if held.certificate_path:
-        return File(held.certificate_path, certificate + key, 0o600, secret=True)
-    return File(held.path, held.renewed(certificate, key), 0o600, secret=True)
+        return File(held.certificate_path, certificate + key, 0o600, secret=True, replaces=True)
+    return File(held.path, held.renewed(certificate, key), 0o600, secret=True, replaces=True)

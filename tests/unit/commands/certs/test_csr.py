@@ -94,5 +94,5 @@ def test_a_kubeconfig_without_a_key_is_reported(tmp_path: Path) -> None:
         "{current-context: a, contexts: [{name: a, context: {cluster: c, user: u}}], "
         "clusters: [{name: c, cluster: {server: s}}], users: [{name: u, user: {token: t}}]}"
     )
-    with pytest.raises(PhaseError, match=r"/csr/admin.conf has no client key; remove it"):
+    with pytest.raises(PhaseError, match=r"/csr/admin.conf has no client key; move it away"):
         generate(tmp_path)

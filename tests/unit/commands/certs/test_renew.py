@@ -16,6 +16,7 @@ from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.journal import Journal
+from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import File, UnitState
 from pykubeadm.phases.certs.leaves import LEAVES
 from pykubeadm.phases.certs.phase import certs
@@ -41,10 +42,11 @@ def made() -> FakeNode:
 
 def run_on(node, *, now: datetime = LATER, name: str = "all", **fields) -> tuple[CertsRun, list[Event]]:
     events: list[Event] = []
+    journal = Journal(node)
     run = CertsRun(
-        node=node,
+        node=JournaledNode(node, journal),  # which knows nothing of what is there: kubeadm may have made it
         host=HostFacts("cp1"),
-        journal=Journal(node),
+        journal=journal,
         emit=events.append,
         now=lambda: now,
         leaves=tuple(leaf for leaf in LEAVES if name in ("all", leaf.name)),
