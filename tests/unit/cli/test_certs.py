@@ -10,12 +10,11 @@ from click.testing import CliRunner, Result
 from pykubeadm.cli.main import cli
 from tests.support.control_plane_files import CONFIG, all_ends, write_control_plane
 
-NOW = datetime.now(UTC)
 
-
-def control_plane(root: Path, leaf: timedelta) -> list[str]:
-    """The words that lead there."""
-    write_control_plane(root, all_ends(NOW, leaf), begin=NOW - timedelta(days=300))
+def control_plane(root: Path, leaf: timedelta, now: datetime | None = None) -> list[str]:
+    """The words that lead there; its certificates end `leaf` from `now`."""
+    now = now or datetime.now(UTC)
+    write_control_plane(root, all_ends(now, leaf), begin=now - timedelta(days=300))
     (root / "cfg.yaml").write_text(CONFIG)
     return ["--config", "/cfg.yaml", "--rootfs", str(root)]
 
@@ -26,7 +25,7 @@ def run(*words: str) -> Result:
 
 @pytest.mark.parametrize("group", ["certs", "certificates"])
 def test_monitoring_gets_a_status_and_the_names(tmp_path: Path, group: str) -> None:
-    where = control_plane(tmp_path, timedelta(days=20, minutes=5))
+    where = control_plane(tmp_path, timedelta(days=20, hours=12))
     fine = run(group, "check-expiration", "--warn-days", "20", *where)
     assert (fine.exit_code, fine.stderr) == (0, "")
     soon = run(group, "check-expiration", "--warn-days=21", *where)
@@ -44,14 +43,15 @@ def test_what_has_expired_is_named_so(tmp_path: Path) -> None:
 
 
 def test_metrics_in_prometheus_text_format(tmp_path: Path) -> None:
-    where = control_plane(tmp_path, timedelta(days=20))
+    now = datetime.now(UTC)
+    where = control_plane(tmp_path, timedelta(days=20), now)
     (tmp_path / "etc/kubernetes/super-admin.conf").unlink()
     text = run("certs", "check-expiration", "-o", "prometheus", *where).stdout
     assert text.endswith("\n")
     lines = text.splitlines()
     sample = re.compile(r'[a-z_]+\{name="[\w.-]+",kind="(certificate|authority|kubelet)",ca="[\w-]*"\} \d+')
     assert all(line.startswith("# ") or sample.fullmatch(line) for line in lines)
-    end = int((NOW + timedelta(days=20)).timestamp())
+    end = int((now + timedelta(days=20)).timestamp())
     name = "pykubeadm_certificate_expiration_timestamp_seconds"
     assert f'{name}{{name="apiserver",kind="certificate",ca="ca"}} {end}' in lines
     assert 'pykubeadm_certificate_missing{name="super-admin.conf",kind="certificate",ca="ca"} 1' in lines

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
 import pytest
-import yaml
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,7 +80,8 @@ MENTIONS = st.lists(st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=3), 
 def test_flags_and_file_say_the_same(flag: str, mentions: list[list[tuple[str, str]]]) -> None:
     given_by_flags = configured(flag, *(",".join(f"{name}={value}" for name, value in pairs) for pairs in mentions))
     in_file = {FLAGS[flag]: {"extraArgs": [{"name": name, "value": value} for pairs in mentions for name, value in pairs]}}
-    source = Source("x.yaml", (CLUSTER + yaml.safe_dump(in_file)).encode())
+    component, arguments = next(iter(in_file.items()))
+    source = Source("x.yaml", f"{CLUSTER}{component}: {json.dumps(arguments)}\n".encode())
     assert given_by_flags == read_init(source, InitFlags(), world())[1].cluster
 
 
