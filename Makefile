@@ -31,7 +31,7 @@ quickstart: $(READY) ## start a node, make a cluster on it with `pykubeadm init`
 
 test: test-fast ## run the tests: without nodes, Molecule's whole preparation, end to end where Kubernetes' binaries are present
 	@$(MAKE) --no-print-directory molecule-prepare
-	$(NODES) tests/e2e
+	$(NODES) -m "not long" tests/e2e
 
 unit: $(READY) ## run the unit tests, within a minute
 	$(SIDE_BY_SIDE) tests/unit

@@ -102,6 +102,7 @@ def test_both_tools_say_the_same_of_each_others_work(control_plane: Node) -> Non
     assert_works(node)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("phase", ["apiserver", "etcd-peer", "scheduler.conf", "restart"])
 def test_killed_and_run_again(control_plane: Node, phase: str) -> None:
     """Restarts are left out but once: the kubelet waits longer before each."""
@@ -112,6 +113,7 @@ def test_killed_and_run_again(control_plane: Node, phase: str) -> None:
     assert kubectl(control_plane, "get", "--raw", "/livez") == "ok"
 
 
+@pytest.mark.long
 def test_a_new_name_of_the_configuration_is_in_the_renewed_certificate(control_plane: Node) -> None:
     node = control_plane
     stored = kubectl_json(node, "--namespace=kube-system", "get", "configmap", "kubeadm-config")
@@ -167,6 +169,7 @@ def test_the_stored_configuration_is_printed(control_plane: Node) -> None:
         assert f"kind: {kind}" in shown
 
 
+@pytest.mark.long
 def test_a_cluster_found_dead_is_brought_back_by_one_command(new_node: NewNode, kubernetes: assets.Assets) -> None:
     """Everything has expired, the kubelet's certificate too."""
     node = first_control_plane(new_node, kubernetes, "dead")

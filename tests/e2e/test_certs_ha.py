@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab import assets, cluster
 from lab.cluster import kubectl
 from tests.e2e.conftest import NewNode
 from tests.e2e.joining import connect, first_control_plane, join, join_command, name_endpoint, voters
 from tests.e2e.runs import events, outcome
 from tests.e2e.test_certs import assert_works, expire
+
+pytestmark = pytest.mark.long
 
 
 def test_a_dead_cluster_of_three(new_node: NewNode, kubernetes: assets.Assets) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from lab import cluster
 from lab.cluster import ADMIN_KUBECONFIG
 from lab.node import Node
 from tests.e2e import damage
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.long
 
 HEALTHY = ("kubectl", f"--kubeconfig=/root/healthy{ADMIN_KUBECONFIG}", "get", "--raw", "/readyz")
 

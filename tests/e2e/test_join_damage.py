@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from lab import assets, cluster
 from lab.cluster import kubectl
@@ -10,8 +10,7 @@ from tests.e2e import damage
 from tests.e2e.conftest import nodes_of
 from tests.e2e.joining import IGNORED, first_control_plane, join, join_command
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.long
 
 
 def test_each_file_of_a_worker(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> None:

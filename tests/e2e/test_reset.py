@@ -119,6 +119,7 @@ def test_the_node_is_as_it_was(shared: Shared) -> None:
     shared.assert_bare()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("phase", ["kubelet-start", "wait-control-plane"])
 def test_a_half_made_init(shared: Shared, phase: str) -> None:
     kill_as_starts(shared.node, INIT, phase)
@@ -126,6 +127,7 @@ def test_a_half_made_init(shared: Shared, phase: str) -> None:
     shared.assert_bare()
 
 
+@pytest.mark.long
 def test_killed_and_run_again(shared: Shared) -> None:
     """At each phase boundary, then twice in a row at random moments of five resets."""
     seed = time.time_ns()
@@ -144,6 +146,7 @@ def test_killed_and_run_again(shared: Shared) -> None:
         shared.assert_bare()
 
 
+@pytest.mark.long
 def test_real_kubeadm_on_our_node_and_ours_on_kubeadms(shared: Shared) -> None:
     if not shared.node.run("which", "kubeadm", check=False).stdout:
         pytest.skip("kubeadm is not among the assets")
@@ -156,6 +159,7 @@ def test_real_kubeadm_on_our_node_and_ours_on_kubeadms(shared: Shared) -> None:
     shared.assert_bare()
 
 
+@pytest.mark.long
 def test_a_runtime_that_stands_still(shared: Shared) -> None:
     shared.init()
     shared.node.run("systemctl", "stop", "containerd")
@@ -171,6 +175,7 @@ def test_a_runtime_that_stands_still(shared: Shared) -> None:
     shared.assert_bare()
 
 
+@pytest.mark.long
 def test_others_on_the_clusters_network_stay_on_it(shared: Shared) -> None:
     node = shared.node
     shared.init()
@@ -185,6 +190,7 @@ def test_others_on_the_clusters_network_stay_on_it(shared: Shared) -> None:
     shared.assert_bare()
 
 
+@pytest.mark.long
 def test_what_cannot_be_unmounted_keeps_its_data(shared: Shared) -> None:
     node, volume = shared.node, "/var/lib/kubelet/pods/x/volumes/data"
     node.shell(f"mkdir -p {volume} && mount -t tmpfs data {volume} && echo precious >{volume}/file")

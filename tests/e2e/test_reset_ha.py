@@ -25,6 +25,8 @@ from tests.e2e.joining import (
 )
 from tests.e2e.runs import events, outcome
 
+pytestmark = pytest.mark.long
+
 RESET = ("reset", "--force", "--output=json")
 REFUSED, MEMBER_REMAINS = 4, 9
 FORCED = "/root/reset.yaml"

@@ -21,6 +21,8 @@ def members_in(matches: Iterable[str]) -> tuple[Member, ...]:
             found = json.loads(match)
         except ValueError:  # a page that was written over in part
             continue
+        if not isinstance(found, dict) or not isinstance(found.get("id"), int):
+            continue
         members[int(found["id"])] = Member(
             id=int(found["id"]),
             name=str(found.get("name", "")),
