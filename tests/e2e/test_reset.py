@@ -37,7 +37,6 @@ nft add rule inet mine input tcp dport 2223 drop
 ip link add mine0 type bridge
 mkdir -p /etc/kubernetes/policies /etc/cni/net.d
 echo mine >/etc/kubernetes/policies/audit.yaml
-crictl runp /root/guest.json
 ctr --namespace k8s.io run --detach $(ctr --namespace k8s.io images list --quiet | grep /pause: | head -n 1) mine
 """
 
@@ -82,7 +81,6 @@ def shared(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterato
         documents = cluster.documents(kubernetes.version, node.address)
         documents[2]["serverTLSBootstrap"] = True  # has a unit of ours
         node.write(cluster.CONFIG, yaml.safe_dump_all(documents, sort_keys=False))
-        node.write("/root/guest.json", guest("mine"))
         node.shell(_OTHERS)
         yield Shared(node, likeness(node))
 
@@ -176,15 +174,20 @@ def test_a_runtime_that_stands_still(shared: Shared) -> None:
 
 
 @pytest.mark.long
-def test_others_on_the_clusters_network_stay_on_it(shared: Shared) -> None:
+def test_pods_of_others_stay_and_so_does_the_network_that_they_are_on(shared: Shared) -> None:
+    """Made after the kubelet has ended, which would end every pod that it does not know."""
     node = shared.node
     shared.init()
-    node.write("/run/guest.json", guest("visitor", network="pod"))
-    visitor = node.run("crictl", "runp", "/run/guest.json").stdout.strip()
-    address = json.loads(node.run("crictl", "inspectp", visitor).stdout)["status"]["network"]["ip"]
+    node.run("systemctl", "stop", "kubelet")
+    guests = []
+    for network in ("node", "pod"):
+        node.write("/run/guest.json", guest(f"guest-{network}", network=network))
+        guests.append(node.run("crictl", "runp", "/run/guest.json").stdout.strip())
+    address = json.loads(node.run("crictl", "inspectp", guests[1]).stdout)["status"]["network"]["ip"]
     shared.reset()
+    assert sorted(node.run("crictl", "pods", "--state=ready", "--quiet").stdout.split()) == sorted(guests)
     node.run("ping", "-c", "1", "-W", "2", address)
-    node.run("crictl", "rmp", "--force", visitor)
+    node.run("crictl", "rmp", "--force", *guests)
     shared.reset()
     node.run("rm", "/run/guest.json")
     shared.assert_bare()

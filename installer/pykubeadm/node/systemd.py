@@ -94,7 +94,8 @@ def ensure(run: Systemctl, unit: Unit, known: UnitState | None = None) -> tuple[
 
 def _loaded(run: Systemctl, name: str, state: UnitState) -> UnitState:
     """The unit's state with its files read; NodeError where it cannot be started."""
-    if state.needs_reload or state.load == "not-found":  # a unit file that systemd has not read yet does not ask for a reload
+    # A unit file that systemd has not read yet, or knew by one that is gone, does not ask for a reload.
+    if state.needs_reload or state.load in ("not-found", "error"):
         run(Command(("systemctl", "daemon-reload"), "read systemd's unit files again", timeout=_TIMEOUT))
         state = show(run, name)
     if state.load == "masked":

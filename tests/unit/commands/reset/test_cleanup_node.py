@@ -37,6 +37,22 @@ def test_the_node_is_as_it_was() -> None:
     assert not [name for name in node.units if name.startswith("pykubeadm-") and node.unit(name).enabled == "enabled"]
 
 
+def test_systemd_forgets_units_that_failed_while_it_still_has_their_files() -> None:
+    node = control_plane()
+
+    def reset_failed(command: Command) -> Completed:
+        assert [name for name in command.argv[3:] if node.stat(f"/etc/systemd/system/{name}") is None] == []
+        return Completed(0)
+
+    node.commands["systemctl reset-failed"] = reset_failed
+    clean(node)
+    ran = [command.argv for command in node.ran if command.argv[0] == "systemctl"]
+    assert ran == [
+        ("systemctl", "reset-failed", "--", "pykubeadm-certificates.timer", "pykubeadm-routes.service"),
+        ("systemctl", "daemon-reload"),
+    ]
+
+
 def test_nothing_is_to_be_done_on_a_clean_node() -> None:
     node = bare_node()
     before = node.state()
