@@ -206,7 +206,7 @@ def _leaf_problems(run: ClusterRun, entry: CertificateSpec, pair: Pair, subject:
 
 
 def _remedy(pair: Pair) -> str:
-    return f"put the right one there, or move it and {pair.key_path} away to have both made again"
+    return f"put the right one there, or move {pair.certificate_path} and {pair.key_path} away to have both made again"
 
 
 def _is_premature(run: ClusterRun, pair: Pair, certificate: x509.Certificate | None = None) -> bool:

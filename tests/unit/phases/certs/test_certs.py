@@ -142,7 +142,7 @@ def test_a_certificate_without_a_wanted_name_is_an_error_that_names_it() -> None
     before = contents(node)
     config = configuration(api_server=APIServer(cert_sans=("new.example.com", "10.9.9.9")))
     with pytest.raises(
-        PhaseError, match=r"apiserver\.crt does not name new\.example\.com, 10\.9\.9\.9 .*move it and .*apiserver\.key away to"
+        PhaseError, match=r"apiserver\.crt does not name new\.example\.com, 10\.9\.9\.9 .*move .*crt and .*key away to"
     ):
         perform(init_run(node, config)[0], certs)
     assert contents(node) == before
