@@ -9,18 +9,14 @@ import click
 
 from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
-from pykubeadm.cli.options import Strings, flattened
-from pykubeadm.commands.source import below, read_source
+from pykubeadm.cli.options import Strings, flattened, unread_kubeconfig
+from pykubeadm.commands.source import read_source
 from pykubeadm.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pykubeadm.config.model import Model
-    from pykubeadm.config.read import Environment
 
 COMPONENT_KINDS = ("KubeletConfiguration", "KubeProxyConfiguration")
-PLACEHOLDER_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - kubeadm's placeholder, too
 
 
 @click.group(
@@ -33,21 +29,6 @@ PLACEHOLDER_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - kubeadm's placehol
 @click.option("--kubeconfig", metavar="TEXT", help="The kubeconfig for `show` (as kubeadm has it, for all of its commands).")
 def config(kubeconfig: str | None) -> None:
     """Validate, print and migrate configuration files; list and pull images; print the running cluster's configuration."""
-
-
-def _example_environment(root: str, *, note: Callable[[str], None]) -> Environment:
-    """A machine that any file fits: what a file says is checked, not whether it suits this machine."""
-    from pykubeadm.config.host import HostFacts
-    from pykubeadm.config.read import Environment
-    from pykubeadm.constants import CRI_SOCKETS
-
-    return Environment(
-        host=HostFacts(hostname="node", default_ipv4="1.2.3.4", cri_sockets=CRI_SOCKETS[:1]),
-        new_token=lambda: PLACEHOLDER_TOKEN,
-        is_dir=lambda path: os.path.isdir(below(root, path)),
-        is_file=lambda path: os.path.isfile(below(root, path)),
-        note=note,
-    )
 
 
 def _warn(message: str) -> None:
@@ -67,6 +48,7 @@ def _rootfs(ctx: click.Context) -> str:
 @click.pass_context
 def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> None:
     """Check a configuration file. Prints every problem with its place, "ok" where there is none."""
+    from pykubeadm.commands.environment import for_reading
     from pykubeadm.config.migrate import OLD_API_VERSION
     from pykubeadm.config.read import read_all
 
@@ -74,7 +56,7 @@ def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> No
         if not (allow_deprecated_api and OLD_API_VERSION in message):
             _warn(message)
 
-    read_all(read_source(path, _rootfs(ctx)), _example_environment(_rootfs(ctx), note=note))
+    read_all(read_source(path, _rootfs(ctx)), for_reading(_rootfs(ctx), note))
     click.echo("ok")
 
 
@@ -89,16 +71,18 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     """Rewrite a configuration file in kubeadm.k8s.io/v1beta4. The defaults are filled in as `init` reads it."""
     from dataclasses import replace
 
+    from pykubeadm.commands.environment import for_reading
     from pykubeadm.config.read import read_all
     from pykubeadm.config.release import look_up
+    from pykubeadm.constants import CRI_SOCKETS
     from pykubeadm.node.facts import host_facts
     from pykubeadm.node.local import LocalNode
     from pykubeadm.tokens.bootstrap import generate_token
 
     root = _rootfs(ctx)
     environment = replace(
-        _example_environment(root, note=_warn),
-        host=host_facts(LocalNode(root)),
+        for_reading(root, _warn),
+        host=replace(host_facts(LocalNode(root)), cri_sockets=CRI_SOCKETS[:1]),  # which one counts is up to `init`
         new_token=lambda: generate_token().text,
         ask=look_up,
     )
@@ -133,6 +117,7 @@ def print_() -> None:
 )
 def init_defaults(component_configs: tuple[tuple[str, ...], ...]) -> None:
     """Print what `init` takes where nothing is given. Token, address and name are placeholders."""
+    from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
     from pykubeadm.config.printed import init_documents
 
     kinds = flattened(component_configs) or ()
@@ -160,6 +145,7 @@ def _ignore(_level: str, _message: str) -> None:
 def _print_defaults(name: str, summary: str) -> None:
     @print_.command(f"{name}-defaults", cls=CliCommand, help=summary)
     def command() -> None:
+        from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
         from pykubeadm.config import printed
 
         model: Model
@@ -175,3 +161,5 @@ def _print_defaults(name: str, summary: str) -> None:
 _print_defaults("join", "Print what `join` takes where nothing is given; the discovery is a placeholder.")
 _print_defaults("reset", "Print what `reset` takes where nothing is given.")
 _print_defaults("upgrade", "Print what `upgrade` takes where nothing is given.")
+for _command in (validate, migrate, print_, *print_.commands.values()):
+    _command.params.append(unread_kubeconfig())

@@ -7,11 +7,16 @@ from typing import Any, Literal
 import click
 
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
-from pykubeadm.cli.options import flattened, option, output_option
+from pykubeadm.cli.options import flattened, option, output_option, unread_kubeconfig
 
 _FLAGS = ("config", "feature-gates", "image-repository", "kubernetes-version")
 
-images = CliGroup("images", help="The container images of a control plane.", short_help="The container images of a control plane")
+images = CliGroup(
+    "images",
+    params=[unread_kubeconfig()],
+    help="The container images of a control plane.",
+    short_help="The container images of a control plane",
+)
 
 
 def _warn(message: str) -> None:
@@ -46,6 +51,7 @@ images.add_command(
         callback=click.pass_context(_list),
         params=[
             *(option(name) for name in _FLAGS),
+            unread_kubeconfig(),
             click.Option(
                 ["-o", "--output"], type=click.Choice(["text", "json", "yaml"]), default="text", help="The form to print."
             ),
@@ -57,7 +63,7 @@ images.add_command(
     CliCommand(
         "pull",
         callback=click.pass_context(_pull),
-        params=[*(option(name) for name in (*_FLAGS, "cri-socket")), output_option()],
+        params=[*(option(name) for name in (*_FLAGS, "cri-socket")), unread_kubeconfig(), output_option()],
         help="Have the container runtime pull the images a control plane needs, several at once. What is there already is left"
         " alone; what cannot be had is reported with the registry's answer.",
         short_help="Pull the images a control plane needs",

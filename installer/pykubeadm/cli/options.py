@@ -101,6 +101,14 @@ def option(name: str) -> click.Option:
     return click.Option([f"--{name}"], type=int, metavar="PORT", help="The port the API server listens on (default: 6443).")
 
 
+UNREAD = "As kubeadm has it; means nothing here."
+
+
+def unread_kubeconfig() -> click.Option:
+    """For commands that have --kubeconfig with kubeadm and speak to no cluster."""
+    return click.Option(["--kubeconfig"], metavar="TEXT", expose_value=False, help=UNREAD)
+
+
 def _remember_output(ctx: click.Context, _param: click.Parameter, value: str) -> str:
     ctx.ensure_object(Globals).output = value
     return value

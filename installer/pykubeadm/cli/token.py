@@ -9,7 +9,7 @@ import click
 from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.kubeconfig import credentials
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
-from pykubeadm.cli.options import Strings, flattened, option
+from pykubeadm.cli.options import UNREAD, Strings, flattened, option, unread_kubeconfig
 from pykubeadm.errors import UsageError
 from pykubeadm.tokens.bootstrap import generate_token
 
@@ -39,12 +39,10 @@ _kubeconfig = click.option("--kubeconfig", metavar="TEXT", help=_KUBECONFIG_HELP
 _dry_run = click.option(
     "--dry-run", is_flag=True, help="Print what would be done in the cluster, secrets masked; change nothing."
 )
-_ADMITTED = "As kubeadm has it; means nothing here."
-_no_dry_run = click.option("--dry-run", is_flag=True, expose_value=False, help=_ADMITTED)
+_no_dry_run = click.option("--dry-run", is_flag=True, expose_value=False, help=UNREAD)
 
 
 @token.command(cls=CliCommand)
-@click.option("--kubeconfig", metavar="TEXT", expose_value=False, help=_ADMITTED)
 @_no_dry_run
 def generate() -> None:
     """Print a new token without making it known to a cluster."""
@@ -97,6 +95,7 @@ def create(ctx: click.Context, /, given: str | None, **values: Any) -> None:
 
 
 create.params.insert(0, option("config"))
+generate.params.insert(0, unread_kubeconfig())
 
 
 @token.command("list", cls=CliCommand)
@@ -178,14 +177,15 @@ def _wanted(ctx: click.Context, given: str | None, values: dict[str, Any]) -> tu
 
 
 def _from_file(ctx: click.Context, path: str) -> tuple[BootstrapToken, ...]:
+    from dataclasses import replace
+
+    from pykubeadm.commands.environment import for_reading
     from pykubeadm.commands.source import read_source
     from pykubeadm.config.init_flags import InitFlags
-    from pykubeadm.config.read import Environment, read_init
-    from pykubeadm.node.facts import host_facts
-    from pykubeadm.node.local import LocalNode
+    from pykubeadm.config.read import read_init
 
     rootfs = ctx.ensure_object(Globals).rootfs
-    environment = Environment(host=host_facts(LocalNode(rootfs)), new_token=lambda: generate_token().text)
+    environment = replace(for_reading(rootfs, lambda _note: None), new_token=lambda: generate_token().text)
     return read_init(read_source(path, rootfs), InitFlags(), environment)[0].bootstrap_tokens
 
 

@@ -1,4 +1,4 @@
-"""What reading a configuration needs of this machine."""
+"""What reading a configuration needs of its surroundings: of this machine, where a run is to come of it, or of none."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pykubeadm.config.host import HostFacts
+from pykubeadm.commands.source import below
+from pykubeadm.config.host import ANY_HOST, HostFacts
 from pykubeadm.config.read import Environment
 from pykubeadm.config.release import look_up
+from pykubeadm.config.report import Notes
 from pykubeadm.node.port import Node
 from pykubeadm.tokens.bootstrap import generate_token
 from pykubeadm.workflow.events import Note, Subscriber
 from pykubeadm.workflow.phase import Phase, paths
+
+PLACEHOLDER_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - kubeadm's placeholder, too
+
+
+def for_reading(rootfs: str, note: Notes) -> Environment:
+    """For a command that only reads a file: whether what it says can be is checked, not whether it suits this machine or a run.
+    Only a discovery file is looked for, as kubeadm does."""
+    return Environment(
+        host=ANY_HOST, new_token=lambda: PLACEHOLDER_TOKEN, is_file=lambda path: os.path.isfile(below(rootfs, path)), note=note
+    )
 
 
 def environment(

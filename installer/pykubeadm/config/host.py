@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pykubeadm.constants import CRI_SOCKETS
+
 # Host directories with CA certificates that the API server and the controller manager mount where they exist,
 # beside /etc/ssl/certs, which they always mount (kubeadm: phases/controlplane/volumes.go).
 CA_DIRECTORIES = (
@@ -29,3 +31,7 @@ class HostFacts:
     ca_directories: tuple[str, ...] = ()  # those of CA_DIRECTORIES that exist
     proxy_env: Mapping[str, str] = field(default_factory=dict)  # *_proxy variables of the environment, any case
     cgroup_version: int = 2
+
+
+# For reading a file whatever machine it is for.
+ANY_HOST = HostFacts(hostname="node", default_ipv4="1.2.3.4", cri_sockets=CRI_SOCKETS[:1])

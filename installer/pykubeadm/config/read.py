@@ -59,10 +59,6 @@ _NO_CLUSTER = (
 _GONE = {"v1alpha1": "1.12", "v1alpha2": "1.13", "v1alpha3": "1.15", "v1beta1": "1.22", "v1beta2": "1.27"}
 
 
-def _unknown() -> tuple[str, ...]:
-    return ()
-
-
 def _yes(_path: str) -> bool:
     return True
 
@@ -76,14 +72,14 @@ class Environment:
     """What reading a configuration needs of the environment.
 
     `new_token` makes a bootstrap token; `ask` gives the version behind a label, None where it cannot; `phases` names those that
-    can be skipped, none where that is not known; `is_dir` and `is_file` look at the node; `note` takes each remark (a
-    deprecation, a value that was guessed).
+    can be skipped, and is None where none will run: what only a run goes by is not checked then; `is_dir` and `is_file` look at
+    the node; `note` takes each remark (a deprecation, a value that was guessed).
     """
 
     host: HostFacts
     new_token: Callable[[], str]
     ask: LookUp = offline
-    phases: Callable[[], Sequence[str]] = _unknown
+    phases: Callable[[], Sequence[str]] | None = None
     is_dir: Callable[[str], bool] = _yes
     is_file: Callable[[str], bool] = _yes
     note: Notes = _silent
@@ -291,7 +287,7 @@ def _resolved(
     ask = offline if at_cluster.problems else environment.ask  # nothing will come of it, so nobody waits for an answer
     cluster = complete_cluster(configuration.cluster, init.local_api_endpoint.bind_port, at_cluster, ask=ask)
     check_init(init, at_init, is_dir=environment.is_dir)
-    _check_skipped(init, at_init, environment)
+    _check_run(init, at_init, environment)
     check_cluster(cluster, init.local_api_endpoint.advertise_address, at_cluster)
     _check_env_sources(cluster, at_cluster)
     return init, replace(configuration, cluster=cluster, this_node=init.this_node)
@@ -309,9 +305,6 @@ def _with_flags(configuration: N, flags: InitFlags | JoinFlags, report: Report) 
         beside["skipPhases",] = "--skip-phases"
     report.flags = {**report.flags, **beside}
     ignored = {name.lower() for name in (*node.ignore_preflight_errors, *(flags.ignore_preflight_errors or ()))}
-    if "all" in ignored and len(ignored) > 1:
-        where: Path = ("nodeRegistration", "ignorePreflightErrors")
-        report.problem(where, "all stands for every check; give no other names beside it")
     return replace(
         configuration,
         node_registration=replace(node, name=flags.node_name or node.name, ignore_preflight_errors=tuple(sorted(ignored))),
@@ -320,11 +313,25 @@ def _with_flags(configuration: N, flags: InitFlags | JoinFlags, report: Report) 
     )
 
 
-def _check_skipped(
+def _check_run(
     configuration: InitConfiguration | JoinConfiguration | ResetConfiguration, report: Report, environment: Environment
 ) -> None:
-    """Asks for the names of the phases only where one is to be skipped."""
-    known = environment.phases() if configuration.skip_phases else ()
+    """What only a run goes by, as kubeadm has it: a command that reads the file for something else accepts it. Asks for the
+    names of the phases only where one is to be skipped."""
+    if isinstance(configuration, ResetConfiguration):
+        where: Path = ("ignorePreflightErrors",)
+        names = configuration.ignore_preflight_errors
+    else:
+        where = ("nodeRegistration", "ignorePreflightErrors")
+        names = configuration.node_registration.ignore_preflight_errors
+    ignored = {name.lower() for name in names}
+    if "all" in ignored and len(ignored) > 1:
+        why = "all stands for every check; give no other names beside it"
+        if environment.phases is None:
+            environment.note(f"{'.'.join(map(str, where))}: a run will refuse this: {why}")
+        else:
+            report.problem(where, why)
+    known = environment.phases() if configuration.skip_phases and environment.phases else ()
     for index, name in enumerate(configuration.skip_phases):
         if known and name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.75)
@@ -351,7 +358,7 @@ def _join(join: JoinConfiguration, report: Report, environment: Environment) -> 
     """Defaults and checks."""
     join = complete_join(join, environment.host, report)
     check_join(join, report, is_dir=environment.is_dir, is_file=environment.is_file)
-    _check_skipped(join, report, environment)
+    _check_run(join, report, environment)
     return join
 
 
@@ -364,7 +371,7 @@ def _reset(reset: ResetConfiguration, report: Report, environment: Environment) 
     """Defaults and checks."""
     reset = complete_reset(reset, environment.host, report)
     check_reset(reset, report)
-    _check_skipped(reset, report, environment)
+    _check_run(reset, report, environment)
     return reset
 
 

@@ -130,3 +130,25 @@ def test_images_list(file: Path) -> None:
     document = json.loads(run("images", "list", "--kubernetes-version", "1.36.2", "-o", "json").stdout)
     assert document == {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": expected}
     assert yaml.safe_load(run("images", "list", "--config", str(file), "-o", "yaml").stdout) == document
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "validate --config {file}",
+        "migrate --old-config {file}",
+        "images list --config {file}",
+        "print init-defaults",
+        "print join-defaults",
+        "print reset-defaults",
+        "print upgrade-defaults",
+    ],
+)
+def test_every_command_has_the_kubeconfig_of_kubeadms_wherever_it_stands(file: Path, command: str) -> None:
+    file.write_text(f"{INIT}bootstrapTokens: [{{token: abcdef.0123456789abcdef}}]\n---\n{CLUSTER}")
+    words = command.format(file=file).split()
+    expected = run(*words).stdout
+    for place in range(len(words) + 1):
+        if not words[place - 1].startswith("--"):
+            assert run(*words[:place], "--kubeconfig", "/nowhere", *words[place:]).stdout == expected
+    assert run(*words, "--kubeconfig=").stdout == expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -18,6 +17,7 @@ from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.config.read import read_init
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
+from pykubeadm.util.yaml_output import to_yaml
 from tests.unit.config.texts import CLUSTER, world
 
 FLAGS = {
@@ -80,8 +80,7 @@ MENTIONS = st.lists(st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=3), 
 def test_flags_and_file_say_the_same(flag: str, mentions: list[list[tuple[str, str]]]) -> None:
     given_by_flags = configured(flag, *(",".join(f"{name}={value}" for name, value in pairs) for pairs in mentions))
     in_file = {FLAGS[flag]: {"extraArgs": [{"name": name, "value": value} for pairs in mentions for name, value in pairs]}}
-    component, arguments = next(iter(in_file.items()))
-    source = Source("x.yaml", f"{CLUSTER}{component}: {json.dumps(arguments)}\n".encode())
+    source = Source("x.yaml", (CLUSTER + to_yaml(in_file)).encode())
     assert given_by_flags == read_init(source, InitFlags(), world())[1].cluster
 
 

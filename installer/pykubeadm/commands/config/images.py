@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pykubeadm.commands.source import below, read_source
-from pykubeadm.config.host import HostFacts
+from pykubeadm.commands.environment import for_reading
+from pykubeadm.commands.source import read_source
+from pykubeadm.config.host import ANY_HOST
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import ClusterConfiguration, NodeRegistration
-from pykubeadm.config.read import Environment, read_init
+from pykubeadm.config.read import read_init
 from pykubeadm.config.release import look_up
 from pykubeadm.config.versions import images
 from pykubeadm.constants import CRI_SOCKETS
@@ -29,7 +29,6 @@ _TRIES = 5  # as kubeadm (constants.PullImageRetry)
 _PAUSE = 1.0  # seconds before another try
 # What registries say where asking again does not help.
 _FINAL = ("not found", "denied", "unauthorized", "forbidden", "invalid reference")
-_UNUSED_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - reading an InitConfiguration wants one; nothing is made of it
 
 
 def wanted(
@@ -38,14 +37,7 @@ def wanted(
     """The configuration that names the images, by kubeadm's flags: the file wins over the others, as in kubeadm. It is not
     asked whether it suits this machine, only `sockets` are its own."""
     source = read_source(options["config"], rootfs) if options.get("config") else None
-    environment = Environment(
-        host=HostFacts(hostname="node", default_ipv4="1.2.3.4", cri_sockets=sockets),
-        new_token=lambda: _UNUSED_TOKEN,
-        ask=look_up,
-        is_dir=lambda path: os.path.isdir(below(rootfs, path)),
-        is_file=lambda path: os.path.isfile(below(rootfs, path)),
-        note=warn,
-    )
+    environment = replace(for_reading(rootfs, warn), host=replace(ANY_HOST, cri_sockets=sockets), ask=look_up)
     flags = InitFlags() if source else InitFlags.of({**options, "cri_socket": None})
     _init, configuration = read_init(source, flags, environment)
     return configuration.cluster, configuration.this_node.node_registration
