@@ -37,10 +37,16 @@ if TYPE_CHECKING:
 
 
 def stamped(subscriber: Subscriber) -> Callable[[Event], None]:
-    """What the run emits to: adds the time and hands on."""
+    """What the run emits to: adds the time and hands on, each warning once in the run: phases that use the same file find the
+    same wrong with it."""
     began = time.monotonic()
+    warnings: set[str] = set()
 
     def emit(event: Event) -> None:
+        if isinstance(event, Note) and event.level == "warning":
+            if event.message in warnings:
+                return
+            warnings.add(event.message)
         subscriber(replace(event, time=time.time(), elapsed=time.monotonic() - began))
 
     return emit

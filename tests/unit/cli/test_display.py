@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pykubeadm.cli.display import PlainDisplay
-from pykubeadm.workflow.events import RunFinished, RunStarted
+from pykubeadm.cli.display import PlainDisplay, stamped, subscriber
+from pykubeadm.workflow.events import Note, RunFinished, RunStarted
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ def test_a_dry_run_does_not_claim_to_have_changed_anything(
     show(RunStarted(command="init", node="cp1", phases=(), dry_run=dry_run))
     show(RunFinished(outcome="changed", changed=changed, exit_status=0))
     assert capsys.readouterr().out.splitlines()[-1] == sentence
+
+
+def test_a_warning_is_given_once_in_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    for output in ("text", "json"):
+        emit = stamped(subscriber(output, verbosity=0))
+        for topic in ("certs/ca", "certs/apiserver"):
+            emit(Note(level="warning", topic=topic, message="ca.crt expired"))
+            emit(Note(level="info", topic=topic, message="looked at ca.crt"))
+        emit(Note(level="warning", topic="certs/ca", message="ca.key can be read by all"))
+        shown = "".join(capsys.readouterr())
+        assert [shown.count(text) for text in ("ca.crt expired", "looked at ca.crt", "ca.key can be read")] == [1, 2, 1]
