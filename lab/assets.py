@@ -63,13 +63,14 @@ class Assets:
 
     @property
     def etcd_tag(self) -> str | None:
-        """The image tag that tells the series of our etcd ("3.5.30-0"); None where it is Kubernetes' default or Debian's."""
+        """The image tag that names the series of our etcd ("3.5.30-0"); None where it is Debian's or of the minor version that
+        Kubernetes' default tag names, under which the image then goes: kubeadm's upgrades expect that tag."""
         etcd = self.program("etcd")
         if etcd is None or self.pulls_images:
             return None
         version = _etcd_version(etcd)
         default = release_of(self.version).etcd
-        return None if default.startswith(f"{version}-") else f"{version}-0"
+        return None if default.split(".")[:2] == version.split(".")[:2] else f"{version}-0"
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.assets import DOWNLOADS, Assets, AssetsMissing, Sources, download, find, probe
+from lab.assets import CONTROL_PLANE, DOWNLOADS, Assets, AssetsMissing, Sources, download, find, probe
 from lab.host import ARCH
 
 VERSION = "v1.36.9"
@@ -138,3 +138,15 @@ def test_another_version_lends_only_what_belongs_to_none(tmp_path: Path) -> None
     assert assets.program("etcd") == other / "etcd"
     assert assets.program("kube-apiserver") is None
     assert assets.program("kubelet") == own / "kubelet"
+
+
+@pytest.mark.parametrize(
+    ("etcd", "tag"), [("3.6.8", None), ("3.6.0", None), ("3.6.21", None), ("3.5.30", "3.5.30-0"), ("3.60.1", "3.60.1-0")]
+)
+def test_any_etcd_of_the_wanted_minor_goes_under_the_default_tag(tmp_path: Path, etcd: str, tag: str | None) -> None:
+    folder = _kubelet(tmp_path / "bin", "v1.36.2")
+    for name in (*CONTROL_PLANE, "coredns"):
+        (folder / name).write_text("")
+    (folder / "etcd").write_text(f"#!/bin/sh\necho etcd Version: {etcd}\n")
+    (folder / "etcd").chmod(0o755)
+    assert Assets("v1.36.2", folder).etcd_tag == tag
