@@ -39,7 +39,7 @@ def cli() -> None:
     """From bare Linux nodes to a production Kubernetes cluster.
 
     On a bare node `pykubeadm init` ends with a healthy control plane; run again after any failure, it goes on
-    where it stopped. Its clusters are kubeadm's: either tool can read, join and upgrade what the other made.
+    where it stopped. Its clusters are kubeadm's: either tool can read and join what the other made.
     """
 
 
