@@ -379,6 +379,8 @@ def _with_reset_flags(reset: ResetConfiguration, flags: ResetFlags, report: Repo
     """With the flags that stand beside a file, which win over it; names of checks are of either source, in lower case."""
     if flags.skip_phases:
         report.flags = {**report.flags, ("skipPhases",): "--skip-phases"}
+    if flags.ignore_preflight_errors:
+        report.flags = {**report.flags, ("ignorePreflightErrors",): "--ignore-preflight-errors"}
     ignored = {name.lower() for name in (*reset.ignore_preflight_errors, *(flags.ignore_preflight_errors or ()))}
     return replace(
         reset,

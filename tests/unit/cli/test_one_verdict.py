@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from pykubeadm.cli.main import cli
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.join_flags import JoinFlags
-from pykubeadm.config.read import read_init, read_join
+from pykubeadm.config.read import read_init, read_join, read_reset
+from pykubeadm.config.reset_flags import ResetFlags
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
-from tests.unit.config.texts import CLUSTER, DISCOVERY, INIT, JOIN, world
+from tests.unit.config.texts import CLUSTER, DISCOVERY, INIT, JOIN, RESET, world
 
 READING = (
     ("config", "validate", "--config"),
@@ -76,6 +77,17 @@ def test_what_only_a_run_of_join_goes_by(tmp_path: Path, body: str, refused: boo
             read_join(Source("x.yaml", text.encode()), JoinFlags(), environment)
     else:
         read_join(Source("x.yaml", text.encode()), JoinFlags(), environment)
+
+
+def test_what_only_a_run_of_reset_goes_by(tmp_path: Path) -> None:
+    environment = replace(world(), phases=lambda: ("preflight",))
+    for body in ("ignorePreflightErrors: [all, Swap]\n", "skipPhases: [nope]\n"):
+        for command in READING[:2]:
+            assert said(tmp_path / "cfg.yaml", f"{RESET}{body}", command) == ""
+        with pytest.raises(ConfigError, match=r"^x\.yaml:3:"):
+            read_reset(Source("x.yaml", f"{RESET}{body}".encode()), ResetFlags(), environment)
+    with pytest.raises(ConfigError, match=r"^--ignore-preflight-errors: all stands for every check"):
+        read_reset(None, ResetFlags(ignore_preflight_errors=("all", "Swap")), environment)
 
 
 @pytest.mark.parametrize("body", WRONG)
