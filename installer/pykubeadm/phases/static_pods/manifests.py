@@ -28,8 +28,9 @@ def write_static_pod(run: ClusterRun, name: str, pod: Mapping[str, Any]) -> Chan
     wanted = patched(run.patches, name, pod)
     former = _present(run, name)
     content = (run.node.read(path) if former == wanted else None) or to_yaml(wanted).encode()
-    if former != wanted and (run.journal.owns(path) or run.node.stat(path) is not None):
-        run.replaced[name] = run.now()  # where the former was damaged or gone, too: the kubelet may just be ending its pod
+    is_lost = run.journal.owns(path) and run.node.stat(path) is None  # then the kubelet is ending its pod
+    if is_lost or former not in (None, wanted):
+        run.replaced[name] = run.now()
     return [*changes, *run.node.write([*missing_directory(run.node, MANIFESTS_DIR), File(path, content, 0o600)])]
 
 
