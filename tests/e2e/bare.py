@@ -13,7 +13,7 @@ Likeness = Mapping[str, tuple[str, ...]]  # kind → sorted names
 _PLACES = "/etc /var/lib /var/log /usr/local /usr/libexec /opt /root /run"
 # What changes by itself; the lists of sandboxes and containers show what there is in containerd.
 _OTHERS = re.compile(
-    r"/var/lib/(containerd|systemd|apt|dpkg|private)(/|$)|/var/log/(journal|apt)(/|$)|/var/log/[^/]+$|/root/\.(bash|cache|local|kube/cache)"
+    r"/var/lib/(containerd|systemd|apt|dpkg|private)(/|$)|/var/log/(journal|apt)(/|$)|/var/log/[^/]+$|/root/\.(bash|cache|local|kube$|kube/cache)"
     r"|/run/(systemd|udev|lock|containerd|log|user|dbus|utmp|initctl|sshd|sudo|mount|netns|xtables\.lock|initramfs)"
     r"|/var/lib/pykubeadm/lock$|/var/lib/(containers|nfs)(/|$)|/etc/(passwd|group|shadow)-$|/var/lib/private"
 )
