@@ -19,7 +19,26 @@ API_VERSION = "kubeproxy.config.k8s.io/v1alpha1"
 KIND = "KubeProxyConfiguration"
 
 _KUBECONFIG = "/var/lib/kube-proxy/kubeconfig.conf"
-_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+# Reads its CA and token from the pod's own service account.
+_KUBECONFIG_TEXT = """\
+apiVersion: v1
+kind: Config
+clusters:
+- cluster:
+    certificate-authority: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt
+    server: {server}
+  name: default
+contexts:
+- context:
+    cluster: default
+    namespace: default
+    user: default
+  name: default
+current-context: default
+users:
+- name: default
+  user:
+    tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token"""
 
 
 def kube_proxy(configuration: Configuration, proxy_env: Mapping[str, str], note: Note) -> list[dict[str, Any]]:
@@ -27,9 +46,9 @@ def kube_proxy(configuration: Configuration, proxy_env: Mapping[str, str], note:
 
     `proxy_env` are the *_proxy variables the containers get. `note(level, message)` hears of values that kubeadm warns about.
     """
-    data = {
-        "config.conf": to_yaml(kube_proxy_configuration(configuration, note)),
-        "kubeconfig.conf": to_yaml(_kubeconfig(control_plane_url(configuration))),
+    data = {  # byte for byte as in kubeadm's template, whose texts end without a newline: what neither tool changed is no change
+        "config.conf": to_yaml(kube_proxy_configuration(configuration, note)).rstrip("\n"),
+        "kubeconfig.conf": _KUBECONFIG_TEXT.format(server=control_plane_url(configuration)),
     }
     documents = render(
         "addons/kube-proxy.yaml.j2",
@@ -60,15 +79,3 @@ def kube_proxy_configuration(configuration: Configuration, note: Note) -> dict[s
         elif value and parent[name] != value:
             note("warning", f"{KIND}: {path} is {parent[name]}; recommended is {value}")
     return document
-
-
-def _kubeconfig(server: str) -> dict[str, Any]:
-    """Reads its CA and token from the pod's own service account."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "default", "cluster": {"certificate-authority": f"{_SERVICE_ACCOUNT}/ca.crt", "server": server}}],
-        "contexts": [{"name": "default", "context": {"cluster": "default", "namespace": "default", "user": "default"}}],
-        "current-context": "default",
-        "users": [{"name": "default", "user": {"tokenFile": f"{_SERVICE_ACCOUNT}/token"}}],
-    }
