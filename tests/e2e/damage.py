@@ -89,8 +89,8 @@ def _rows(node: Node, words: Sequence[str], healthy: Sequence[str]) -> Iterator[
             yield Row(path, kind, ended, said, wrong)
 
 
-# At once, and not at all where it is as it was: the kubelet ends a pod whose manifest is gone for a moment. Of a link also what it
-# leads to.
+# At once, and not at all where it is as it was: the kubelet ends a pod whose manifest is gone for a moment. Of a link also
+# what it leads to.
 _PUT_BACK = r"""
 for file in "$1" $(readlink "$HEALTHY$1"); do
     test -L "$HEALTHY$file" -o -L "$file" || ! cmp --silent "$HEALTHY$file" "$file" || continue
