@@ -83,7 +83,7 @@ def test_the_proxys_texts_are_kubeadms_to_the_byte() -> None:
     """Its template's order of keys, and no newline at the end: what kubeadm writes in an upgrade is no change to us."""
     data = of_kind(kube_proxy(with_proxy(), {}, silent), "ConfigMap")["data"]
     assert data["config.conf"].startswith("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nbindAddress: 0.0.0.0\n")
-    assert data["config.conf"].endswith("\n  sourceVip: \"\"")
+    assert data["config.conf"].endswith('\n  sourceVip: ""')
     assert data["kubeconfig.conf"].startswith("apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    certificate-authority: /")
     assert data["kubeconfig.conf"].endswith("\n    tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token")
     assert yaml.safe_load(data["kubeconfig.conf"])["clusters"][0]["cluster"]["server"] == "https://10.0.0.9:6443"

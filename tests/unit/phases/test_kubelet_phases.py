@@ -232,6 +232,7 @@ def test_components_that_have_certificates_that_were_made_again_are_ended_and_wa
     perform(run, certs, kubeconfig, kubelet_start)
     listen(node, (6443, 11, "kube-apiserver"), (10257, 12, "kube-controller"), (2379, 14, "etcd"), (22, 1, "sshd"))
     node.commands["kill -TERM"] = completed()
+    node.put(PEM, node.text("/etc/kubernetes/pki/apiserver-kubelet-client.crt"))
     assert perform(run, kubelet_start) == []
     run.remade = True
     changes = perform(run, kubelet_start)
@@ -240,6 +241,10 @@ def test_components_that_have_certificates_that_were_made_again_are_ended_and_wa
     assert changes[-1] == "restarted the kubelet"
     assert [command.argv[2] for command in node.ran if command.argv[0] == "kill"] == ["14", "11", "12"]
     assert set(run.replaced) == set(ended)
+    assert node.stat(PEM)
+    run.now = lambda: NOW - timedelta(days=3)
+    assert f"removed {PEM}, whose certificate was not valid yet" in perform(run, kubelet_start)
+    assert not node.stat(PEM)
 
 
 def test_kubelet_conf_is_pointed_to_the_renewed_certificate_once() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pykubeadm.config.section import DocumentError
-from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
+from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
 from pykubeadm.node.port import File, Unit
+from pykubeadm.phases.kubelet.files import rotated_pair
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes, Phase
 
@@ -14,14 +15,8 @@ _KUBECONFIG = f"{KUBERNETES_DIR}/kubelet.conf"
 _FLAGS = ("config", "cert-dir", "dry-run")
 
 
-def _rotated_pair(run: ClusterRun) -> str:
-    """Where the kubelet keeps certificate and key that it renews, in one file."""
-    flags = {arg.name: arg.value for arg in run.configuration.this_node.node_registration.kubelet_extra_args}
-    return f"{flags.get('cert-dir') or f'{KUBELET_DIR}/pki'}/kubelet-client-current.pem"
-
-
 def _check(run: ClusterRun) -> str | None:
-    pair = _rotated_pair(run)
+    pair = rotated_pair(run)
     if run.node.stat(pair) is None:
         return f"the kubelet does not renew its client certificate: there is no {pair}"
     if not run.journal.owns(_KUBECONFIG):
@@ -34,7 +29,7 @@ def _check(run: ClusterRun) -> str | None:
 def _apply(run: ClusterRun) -> Changes:
     from pykubeadm.util.yaml_output import to_yaml
 
-    kubeconfig, pair = _read(run), _rotated_pair(run)
+    kubeconfig, pair = _read(run), rotated_pair(run)
     user = kubeconfig.user
     for field in ("client-certificate-data", "client-key-data"):
         user.pop(field, None)

@@ -28,6 +28,12 @@ def kubelet_files(run: ClusterRun, *, register_with_taints: bool = False) -> lis
     ]
 
 
+def rotated_pair(run: ClusterRun) -> str:
+    """Where the kubelet keeps the client certificate that it renews, and its key, in one file."""
+    flags = {arg.name: arg.value for arg in run.configuration.this_node.node_registration.kubelet_extra_args}
+    return f"{flags.get('cert-dir') or f'{KUBELET_DIR}/pki'}/kubelet-client-current.pem"
+
+
 def _file(run: ClusterRun, path: str, text: str) -> File:
     """A file that is there keeps its mode: benchmarks want these closed to other users."""
     stat = run.node.stat(path)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pykubeadm.constants import MANIFESTS_DIR
 from pykubeadm.node.port import Command, Directory, File, Unit
+from pykubeadm.phases.kubelet.files import rotated_pair
 from pykubeadm.phases.preflight.sockets import COMMAND_LENGTH
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes
@@ -30,7 +31,7 @@ def start_kubelet(run: ClusterRun, files: Sequence[File | Directory]) -> Changes
     # The kubelet waits ever longer, up to five minutes, before it starts again what ended or pulls again what could not be
     # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
     missing = _missing(run) if unit.active == "active" and not changed else ()
-    ended = _end_components(run) if run.remade and unit.active == "active" else ()
+    ended = [*_without_premature_pair(run), *_end_components(run)] if run.remade and unit.active == "active" else ()
     restart = changed or missing or ended or run.remade
     actions = node.ensure_unit(Unit(_UNIT, state="restarted" if restart else "started"), known=unit)
     if "started" in actions or "restarted" in actions:
@@ -39,10 +40,25 @@ def start_kubelet(run: ClusterRun, files: Sequence[File | Directory]) -> Changes
     return [*(f"wrote {path}" for path in changed), *ended, *(f"{action} the kubelet{why}" for action in actions)]
 
 
+def _without_premature_pair(run: ClusterRun) -> Changes:
+    """The kubelet prefers the client certificate that it keeps to that of kubelet.conf, also one that is not valid yet."""
+    from pykubeadm.pki.check import load_certificates
+
+    pair = rotated_pair(run)
+    try:
+        certificate = load_certificates(run.node.read(pair) or b"")[0]
+    except ValueError:
+        return ()
+    if run.now() >= certificate.not_valid_before_utc:
+        return ()
+    return [f"removed {path}, whose certificate was not valid yet" for path in run.node.remove([pair])]
+
+
 def _end_components(run: ClusterRun) -> Changes:
     """End the static pods' programs, which read certificates and kubeconfigs when they start; the kubelet starts them again."""
     from pykubeadm.node.diagnose import CONTROL_PLANE
-    from pykubeadm.phases.preflight.sockets import listeners
+    from pykubeadm.phases.kubelet.files import rotated_pair
+from pykubeadm.phases.preflight.sockets import listeners
 
     found = {listener.command: listener for listener in listeners(run.node).values() if listener.pid}
     running = {name: found[name[:COMMAND_LENGTH]] for name in CONTROL_PLANE if name[:COMMAND_LENGTH] in found}
