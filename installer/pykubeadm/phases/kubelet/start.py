@@ -31,13 +31,14 @@ def start_kubelet(run: ClusterRun, files: Sequence[File | Directory]) -> Changes
     # The kubelet waits ever longer, up to five minutes, before it starts again what ended or pulls again what could not be
     # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
     missing = _missing(run) if unit.active == "active" and not changed else ()
-    ended = [*_without_premature_pair(run), *_end_components(run)] if run.remade and unit.active == "active" else ()
-    restart = changed or missing or ended or run.remade
+    dropped = _without_premature_pair(run)
+    ended = _end_components(run) if run.remade and unit.active == "active" else ()
+    restart = changed or missing or dropped or ended or run.remade
     actions = node.ensure_unit(Unit(_UNIT, state="restarted" if restart else "started"), known=unit)
     if "started" in actions or "restarted" in actions:
         run.kubelet_started = started
     why = f", so that it starts {' and '.join(missing)} at once" if missing else ""
-    return [*(f"wrote {path}" for path in changed), *ended, *(f"{action} the kubelet{why}" for action in actions)]
+    return [*(f"wrote {path}" for path in changed), *dropped, *ended, *(f"{action} the kubelet{why}" for action in actions)]
 
 
 def _without_premature_pair(run: ClusterRun) -> Changes:
@@ -57,8 +58,7 @@ def _without_premature_pair(run: ClusterRun) -> Changes:
 def _end_components(run: ClusterRun) -> Changes:
     """End the static pods' programs, which read certificates and kubeconfigs when they start; the kubelet starts them again."""
     from pykubeadm.node.diagnose import CONTROL_PLANE
-    from pykubeadm.phases.kubelet.files import rotated_pair
-from pykubeadm.phases.preflight.sockets import listeners
+    from pykubeadm.phases.preflight.sockets import listeners
 
     found = {listener.command: listener for listener in listeners(run.node).values() if listener.pid}
     running = {name: found[name[:COMMAND_LENGTH]] for name in CONTROL_PLANE if name[:COMMAND_LENGTH] in found}
