@@ -104,7 +104,9 @@ def test_a_port_where_nothing_listens(pair: Pair) -> None:
 
 def test_an_address_that_leads_nowhere(pair: Pair) -> None:
     pair.node.write("/root/join.yaml", yaml.safe_dump(_configuration(pair, "no-such-host.invalid:6443")))
-    assert "the name in no-such-host.invalid:6443 cannot be resolved" in _refusal(pair.node, "--config", "/root/join.yaml", status=6)
+    assert "the name in no-such-host.invalid:6443 cannot be resolved" in _refusal(
+        pair.node, "--config", "/root/join.yaml", status=6
+    )
 
 
 def _configuration(pair: Pair, endpoint: str) -> dict[str, object]:
