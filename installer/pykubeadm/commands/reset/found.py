@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
-
 from pykubeadm.constants import (
     CERTIFICATES_DIR,
     KUBELET_CONFIG,
@@ -17,8 +15,9 @@ from pykubeadm.constants import (
     KUBELET_INSTANCE_CONFIG,
     MANIFESTS_DIR,
 )
-from pykubeadm.errors import NodeError
+from pykubeadm.errors import NodeError, PhaseError
 from pykubeadm.node.port import Node
+from pykubeadm.phases.documents import read_document
 
 # Volumes' names (kubeadm: phases/etcd/local.go, phases/controlplane/volumes.go).
 _DATA_VOLUME: Final = "etcd-data"
@@ -138,9 +137,10 @@ def _volume(pod: Mapping[str, Any], name: str) -> str:
 
 def _document(node: Node, path: str) -> Mapping[str, Any]:
     try:
-        return _mapping(yaml.load(_text(node, path), Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
+        found = read_document(node, path)
+    except (NodeError, PhaseError):
         return {}
+    return {} if found is None else found.data
 
 
 def _text(node: Node, path: str) -> str:
