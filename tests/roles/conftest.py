@@ -9,10 +9,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import pytest
 import yaml
 
-from tests.roles.systems import SYSTEMS, facts
+from tests.roles.systems import facts
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -40,8 +39,22 @@ class Recording:
         return next((entry for args in self.of(host, "files") for entry in args["files"] if entry["path"] == path), None)
 
 
-def record(folder: Path, variables, systems=SYSTEMS, host_variables=None, *, playbook="prepare", recorded=None) -> Recording:
-    """Run a playbook on all systems; asserts nothing about its success."""
+def preparation(roles):
+    """The playbook `prepare` in plays that keep only the roles named for their hosts (host → names, () for all of them): Ansible
+    takes its time for each task of each host, also where it skips it."""
+    [play] = yaml.safe_load((CHECKOUT / "playbooks" / "prepare.yml").read_text())
+    hosts_of = defaultdict(list)
+    for host, names in roles.items():
+        hosts_of[tuple(names)].append(host)
+    return [
+        play | {"hosts": hosts, "roles": [entry for entry in play["roles"] if not names or entry["tags"][-1] in names]}
+        for names, hosts in hosts_of.items()
+    ]
+
+
+def record(folder: Path, variables, systems, host_variables=None, *, roles=None, playbook="prepare", recorded=None) -> Recording:
+    """Run a playbook on all systems, `prepare` with those of its roles that `roles` names for a host; asserts nothing about its
+    success."""
     collection = folder / "collections" / "ansible_collections" / "pykubeadm" / "kube"
     (collection / "plugins" / "action").mkdir(parents=True)
     for part in ("roles", "playbooks", "meta", "galaxy.yml"):
@@ -63,6 +76,10 @@ def record(folder: Path, variables, systems=SYSTEMS, host_variables=None, *, pla
     inventory = folder / "inventory.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": variables}}))
     (folder / "ansible.cfg").write_text("")
+    play = CHECKOUT / "playbooks" / f"{playbook}.yml"
+    if playbook == "prepare":
+        play = folder / "prepare.yml"
+        play.write_text(yaml.safe_dump(preparation({name: (roles or {}).get(name, ()) for name in systems})))
     log = folder / "calls.jsonl"
     log.touch()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")} | {
@@ -75,13 +92,7 @@ def record(folder: Path, variables, systems=SYSTEMS, host_variables=None, *, pla
     program = Path(sys.executable).with_name("ansible-playbook")
     arguments = [] if playbook == "prepare" else ["--check"]
     done = subprocess.run(
-        [str(program), "--inventory", str(inventory), str(CHECKOUT / "playbooks" / f"{playbook}.yml"), *arguments],
+        [str(program), "--inventory", str(inventory), str(play), *arguments],
         env=environment, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     return Recording(log.read_text().splitlines(), done.stdout + done.stderr)
-
-
-@pytest.fixture(scope="session")
-def recording(tmp_path_factory):
-    """With the roles' defaults; kubelet and CRI-O packages from their repositories."""
-    return record(tmp_path_factory.mktemp("recording"), {"kubelet_source": "packages", "cni_plugins_source": "package"})

@@ -17,14 +17,12 @@ BALANCER = {
     "load_balancer_servers": [{"name": "one", "address": "192.0.2.11"}],
 }
 NODES = {
-    "encryption": {"prepare_hardening": True, "hardening_encryption": True, "hardening_encryption_key": "c2hvcnQ="},
     "renewal": {
         "prepare_certificates": "true",
         "certificates_within_days": "14",
         "certificates_metrics_file": "/var/lib/node_exporter/pykubeadm.prom",
     },
     "no-renewal": {"prepare_certificates": True, "certificates_renew": False},
-    "bridge": {"cni_plugins_source": "none", "cni_network": "bridge", "cni_cluster_cidrs": ["10.244.0.0/16"]},
     "swap": {"cgroups_swap": "kept", "cgroups_allow_v1": True},
     "cgroupfs": {"cgroups_driver": "cgroupfs", "cgroups_slices": ["kube.slice"]},
     "limits": {"kernel_sysctls": {"fs.inotify.max_user_watches": 65536}},
@@ -56,8 +54,6 @@ NODES = {
         "cni_plugins_version": "v1.7.1",
         "cgroups_kubelet_version": "v1.36.2",
     },
-    "password": {"containerd_registries": [{"host": "r.example.com", "username": "u"}]},
-    "nowhere": {"containerd_registries": [{"host": "r.example.com", "server": "none"}]},
     "slice": {"cgroups_slices": ["kube"]},
     "runtime": {"prepare_runtime": "cri-o"},
     "arch": {},
@@ -67,6 +63,28 @@ NODES = {
         "load_balancer_address": "192.0.2.10",
         "load_balancer_interface": "eth0",
     },
+    # Last, for Ansible ends with a play that fails on all its hosts.
+    "encryption": {"prepare_hardening": True, "hardening_encryption": True, "hardening_encryption_key": "c2hvcnQ="},
+    "bridge": {"cni_plugins_source": "none", "cni_network": "bridge", "cni_cluster_cidrs": ["10.244.0.0/16"]},
+    "password": {"containerd_registries": [{"host": "r.example.com", "username": "u"}]},
+    "nowhere": {"containerd_registries": [{"host": "r.example.com", "server": "none"}]},
+}
+# The roles that a wish is for.
+ROLES = {
+    "renewal": ("certificates",),
+    "no-renewal": ("certificates",),
+    "swap": ("cgroups",),
+    "cgroupfs": ("cgroups",),
+    "limits": ("kernel",),
+    "balancer": ("load_balancer",),
+    "balancer-noipv6": ("load_balancer",),
+    "texts": ("kernel", "containerd", "kubelet", "load_balancer", "hardening"),
+    "releases": ("cgroups", "containerd", "cni", "kubelet", "certificates"),
+    "slice": ("cgroups",),
+    "runtime": ("kernel",),
+    "arch": ("kernel",),
+    "kube-vip": ("load_balancer",),
+    **dict.fromkeys(("encryption", "bridge", "password", "nowhere"), ("containerd", "cni", "hardening")),
 }
 
 
@@ -78,7 +96,8 @@ def chosen(tmp_path_factory):
         "swap": {"swap": ["/dev/sda2"]},
         "arch": {"family": "", "os": {"id": "arch", "version": "", "name": "Arch Linux"}},
     }
-    return record(tmp_path_factory.mktemp("chosen"), {"cgroups_unique_ids": False}, systems, variables, recorded=recorded)
+    folder = tmp_path_factory.mktemp("chosen")
+    return record(folder, {"cgroups_unique_ids": False}, systems, variables, roles=ROLES, recorded=recorded)
 
 
 def said(recording):
@@ -100,7 +119,7 @@ def test_certificates_are_renewed_by_a_timer_where_one_is_wanted(chosen):
     assert "OnCalendar=daily\nRandomizedDelaySec=6h\nPersistent=true" in timer
     [units] = chosen.of("renewal", "units", "certificates")
     assert [(unit["name"], unit["enabled"]) for unit in units["units"]] == [("pykubeadm-certificates.timer", True)]
-    for node in ("no-renewal", "bridge"):
+    for node in ("no-renewal", "releases"):
         assert not chosen.file(node, "/etc/systemd/system/pykubeadm-certificates.timer")
         assert not chosen.of(node, "units", "certificates")
 

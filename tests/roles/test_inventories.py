@@ -12,6 +12,16 @@ import pytest
 from tests.roles.conftest import record
 from tests.roles.systems import SYSTEMS
 
+# Of each inventory the hosts that tests look at, and the roles: all of them on one.
+ROLES = {
+    "single-node1": (),
+    "ha-lb1": ("kubelet", "load_balancer"),
+    "ha-lb2": ("kubelet", "load_balancer"),
+    "ha-control3": ("kubelet", "load_balancer"),
+    "ha-worker1": ("kubelet", "load_balancer"),
+    "airgap-node1": ("containerd", "cni", "kubelet"),
+    "airgap-node2": ("containerd", "cni", "kubelet"),
+}
 INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
 
 
@@ -26,13 +36,11 @@ def hosts_of(name):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """All hosts of all inventories in one run, each as a Debian 13 machine; the connection is not the inventory's."""
-    systems, variables = {}, {}
-    for name in ("single", "ha", "airgap"):
-        for host, own in hosts_of(name).items():
-            systems[f"{name}-{host}"] = SYSTEMS["debian13-arm64"]
-            variables[f"{name}-{host}"] = {key: value for key, value in own.items() if not key.startswith("ansible_")}
-    return record(tmp_path_factory.mktemp("inventories"), {}, systems, variables)
+    """Hosts of all inventories in one run, each as a Debian 13 machine; the connection is not the inventory's."""
+    of_hosts = {f"{name}-{host}": own for name in ("single", "ha", "airgap") for host, own in hosts_of(name).items()}
+    variables = {host: {key: value for key, value in of_hosts[host].items() if not key.startswith("ansible_")} for host in ROLES}
+    systems = dict.fromkeys(ROLES, SYSTEMS["debian13-arm64"])
+    return record(tmp_path_factory.mktemp("inventories"), {}, systems, variables, roles=ROLES)
 
 
 def test_single(recorded):
