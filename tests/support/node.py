@@ -71,7 +71,7 @@ class FakeNode:
             return FileStat("file", entry.mode, entry.uid, entry.gid)
         if isinstance(entry, Directory):
             return FileStat("directory", entry.mode, entry.uid, entry.gid)
-        return FileStat("directory", 0o755, 0, 0) if path in self._parents or self._below(path) else None
+        return FileStat("directory", 0o755, 0, 0) if path in self._parents or self._holds(path) else None
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         at = self._resolve(path)
@@ -140,6 +140,11 @@ class FakeNode:
             return False
         self.files[file.path] = file
         return True
+
+    def _holds(self, path: str) -> bool:
+        """Whether anything is below the path."""
+        prefix = path.rstrip("/") + "/"
+        return any(other.startswith(prefix) for every in (self.files, self.links, self.sockets) for other in every)
 
     def _below(self, path: str) -> tuple[str, ...]:
         prefix = path.rstrip("/") + "/"
