@@ -40,8 +40,12 @@ spec:
   - {name: k8s-certs, hostPath: {path: /srv/pki, type: DirectoryOrCreate}}
 """
 ADMIN = """\
+apiVersion: v1
+kind: Config
 clusters: [{name: kubernetes, cluster: {certificate-authority-data: Q0E=, server: "https://10.0.0.1:6443"}}]
 users: [{name: kubernetes-admin, user: {client-key-data: QQ==}}]
+contexts: [{name: admin, context: {cluster: kubernetes, user: kubernetes-admin}}]
+current-context: admin
 """
 # What is on the node whatever its cluster does.
 OTHERS = {

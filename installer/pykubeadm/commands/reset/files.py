@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from pykubeadm.commands.reset.accounts import ACCOUNT_FILES
 from pykubeadm.commands.reset.mounts import kubelet_directory, mounts_below, removable
@@ -162,21 +162,21 @@ def _is_copy(content: bytes, original: bytes) -> bool:
     """Whether both are the same, or lead to one and the same cluster, by its CA, as one and the same user."""
     if content == original:
         return True
-    copy = _summary(content)
-    return copy is not None and copy == _summary(original)
+    copy = _only_way(content)
+    return copy is not None and copy == _only_way(original)
 
 
-def _summary(content: bytes) -> tuple[str, str, str] | None:
+def _only_way(content: bytes) -> tuple[bytes, str, str] | None:
     """CA, server and user of a kubeconfig with one cluster and one user; None of any other."""
-    import yaml
+    from pykubeadm.config.section import DocumentError
+    from pykubeadm.kubeconfig.read import read_kubeconfig
 
     try:
-        document = yaml.load(content, Loader=yaml.CSafeLoader)
-        [cluster], [user] = document["clusters"], document["users"]
-        described: Mapping[str, Any] = cluster["cluster"]
-        return str(described["certificate-authority-data"]), str(described["server"]), str(user["name"])
-    except (yaml.YAMLError, ValueError, KeyError, TypeError):
+        found = read_kubeconfig(content)
+    except DocumentError:
         return None
+    alone = all(len(found.document.get(group) or ()) == 1 for group in ("clusters", "users"))
+    return (found.ca, found.server, found.user_name) if alone and found.ca else None
 
 
 def forget(run: ResetRun) -> Iterator[str]:

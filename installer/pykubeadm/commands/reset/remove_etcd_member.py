@@ -175,6 +175,7 @@ def _own(run: ResetRun, manifest: EtcdManifest, client: EtcdClient, members: tup
 
 def _remove(run: ResetRun, client: EtcdClient, members: tuple[Member, ...], member: Member) -> Changes:
     from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdUnreachableError, MemberNotFoundError
+    from pykubeadm.etcd.removal import quorum_problem
     from pykubeadm.kube.waits import wait_for
     from pykubeadm.workflow.events import Waiting
 
@@ -196,7 +197,11 @@ def _remove(run: ResetRun, client: EtcdClient, members: tuple[Member, ...], memb
     def report(target: str, reason: str) -> None:
         run.emit(Waiting(phase=_NAME, target=target, reason=reason))
 
-    wait_for({f"etcd to remove {member}": removed}, run.reset.timeouts.etcd_api_call, report=report)
+    def hopeless() -> str | None:
+        """With --force: etcd refuses to lose its majority, for as long as those members are dead."""
+        return quorum_problem(members, client.unhealthy(members).keys(), member) or None
+
+    wait_for({f"etcd to remove {member}": removed}, run.reset.timeouts.etcd_api_call, report=report, hopeless=hopeless)
     return [f"removed etcd's {member}"]
 
 

@@ -76,7 +76,7 @@ class FakeEtcd:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phase, "_ANSWER", 0.05)
-    monkeypatch.setattr(waits, "PAUSE", 0.001, raising=False)
+    monkeypatch.setattr(waits, "_ASK_EVERY", 0.0)
 
 
 def leave(
@@ -189,6 +189,13 @@ def test_the_majority_is_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(etcd.known) == 3
     leave(etcd, monkeypatch, force=True)
     assert [each.id for each in etcd.known] == [2, 3]
+
+
+def test_what_etcd_refuses_for_want_of_a_majority_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    etcd = FakeEtcd([member(1), member(2), member(3)], dead={3}, refusals=[ClusterUnhealthyError("unhealthy cluster")] * 99)
+    with pytest.raises(MemberRemainsError, match=r"gave up .*unhealthy cluster.*only 1 would be healthy"):
+        leave(etcd, monkeypatch, force=True)
+    assert len(etcd.known) == 3
 
 
 def test_an_election_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
