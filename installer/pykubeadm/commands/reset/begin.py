@@ -10,7 +10,7 @@ from typing import Any
 from pykubeadm.commands.environment import environment
 from pykubeadm.commands.reset.found import look, runtime_endpoint
 from pykubeadm.commands.reset.phases import PHASES
-from pykubeadm.commands.reset.run import KEEPABLE, ResetRun
+from pykubeadm.commands.reset.run import KEEPABLE, KERNELS, ResetRun
 from pykubeadm.commands.source import read_source
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import ResetConfiguration
@@ -54,7 +54,7 @@ def begin(rootfs: str, options: Mapping[str, Any], emit: Subscriber, confirm: Ca
         found=look(machine, reset.certificates_dir),
         sockets=_asked(reset, sockets),
         confirm=confirm,
-        keep=keep,
+        keep=keep if machine.root == "/" else keep | KERNELS,
         home=os.environ.get("HOME", ""),
         kubeconfig_path=os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG),
     )

@@ -9,7 +9,7 @@ from typing import Final
 
 from pykubeadm.commands.reset.accounts import ACCOUNT_FILES
 from pykubeadm.commands.reset.mounts import kubelet_directory, mounts_below, removable
-from pykubeadm.commands.reset.network import BRIDGE_CONFIGURATION, ROUTES, shared_bridges
+from pykubeadm.commands.reset.network import BRIDGE_CONFIGURATION, ROUTES, links_of
 from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
 from pykubeadm.errors import NodeError
@@ -97,7 +97,7 @@ def remove_logs(run: ResetRun) -> Iterator[str]:
 
 def remove_cni(run: ResetRun) -> Iterator[str]:
     """Configuration and leases of the cluster's network, where nobody else is on it."""
-    if shared_bridges(run):
+    if links_of(run).shared:
         return
     bridge = run.node.stat(ROUTES) is not None
     yield from _remove(run, *_CNI_FILES, *_CNI_STATE)

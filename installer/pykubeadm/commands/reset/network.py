@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -20,21 +21,28 @@ _INTERFACES: Final = re.compile(
     r"|cali[0-9a-f]{11}|cilium_\w+|lxc_health"
 )
 _PROXY_INTERFACE: Final = "kube-ipvs0"
-_SAVES: Final = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft")
+# kube-proxy uses the variant of iptables that it thinks the node uses.
+_VARIANTS: Final = ("-legacy", "-nft")
 _MISSING: Final = 127
 _NODE_PORTS: Final = range(30000, 32768)  # kube-apiserver's --service-node-port-range, where nobody changed it
 ROUTES: Final = "/etc/pykubeadm/routes"  # our role cni's: commands for ip(8)
 BRIDGE_CONFIGURATION: Final = "/etc/cni/net.d/10-bridge.conflist"
 
 
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Names of the cluster's interfaces; `shared` are those of its bridges that somebody else's containers are plugged into."""
+
+    clusters: tuple[str, ...]
+    shared: frozenset[str]
+
+
 def remove_interfaces(run: ResetRun) -> Iterator[str]:
     """Interfaces by their names; what was routed through them goes with them."""
-    kept = shared_bridges(run)
-    for name in kept:
+    links = links_of(run)
+    for name in links.shared:
         run.note("warning", f"the bridge {name} and its network stay: pods or containers that no kubelet made are on it")
-    own = _own_bridge(run)
-    names = [name for link in _ip(run, "link", "show") if _is_clusters(name := str(link.get("ifname")), own)]
-    yield from in_turn(partial(_delete_interface, run), [name for name in names if name not in kept])
+    yield from in_turn(partial(_delete_interface, run), [name for name in links.clusters if name not in links.shared])
 
 
 def _delete_interface(run: ResetRun, name: str) -> Iterator[str]:
@@ -42,14 +50,16 @@ def _delete_interface(run: ResetRun, name: str) -> Iterator[str]:
     yield f"deleted interface {name}"
 
 
-def shared_bridges(run: ResetRun) -> frozenset[str]:
-    """The cluster's bridges that somebody else's containers are plugged into, once the kubelet's pods are gone; in a dry run
-    they are not gone, so the runtime has to know others."""
-    if run.dry_run and not run.has_guests:
-        return frozenset()
-    own = _own_bridge(run)
-    bridges = {str(link.get("master")) for link in _ip(run, "link", "show") if not _is_clusters(str(link.get("ifname")), own)}
-    return frozenset(name for name in bridges if _is_clusters(name, own))
+def links_of(run: ResetRun) -> Links:
+    """As they are when the kubelet's pods are gone; looked at once. In a dry run they are not gone, so that others' pods are seen
+    by the runtime alone."""
+    if run.links is None:
+        own, found = _own_bridge(run), _ip(run, "link", "show")
+        clusters = tuple(name for link in found if _is_clusters(name := str(link.get("ifname")), own))
+        bridges = {str(link.get("master")) for link in found if str(link.get("ifname")) not in clusters}
+        shared = frozenset() if run.dry_run and not run.has_guests else bridges & {*clusters}
+        run.links = Links(clusters, frozenset(shared))
+    return run.links
 
 
 def _is_clusters(name: str, own_bridge: str) -> bool:
@@ -96,22 +106,33 @@ def _ip(run: ResetRun, *arguments: str) -> list[dict[str, Any]]:
 
 
 def remove_chains(run: ResetRun) -> Iterator[str]:
-    """Of each variant of iptables that is installed: kube-proxy uses the one it thinks the node uses. `iptables` is another name
-    of one of the other two, so that a dry run finds the same twice."""
-    listed: set[str] = set()
-    yield from in_turn(partial(_remove_chains_of, run, listed, shared=bool(shared_bridges(run))), _SAVES)
+    """Of each variant of iptables that is installed. Its plain name is another one of a variant, where it has variants."""
+    yield from in_turn(partial(_remove_chains_of, run), ("iptables", "ip6tables"))
 
 
-def _remove_chains_of(run: ResetRun, listed: set[str], command: str, *, shared: bool) -> Iterator[str]:
-    saved = run.node.run(Command.look_up((f"{command}-save",), "look at the packet filter"))
-    restored = netfilter.removals(saved.stdout, shared=shared) if saved.status == 0 else ""
-    if not restored or (run.dry_run and restored in listed):
-        return
-    listed.add(restored)
-    gone = netfilter.described(restored)
+def _remove_chains_of(run: ResetRun, command: str) -> Iterator[str]:
+    saved = {name: _saved(run, name) for name in (f"{command}{variant}" for variant in _VARIANTS)}
+    if all(text is None for text in saved.values()):
+        saved = {command: _saved(run, command)}
+    shared = bool(links_of(run).shared)
+    restored = {name: netfilter.removals(text, shared=shared) for name, text in saved.items() if text is not None}
+    yield from in_turn(partial(_restore, run), [(name, text) for name, text in restored.items() if text])
+
+
+def _saved(run: ResetRun, command: str) -> str | None:
+    """What iptables-save prints; None where this iptables is not installed."""
+    done = run.node.run(Command.look_up((f"{command}-save",), "look at the packet filter"))
+    if done.status == _MISSING:
+        return None
+    return done.stdout if done.status == 0 else ""
+
+
+def _restore(run: ResetRun, removal: tuple[str, str]) -> Iterator[str]:
+    command, text = removal
+    gone = netfilter.described(text)
     run.planned(f"{command}: {line}" for line in gone)
     argv = (f"{command}-restore", "--noflush", "--wait=10")
-    run.node.run(Command(argv, f"delete the cluster's {len(gone)} rules and chains of {command}", stdin=restored.encode()))
+    run.node.run(Command(argv, f"delete the cluster's {len(gone)} rules and chains of {command}", stdin=text.encode()))
     yield f"deleted the cluster's {len(gone)} rules and chains of {command}"
 
 
@@ -138,9 +159,9 @@ def _delete_set(run: ResetRun, name: str) -> Iterator[str]:
 
 def remove_services(run: ResetRun) -> Iterator[str]:
     """kube-proxy's virtual services: those at an address of its interface, and NodePorts at the node's own addresses."""
-    addresses = _addresses(run, "dev", _PROXY_INTERFACE)
-    if not addresses:
+    if _PROXY_INTERFACE not in links_of(run).clusters:
         return
+    addresses = _addresses(run, "dev", _PROXY_INTERFACE)
     saved = run.node.run(Command.look_up(("ipvsadm", "--save", "--numeric"), "look at virtual services"))
     if saved.status == _MISSING:
         if (run.node.read("/proc/net/ip_vs") or b"").count(b"\n") > 3:  # more than the lines of its head

@@ -12,12 +12,15 @@ from pykubeadm.workflow.events import Planned
 
 if TYPE_CHECKING:
     from pykubeadm.commands.reset.found import Found
+    from pykubeadm.commands.reset.network import Links
     from pykubeadm.config.model import ResetConfiguration
 
 T = TypeVar("T")
 
 # What `--keep` takes: what kubeadm's reset leaves behind and this one removes.
 KEEPABLE: Final = ("cni", "interfaces", "kubeconfig", "logs", "rules", "tmp", "units")
+# Of these what the running kernel has. A program that --rootfs starts by chroot(8) would act on it, and there is but one for all roots.
+KERNELS: Final = frozenset({"interfaces", "rules"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class ResetRun(Run):
     home: str = ""  # of the user, with .kube/config; "" where there is none
     kubeconfig_path: str
     has_guests: bool = False  # pods that no kubelet made run here, maybe on the cluster's network
+    links: Links | None = None  # once they were looked at
 
     def planned(self, lines: Iterable[str]) -> None:
         """In a dry run, list what a command would remove that does not name it."""

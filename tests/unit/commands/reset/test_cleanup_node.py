@@ -409,6 +409,20 @@ def test_a_kubelet_directory_that_is_none_is_no_end() -> None:
     assert node.stat("/etc/kubernetes/admin.conf") is None
 
 
+def test_both_variants_of_iptables_are_looked_through() -> None:
+    node = control_plane()
+    rules = node.rules
+    node.commands |= {
+        "iptables-save": Completed(0, rules),  # another name of one of them
+        "iptables-nft-save": Completed(0, rules),
+        "iptables-nft-restore": node._restore,
+        "iptables-legacy-save": Completed(0, ""),
+    }
+    assert "deleted the cluster's 2 rules and chains of iptables-nft" in clean(node)
+    assert "KUBE-FIREWALL" not in node.rules
+    assert ("iptables-save",) not in [command.argv for command in node.ran]
+
+
 def test_virtual_services_of_kube_proxy_alone() -> None:
     node = FakeNode()
     saved = (
@@ -417,10 +431,12 @@ def test_virtual_services_of_kube_proxy_alone() -> None:
     saved += "-A -t [fd00::1]:443 -s rr\n-A -t 192.0.2.7:443 -s rr\n-A -f 7 -s rr\n"
     proxy = [{"ifname": "kube-ipvs0", "addr_info": [{"local": "10.96.0.1"}, {"local": "fd00::1"}]}]
     node.commands |= {
+        "ip -json link show": Completed(0, json.dumps(proxy)),
         "ip -json address show dev kube-ipvs0": Completed(0, json.dumps(proxy)),
         "ip -json address show": Completed(0, json.dumps([*proxy, {"ifname": "eth0", "addr_info": [{"local": "10.0.0.1"}]}])),
         "ipvsadm --save": Completed(0, saved),
         "ipvsadm --delete-service": Completed(0),
+        "ip link delete": Completed(0),
     }
     clean(node)
     deleted = [command.argv[2:] for command in node.ran if command.argv[:2] == ("ipvsadm", "--delete-service")]
@@ -430,7 +446,7 @@ def test_virtual_services_of_kube_proxy_alone() -> None:
 def test_virtual_services_that_cannot_be_seen_are_named() -> None:
     node = FakeNode()
     proxy = [{"ifname": "kube-ipvs0", "addr_info": [{"local": "10.96.0.1"}]}]
-    node.commands["ip -json address show"] = Completed(0, json.dumps(proxy))
+    node.commands |= {f"ip -json {what} show": Completed(0, json.dumps(proxy)) for what in ("link", "address")}
     node.put("/proc/net/ip_vs", "1\n2\n3\nTCP  0A600001:01BB rr\n")
     assert "there is no ipvsadm" in str(refused(node))
 

@@ -124,6 +124,11 @@ def test_an_unknown_group_is_not_kept(tmp_path: Path) -> None:
         begun(tmp_path, keep=("rules", "firewall"))
 
 
+def test_another_root_has_no_kernel_of_its_own(tmp_path: Path) -> None:
+    """Programs of a tree on this machine would act on this machine's network."""
+    assert begun(tmp_path, keep=("logs",)).keep == {"logs", "interfaces", "rules"}
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_nothing_goes_before_the_user_agrees(answer: bool) -> None:
     run, _events = reset_run(control_plane(), force=False, ignore_preflight_errors=("all",))
