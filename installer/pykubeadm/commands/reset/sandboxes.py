@@ -20,6 +20,8 @@ _PROCESSES: Final = Command.look_up(
 
 
 _SLICE: Final = Unit("kubepods.slice", enabled=None, state="stopped")
+# As the runtime ends a sandbox that is stopped. An API server that is asked to end waits a minute for an etcd that has ended.
+_KILL: Final = Command(("systemctl", "kill", "--signal=SIGKILL", "--", _SLICE.name), "end the processes of pods", check=False)
 
 
 def remove_sandboxes(run: ResetRun) -> Iterator[str]:
@@ -32,7 +34,10 @@ def _remove_all(run: ResetRun) -> Iterator[str]:
 
 
 def _stop_slice(run: ResetRun) -> Iterator[str]:
-    yield from (f"{action} {_SLICE.name}" for action in run.node.ensure_unit(_SLICE))
+    state = run.node.unit(_SLICE.name)
+    if state.active == "active":
+        run.node.run(_KILL)
+    yield from (f"{action} {_SLICE.name}" for action in run.node.ensure_unit(_SLICE, known=state))
 
 
 def _remove_of(run: ResetRun, socket: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 from pykubeadm.commands.reset.cleanup_node import cleanup_node
 from pykubeadm.commands.reset.run import KEEPABLE
 from pykubeadm.errors import NodeError, UnfinishedError
-from pykubeadm.node.port import Command, Completed, Directory, File
+from pykubeadm.node.port import Command, Completed, Directory, File, UnitState
 from pykubeadm.node.recording import CommandRun, RecordingNode, Removal
 from pykubeadm.workflow.events import Note, Planned
 from tests.support.node import FakeNode
@@ -191,6 +191,17 @@ def test_a_runtime_that_does_not_answer_stops_nothing_else() -> None:
     node.commands["crictl"] = node._crictl
     clean(node)
     assert node.state() == bare_node().state()
+
+
+def test_pods_of_a_runtime_that_does_not_answer_are_not_asked_to_end() -> None:
+    """The API server would wait a minute for an etcd that has ended."""
+    node = control_plane()
+    node.units["kubepods.slice"] = UnitState("loaded", "active", "active", "")
+    node.commands["crictl"] = Completed(1, stderr="connection refused")
+    refused(node)
+    [kill] = [command.argv for command in node.ran if command.argv[:2] == ("systemctl", "kill")]
+    assert kill == ("systemctl", "kill", "--signal=SIGKILL", "--", "kubepods.slice")
+    assert ("kubepods.slice", "stopped") in node.unit_actions
 
 
 def test_a_full_disk_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
