@@ -29,12 +29,10 @@ pytestmark = pytest.mark.long
 
 RESET = ("reset", "--force", "--output=json")
 REFUSED, MEMBER_REMAINS = 4, 9
-FORCED = "/root/reset.yaml"
-CONFIGURATION = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ResetConfiguration"}
 
 
-def _reset(node: Node, *options: str, status: int = 0) -> str:
-    done = node.run("pykubeadm", *(options or RESET), check=False, timeout=300)
+def _reset(node: Node, *, status: int = 0) -> str:
+    done = node.run("pykubeadm", *RESET, check=False, timeout=300)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
@@ -86,9 +84,8 @@ def test_the_majority_is_guarded(shared: Shared) -> None:
     """One of three is dead: without another etcd would stop."""
     third = shared.third
     shared.second.power_off()
-    third.write(FORCED, yaml.safe_dump(CONFIGURATION))
     before = likeness(third)
-    refused = third.run("pykubeadm", "reset", "--config", FORCED, "--output=json", stdin="y\n", check=False, timeout=120)
+    refused = third.run("pykubeadm", "reset", "--output=json", stdin="y\n", check=False, timeout=120)
     assert refused.returncode == REFUSED, refused.stdout + refused.stderr
     assert "majority" in refused.stdout
     assert differences(before, likeness(third)) == []
@@ -97,12 +94,10 @@ def test_the_majority_is_guarded(shared: Shared) -> None:
 def test_a_member_that_remains_is_a_status_of_its_own(shared: Shared) -> None:
     """Forced, etcd itself refuses: the node is bare, and it is said what is left to do."""
     third = shared.third
-    third.write(FORCED, yaml.safe_dump(CONFIGURATION | {"force": True, "timeouts": {"etcdAPICall": "5s"}}))
-    said = events(_reset(third, "reset", "--config", FORCED, "--output=json", status=MEMBER_REMAINS))
+    said = events(_reset(third, status=MEMBER_REMAINS))
     failed = [(event["phase"], event["exit_status"]) for event in said if event["type"] == "phase-failed"]
     assert failed == [("remove-etcd-member", MEMBER_REMAINS)]
     assert "etcdctl member remove" in next(event["error"] for event in said if event["type"] == "failure")
-    third.run("rm", FORCED)
     shared.assert_bare(third)
 
 

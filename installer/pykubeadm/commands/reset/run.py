@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # What `--keep` takes: what kubeadm's reset leaves behind and this one removes.
 KEEPABLE: Final = ("cni", "interfaces", "kubeconfig", "logs", "rules", "tmp", "units")
-# Of these what the running kernel has. A program that --rootfs starts by chroot(8) would act on it, and there is but one for all roots.
+# Of these what the running kernel has: one for all roots, and programs below --rootfs would act on it.
 KERNELS: Final = frozenset({"interfaces", "rules"})
 
 
