@@ -9,7 +9,7 @@ from typing import Final
 from pykubeadm.commands.reset.run import ResetRun, in_turn
 from pykubeadm.constants import KUBELET_DIR
 from pykubeadm.errors import NodeError
-from pykubeadm.node.cri import Cri, Sandbox
+from pykubeadm.node.cri import Cri, CrictlMissingError, Sandbox
 from pykubeadm.node.port import Command, Unit
 
 # The kubelet's cgroups (kubernetes: pkg/kubelet/cm), by either driver and in either version.
@@ -47,7 +47,8 @@ def _remove_of(run: ResetRun, socket: str) -> Iterator[str]:
     except NodeError as error:
         if _needs_no_runtime(run):
             return
-        raise NodeError(f"the pods of this node may still run: {error}; start the runtime, then run this again") from error
+        repair = "" if isinstance(error, CrictlMissingError) else "start the runtime, "  # which is not what is missing then
+        raise NodeError(f"the pods of this node may still run: {error}; {repair}then run this again") from error
     run.has_guests = run.has_guests or any(sandbox.ready and not sandbox.of_kubelet for sandbox in sandboxes)
     ours = [sandbox for sandbox in sandboxes if sandbox.of_kubelet]
     # The control plane last: what takes a pod off its network may ask the API.

@@ -226,7 +226,10 @@ def test_pods_that_still_run_need_the_runtime() -> None:
     node = bare_node()
     del node.commands["crictl"]
     node.commands["sh -c find /sys/fs/cgroup"] = Completed(0, "4711\n")
-    assert "may still run" in str(refused(node))
+    said = str(refused(node))
+    assert "may still run: " in said
+    assert "install the package cri-tools" in said
+    assert "start the runtime" not in said
 
 
 def test_volumes_that_cannot_be_unmounted_keep_their_data() -> None:
