@@ -194,7 +194,6 @@ def test_pods_of_others_stay_and_so_does_the_network_that_they_are_on(shared: Sh
     shared.assert_bare()
 
 
-@pytest.mark.long
 def test_what_cannot_be_unmounted_keeps_its_data(shared: Shared) -> None:
     node, volume = shared.node, "/var/lib/kubelet/pods/x/volumes/data"
     node.shell(f"mkdir -p {volume} && mount -t tmpfs data {volume} && echo precious >{volume}/file")
