@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _NAME = "wait-control-plane"
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-# The kubelet looks at manifests every 20 s at the latest (fileCheckFrequency) and gives a pod 30 s to end.
-_REPLACED_WITHIN = timedelta(seconds=60)
 
 
 def wait_for_kubelet(run: ClusterRun) -> None:
@@ -41,6 +38,7 @@ def wait_for_components(run: ClusterRun) -> None:
     from pykubeadm.kube.credentials import tls_context
     from pykubeadm.kube.health import control_plane_endpoints, probe
     from pykubeadm.phases.cluster.connection import admin_credentials
+    from pykubeadm.phases.static_pods.restart import healthy_again
     from pykubeadm.phases.waiting import wait
     from pykubeadm.pki.tls import unverified_context
 
@@ -52,22 +50,10 @@ def wait_for_components(run: ClusterRun) -> None:
         for endpoint in endpoints
     }
     for name in run.replaced:
-        probes[name] = partial(_replaced, run, name, probes.get(name, lambda: None))
+        probes[name] = partial(healthy_again, run, name, probes.get(name, lambda: None))
     timeout = run.configuration.this_node.timeouts.control_plane_component_health_check
     etcd = () if run.configuration.cluster.etcd.external else ("etcd",)
     wait(run, _NAME, probes, timeout, components=(*etcd, *_COMPONENTS))
-
-
-def _replaced(run: ClusterRun, name: str, healthy: Probe) -> str | None:
-    """What answers right after a manifest was changed is still the former pod. (Should the pod that runs be the wanted one
-    already, as after a manifest was changed and changed back behind the kubelet's back, there will be no other.)"""
-    from pykubeadm.node.diagnose import runs_since
-
-    since = run.replaced[name]
-    socket = run.configuration.this_node.node_registration.cri_socket
-    if run.now() - since < _REPLACED_WITHIN and not runs_since(run.node, socket, name, since.timestamp()):
-        return "the kubelet has not started it again yet"
-    return healthy()
 
 
 def _verify(run: ClusterRun) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pykubeadm.constants import MANIFESTS_DIR
-from pykubeadm.node.port import Command, Directory, File, Unit
+from pykubeadm.node.port import Directory, File, Unit
 from pykubeadm.phases.kubelet.files import rotated_pair
-from pykubeadm.phases.preflight.sockets import COMMAND_LENGTH
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.workflow.phase import Changes
 
 _UNIT = "kubelet"
@@ -56,16 +55,12 @@ def _without_premature_pair(run: ClusterRun) -> Changes:
 
 
 def _end_components(run: ClusterRun) -> Changes:
-    """End the static pods' programs, which read certificates and kubeconfigs when they start; the kubelet starts them again."""
+    """The static pods' programs read certificates and kubeconfigs when they start."""
     from pykubeadm.node.diagnose import CONTROL_PLANE
-    from pykubeadm.phases.preflight.sockets import listeners
+    from pykubeadm.phases.static_pods.restart import end_components
 
-    found = {listener.command: listener for listener in listeners(run.node).values() if listener.pid}
-    running = {name: found[name[:COMMAND_LENGTH]] for name in CONTROL_PLANE if name[:COMMAND_LENGTH] in found}
-    for name, listener in running.items():
-        run.replaced[name] = run.now()
-        run.node.run(Command(("kill", "-TERM", str(listener.pid)), f"end {name}, which has certificates that were made again"))
-    return [f"ended {name}, to start with the certificates that were made again" for name in running]
+    wanted = [name for name in CONTROL_PLANE if run.node.stat(manifest_path(name)) is not None]
+    return [f"ended {name}, to start with the certificates that were made again" for name in end_components(run, wanted)]
 
 
 def _missing(run: ClusterRun) -> tuple[str, ...]:
@@ -73,6 +68,6 @@ def _missing(run: ClusterRun) -> tuple[str, ...]:
     end in peace were it restarted: the new ones would find their ports taken."""
     from pykubeadm.node.diagnose import CONTROL_PLANE, not_running
 
-    wanted = [name for name in CONTROL_PLANE if run.node.stat(f"{MANIFESTS_DIR}/{name}.yaml") is not None]
+    wanted = [name for name in CONTROL_PLANE if run.node.stat(manifest_path(name)) is not None]
     missing = not_running(run.node, run.configuration.this_node.node_registration.cri_socket, wanted)
     return missing if run.replaced.keys() <= set(missing) else ()

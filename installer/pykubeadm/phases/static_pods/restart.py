@@ -1,8 +1,9 @@
-"""Restarts control-plane components that read their files only when they start, one after the other."""
+"""Ends control-plane components, which read some files only when they start, and waits until they run again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 
 from pykubeadm.kube.waits import Probe
@@ -13,6 +14,9 @@ from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.phases.waiting import wait
 from pykubeadm.workflow.phase import Changes
 
+# The kubelet looks at manifests every 20 s at the latest (fileCheckFrequency) and gives a pod 30 s to end.
+_STARTED_WITHIN = timedelta(seconds=60)
+
 
 def restart_components(run: ClusterRun, components: Sequence[str], *, phase: str, await_health: bool = True) -> Changes:
     """Have the kubelet start each of `components` again, and go on to the next when it is healthy. What does not run anyway
@@ -21,38 +25,46 @@ def restart_components(run: ClusterRun, components: Sequence[str], *, phase: str
     for component in components:
         if read_static_pod(run.node, component) is None:
             continue
-        began = run.now().timestamp()
-        stopped = _stop(run, component)
-        if stopped:
-            changes.append(f"restarted {component}")
+        changes += [f"restarted {name}" for name in end_components(run, [component])]
         if await_health:
-            _await(run, component, phase, since=began if stopped else None)
+            _await(run, component, phase)
     return changes
 
 
-def _stop(run: ClusterRun, component: str) -> bool:
+def end_components(run: ClusterRun, components: Sequence[str]) -> tuple[str, ...]:
+    """End those of `components` that run; the kubelet starts them again, with the files as they are by then. Returns their
+    names. Warns where there is no crictl to do it with; NodeError with what the runtime said."""
     cri = Cri(run.node, run.configuration.this_node.node_registration.cri_socket)
     try:
-        container = newest_container(cri.containers(), component)
-        if container is None or container.state != "running":
-            return False
-        cri.stop(container)
+        every = cri.containers()
     except CrictlMissingError as error:
-        run.note("warning", f"{component} was not restarted and goes on with its old certificate: {error}", topic="certs")
-        return False
-    return True
+        for component in components:
+            run.note("warning", f"{component} was not restarted and goes on with its old certificate: {error}", topic="certs")
+        return ()
+    newest = {component: newest_container(every, component) for component in components}
+    running = [container for container in newest.values() if container is not None and container.state == "running"]
+    for container in running:
+        run.replaced[container.name] = run.now()
+        cri.stop(container)
+    return tuple(container.name for container in running)
 
 
-def _await(run: ClusterRun, component: str, phase: str, *, since: float | None) -> None:
+def _await(run: ClusterRun, component: str, phase: str) -> None:
     timeout = run.configuration.this_node.timeouts.control_plane_component_health_check
-    wait(run, phase, {component: partial(_look, run, component, since)}, timeout, components=(component,))
+    healthy = component_health(run, component)
+    wait(run, phase, {component: partial(healthy_again, run, component, healthy)}, timeout, components=(component,))
 
 
-def _look(run: ClusterRun, component: str, since: float | None) -> str | None:
-    socket = run.configuration.this_node.node_registration.cri_socket
-    if since is not None and not runs_since(run.node, socket, component, since):
-        return "the kubelet has not started it again yet"
-    return component_health(run, component)()
+def healthy_again(run: ClusterRun, component: str, healthy: Probe) -> str | None:
+    """One look at a component that this run may have replaced: what answers right after that is still the former one. (Should
+    the pod that runs be the wanted one already, as after a manifest was changed and changed back behind the kubelet's back,
+    there will be no other.)"""
+    since = run.replaced.get(component)
+    if since is not None and run.now() - since < _STARTED_WITHIN:
+        socket = run.configuration.this_node.node_registration.cri_socket
+        if not runs_since(run.node, socket, component, since.timestamp()):
+            return "the kubelet has not started it again yet"
+    return healthy()
 
 
 def component_health(run: ClusterRun, component: str) -> Probe:
