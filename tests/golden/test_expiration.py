@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from pykubeadm.cli.check_expiration import rendered_as
-from pykubeadm.commands.certs.begin import begin
-from pykubeadm.commands.certs.expiration import look
+from pykubeadm.commands.certs.expiration import check_expiration
 from tests.support.control_plane_files import write_control_plane
 
 CASES = sorted((Path(__file__).parent / "expiration").glob("*.yaml"))
@@ -27,8 +26,6 @@ def test_equals_kubeadm(path: Path, tmp_path: Path) -> None:
     ends = {name: datetime.fromisoformat(end) for name, end in case["ends"].items()}
     write_control_plane(tmp_path, ends, begin=now - timedelta(days=3650), external=case["external"])
     (tmp_path / "cfg.yaml").write_text(case["config"])
-    run = begin({"config": "/cfg.yaml"}, lambda _event: None, rootfs=str(tmp_path))
-    run.now = lambda: now
-    found = look(run)
+    found = check_expiration({"config": "/cfg.yaml"}, lambda _event: None, rootfs=str(tmp_path), now=now)
     for form in ("text", "json", "yaml"):
         assert rendered_as(found, form) == case[form], form

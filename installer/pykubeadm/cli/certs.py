@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from pykubeadm.cli.lazy import CliCommand, CliGroup
-from pykubeadm.tokens.certificate_key import generate_certificate_key
 
 
 @click.group(
@@ -30,4 +29,6 @@ def certs() -> None:
 @certs.command("certificate-key", cls=CliCommand)
 def certificate_key() -> None:
     """Print a new key for `init --upload-certs --certificate-key`."""
+    from pykubeadm.tokens.certificate_key import generate_certificate_key
+
     click.echo(generate_certificate_key())

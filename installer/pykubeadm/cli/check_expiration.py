@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pykubeadm.commands.certs.expiration import Expirations
     from pykubeadm.phases.certs.expiration import Expiration
+    from pykubeadm.workflow.events import Event
 
 _METRIC = "pykubeadm_certificate"
 # kubeadm's tables (cmd/certs.go): Go's text/tabwriter with cells of ten characters at least and three blanks between them.
@@ -24,14 +25,12 @@ _NARROWEST, _PADDING = 10, 3
 def _check_expiration(ctx: click.Context, output: str, warn_days: int | None, **options: Any) -> None:
     from datetime import timedelta
 
-    from pykubeadm.cli.display import subscriber
     from pykubeadm.commands.certs.expiration import check_expiration
     from pykubeadm.errors import EXPIRES_SOON
     from pykubeadm.util.age import age
 
     settings = ctx.ensure_object(Globals)
-    emit = subscriber("text", verbosity=settings.verbosity, quiet=True)
-    found = check_expiration(options, emit, rootfs=settings.rootfs)
+    found = check_expiration(options, _show, rootfs=settings.rootfs)
     click.echo(rendered_as(found, output), nl=False)
     if warn_days is None:
         return
@@ -43,6 +42,12 @@ def _check_expiration(ctx: click.Context, output: str, warn_days: int | None, **
         click.echo(f"warning: {entry.name} {said}", err=True)
     if soon:
         ctx.exit(EXPIRES_SOON)
+
+
+def _show(event: Event) -> None:
+    from pykubeadm.cli.display import subscriber
+
+    subscriber("text", verbosity=0, quiet=True)(event)
 
 
 def rendered_as(found: Expirations, output: str) -> str:

@@ -3,19 +3,15 @@ takes, and short commands need no more of a certificate than this."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import UTC, datetime
 
-_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
 
 
-def not_after(pem: bytes) -> datetime:
-    """Until when the first certificate in `pem` is valid (RFC 5280, 4.1); ValueError with the end of a sentence."""
+def not_after(der: bytes) -> datetime:
+    """Until when the certificate `der` is valid (RFC 5280, 4.1); ValueError with the end of a sentence."""
     try:
-        body = pem[pem.index(_BEGIN) + len(_BEGIN) : pem.index(_END)]
-        _, certificate, _ = _element(base64.b64decode(body))
+        _, certificate, _ = _element(der)
         _, fields, _ = _element(certificate)
         tag, _, rest = _element(fields)
         if tag != _VERSION:
@@ -26,8 +22,8 @@ def not_after(pem: bytes) -> datetime:
         _, _, rest = _element(validity)
         tag, value, _ = _element(rest)
         return _time(tag, value.decode("ascii"))
-    except (ValueError, IndexError, binascii.Error) as error:
-        raise ValueError("holds no certificate that can be read") from error
+    except (ValueError, IndexError) as error:
+        raise ValueError("holds a certificate that cannot be read") from error
 
 
 def _element(data: bytes) -> tuple[int, bytes, bytes]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pykubeadm.cli.main import cli
+from pykubeadm.errors import PhaseError
 from tests.support.control_plane_files import CONFIG, all_ends, write_control_plane
 
 
@@ -73,6 +77,50 @@ def test_the_given_directory_counts_beside_a_file(tmp_path: Path) -> None:
     (tmp_path / "etc/kubernetes/pki").rename(tmp_path / "elsewhere")
     assert run("certs", "check-expiration", *where).stdout.count("!MISSING!") == 10
     assert run("certs", "check-expiration", "--cert-dir=/elsewhere", *where).stdout.count("!MISSING!") == 0
+
+
+def test_the_cluster_is_only_asked_for_what_the_node_does_not_say(tmp_path: Path) -> None:
+    where = control_plane(tmp_path, timedelta(days=20))[2:]  # no server listens where its kubeconfigs lead
+    kubernetes = tmp_path / "etc/kubernetes"
+    text = (kubernetes / "admin.conf").read_text()
+    (kubernetes / "admin.conf").write_text(text.replace("https://10.0.0.9:6443", "https://127.0.0.1:1"))
+    asked = run("certs", "check-expiration", *where)
+    assert "the cluster's configuration cannot be had" in asked.stderr
+    flag = "--client-ca-file=/etc/kubernetes/pki/ca.crt"
+    (kubernetes / "manifests").mkdir()
+    pod = {"spec": {"containers": [{"name": "kube-apiserver", "command": ["kube-apiserver", flag]}]}}
+    (kubernetes / "manifests/kube-apiserver.yaml").write_text(json.dumps(pod))
+    done = run("certs", "check-expiration", *where)
+    assert (done.stdout, done.stderr) == (asked.stdout, "")
+    assert done.stdout.count("ca ") > 5
+    (kubernetes / "manifests/kube-apiserver.yaml").unlink()
+    (kubernetes / "admin.conf").unlink()
+    worker = run("certs", "check-expiration", *where)
+    assert (worker.exit_code, worker.stderr) == (0, "")
+
+
+def test_asking_for_expirations_loads_nothing_that_takes_long(tmp_path: Path) -> None:
+    where = control_plane(tmp_path, timedelta(days=20))[2:]
+    (tmp_path / "etc/kubernetes/admin.conf").unlink()
+    code = (
+        "import sys\n"
+        "from pykubeadm.cli.main import cli\n"
+        f"cli.main({['certs', 'check-expiration', '-o', 'prometheus', *where]!r}, standalone_mode=False)\n"
+        "print(sorted({'cryptography', 'http.client', 'rich', 'ssl', 'pykubeadm.config.model'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    where = control_plane(tmp_path, timedelta(days=20))
+    path = tmp_path / "etc/kubernetes/pki/apiserver.crt"
+    for content in (b"garbage", b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"):
+        path.write_bytes(content)
+        done = CliRunner().invoke(cli, ["certs", "check-expiration", *where])
+        assert isinstance(done.exception, PhaseError)
+        assert str(done.exception).startswith("/etc/kubernetes/pki/apiserver.crt holds ")
+        assert "put the right one there" in str(done.exception)
 
 
 def test_renew_lists_kubeadms_names() -> None:

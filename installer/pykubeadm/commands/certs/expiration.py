@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from pykubeadm.commands.certs.begin import begin
-from pykubeadm.commands.certs.run import CertsRun
+from pykubeadm.constants import ADMIN_KUBECONFIG
+from pykubeadm.node.local import LocalNode
 from pykubeadm.phases.certs.expiration import (
     Expiration,
     authority_expirations,
     kubelet_expirations,
     leaf_expirations,
 )
-from pykubeadm.workflow.events import Subscriber
+from pykubeadm.phases.certs.place import Place, place_by_manifest
+
+if TYPE_CHECKING:
+    from pykubeadm.workflow.events import Subscriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,34 @@ class Expirations:
         return tuple(entry for _kind, entry in self.every() if entry.expires is not None and entry.expires - self.now < span)
 
 
-def check_expiration(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> Expirations:
-    """What there is on the node below `rootfs`; `options` are kubeadm's flags with underscores."""
-    return look(begin(options, emit, rootfs=rootfs))
+def check_expiration(
+    options: Mapping[str, Any],
+    emit: Subscriber,
+    *,
+    rootfs: str = "/",
+    now: datetime | None = None,
+) -> Expirations:
+    """What there is on the node below `rootfs`; `options` are kubeadm's flags with underscores. Raises what `existing` raises."""
+    node = LocalNode(rootfs)
+    place = _place(node, options, emit, rootfs)
+    if options.get("cert_dir"):
+        place = replace(place, certificates_dir=os.path.abspath(options["cert_dir"]))
+    return Expirations(
+        leaf_expirations(node, place), authority_expirations(node, place), kubelet_expirations(node), now or datetime.now(UTC)
+    )
 
 
-def look(run: CertsRun) -> Expirations:
-    return Expirations(leaf_expirations(run), authority_expirations(run), kubelet_expirations(run), run.now())
+def _place(node: LocalNode, options: Mapping[str, Any], emit: Subscriber, rootfs: str) -> Place:
+    """By what the user names, else by the API server's flags; the cluster, which takes longer to ask than all the rest, says it
+    where they do not."""
+    named = options.get("config") or options.get("kubeconfig")
+    if not named:
+        if (place := place_by_manifest(node)) is not None:
+            return place
+        if node.stat(ADMIN_KUBECONFIG) is None:
+            return Place()
+    from pykubeadm.commands.existing import existing
+
+    cluster = existing(options, emit, rootfs=rootfs).configuration.cluster
+    external = cluster.etcd.external
+    return Place(cluster.certificates_dir, external_etcd=external.endpoints if external else ())

@@ -29,7 +29,7 @@ def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: st
 
 def _order_keys(run: CertsRun) -> None:
     """Begin to make the keys while the first phase looks around."""
-    from pykubeadm.phases.certs.expiration import leaf_certificate
+    from pykubeadm.phases.certs.present import leaf_certificate
     from pykubeadm.phases.certs.renew import why_not
     from pykubeadm.pki.renewal import algorithm_of
 

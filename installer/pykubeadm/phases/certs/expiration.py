@@ -1,24 +1,24 @@
-"""When the certificates on a node expire: what the cluster's CAs signed, the CAs, and the kubelet's own."""
+"""When the certificates on a node expire: what the cluster's CAs signed, the CAs, and the kubelet's own.
+
+Light to import: monitoring asks often, and nothing but the end of each certificate is read.
+"""
 
 from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
-from pykubeadm.phases.ca import certificate_path, is_external
+from pykubeadm.node.port import Node
 from pykubeadm.phases.certs.leaves import LEAVES, Leaf, authorities
+from pykubeadm.phases.certs.place import Place
 from pykubeadm.phases.kubeconfig.held import held_client
-from pykubeadm.phases.run import ClusterRun
-from pykubeadm.pki.check import load_certificates
-from pykubeadm.pki.table import BY_NAME
-
-if TYPE_CHECKING:
-    from cryptography import x509
+from pykubeadm.pki.pem import certificate_blocks
+from pykubeadm.pki.table import BY_NAME, CertificateSpec
+from pykubeadm.util.der import not_after
 
 KUBELET_CLIENT = "kubelet.conf"
 KUBELET_SERVING = "kubelet-serving"
@@ -37,72 +37,86 @@ class Expiration:
     external: bool = False
 
 
-def leaf_expirations(run: ClusterRun) -> tuple[Expiration, ...]:
+@dataclass(frozen=True, slots=True)
+class CertificateFile:
+    """What a file holds: `pem` begins with the certificate that counts."""
+
+    path: str
+    pem: bytes
+
+    def unusable(self, error: ValueError) -> PhaseError:
+        """For what is wrong with `pem`, the end of a sentence."""
+        return PhaseError(
+            f"{self.path} {error}; put the right one there, or move it away and make it again with `pykubeadm init phase`"
+        )
+
+
+def leaf_expirations(node: Node, place: Place) -> tuple[Expiration, ...]:
     """Of everything that can be renewed, by name."""
-    return tuple(_of_leaf(run, leaf) for leaf in LEAVES if leaf.is_wanted(run.configuration))
+    return tuple(_of_leaf(node, place, leaf) for leaf in LEAVES if not (leaf.is_for_etcd and place.external_etcd))
 
 
-def authority_expirations(run: ClusterRun) -> tuple[Expiration, ...]:
-    found = []
-    for ca in authorities(run.configuration):
-        certificate = read_certificate(run, certificate_path(run, f"{ca.base}.crt"))
-        external = is_external(run, ca)
-        found.append(Expiration(ca.name, certificate.not_valid_after_utc if certificate else None, external=external))
-    return tuple(found)
+def authority_expirations(node: Node, place: Place) -> tuple[Expiration, ...]:
+    return tuple(
+        Expiration(
+            ca.name,
+            _end(certificate_file(node, posixpath.join(place.certificates_dir, f"{ca.base}.crt"))),
+            external=_is_external(node, place, ca),
+        )
+        for ca in authorities(external_etcd=bool(place.external_etcd))
+    )
 
 
-def kubelet_expirations(run: ClusterRun) -> tuple[Expiration, ...]:
+def kubelet_expirations(node: Node) -> tuple[Expiration, ...]:
     """Of those that the kubelet has by now: its client certificate, which it renews, and the one it serves with."""
     found = []
-    client = kubelet_client(run)
-    if client is not None:
-        found.append(Expiration(KUBELET_CLIENT, client.not_valid_after_utc, "ca"))
+    if (client := kubeconfig_certificate(node, f"{KUBERNETES_DIR}/{KUBELET_CLIENT}")) is not None and client.pem:
+        found.append(Expiration(KUBELET_CLIENT, _end(client), "ca"))
     for path in KUBELET_SERVING_FILES:
-        if (serving := read_certificate(run, path)) is not None:
+        if (serving := certificate_file(node, path)) is not None:
             signer = "ca" if path == KUBELET_SERVING_FILES[0] else ""
-            found.append(Expiration(KUBELET_SERVING, serving.not_valid_after_utc, signer))
+            found.append(Expiration(KUBELET_SERVING, _end(serving), signer))
             break
     return tuple(found)
 
 
-def kubelet_client(run: ClusterRun) -> x509.Certificate | None:
-    """The kubelet's client certificate; None where there is none."""
-    held = held_client(run.node, f"{KUBERNETES_DIR}/{KUBELET_CLIENT}")
-    if held is None or not held.certificate:
+def leaf_file(node: Node, place: Place, leaf: Leaf) -> CertificateFile | None:
+    """Where the certificate is, None where there is none; PhaseError where a kubeconfig cannot be read or holds none."""
+    if not isinstance(leaf.spec, KubeconfigFile):
+        return certificate_file(node, posixpath.join(place.certificates_dir, f"{leaf.spec.base}.crt"))
+    found = kubeconfig_certificate(node, posixpath.join(place.kubeconfig_dir, leaf.spec.file))
+    if found is not None and not found.pem:
+        raise PhaseError(f"{found.path} holds no client certificate")
+    return found
+
+
+def certificate_file(node: Node, path: str) -> CertificateFile | None:
+    content = node.read(path)
+    return None if content is None else CertificateFile(path, content)
+
+
+def kubeconfig_certificate(node: Node, path: str) -> CertificateFile | None:
+    """The client certificate of a kubeconfig, its `pem` empty where it has none; None where there is no file. PhaseError where
+    the kubeconfig cannot be used."""
+    held = held_client(node, path)
+    return None if held is None else CertificateFile(held.certificate_path or held.path, held.certificate)
+
+
+def _of_leaf(node: Node, place: Place, leaf: Leaf) -> Expiration:
+    expires = _end(leaf_file(node, place, leaf))
+    return Expiration(leaf.name, expires, leaf.ca, expires is not None and _is_external(node, place, BY_NAME[leaf.ca]))
+
+
+def _end(file: CertificateFile | None) -> datetime | None:
+    if file is None:
         return None
-    return first_certificate(held.certificate, held.certificate_path or held.path)
-
-
-def leaf_certificate(run: ClusterRun, leaf: Leaf) -> x509.Certificate | None:
-    """What is there now, None where nothing is; PhaseError where it cannot be read."""
-    if isinstance(leaf.spec, KubeconfigFile):
-        path = posixpath.join(run.kubeconfig_dir, leaf.spec.file)
-        held = held_client(run.node, path)
-        if held is None:
-            return None
-        if not held.certificate:
-            raise PhaseError(f"{path} holds no client certificate")
-        return first_certificate(held.certificate, held.certificate_path or path)
-    return read_certificate(run, certificate_path(run, f"{leaf.spec.base}.crt"))
-
-
-def read_certificate(run: ClusterRun, path: str) -> x509.Certificate | None:
-    """The first certificate of a file, None where there is no file; PhaseError where it holds none."""
-    content = run.node.read(path)
-    return None if content is None else first_certificate(content, path)
-
-
-def first_certificate(pem: bytes, path: str) -> x509.Certificate:
     try:
-        return load_certificates(pem)[0]
+        return not_after(certificate_blocks(file.pem)[0].content)
     except ValueError as error:
-        raise PhaseError(
-            f"{path} {error}; put the right one there, or move it away and make it again with `pykubeadm init phase`"
-        ) from error
+        raise file.unusable(error) from error
 
 
-def _of_leaf(run: ClusterRun, leaf: Leaf) -> Expiration:
-    certificate = leaf_certificate(run, leaf)
-    if certificate is None:
-        return Expiration(leaf.name, None, leaf.ca)
-    return Expiration(leaf.name, certificate.not_valid_after_utc, leaf.ca, is_external(run, BY_NAME[leaf.ca]))
+def _is_external(node: Node, place: Place, ca: CertificateSpec) -> bool:
+    """Whether the CA's certificate is here and its key is not."""
+    base = posixpath.join(place.certificates_dir, ca.base)
+    return node.stat(f"{base}.crt") is not None and node.stat(f"{base}.key") is None

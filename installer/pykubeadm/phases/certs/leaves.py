@@ -7,11 +7,14 @@ makes its sub-commands of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pykubeadm.config.model import Configuration
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.pki.table import BY_NAME, TABLE, CertificateSpec
+
+if TYPE_CHECKING:
+    from pykubeadm.config.model import Configuration
 
 _WORDS = {
     "apiserver": "certificate for serving the Kubernetes API",
@@ -40,7 +43,11 @@ class Leaf:
 
     def is_wanted(self, configuration: Configuration) -> bool:
         """An external etcd brings its own certificates."""
-        return not (self.ca == "etcd-ca" and configuration.cluster.etcd.external)
+        return not (self.is_for_etcd and configuration.cluster.etcd.external)
+
+    @property
+    def is_for_etcd(self) -> bool:
+        return self.ca == "etcd-ca"
 
 
 def _leaf(spec: CertificateSpec | KubeconfigFile) -> Leaf:
@@ -61,7 +68,7 @@ LEAVES: tuple[Leaf, ...] = tuple(
 )
 
 
-def authorities(configuration: Configuration) -> tuple[CertificateSpec, ...]:
-    """The CAs of the cluster, sorted by name."""
+def authorities(*, external_etcd: bool) -> tuple[CertificateSpec, ...]:
+    """The CAs of the cluster, sorted by name. An external etcd brings its own."""
     names = sorted(spec.name for spec in TABLE if spec.is_ca)
-    return tuple(BY_NAME[name] for name in names if not (name == "etcd-ca" and configuration.cluster.etcd.external))
+    return tuple(BY_NAME[name] for name in names if not (name == "etcd-ca" and external_etcd))

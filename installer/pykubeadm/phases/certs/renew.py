@@ -15,8 +15,8 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_within
-from pykubeadm.phases.certs.expiration import leaf_certificate
 from pykubeadm.phases.certs.leaves import Leaf
+from pykubeadm.phases.certs.present import leaf_certificate
 from pykubeadm.phases.kubeconfig.copies import copies_of
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.run import ClusterRun

@@ -7,7 +7,6 @@ in certificates.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,11 +16,12 @@ from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd
 from pykubeadm.config.read import Environment, read_init
 from pykubeadm.config.section import DocumentError
 from pykubeadm.config.versions import NEWEST_KNOWN
-from pykubeadm.constants import CRI_SOCKETS, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
+from pykubeadm.constants import CRI_SOCKETS, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR
 from pykubeadm.errors import ApiError, ConfigError, PhaseError
 from pykubeadm.kube.port import Api
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
+from pykubeadm.phases.certs.place import place_by_manifest
 from pykubeadm.phases.cluster.stored import Reader, stored_cluster
 from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.static_pods.manifests import read_static_pod
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pykubeadm.node.port import Node
 
 _NODE_USER = "system:node:"
-_CA_FILE, _CA_NAME = "--client-ca-file=", "ca.crt"
 _UNUSED_TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - reading an InitConfiguration wants one; nothing is made of it
 
 
@@ -72,7 +71,7 @@ def find_configuration(
             return Found(replace(configuration, cluster=cluster), "cluster")
     except (ApiError, ConfigError) as error:
         note(f"the cluster's configuration cannot be had, so what is on this node counts: {str(error).splitlines()[0]}")
-    return Found(replace(configuration, cluster=_from_manifest(node, configuration.cluster, pod)), "node")
+    return Found(replace(configuration, cluster=_from_manifest(node, configuration.cluster)), "node")
 
 
 def _apiserver(node: Node) -> Mapping[str, Any]:
@@ -113,16 +112,10 @@ def _node_name(node: Node) -> str:
     return user.removeprefix(_NODE_USER) if user.startswith(_NODE_USER) else ""
 
 
-def _from_manifest(node: Node, cluster: ClusterConfiguration, pod: Mapping[str, Any]) -> ClusterConfiguration:
+def _from_manifest(node: Node, cluster: ClusterConfiguration) -> ClusterConfiguration:
     """Where the certificates are and whose etcd it is, by the API server's flags."""
-    try:
-        words = [str(word) for container in pod["spec"]["containers"] for word in container["command"]]
-    except (LookupError, TypeError):
+    place = place_by_manifest(node)
+    if place is None:
         return cluster
-    files = [word.removeprefix(_CA_FILE) for word in words if word.startswith(_CA_FILE)]
-    if files and posixpath.basename(files[0]) == _CA_NAME:
-        cluster = replace(cluster, certificates_dir=posixpath.dirname(files[0]))
-    if node.stat(f"{MANIFESTS_DIR}/etcd.yaml") is None:
-        servers = next((word.partition("=")[2] for word in words if word.startswith("--etcd-servers=")), "")
-        cluster = replace(cluster, etcd=Etcd(external=ExternalEtcd(endpoints=tuple(servers.split(",")))))
-    return cluster
+    etcd = Etcd(external=ExternalEtcd(endpoints=place.external_etcd)) if place.external_etcd else cluster.etcd
+    return replace(cluster, certificates_dir=place.certificates_dir, etcd=etcd)

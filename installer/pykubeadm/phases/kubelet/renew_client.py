@@ -10,7 +10,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import TABLE
 from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.ca import certificate_path, load_authority, require_within, uses_external_ca
-from pykubeadm.phases.certs.expiration import read_certificate
+from pykubeadm.phases.certs.present import read_certificate
 from pykubeadm.phases.kubeconfig.held import HeldClient, held_client
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.check import load_certificates, period_problem
