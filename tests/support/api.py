@@ -22,6 +22,7 @@ class FakeApi:
     server: str = "https://192.0.2.1:6443"
     call_timeout: timedelta = timedelta(seconds=2)
     connections: int = 1
+    server_certificate: bytes = b""
     objects: dict[Key, KubeObject] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)

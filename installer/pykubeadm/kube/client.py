@@ -60,6 +60,10 @@ class ClusterApi:
     def connections(self) -> int:
         return _CONNECTIONS
 
+    @property
+    def server_certificate(self) -> bytes:
+        return self._connections.peer_certificate()
+
     def close(self) -> None:
         """Give the connections back."""
         self._connections.close()

@@ -44,6 +44,10 @@ class Api(Protocol):
     def connections(self) -> int:
         """How many requests may be under way at a time."""
 
+    @property
+    def server_certificate(self) -> bytes:
+        """What the server showed last, DER; empty where it was not asked yet."""
+
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         """The object, None where there is none."""
 

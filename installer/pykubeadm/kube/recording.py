@@ -42,6 +42,10 @@ class RecordingApi:
     def connections(self) -> int:
         return 1  # shown in order
 
+    @property
+    def server_certificate(self) -> bytes:
+        return self._inner.server_certificate if self._inner else b""
+
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         key = (api_version, kind, namespace, name)
         if key in self._written:

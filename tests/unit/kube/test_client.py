@@ -16,8 +16,9 @@ from pykubeadm.errors import ApiError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.credentials import Credentials
+from pykubeadm.kube.expiry import server_expiry_warning
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, UntrustedServerError
-from tests.support.servers import authority, ca_pem, running, serving
+from tests.support.servers import LOCALHOST, NOW, authority, ca_pem, context, running, serving
 
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp1"}}
 ROLE = {
@@ -173,6 +174,18 @@ def test_a_connection_serves_for_many_requests() -> None:
         for _ in range(5):
             api.get("v1", "Node", "cp1")
         assert len(server.open) == 1
+
+
+def test_the_certificate_that_the_server_shows_is_known_once_it_was_asked() -> None:
+    end = (NOW + timedelta(days=12)).replace(microsecond=0)
+    server = ApiServer()
+    server.socket = context(authority(), NOW - timedelta(hours=1), end, LOCALHOST).wrap_socket(server.socket, server_side=True)
+    with running(server), client(server.url.replace("http:", "https:")) as api:
+        assert server_expiry_warning(api, NOW) is None
+        api.get("v1", "Node", "cp1")
+        warning = server_expiry_warning(api, end - timedelta(days=12)) or ""
+        assert warning.startswith(f"the certificate of the API server at {api.server} expires in 12d: run `pykubeadm certs renew")
+        assert server_expiry_warning(api, end - timedelta(days=30)) is None
 
 
 def test_a_connection_that_the_server_gave_up_is_replaced() -> None:

@@ -14,6 +14,7 @@ from pykubeadm.config.model import Configuration
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import ApiError, PreflightError
 from pykubeadm.kube.apply import retrying
+from pykubeadm.kube.expiry import expiry_warning, server_expiry_warning
 from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.manifests.kubelet import kubelet_name
 from pykubeadm.phases.cluster.stored import Reader, stored_cluster, stored_kubelet
@@ -57,6 +58,7 @@ def ask_cluster(
         emit(Note(level=level, topic=_TOPIC, message=message))
 
     trust, api, cluster = _connect(join, node, journal=journal, now=now, report=report, say=say)
+    _warn_of_expiry(trust, api, now(), lambda message: say("warning", message))
     kubelet = stored_kubelet(api, _reader(trust))
     configuration = Configuration(cluster, join.this_node, kubelet=_fit(kubelet, node, say))
     is_member = trust.own or _has_its_name(api, join, node)
@@ -68,6 +70,13 @@ def ask_cluster(
         f"joining {cluster.cluster_name} ({cluster.kubernetes_version}) at {trust.cluster['server']}, known by {trust.source}",
     )
     return Answers(configuration, trust, api, is_member, files)
+
+
+def _warn_of_expiry(trust: Trust, api: Api, now: datetime, warn: Callable[[str], None]) -> None:
+    """What the kubelet was let in with before it renews itself."""
+    mine = None if trust.own else expiry_warning(trust.credentials, now)
+    for sentence in filter(None, (mine, server_expiry_warning(api, now))):
+        warn(sentence)
 
 
 def _connect(

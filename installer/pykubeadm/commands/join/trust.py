@@ -14,7 +14,7 @@ from pykubeadm.constants import KUBELET_DIR, KUBELET_FLAGS_ENV, KUBERNETES_DIR
 from pykubeadm.discovery.cluster_info import Cluster, discover_by_token, refresh_from_file
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.client import ClusterApi
-from pykubeadm.kube.credentials import parse_kubeconfig
+from pykubeadm.kube.credentials import Credentials, parse_kubeconfig
 from pykubeadm.kubeconfig.document import for_cluster
 from pykubeadm.kubeconfig.embed import embedded
 from pykubeadm.kubeconfig.read import has_credentials, usable_kubeconfig
@@ -87,10 +87,13 @@ class Trust:
             return ()
         return (replace(self, cluster={**self.cluster, "server": f"https://{by_token.api_server_endpoint}"}),)
 
+    @property
+    def credentials(self) -> Credentials:
+        """To connect with; ApiError where nobody could."""
+        return parse_kubeconfig(self.kubeconfig("kubernetes"), self.source)
+
     def api(self, join: JoinConfiguration) -> Api:
-        return ClusterApi(
-            parse_kubeconfig(self.kubeconfig("kubernetes"), self.source), call_timeout=join.timeouts.kubernetes_api_call
-        )
+        return ClusterApi(self.credentials, call_timeout=join.timeouts.kubernetes_api_call)
 
 
 def of_earlier_run(join: JoinConfiguration, node: Node, journal: Journal) -> Trust | None:

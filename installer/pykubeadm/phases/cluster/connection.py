@@ -49,21 +49,27 @@ def admin_api(run: ClusterRun) -> Api:
     from pykubeadm.kube.client import ClusterApi
 
     if run.api is None:
-        run.api = ClusterApi(admin_credentials(run), call_timeout=run.configuration.this_node.timeouts.kubernetes_api_call)
+        credentials = admin_credentials(run)
+        _warn_of_expiry(run, credentials)
+        run.api = ClusterApi(credentials, call_timeout=run.configuration.this_node.timeouts.kubernetes_api_call)
     return run.api
 
 
 def _api(run: ClusterRun, credentials: Credentials) -> Api:
     """Another kubeconfig than admin.conf is the user's choice, address included."""
     from pykubeadm.kube.client import ClusterApi
+
+    _warn_of_expiry(run, credentials)
+    server = _local_server(run) if run.kubeconfig_path == _ADMIN_CONF else ""
+    timeout = run.configuration.this_node.timeouts.kubernetes_api_call
+    return ClusterApi(credentials, server=server, call_timeout=timeout, dry_run=run.node.dry_run)
+
+
+def _warn_of_expiry(run: ClusterRun, credentials: Credentials) -> None:
     from pykubeadm.kube.expiry import expiry_warning
 
     if (sentence := expiry_warning(credentials, run.now())) is not None:
         run.note("warning", sentence)
-
-    server = _local_server(run) if run.kubeconfig_path == _ADMIN_CONF else ""
-    timeout = run.configuration.this_node.timeouts.kubernetes_api_call
-    return ClusterApi(credentials, server=server, call_timeout=timeout, dry_run=run.node.dry_run)
 
 
 def _local_server(run: ClusterRun) -> str:

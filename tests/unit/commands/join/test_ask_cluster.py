@@ -3,9 +3,11 @@
 import base64
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pykubeadm.commands.join import ask_cluster as discovery
 from pykubeadm.commands.join.ask_cluster import ask_cluster
@@ -27,11 +29,14 @@ from pykubeadm.kubeconfig.document import for_cluster
 from pykubeadm.manifests.cluster_objects import kubeadm_config_objects, kubelet_config_objects
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import File
+from pykubeadm.pki.issue import Subject, encode_certificate, issue_leaf
+from pykubeadm.pki.keys import encode_private_key, generate_key
 from pykubeadm.tokens.certificate_key import generate_certificate_key, parse_certificate_key
 from pykubeadm.tokens.shared_certificates import encrypt_files, shared_certificates_secret, shared_files
 from pykubeadm.util.yaml_output import to_yaml
 from tests.support.api import FakeApi
 from tests.support.node import FakeNode
+from tests.support.servers import authority, ca_pem
 
 CLUSTER = ClusterConfiguration(kubernetes_version="v1.36.2", control_plane_endpoint="api.example:6443", cluster_name="prod")
 KUBELET = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1", "clusterDNS": ["10.96.0.10"]}
@@ -102,6 +107,34 @@ def test_the_clusters_configuration_gets_this_nodes_part(monkeypatch):
     assert answers.configuration.this_node.local_api_endpoint.bind_port == 7443
     assert answers.configuration.kubelet["clusterDNS"] == ["10.96.0.10"]
     assert answers.shared_files == {}
+
+
+def test_who_joins_with_little_time_left_is_warned(monkeypatch):
+    now = datetime.now(UTC)
+    key, ca = generate_key("ECDSA-P256"), authority()
+
+    def shown(days: int) -> x509.Certificate:
+        subject = Subject("x", now - timedelta(days=300), now + timedelta(days=days, hours=1))
+        return issue_leaf(subject, key.public_key(), ca)
+
+    api = cluster()
+    api.server_certificate = shown(12).public_bytes(Encoding.DER)
+    data = {"client-certificate-data": encode_certificate(shown(11)), "client-key-data": encode_private_key(key)}
+    user = {name: base64.b64encode(value).decode() for name, value in data.items()}
+    ca_data = {"certificate-authority-data": base64.b64encode(ca_pem()).decode()}
+    trust = replace(FOUND, cluster={**FOUND.cluster, **ca_data}, user=user, source="/root/discovery.conf")
+    remedy = "run `pykubeadm certs renew all` on each control plane"
+    of_server = f"the certificate of the API server at {api.server} expires in 12d: {remedy}"
+    _answers, reported = ask(api, joining(), monkeypatch, trust=trust)
+    assert [message for message in reported if "expires" in message] == [
+        f"the client certificate in /root/discovery.conf expires in 11d: {remedy}",
+        of_server,
+    ]
+    _answers, reported = ask(api, joining(), monkeypatch, trust=replace(trust, own=True))  # the kubelet renews its own
+    assert [message for message in reported if "expires" in message] == [of_server]
+    api.server_certificate = shown(31).public_bytes(Encoding.DER)
+    _answers, reported = ask(api, joining(), monkeypatch)
+    assert not [message for message in reported if "expires" in message]
 
 
 def test_fields_of_a_newer_kubeadm_are_reported_and_left_out(monkeypatch):
