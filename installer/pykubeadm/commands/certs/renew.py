@@ -1,25 +1,40 @@
-"""`certs renew`, from options to the end of the run."""
+"""`certs renew`, from options to the end of the run.
+
+Keys are begun before all else is imported, and made on the other cores meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+import os
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pykubeadm.commands.certs.begin import begin
-from pykubeadm.commands.certs.phases import KUBELET, steps_of
-from pykubeadm.commands.certs.run import CertsRun
-from pykubeadm.commands.execute import execute
-from pykubeadm.phases.certs.leaves import LEAVES
-from pykubeadm.workflow.events import Subscriber
+from pykubeadm.node.local import LocalNode
+from pykubeadm.phases.certs.expiration import leaf_path
+from pykubeadm.phases.certs.keys import begin_keys_like
+from pykubeadm.phases.certs.leaves import LEAVES, Leaf
+from pykubeadm.phases.certs.place import Place, place_by_manifest
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.certs.run import CertsRun
+    from pykubeadm.pki.keypool import KeyPool
+    from pykubeadm.workflow.events import Subscriber
 
 NAME = "certs renew"
 
 
 def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
     """Renew the certificate of that name ("apiserver", "admin.conf", "kubelet.conf"), or "all"."""
+    leaves = tuple(leaf for leaf in LEAVES if name in ("all", leaf.name))
+    keys = _begin_keys(leaves, options, rootfs)
+    from pykubeadm.commands.certs.begin import begin
+    from pykubeadm.commands.certs.phases import KUBELET, steps_of
+    from pykubeadm.commands.execute import execute
+
     run = begin(options, emit, rootfs=rootfs)
-    run.leaves = tuple(leaf for leaf in LEAVES if name in ("all", leaf.name))
+    run.begun_keys = keys
+    run.leaves = leaves
     run.kubelet = "always" if name == KUBELET else "expired" if name == "all" else ""
     if run.as_before:
         run.note("info", "without the cluster's configuration, key algorithm and period stay as they are, and no names are added")
@@ -27,8 +42,20 @@ def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: st
     execute(f"{NAME} {name}", steps_of((name,)), run, node_name=run.node_name, rootfs=rootfs)
 
 
+def _begin_keys(leaves: Sequence[Leaf], options: Mapping[str, Any], rootfs: str) -> KeyPool | None:
+    """As many as there seem to be certificates, of the kind that the API server's is: a guess, which `_order_keys` corrects."""
+    node = LocalNode(rootfs)
+    place = place_by_manifest(node) or Place()
+    if options.get("cert_dir"):
+        place = Place(os.path.abspath(options["cert_dir"]), external_etcd=place.external_etcd)
+    present = sum(node.stat(leaf_path(place, leaf)) is not None for leaf in leaves)
+    return begin_keys_like(node.read(posixpath.join(place.certificates_dir, "apiserver.key")) or b"", present)
+
+
 def _order_keys(run: CertsRun) -> None:
-    """Begin to make the keys while the first phase looks around."""
+    """The keys that the run will take are made while the first phase looks around."""
+    from dataclasses import replace
+
     from pykubeadm.phases.certs.present import leaf_certificate
     from pykubeadm.phases.certs.renew import why_not
     from pykubeadm.pki.renewal import algorithm_of

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pykubeadm.constants import CERTIFICATES_DIR
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
 from pykubeadm.node.port import Node
-from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.keypool import KeyPool
 from pykubeadm.pki.table import BY_NAME, TABLE
 
+if TYPE_CHECKING:
+    from pykubeadm.phases.run import ClusterRun
+
 DEFAULT_ALGORITHM = "RSA-2048"
+# RSA keys in PEM (PKCS#1) have some 1,680, 2,460 and 3,240 bytes.
+_PKCS1 = b"-----BEGIN RSA PRIVATE KEY-----"
+_LONGEST = {"RSA-2048": 2000, "RSA-3072": 2800, "RSA-4096": 3600}
 
 
 def begin_keys(node: Node, paths: Iterable[str], config: bytes) -> KeyPool:
@@ -22,6 +28,17 @@ def begin_keys(node: Node, paths: Iterable[str], config: bytes) -> KeyPool:
     named = any(field in config for field in (b"encryptionAlgorithm", b"PublicKeysECDSA"))
     if not named and node.stat(f"{CERTIFICATES_DIR}/ca.crt") is None:
         pool.order(sum(path.startswith(("certs/", "kubeconfig/")) for path in paths))
+    return pool
+
+
+def begin_keys_like(key: bytes, count: int) -> KeyPool | None:
+    """Begin with `count` keys of the size that an RSA key in PEM seems to have, before the configuration is known; None where it
+    is of another kind, which is made in no time, or in another form."""
+    algorithm = next((name for name, longest in _LONGEST.items() if len(key) <= longest), "")
+    if not key.startswith(_PKCS1) or not algorithm:
+        return None
+    pool = KeyPool(algorithm)
+    pool.order(count)
     return pool
 
 

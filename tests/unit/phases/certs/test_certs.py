@@ -12,7 +12,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.node.journal import PATH as JOURNAL
 from pykubeadm.node.port import File
 from pykubeadm.node.recording import RecordingNode, render
-from pykubeadm.phases.certs.keys import begin_keys, order_keys
+from pykubeadm.phases.certs.keys import begin_keys, begin_keys_like, order_keys
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.pki.check import is_for_key, is_signed_by, load_certificates
@@ -441,3 +441,22 @@ def test_keys_are_begun_where_the_configuration_names_no_algorithm(
     monkeypatch.setattr(KeyPool, "order", lambda _pool, count: ordered.append(count))
     begin_keys(FakeNode(), ["certs/ca", "kubeconfig/admin", "etcd/local"], config)
     assert sum(ordered) == begun
+
+
+@pytest.mark.parametrize("algorithm", ["RSA-2048", "RSA-3072", "RSA-4096", "ECDSA-P256"])
+def test_keys_of_the_kind_that_is_there_are_begun(monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
+    ordered: list[int] = []
+    monkeypatch.setattr(KeyPool, "order", lambda _pool, count: ordered.append(count))
+    pool = begin_keys_like(encode_private_key(generate_key(algorithm)), 11)
+    if algorithm.startswith("RSA"):
+        assert pool is not None
+        assert (pool.algorithm, ordered) == (algorithm, [11])
+    else:
+        assert (pool, ordered) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\n", b"-----BEGIN RSA PRIVATE KEY-----" + 9000 * b"A"]
+)
+def test_other_keys_are_no_guess(key: bytes) -> None:
+    assert begin_keys_like(key, 11) is None
