@@ -6,13 +6,13 @@ import argparse
 
 from lab import assets, engine
 from lab.host import LabError
-from tests.bench import join, nodes, offline, prepare, reset
+from tests.bench import certs, join, nodes, offline, prepare, reset
 from tests.bench.timing import HEADER
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("kind", nargs="?", choices=["offline", "init", "join", "prepare", "reset"], help="only these")
+    parser.add_argument("kind", nargs="?", choices=["certs", "offline", "init", "join", "prepare", "reset"], help="only these")
     kind = parser.parse_args().kind
     try:
         found = assets.find(sources=None)
@@ -34,6 +34,10 @@ def main() -> None:
     if found and kind in (None, "reset"):
         engine.ensure()
         for row in reset.rows(found):
+            print(row, flush=True)
+    if found and kind in (None, "certs"):
+        engine.ensure()
+        for row in certs.rows(found):
             print(row, flush=True)
     if found and kind in (None, "prepare"):
         engine.ensure()

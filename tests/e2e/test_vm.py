@@ -118,3 +118,22 @@ def test_a_second_run_changes_nothing(machine: VirtualMachine) -> None:
     before = machine.shell("find /etc/kubernetes /var/lib/kubelet/config.yaml -type f -printf '%p %T@ %i\\n' | sort")
     machine.run("pykubeadm", "init", "--config", cluster.CONFIG, timeout=SECONDS)
     assert machine.shell("find /etc/kubernetes /var/lib/kubelet/config.yaml -type f -printf '%p %T@ %i\\n' | sort") == before
+
+
+def test_a_year_later_one_command_brings_the_cluster_back(machine: VirtualMachine) -> None:
+    """The last test: the machine's clock stays ahead."""
+    machine.shell("systemctl stop systemd-timesyncd 2>/dev/null; date --set='+366 days'")
+
+    def alive() -> str | None:
+        done = machine.run("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "nodes", check=False, timeout=120)
+        return None if "certificate has expired" in done.stderr else done.stderr or "it answers"
+
+    eventually(alive, "certificates that have expired", 120, pause=3)
+    soon = machine.run("pykubeadm", "certs", "check-expiration", "--warn-days=0", check=False, timeout=120)
+    assert "warning: kubelet.conf expired " in soon.stderr
+    machine.run("pykubeadm", "certs", "renew", "all", timeout=2 * SECONDS)
+    cluster.wait_node_ready(machine, seconds=SECONDS)
+    assert kubectl(machine, "get", "--raw", "/livez") == "ok"
+    kubectl(machine, "--namespace=kube-system", "rollout", "restart", "deployment/coredns")  # scheduler and controller manager
+    cluster.wait_rolled_out(machine, "deployment/coredns", seconds=SECONDS)
+    assert machine.run("pykubeadm", "certs", "check-expiration", "--warn-days=300", timeout=120).returncode == 0
