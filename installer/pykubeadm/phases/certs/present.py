@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 def leaf_certificate(run: ClusterRun, leaf: Leaf) -> x509.Certificate | None:
     """What is there now, None where nothing is; PhaseError where it cannot be read."""
-    return _loaded(leaf_file(run.node, Place(run.configuration.cluster.certificates_dir, run.kubeconfig_dir), leaf))
+    return _loaded(leaf_file(run.node, place_of(run), leaf))
+
+
+def place_of(run: ClusterRun) -> Place:
+    external = run.configuration.cluster.etcd.external
+    return Place(run.configuration.cluster.certificates_dir, run.kubeconfig_dir, external.endpoints if external else ())
 
 
 def read_certificate(run: ClusterRun, path: str) -> x509.Certificate | None:

@@ -6,7 +6,6 @@ one that is there, and names that the configuration wants by now are added (kube
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,8 +14,9 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_within
+from pykubeadm.phases.certs.expiration import leaf_path
 from pykubeadm.phases.certs.leaves import Leaf
-from pykubeadm.phases.certs.present import leaf_certificate
+from pykubeadm.phases.certs.present import leaf_certificate, place_of
 from pykubeadm.phases.kubeconfig.copies import copies_of
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.run import ClusterRun
@@ -35,8 +35,9 @@ ADMIN_CONF = "admin.conf"
 
 
 def why_not(run: ClusterRun, leaf: Leaf) -> str | None:
-    """A sentence of kubeadm's where it is not there, or is renewed elsewhere; None where it can be renewed here."""
-    if leaf_certificate(run, leaf) is None:
+    """A sentence of kubeadm's where it is not there, or is renewed elsewhere; None where it can be renewed here, as far as is
+    seen without reading it."""
+    if run.node.stat(leaf_path(place_of(run), leaf)) is None:
         return f"MISSING! {leaf.words}"
     ca = BY_NAME[leaf.ca]
     return f"Detected external {ca.base}, {leaf.words} can't be renewed" if is_external(run, ca) else None
@@ -44,9 +45,8 @@ def why_not(run: ClusterRun, leaf: Leaf) -> str | None:
 
 def files_of(run: ClusterRun, leaf: Leaf) -> tuple[str, ...]:
     """The paths that renewing it changes."""
-    if isinstance(leaf.spec, KubeconfigFile):
-        return (_kubeconfig_path(run, leaf.spec),)
-    return certificate_path(run, f"{leaf.spec.base}.key"), certificate_path(run, f"{leaf.spec.base}.crt")
+    path = leaf_path(place_of(run), leaf)
+    return (path,) if isinstance(leaf.spec, KubeconfigFile) else (certificate_path(run, f"{leaf.spec.base}.key"), path)
 
 
 def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
@@ -76,7 +76,7 @@ def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False) -> Changes:
     named = ", ".join([*added.dns, *map(str, added.ips)])
     changes = [f"{leaf.words} renewed" + (f", now for {named} too" if named else "")]
     if isinstance(leaf.spec, KubeconfigFile):
-        return [*changes, *_write_kubeconfig(run, leaf.spec, pem, key_pem, authority)]
+        return [*changes, *_write_kubeconfig(run, leaf, pem, key_pem, authority)]
     key_path, path = files_of(run, leaf)
     run.node.write([_as_there(run, key_path, key_pem, 0o600), _as_there(run, path, pem, 0o644)])
     return changes
@@ -105,9 +105,9 @@ def _added_names(run: ClusterRun, leaf: Leaf, certificate: x509.Certificate) -> 
     return missing_names(certificate, leaf.spec.names(run.configuration))
 
 
-def _write_kubeconfig(run: ClusterRun, spec: KubeconfigFile, certificate: bytes, key: bytes, authority: Authority) -> Changes:
+def _write_kubeconfig(run: ClusterRun, leaf: Leaf, certificate: bytes, key: bytes, authority: Authority) -> Changes:
     """With all else in it as it is: whom it trusts too, where that includes the CA that signs now."""
-    path = _kubeconfig_path(run, spec)
+    path = leaf_path(place_of(run), leaf)
     held, before = held_client(run.node, path), run.node.read(path)
     if held is None or before is None:
         raise PhaseError(f"{path} is gone")
@@ -117,7 +117,7 @@ def _write_kubeconfig(run: ClusterRun, spec: KubeconfigFile, certificate: bytes,
         trusted = bool(held.kubeconfig.ca_path)  # a file, which is not ours to judge
     bundle = b"" if trusted else run.node.read(certificate_path(run, "ca.crt")) or b""
     file = _as_there(run, path, held.renewed(certificate, key, bundle), 0o600)
-    copies = copies_of(run.node, before) if spec.file == ADMIN_CONF else ()
+    copies = copies_of(run.node, before) if leaf.name == ADMIN_CONF else ()
     run.node.write([file, *(replace(copy, content=file.content) for copy in copies)])
     return [f"refreshed {copy.path}, a copy of {path}" for copy in copies]
 
@@ -128,7 +128,3 @@ def _as_there(run: ClusterRun, path: str, content: bytes, mode: int) -> File:
     if stat is None or stat.kind != "file":
         return File(path, content, mode, secret=secret, replaces=True)
     return File(path, content, stat.mode, stat.uid, stat.gid, secret=secret, replaces=True)
-
-
-def _kubeconfig_path(run: ClusterRun, spec: KubeconfigFile) -> str:
-    return posixpath.join(run.kubeconfig_dir, spec.file)
