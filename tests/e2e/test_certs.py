@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import cluster, payload
+from lab import assets, cluster, payload
 from lab.cluster import kubectl, kubectl_json
 from lab.node import Node
 from pykubeadm.commands.certs.phases import steps_of
@@ -20,7 +20,8 @@ from pykubeadm.pki.check import is_for_key, load_certificates
 from pykubeadm.pki.issue import Subject, make_request
 from pykubeadm.pki.keys import encode_private_key, generate_key, load_private_key
 from pykubeadm.pki.renewal import names_of_certificate
-from tests.e2e.joining import wait_signed
+from tests.e2e.conftest import NewNode
+from tests.e2e.joining import first_control_plane, wait_signed
 from tests.e2e.runs import kill_as_starts, outcome
 
 CHECK = ("certs", "check-expiration", "-o", "json")
@@ -111,16 +112,29 @@ def test_all_are_renewed_and_taken_up_while_the_cluster_runs(control_plane: Node
     assert_works(node)
 
 
-def test_both_tools_say_the_same_of_each_others_work(control_plane: Node) -> None:
-    node = control_plane
+def assert_both_tools_agree(node: Node) -> None:
+    """Of what either renewed both say the same, field by field and word by word, and all goes on."""
     for tool in ("pykubeadm", "kubeadm"):
         node.run(tool, "certs", "renew", "all", timeout=300)
         assert expirations(node, "pykubeadm") == expirations(node, "kubeadm")
         texts = [node.run(name, "certs", "check-expiration").stdout for name in ("pykubeadm", "kubeadm")]
         table = texts[1][texts[1].index("CERTIFICATE ") :]  # what kubeadm reads its configuration from comes before
         assert texts[0].startswith(table)
+        assert_new_certificates_are_served(node)
     node.run("pykubeadm", "certs", "renew", "all", timeout=300)
     assert_works(node)
+
+
+def test_both_tools_say_the_same_of_each_others_work(control_plane: Node) -> None:
+    assert_both_tools_agree(control_plane)
+
+
+@pytest.mark.long
+def test_both_tools_say_the_same_in_a_cluster_of_kubeadms(new_node: NewNode, kubernetes: assets.Assets) -> None:
+    node = first_control_plane(new_node, kubernetes, "certs-kubeadm", tool="kubeadm")
+    cluster.wait_node_ready(node)
+    assert expirations(node, "pykubeadm") == expirations(node, "kubeadm")
+    assert_both_tools_agree(node)
 
 
 @pytest.mark.long

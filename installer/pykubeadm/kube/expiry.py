@@ -8,7 +8,7 @@ from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.port import Api
 from pykubeadm.pki.pem import certificate_blocks
 from pykubeadm.util.age import age
-from pykubeadm.util.der import not_after
+from pykubeadm.util.der import validity
 
 WARN_WITHIN = timedelta(days=30)
 
@@ -17,7 +17,7 @@ def expiry_warning(credentials: Credentials, now: datetime) -> str | None:
     """A sentence where the client certificate expires within 30 days, or has; None where there is none, or it is in a file of
     its own, which its owner renews."""
     try:
-        end = not_after(certificate_blocks(credentials.certificate)[0].content)
+        _, end = validity(certificate_blocks(credentials.certificate)[0].content)
     except ValueError:
         return None
     return _warning(f"the client certificate in {credentials.path}", end - now)
@@ -26,7 +26,7 @@ def expiry_warning(credentials: Credentials, now: datetime) -> str | None:
 def server_expiry_warning(api: Api, now: datetime) -> str | None:
     """The same of the certificate that the API server showed; None where it was not asked yet."""
     try:
-        end = not_after(api.server_certificate)
+        _, end = validity(api.server_certificate)
     except ValueError:
         return None
     return _warning(f"the certificate of the API server at {api.server}", end - now)

@@ -1,4 +1,4 @@
-"""The end of a certificate's validity, read without a library for it: cryptography takes longer to load than a request to the API
+"""A certificate's validity, read without a library for it: cryptography takes longer to load than a request to the API
 takes, and short commands need no more of a certificate than this."""
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
 
 
-def not_after(der: bytes) -> datetime:
-    """Until when the certificate `der` is valid (RFC 5280, 4.1); ValueError with the end of a sentence."""
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """From when to when the certificate `der` is valid (RFC 5280, 4.1); ValueError with the end of a sentence."""
     try:
         _, certificate, _ = _element(der)
         _, fields, _ = _element(certificate)
@@ -18,10 +18,10 @@ def not_after(der: bytes) -> datetime:
             rest = fields  # a certificate of version 1 begins with its serial number
         for _field in ("serialNumber", "signature", "issuer"):
             _, _, rest = _element(rest)
-        _, validity, _ = _element(rest)
-        _, _, rest = _element(validity)
-        tag, value, _ = _element(rest)
-        return _time(tag, value.decode("ascii"))
+        _, period, _ = _element(rest)
+        tag, begin, rest = _element(period)
+        end_tag, end, _ = _element(rest)
+        return _time(tag, begin.decode("ascii")), _time(end_tag, end.decode("ascii"))
     except (ValueError, IndexError) as error:
         raise ValueError("holds a certificate that cannot be read") from error
 

@@ -46,6 +46,17 @@ def test_what_has_expired_is_named_so(tmp_path: Path) -> None:
     assert "warning: etcd-peer expired 3d ago" in done.stderr
 
 
+def test_a_kubelet_that_renews_its_short_certificates_is_no_alarm(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    where = control_plane(tmp_path, timedelta(days=300), now)
+    for left, status in ((timedelta(hours=4), 0), (timedelta(hours=2), 7), (timedelta(hours=-1), 7)):
+        write_control_plane(
+            tmp_path, {"ca": now + timedelta(days=999), "kubelet.conf": now + left}, begin=now + left - timedelta(days=1)
+        )
+        done = run("certs", "check-expiration", "--warn-days=30", *where)
+        assert (done.exit_code, "kubelet.conf" in done.stderr) == (status, status == 7)
+
+
 def test_metrics_in_prometheus_text_format(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     where = control_plane(tmp_path, timedelta(days=20), now)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.node.local import LocalNode
 from pykubeadm.phases.certs.expiration import (
+    OVERDUE,
     Expiration,
     authority_expirations,
     kubelet_expirations,
@@ -38,8 +39,15 @@ class Expirations:
                 yield kind, entry
 
     def within(self, span: timedelta) -> tuple[Expiration, ...]:
-        """Those that are there and expire within `span`, or have expired."""
-        return tuple(entry for _kind, entry in self.every() if entry.expires is not None and entry.expires - self.now < span)
+        """Those that are there and expire within `span`, or have expired. The kubelet's own, which may be valid for a day by
+        choice, count when the kubelet should have renewed them."""
+        return tuple(entry for kind, entry in self.every() if self._ends_within(entry, span, renews_itself=kind == "kubelet"))
+
+    def _ends_within(self, entry: Expiration, span: timedelta, *, renews_itself: bool) -> bool:
+        if entry.begins is None or entry.expires is None:
+            return False
+        left = entry.expires - self.now
+        return left < span and not (renews_itself and left >= (entry.expires - entry.begins) * OVERDUE)
 
 
 def check_expiration(

@@ -18,8 +18,11 @@ from pykubeadm.phases.certs.place import Place
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.pki.pem import certificate_blocks
 from pykubeadm.pki.table import BY_NAME, CertificateSpec
-from pykubeadm.util.der import not_after
+from pykubeadm.util.der import validity
 
+# The kubelet renews its own certificates when 70 to 90 % of their time are over (client-go: util/certificate,
+# nextRotationDeadline). With less than this part of it left it failed to.
+OVERDUE = 0.1
 KUBELET_CLIENT = "kubelet.conf"
 KUBELET_SERVING = "kubelet-serving"
 # The kubelet's serving certificate: rotated by requests to the cluster (serverTLSBootstrap), else self-signed once.
@@ -28,10 +31,11 @@ KUBELET_SERVING_FILES = (f"{KUBELET_DIR}/pki/kubelet-server-current.pem", f"{KUB
 
 @dataclass(frozen=True, slots=True)
 class Expiration:
-    """`expires` is None where the certificate is missing; `ca` names its CA, "" for a CA and for what signs itself; `external`
-    says that the CA's key is kept elsewhere."""
+    """`begins` and `expires` are None where the certificate is missing; `ca` names its CA, "" for a CA and for what signs itself;
+    `external` says that the CA's key is kept elsewhere."""
 
     name: str
+    begins: datetime | None
     expires: datetime | None
     ca: str = ""
     external: bool = False
@@ -58,9 +62,9 @@ def leaf_expirations(node: Node, place: Place) -> tuple[Expiration, ...]:
 
 def authority_expirations(node: Node, place: Place) -> tuple[Expiration, ...]:
     return tuple(
-        Expiration(
+        _expiration(
             ca.name,
-            _end(certificate_file(node, posixpath.join(place.certificates_dir, f"{ca.base}.crt"))),
+            certificate_file(node, posixpath.join(place.certificates_dir, f"{ca.base}.crt")),
             external=_is_external(node, place, ca),
         )
         for ca in authorities(external_etcd=bool(place.external_etcd))
@@ -71,11 +75,10 @@ def kubelet_expirations(node: Node) -> tuple[Expiration, ...]:
     """Of those that the kubelet has by now: its client certificate, which it renews, and the one it serves with."""
     found = []
     if (client := kubeconfig_certificate(node, f"{KUBERNETES_DIR}/{KUBELET_CLIENT}")) is not None and client.pem:
-        found.append(Expiration(KUBELET_CLIENT, _end(client), "ca"))
+        found.append(_expiration(KUBELET_CLIENT, client, "ca"))
     for path in KUBELET_SERVING_FILES:
         if (serving := certificate_file(node, path)) is not None:
-            signer = "ca" if path == KUBELET_SERVING_FILES[0] else ""
-            found.append(Expiration(KUBELET_SERVING, _end(serving), signer))
+            found.append(_expiration(KUBELET_SERVING, serving, "ca" if path == KUBELET_SERVING_FILES[0] else ""))
             break
     return tuple(found)
 
@@ -111,17 +114,18 @@ def kubeconfig_certificate(node: Node, path: str) -> CertificateFile | None:
 
 
 def _of_leaf(node: Node, place: Place, leaf: Leaf) -> Expiration:
-    expires = _end(leaf_file(node, place, leaf))
-    return Expiration(leaf.name, expires, leaf.ca, expires is not None and _is_external(node, place, BY_NAME[leaf.ca]))
+    file = leaf_file(node, place, leaf)
+    return _expiration(leaf.name, file, leaf.ca, external=file is not None and _is_external(node, place, BY_NAME[leaf.ca]))
 
 
-def _end(file: CertificateFile | None) -> datetime | None:
+def _expiration(name: str, file: CertificateFile | None, ca: str = "", *, external: bool = False) -> Expiration:
     if file is None:
-        return None
+        return Expiration(name, None, None, ca, external)
     try:
-        return not_after(certificate_blocks(file.pem)[0].content)
+        begins, expires = validity(certificate_blocks(file.pem)[0].content)
     except ValueError as error:
         raise file.unusable(error) from error
+    return Expiration(name, begins, expires, ca, external)
 
 
 def _is_external(node: Node, place: Place, ca: CertificateSpec) -> bool:

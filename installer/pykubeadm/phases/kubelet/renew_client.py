@@ -10,6 +10,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import TABLE
 from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.ca import certificate_path, load_authority, require_within, uses_external_ca
+from pykubeadm.phases.certs.expiration import OVERDUE
 from pykubeadm.phases.certs.present import read_certificate
 from pykubeadm.phases.kubeconfig.held import HeldClient, held_client
 from pykubeadm.phases.run import ClusterRun
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
 # What the kubelet signed for itself, where its serving certificate is not the cluster's. It makes another where there is none.
 _SELF_SIGNED = (f"{KUBELET_DIR}/pki/kubelet.crt", f"{KUBELET_DIR}/pki/kubelet.key")
-_OVERDUE = 0.1  # of a certificate's time is left
 _SPEC = next(spec for spec in TABLE if spec.name == "kubelet")
 
 
@@ -72,10 +72,9 @@ def _serving_problem(run: ClusterRun) -> str | None:
 
 
 def _overdue(certificate: x509.Certificate, now: datetime) -> str | None:
-    """Why it should have been renewed by now: the kubelet does so when 70 to 90 % of the time are over (client-go:
-    util/certificate, nextRotationDeadline)."""
+    """Why it should have been renewed by now."""
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if end - now < (end - begin) * _OVERDUE:
+    if end - now < (end - begin) * OVERDUE:
         return period_problem(certificate, now) or f"expires on {end:%Y-%m-%d %H:%M:%S} UTC and was not renewed"
     return None
 
