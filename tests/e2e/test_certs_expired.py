@@ -28,10 +28,21 @@ def assert_dead(node: Node) -> None:
     assert "certificate has expired" in done.stderr or "refused" in done.stderr, done.stderr
 
 
+def wait_alive(node: Node) -> None:
+    """An API server that was down for a while has more to do at first than to shake hands."""
+
+    def no_answer() -> str | None:
+        done = node.run("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--raw", "/livez", check=False, timeout=60)
+        return None if done.stdout == "ok" else done.stderr or done.stdout
+
+    cluster.eventually(no_answer, "a healthy API server", 180, pause=1)
+
+
 def bring_back(node: Node, *options: str) -> None:
     done = node.run("pykubeadm", "certs", "renew", "all", "--output=json", *options, timeout=400).stdout
     assert outcome(done) == "changed"
     assert not [event for event in events(done) if event["type"] == "note" and "not up yet" in event["message"]]
+    wait_alive(node)
     cluster.wait_node_ready(node)
     assert expired(node) == set()
     assert_works(node)

@@ -6,14 +6,13 @@ import pytest
 import yaml
 
 from lab import assets, cluster
-from lab.cluster import kubectl
 from lab.node import Node
 from tests.e2e.ageing import expired, let_a_year_pass, make_authorities, valid_for
 from tests.e2e.conftest import NewNode
 from tests.e2e.joining import connect, join, join_command, name_endpoint, voters
 from tests.e2e.runs import events, outcome
 from tests.e2e.test_certs import assert_works
-from tests.e2e.test_certs_expired import OF_CONTROL_PLANE, OF_KUBELET, assert_dead
+from tests.e2e.test_certs_expired import OF_CONTROL_PLANE, OF_KUBELET, assert_dead, wait_alive
 
 pytestmark = pytest.mark.long
 ENDPOINT = "api.example"
@@ -43,9 +42,10 @@ def bring_back(nodes: list[Node], *options: str) -> list[list[str]]:
     said = [node.run(*words, timeout=400).stdout for node in nodes]
     assert [outcome(each) for each in said] == ["changed"] * len(nodes)
     for node in nodes:
+        wait_alive(node)
+    for node in nodes:
         cluster.wait_node_ready(nodes[0], node.name)
         assert expired(node) == set()
-    assert kubectl(nodes[0], "get", "--raw", "/livez") == "ok"
     assert voters(nodes[0]) == sorted(node.name for node in nodes)
     assert_works(nodes[0])
     notes = [[event["message"] for event in events(each) if event["type"] == "note"] for each in said]
