@@ -95,8 +95,11 @@ def _restart(run: CertsRun) -> Changes:
         return ()
     if not run.was_down:
         return restart_components(run, components, phase=RESTART.name)
-    actions = run.node.ensure_unit(Unit("kubelet", state="restarted"))
-    changes = [f"{action} the kubelet, so that it starts at once what had failed" for action in actions]
+    changes: list[str] = []
+    if run.kubelet_started is None:
+        run.kubelet_started = run.now()
+        actions = run.node.ensure_unit(Unit("kubelet", state="restarted"))
+        changes += [f"{action} the kubelet, so that it starts at once what had failed" for action in actions]
     return [*changes, *restart_components(run, components, phase=RESTART.name, await_health=_comes_up(run))]
 
 

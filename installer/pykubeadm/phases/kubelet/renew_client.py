@@ -49,6 +49,7 @@ def renew_kubelet(run: ClusterRun, *, always: bool) -> Changes:
     if _serving_problem(run) is not None:
         changes += [f"removed {path}: the kubelet makes another" for path in run.node.remove(_SELF_SIGNED)]
     if changes and run.node.unit("kubelet").load != "not-found":
+        run.kubelet_started = run.now()
         changes += [f"{action} the kubelet" for action in run.node.ensure_unit(Unit("kubelet", state="restarted"))]
     return changes
 
