@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import yaml
@@ -62,6 +63,15 @@ def let_a_year_pass(node: Node) -> None:
     node.run("systemctl", "stop", "kubelet")
     node.run(f"{payload.MOUNT}/bin/python", "-c", _KUBELET_SERVING)
     node.power_off()
+
+
+def give_expired_certificate(worker: Node, control_plane: Node) -> None:
+    """What the kubelet of a worker has a year later."""
+    who = ("--client-name", f"system:node:{worker.name}", "--org", "system:nodes")
+    user = yaml.safe_load(run_at(control_plane, -YEAR, "kubeconfig", "user", *who))["users"][0]["user"]
+    pair = [base64.b64decode(user[f"client-{part}-data"]).decode() for part in ("certificate", "key")]
+    path = worker.shell("readlink --canonicalize /var/lib/kubelet/pki/kubelet-client-current.pem")
+    worker.write(path, "".join(pair), "0600")
 
 
 def valid_for(node: Node, period: str) -> str:

@@ -8,8 +8,9 @@ import yaml
 from lab import assets, cluster
 from lab.cluster import kubectl
 from lab.node import Node
-from tests.e2e.ageing import expired, let_a_year_pass, make_authorities, valid_for
+from tests.e2e.ageing import expired, give_expired_certificate, let_a_year_pass, make_authorities, valid_for
 from tests.e2e.conftest import NewNode
+from tests.e2e.joining import connect, join, join_command
 from tests.e2e.runs import events, outcome
 from tests.e2e.test_certs import assert_works
 
@@ -64,6 +65,25 @@ def test_a_cluster_found_dead_after_a_year(new_node: NewNode, kubernetes: assets
     assert node.run("systemctl", "is-active", "kubelet", check=False).stdout.strip() != "active"
     bring_back(node)
     assert kubectl(node, "get", "configmap", "kept", "--output=jsonpath={.data.a}") == "b"
+
+
+def test_a_worker_whose_certificate_has_expired_joins_again(control_plane: Node, new_node: NewNode) -> None:
+    """As the guide says: nobody can sign for it there."""
+    worker = new_node("expired")
+    words = join_command(control_plane)
+    join(worker, words)
+    connect(control_plane, [control_plane, worker])
+    give_expired_certificate(worker, control_plane)
+    worker.run("systemctl", "restart", "kubelet", check=False)
+    assert expired(worker) == {"kubelet.conf"}
+    refused = worker.run("pykubeadm", "certs", "renew", "all", check=False, timeout=120)
+    assert refused.returncode
+    assert "on a worker remove /etc/kubernetes/kubelet.conf and join again" in refused.stderr
+    worker.run("rm", "/etc/kubernetes/kubelet.conf")
+    join(worker, words)
+    assert expired(worker) == set()
+    cluster.wait_node_ready(control_plane, worker.name)
+    kubectl(control_plane, "delete", "node", worker.name)
 
 
 def test_certificates_of_a_minute(control_plane: Node) -> None:
