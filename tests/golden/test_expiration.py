@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pykubeadm.cli.check_expiration import rendered_as
+from pykubeadm.cli.check_expiration import printed
 from pykubeadm.commands.certs.expiration import check_expiration
+from pykubeadm.output.forms import form
 from tests.support.control_plane_files import write_control_plane
 
 CASES = sorted((Path(__file__).parent / "expiration").glob("*.yaml"))
@@ -27,5 +28,5 @@ def test_equals_kubeadm(path: Path, tmp_path: Path) -> None:
     write_control_plane(tmp_path, ends, begin=now - timedelta(days=3650), external=case["external"])
     (tmp_path / "cfg.yaml").write_text(case["config"])
     found = check_expiration({"config": "/cfg.yaml"}, lambda _event: None, rootfs=str(tmp_path), now=now)
-    for form in ("text", "json", "yaml"):
-        assert rendered_as(found, form) == case[form], form
+    for name in ("text", "json", "yaml"):
+        assert printed(found, form(name, allow_missing=True, read=str.encode)) == case[name], name

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pykubeadm.cli.lazy import CliCommand, Globals
-from pykubeadm.cli.options import option
+from pykubeadm.cli.options import document_options, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from pykubeadm.commands.certs.expiration import Expirations
+    from pykubeadm.output.forms import Form
     from pykubeadm.phases.certs.expiration import Expiration
     from pykubeadm.workflow.events import Event
 
@@ -22,16 +23,18 @@ _METRIC = "pykubeadm_certificate"
 _NARROWEST, _PADDING = 10, 3
 
 
-def _check_expiration(ctx: click.Context, output: str, warn_days: int | None, **options: Any) -> None:
+def _check_expiration(ctx: click.Context, warn_days: int | None, **options: Any) -> None:
     from datetime import timedelta
 
+    from pykubeadm.cli.output import chosen_form
     from pykubeadm.commands.certs.expiration import check_expiration
     from pykubeadm.errors import EXPIRES_SOON
     from pykubeadm.util.age import age
 
+    form = chosen_form(ctx, options)
     settings = ctx.ensure_object(Globals)
     found = check_expiration(options, _show, rootfs=settings.rootfs)
-    click.echo(rendered_as(found, output), nl=False)
+    click.echo(printed(found, form), nl=False)
     if warn_days is None:
         return
     soon = found.within(timedelta(days=warn_days))
@@ -50,16 +53,11 @@ def _show(event: Event) -> None:
     subscriber("text", verbosity=0, quiet=True)(event)
 
 
-def rendered_as(found: Expirations, output: str) -> str:
-    """What is printed for `-o`: "text", "json", "yaml" or "prometheus"."""
-    if output == "text":
+def printed(found: Expirations, form: Form) -> str:
+    """What is printed in this form: kubeadm's, or "prometheus"."""
+    if form.name == "text":
         return _tables(found)
-    if output == "prometheus":
-        return _metrics(found)
-    from pykubeadm.cli.documents import rendered
-
-    form: Literal["json", "yaml"] = "json" if output == "json" else "yaml"
-    return rendered([_document(found)], form)
+    return _metrics(found) if form.name == "prometheus" else form.printed([_document(found)])
 
 
 def _document(found: Expirations) -> dict[str, Any]:
@@ -142,13 +140,7 @@ check_expiration = CliCommand(
     callback=click.pass_context(_check_expiration),
     params=[
         *(option(name) for name in ("cert-dir", "config", "kubeconfig")),
-        click.Option(
-            ["-o", "--output"],
-            type=click.Choice(["text", "json", "yaml", "prometheus"]),
-            default="text",
-            show_default=True,
-            help="The form to print; prometheus is for node_exporter's textfile collector.",
-        ),
+        *document_options("text", "prometheus"),
         click.Option(
             ["--warn-days"],
             type=click.IntRange(min=0),

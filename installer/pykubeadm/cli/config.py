@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
 from pykubeadm.cli.options import Strings, flattened, unread_kubeconfig
 from pykubeadm.commands.source import read_source
 from pykubeadm.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from pykubeadm.config.model import Model
 
 COMPONENT_KINDS = ("KubeletConfiguration", "KubeProxyConfiguration")
@@ -33,6 +34,12 @@ def config(kubeconfig: str | None) -> None:
 
 def _warn(message: str) -> None:
     click.echo(f"warning: {message}", err=True)
+
+
+def _as_yaml(documents: Iterable[Mapping[str, Any]]) -> str:
+    from pykubeadm.util.yaml_output import to_yaml
+
+    return "---\n".join(map(to_yaml, documents))
 
 
 def _rootfs(ctx: click.Context) -> str:
@@ -89,7 +96,7 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     models = read_all(read_source(old_config, root), environment)
     if not models:
         raise UsageError(f"{old_config}: the file holds no kubeadm document to migrate")
-    text = rendered([model.document() for model in models], "yaml")
+    text = _as_yaml([model.document() for model in models])
     if new_config is None:
         click.echo(text, nl=False)
         return
@@ -135,7 +142,7 @@ def init_defaults(component_configs: tuple[tuple[str, ...], ...]) -> None:
             from pykubeadm.addons.kube_proxy import kube_proxy_configuration
 
             documents.append(kube_proxy_configuration(configuration, _ignore))
-    click.echo(rendered(documents, "yaml"), nl=False)
+    click.echo(_as_yaml(documents), nl=False)
 
 
 def _ignore(_level: str, _message: str) -> None:
@@ -155,7 +162,7 @@ def _print_defaults(name: str, summary: str) -> None:
             model = printed.join_document(PLACEHOLDER_TOKEN, socket.gethostname())
         else:
             model = printed.reset_document() if name == "reset" else printed.upgrade_document()
-        click.echo(rendered([model.document()], "yaml"), nl=False)
+        click.echo(_as_yaml([model.document()]), nl=False)
 
 
 _print_defaults("join", "Print what `join` takes where nothing is given; the discovery is a placeholder.")

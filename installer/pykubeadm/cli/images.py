@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
-from pykubeadm.cli.options import flattened, option, output_option, unread_kubeconfig
+from pykubeadm.cli.options import document_options, flattened, option, output_option, unread_kubeconfig
 
 _FLAGS = ("config", "feature-gates", "image-repository", "kubernetes-version")
 
@@ -23,17 +23,18 @@ def _warn(message: str) -> None:
     click.echo(f"warning: {message}", err=True)
 
 
-def _list(ctx: click.Context, output: Literal["text", "json", "yaml"], **options: Any) -> None:
-    from pykubeadm.cli.documents import rendered
+def _list(ctx: click.Context, **options: Any) -> None:
+    from pykubeadm.cli.output import chosen_form
     from pykubeadm.commands.config.images import list_images
 
+    form = chosen_form(ctx, options)
     options["feature_gates"] = flattened(options["feature_gates"])
     names = list_images(options, _warn, rootfs=ctx.ensure_object(Globals).rootfs)
-    if output == "text":
+    if form.name == "text":
         click.echo("\n".join(names))
         return
     document = {"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": list(names)}
-    click.echo(rendered([document], output), nl=False)
+    click.echo(form.printed([document]), nl=False)
 
 
 def _pull(ctx: click.Context, output: str, **options: Any) -> None:
@@ -52,9 +53,7 @@ images.add_command(
         params=[
             *(option(name) for name in _FLAGS),
             unread_kubeconfig(),
-            click.Option(
-                ["-o", "--output"], type=click.Choice(["text", "json", "yaml"]), default="text", help="The form to print."
-            ),
+            *document_options("text"),
         ],
         help="Print the images a control plane needs, one a line.",
     )

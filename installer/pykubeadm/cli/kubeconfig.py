@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 
 def credentials(ctx: click.Context, path: str | None) -> Credentials:
-    """As kubectl looks for them, then admin.conf, as kubeadm does (cmd/util/cmdutil.go, GetKubeConfigPath)."""
+    """Those of --kubeconfig, which may stand before the command, too; else where kubectl looks for them, then admin.conf, as
+    kubeadm does (cmd/util/cmdutil.go, GetKubeConfigPath)."""
     from pykubeadm.constants import ADMIN_KUBECONFIG
     from pykubeadm.kube.credentials import parse_kubeconfig
     from pykubeadm.kube.expiry import expiry_warning
     from pykubeadm.node.local import LocalNode
     from pykubeadm.phases.run import utc_now
 
+    path = path or _of_group(ctx)
     node = LocalNode(ctx.ensure_object(Globals).rootfs)
     named = os.environ.get("KUBECONFIG", "").split(os.pathsep)
     places = [path] if path else [*filter(None, named), os.path.expanduser("~/.kube/config"), ADMIN_KUBECONFIG]
@@ -35,3 +37,8 @@ def credentials(ctx: click.Context, path: str | None) -> Credentials:
     raise UsageError(
         f"there is no kubeconfig at {' or '.join(places)}: give one with --kubeconfig, or run this on a control plane"
     )
+
+
+def _of_group(ctx: click.Context) -> str | None:
+    """`pykubeadm token --kubeconfig FILE list`."""
+    return ctx.parent.params.get("kubeconfig") if ctx.parent else None

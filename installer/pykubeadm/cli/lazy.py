@@ -72,7 +72,8 @@ def as_click_has_it(command: click.Command, ctx: click.Context, args: list[str])
     """Users of kubeadm also write `--dry-run=true`, `--dry-run=false` and `-o=json` (pflag), which click does not know."""
     options = [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
     switches = {name for option in options if option.is_flag for name in option.opts}
-    valued = {name for option in options if not option.is_flag for name in option.opts}
+    truths = {name for option in options if option.type.name == "truth" for name in option.opts}
+    valued = {name for option in options if not option.is_flag for name in option.opts} - truths
     found: list[str] = []
     rest = iter(args)
     for word in rest:
@@ -80,7 +81,9 @@ def as_click_has_it(command: click.Command, ctx: click.Context, args: list[str])
         if word == "--":
             found.append(word)
             break
-        if name in switches and separator:
+        if word in truths:
+            found.append(f"{word}=true")
+        elif name in switches and separator:
             if value not in TRUE | FALSE:
                 raise click.BadOptionUsage(name, f"Option {name!r} takes true or false, not {value!r}.", ctx)
             if value in TRUE:

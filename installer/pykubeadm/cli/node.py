@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
-from pykubeadm.cli.options import option, output_option
+from pykubeadm.cli.options import document_options, option, output_option
 from pykubeadm.constants import CRI_SOCKETS
 
 if TYPE_CHECKING:
@@ -102,28 +101,21 @@ node.add_command(
 def _facts(ctx: click.Context, **values: Any) -> None:
     import socket
 
+    from pykubeadm.cli.output import chosen_form
     from pykubeadm.commands.node.prepare import facts_of
 
+    form = chosen_form(ctx, values)
     nodes = _nodes(ctx, values, socket.gethostname())
     found = facts_of(nodes)
     shown = found if nodes.inventories else next(iter(found.values()))
-    click.echo(rendered([shown], values["format"]), nl=False)
+    click.echo(form.printed([shown]), nl=False)
 
 
 node.add_command(
     CliCommand(
         "facts",
         callback=click.pass_context(_facts),
-        params=[
-            *_node_options(),
-            click.Option(
-                ["-o", "--output", "format"],
-                type=click.Choice(["yaml", "json"]),
-                default="yaml",
-                show_default=True,
-                help="The form.",
-            ),
-        ],
+        params=[*_node_options(), *document_options()],
         help="Print what the node roles find on this node, or on those of an inventory.",
         short_help="Print what the node roles find on nodes",
     )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pykubeadm.cli.lazy import Globals
+from pykubeadm.constants import FALSE, TRUE
 
 
 class Strings(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
@@ -28,6 +29,19 @@ class Pairs(click.ParamType):  # type: ignore[type-arg] # generic only from clic
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         return value if isinstance(value, tuple) else tuple(str(value).split(","))
+
+
+class Truth(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
+    """A switch that is on unless it is switched off: `--etcd-upgrade=false` (Go: strconv.ParseBool)."""
+
+    name = "truth"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        if isinstance(value, bool):
+            return value
+        if value not in TRUE | FALSE:
+            self.fail(f"{value!r} is neither true nor false", param, ctx)
+        return value in TRUE
 
 
 def flattened(value: Iterable[Iterable[str]] | None) -> tuple[str, ...] | None:
@@ -115,6 +129,7 @@ def _remember_output(ctx: click.Context, _param: click.Parameter, value: str) ->
 
 
 def output_option() -> click.Option:
+    """Of a command that reports what happens."""
     return click.Option(
         ["-o", "--output"],
         type=click.Choice(["text", "json"]),
@@ -122,3 +137,44 @@ def output_option() -> click.Option:
         callback=_remember_output,
         help="How to report what happens: for people, or one JSON object a line (pykubeadm.events/v1).",
     )
+
+
+# kubeadm's, by the names that output/forms.py knows (cli-runtime, genericclioptions).
+_FORMS = (
+    *("json", "yaml", "kyaml"),
+    *("go-template", "go-template-file", "template", "templatefile", "jsonpath", "jsonpath-as-json", "jsonpath-file"),
+)
+
+
+class _Forms(click.Choice):  # type: ignore[type-arg] # generic only from click 8.4 on
+    """A form's name, in any case as kubeadm has it; that of a template goes on with its "=" and the template."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name, separator, template = str(value).partition("=")
+        chosen = str(super().convert(name.lower(), param, ctx))
+        if separator and "template" not in chosen and not chosen.startswith("jsonpath"):
+            self.fail(f"{chosen!r} takes no {separator + template!r}", param, ctx)
+        return f"{chosen}{separator}{template}"
+
+
+def document_options(*own: str) -> list[click.Option]:
+    """Of a command that prints documents; `output.chosen_form` makes a form of them. `own` are forms that the command has beside
+    kubeadm's; the first of them, or yaml, is its default."""
+    return [
+        click.Option(
+            ["-o", "--output"],
+            type=_Forms([*own, *_FORMS]),
+            default=(*own, "yaml")[0],
+            show_default=True,
+            metavar="FORM",
+            help=f"How to print it: {', '.join([*own, *_FORMS])}. Those of templates are written {_FORMS[3]}=TEMPLATE, or =FILE.",
+        ),
+        click.Option(
+            ["--allow-missing-template-keys"],
+            type=Truth(),
+            default=True,
+            metavar="true|false",
+            help="Print nothing, or <no value>, for what a template names and is not there (default: true).",
+        ),
+        click.Option(["--show-managed-fields"], is_flag=True, expose_value=False, help=UNREAD),
+    ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.documents import rendered
 from pykubeadm.cli.kubeconfig import credentials
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
-from pykubeadm.cli.options import UNREAD, Strings, flattened, option, unread_kubeconfig
+from pykubeadm.cli.options import UNREAD, Strings, document_options, flattened, option, unread_kubeconfig
 from pykubeadm.errors import UsageError
 from pykubeadm.tokens.bootstrap import generate_token
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pykubeadm.kube.bootstrap_tokens import StoredToken
     from pykubeadm.kube.credentials import Credentials
     from pykubeadm.kube.port import Api
+    from pykubeadm.output.forms import Form
 
 _KUBECONFIG_HELP = (
     "The kubeconfig to speak to the cluster with (default: $KUBECONFIG, ~/.kube/config, /etc/kubernetes/admin.conf)."
@@ -27,19 +27,27 @@ _KUBECONFIG_HELP = (
 _COLUMNS = ("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")
 
 
-@click.group(cls=CliGroup)
-def token() -> None:
-    """Bootstrap tokens, with which nodes and the cluster come to trust each other.
-
-    A token has the form id.secret, "[a-z0-9]{6}.[a-z0-9]{16}"; the id is public, the secret is not.
-    """
-
-
 _kubeconfig = click.option("--kubeconfig", metavar="TEXT", help=_KUBECONFIG_HELP)
 _dry_run = click.option(
     "--dry-run", is_flag=True, help="Print what would be done in the cluster, secrets masked; change nothing."
 )
 _no_dry_run = click.option("--dry-run", is_flag=True, expose_value=False, help=UNREAD)
+
+
+@click.group(cls=CliGroup)
+@_kubeconfig
+@_dry_run
+def token(**_of_all: Any) -> None:
+    """Bootstrap tokens, with which nodes and the cluster come to trust each other.
+
+    A token has the form id.secret, "[a-z0-9]{6}.[a-z0-9]{16}"; the id is public, the secret is not. --kubeconfig and --dry-run
+    may stand before the command or after it.
+    """
+
+
+def _is_dry_run(ctx: click.Context) -> bool:
+    """`--dry-run` after the command or before it."""
+    return bool(ctx.params["dry_run"] or (ctx.parent and ctx.parent.params.get("dry_run")))
 
 
 @token.command(cls=CliCommand)
@@ -84,7 +92,7 @@ def create(ctx: click.Context, /, given: str | None, **values: Any) -> None:
     tokens = _wanted(ctx, given, values)
     found = credentials(ctx, values["kubeconfig"])
     pins = ca_pins(found) if values["print_join_command"] else []
-    api = _api(found, dry_run=values["dry_run"])
+    api = _api(found, dry_run=_is_dry_run(ctx))
     for wanted in tokens:
         create_token(api, token_secret(wanted, utc_now()))
     text = tokens[0].token
@@ -98,18 +106,19 @@ create.params.insert(0, option("config"))
 generate.params.insert(0, unread_kubeconfig())
 
 
-@token.command("list", cls=CliCommand)
-@click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", help="How to print them.")
+@token.command("list", cls=CliCommand, params=document_options("text"))
 @_kubeconfig
 @_no_dry_run
 @click.pass_context
-def list_(ctx: click.Context, output: Literal["text", "json", "yaml"], kubeconfig: str | None) -> None:
+def list_(ctx: click.Context, /, kubeconfig: str | None, **options: Any) -> None:
     """Print the tokens that the cluster knows."""
+    from pykubeadm.cli.output import chosen_form
     from pykubeadm.kube.bootstrap_tokens import list_tokens
 
+    form = chosen_form(ctx, options)
     api = _api(credentials(ctx, kubeconfig), dry_run=False)
     found = list_tokens(api, lambda sentence: click.echo(f"warning: {sentence}", err=True))
-    click.echo(_rendered(found, output), nl=False)
+    click.echo(_printed(found, form), nl=False)
 
 
 @token.command(cls=CliCommand)
@@ -117,7 +126,7 @@ def list_(ctx: click.Context, output: Literal["text", "json", "yaml"], kubeconfi
 @_kubeconfig
 @_dry_run
 @click.pass_context
-def delete(ctx: click.Context, tokens: tuple[str, ...], kubeconfig: str | None, *, dry_run: bool) -> None:
+def delete(ctx: click.Context, /, tokens: tuple[str, ...], kubeconfig: str | None, **_dry_run: Any) -> None:
     """Delete tokens, each given in full or by its id. Nothing is deleted where one of them is no token."""
     from pykubeadm.kube.bootstrap_tokens import delete_token
     from pykubeadm.tokens.bootstrap import parse_token_id
@@ -126,6 +135,7 @@ def delete(ctx: click.Context, tokens: tuple[str, ...], kubeconfig: str | None, 
         ids = [parse_token_id(text) for text in tokens]
     except ValueError as error:
         raise UsageError(str(error)) from error
+    dry_run = _is_dry_run(ctx)
     api = _api(credentials(ctx, kubeconfig), dry_run=dry_run)
     for token_id in ids:
         delete_token(api, token_id)
@@ -212,10 +222,10 @@ def _row(found: StoredToken) -> tuple[str, ...]:
     )
 
 
-def _rendered(tokens: list[StoredToken], output: Literal["text", "json", "yaml"]) -> str:
-    if output == "text":
+def _printed(tokens: list[StoredToken], form: Form) -> str:
+    if form.name == "text":
         return _table(tokens) if tokens else ""
-    return rendered([found.document() for found in tokens], output)
+    return form.printed([found.document() for found in tokens])
 
 
 def _table(tokens: list[StoredToken]) -> str:

@@ -1,4 +1,4 @@
-"""Reads the configuration file that the user names."""
+"""Reads the files that the user names: configuration, templates."""
 
 from __future__ import annotations
 
@@ -15,17 +15,27 @@ _INHERITED = re.compile(r"/dev/stdin|(/dev|/proc/(self|\d+))/fd/\d+", re.ASCII)
 
 
 def read_source(path: str, root: str) -> Source:
-    """The file at `path` below `root`; UsageError where it cannot be read. A pipe with a name waits for a writer and devices
-    have no end, so of what is no file only the descriptors that we were started with are read."""
+    """The configuration file at `path` below `root`; UsageError where it cannot be read."""
+    return Source(path, _read(path, root, "configuration"))
+
+
+def read_template(path: str, root: str) -> bytes:
+    """The template at `path` below `root`; UsageError where it cannot be read."""
+    return _read(path, root, "template")
+
+
+def _read(path: str, root: str, what: str) -> bytes:
+    """A pipe with a name waits for a writer and devices have no end, so of what is no file only the descriptors that we were
+    started with are read."""
     place = below(root, path)
     try:
         mode = os.stat(place).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or _INHERITED.fullmatch(place)):
-            raise UsageError(f'the configuration file "{path}" is no file; give a file, or /dev/stdin to read from a pipe')
+            raise UsageError(f'the {what} file "{path}" is no file; give a file, or /dev/stdin to read from a pipe')
         with open(place, "rb") as file:
-            return Source(path, file.read(MAX_INPUT))
+            return file.read(MAX_INPUT)
     except OSError as error:
-        raise UsageError(f'the configuration file "{path}" cannot be read: {error.strerror}') from None
+        raise UsageError(f'the {what} file "{path}" cannot be read: {error.strerror}') from None
     except ValueError:
         raise UsageError(f"{path!r} is no file name") from None
 

@@ -11,6 +11,7 @@ from pykubeadm.cli import token
 from pykubeadm.config.model import BootstrapToken
 from pykubeadm.errors import ApiError, ConfigError, UsageError
 from pykubeadm.kube.bootstrap_tokens import create_token, delete_token, list_tokens
+from pykubeadm.output.forms import form
 from pykubeadm.tokens.documents import token_secret
 from tests.support.api import FakeApi
 
@@ -30,10 +31,14 @@ def listed(api: FakeApi):
     return list_tokens(api, damaged.append), damaged
 
 
+def printed(tokens, output):
+    return token._printed(tokens, form(output, allow_missing=True, read=str.encode))
+
+
 def test_a_token_is_printed_as_kubeadm_prints_it():
     found, damaged = listed(stored(BootstrapToken(token="abcdef.0123456789abcdef", description="for me", ttl=timedelta(hours=1))))
     assert damaged == []
-    assert token._rendered(found, "json").startswith(
+    assert printed(found, "json").startswith(
         '{\n    "kind": "BootstrapToken",\n    "apiVersion": "output.kubeadm.k8s.io/v1alpha3",'
     )
     wanted = {
@@ -45,21 +50,21 @@ def test_a_token_is_printed_as_kubeadm_prints_it():
         "usages": ["authentication", "signing"],
         "groups": [NODES],
     }
-    assert json.loads(token._rendered(found, "json")) == wanted
-    assert yaml.safe_load(token._rendered(found, "yaml")) == wanted
+    assert json.loads(printed(found, "json")) == wanted
+    assert yaml.safe_load(printed(found, "yaml")) == wanted
 
 
 def test_several_are_several_documents_in_the_order_of_their_ids():
     found, _ = listed(stored(*(BootstrapToken(token=f"{name}.0123456789abcdef") for name in ("zzzzzz", "aaaaaa"))))
-    assert [document["token"][:6] for document in yaml.safe_load_all(token._rendered(found, "yaml"))] == ["aaaaaa", "zzzzzz"]
+    assert [document["token"][:6] for document in yaml.safe_load_all(printed(found, "yaml"))] == ["aaaaaa", "zzzzzz"]
 
 
 def test_the_table_names_what_is_not_set():
     found, _ = listed(stored(BootstrapToken(token="abcdef.0123456789abcdef", ttl=timedelta(0), usages=("signing",), groups=())))
-    header, row = token._rendered(found, "text").splitlines()
+    header, row = printed(found, "text").splitlines()
     assert header.split() == ["TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA", "GROUPS"]
     assert row.split() == ["abcdef.0123456789abcdef", "<forever>", "<never>", "signing", "<none>", "<none>"]
-    assert token._rendered([], "text") == ""
+    assert printed([], "text") == ""
 
 
 @pytest.mark.parametrize(
