@@ -48,7 +48,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def global_options() -> list[click.Parameter]:
-    """`--rootfs` and `-v`, for each command and group."""
+    """`--rootfs` and `-v`, and `--vmodule`, which means nothing here, for each command and group."""
     return [
         click.Option(
             ["--rootfs"],
@@ -65,6 +65,7 @@ def global_options() -> list[click.Parameter]:
             callback=_keep,
             help="How much to report: 1 adds details, 5 tracebacks.",
         ),
+        click.Option(["--vmodule"], expose_value=False, hidden=True),  # of kubeadm's log, which is not ours
     ]
 
 

@@ -22,7 +22,7 @@ def _mark(run: JoinRun) -> Changes:
 control_plane_join: Phase[JoinRun] = Phase(
     name="control-plane-join",
     summary="Make the node a control plane of the cluster",
-    flags=("apiserver-advertise-address",),
+    flags=("apiserver-advertise-address", "patches"),
     phases=(
         Phase(
             name=mark_control_plane.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes, Phase
 
-_FLAGS = ("config", "kubeconfig", "dry-run")
+_FLAGS = ("config", "cri-socket", "kubeconfig", "dry-run")
 
 
 def _kubeadm(run: ClusterRun) -> Changes:
