@@ -1,6 +1,6 @@
-"""Every command of kubeadm v1.36.2, under each of its names, with each of its flags in each of its spellings.
+"""Every command of kubeadm v1.36.2, by each of its names, with each of its flags in each of its spellings; and what it refuses.
 
-What we have not is named here, with the reason: `upgrade` is to come; `alpha` holds no command; `help` is ours to say.
+What there is not, and why: `upgrade` is to come, and `alpha` holds no command.
 """
 
 from __future__ import annotations
@@ -12,10 +12,63 @@ from typing import Any
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from pykubeadm.cli.main import cli
+from pykubeadm.errors import PykubeadmError
 
 RECORDED = yaml.safe_load((Path(__file__).parent / "command_line.yaml").read_text())
+# What kubeadm v1.36.2 ended with status 1, and said why, before it did anything.
+REFUSED = """
+    frobnicate
+    --version
+    -v abc version
+    version --rootfs
+    version -o bogus
+    version extra
+    init --nope
+    init extra
+    init --apiserver-bind-port abc
+    init --config
+    init --config /no-such-file
+    init --dry-run=maybe
+    init phase nope
+    init phase certs nope
+    join a:6443 b:6443
+    join phase preflight --nope
+    reset --nope
+    token nope
+    token delete
+    token delete XX
+    token list extra
+    token list --kubeconfig /no-such-file
+    token list -o bogus
+    token create bad.token
+    token create --ttl nope
+    config images nope
+    config images list --dry-run
+    config images list --kubernetes-version nope
+    config images list --kubernetes-version v1.36.2 --feature-gates Nope=true
+    config images list --kubernetes-version v1.36.2 extra
+    config migrate
+    config migrate --old-config /no-such-file
+    config validate
+    config validate --config /no-such-file
+    config print nope
+    config print init-defaults --component-configs Nope
+    certs renew nope
+    certs renew all extra
+    certs check-expiration --config /no-such-file
+    certs check-expiration extra
+    certs generate-csr --config /no-such-file
+    certs certificate-key extra
+    kubeconfig user
+    kubeconfig user --client-name x --config /no-such-file
+    kubeconfig user --client-name x --validity-period nope
+    completion
+    completion tcsh
+    completion bash zsh
+    """
 COMMANDS = {path: flags for path, flags in RECORDED["commands"].items() if path.split()[0] != "upgrade"}
 
 
@@ -64,3 +117,13 @@ def test_flags_of_all_commands_may_stand_before_each_of_them() -> None:
         context = found(path)
         names = {name for option in context.command.get_params(context) for name in option.opts}
         assert {"--rootfs", "--v", "-v", "--vmodule", "--help", "-h"} <= names
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in REFUSED.strip().splitlines()])
+def test_what_kubeadm_refuses_is_refused(line: str) -> None:
+    """With the status of a wrong command line, and with a sentence: click's says Error, ours is that of the exception."""
+    result = CliRunner().invoke(cli, line.split(), prog_name="pykubeadm")
+    if isinstance(result.exception, PykubeadmError):
+        assert (result.exception.exit_status, str(result.exception) == "") == (2, False)
+    else:
+        assert (result.exit_code, "Error: " in result.output) == (2, True)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from pykubeadm.constants import FALSE, TRUE
+from pykubeadm.errors import UsageError
 
 
 class Globals:
@@ -127,6 +128,9 @@ class CliGroup(click.Group):
         self._aliases = dict(aliases or {})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:  # what follows differs between click's releases
+            click.echo(ctx.get_help(), err=ctx.parent is not None)
+            ctx.exit(UsageError.exit_status if ctx.parent else 0)
         return super().parse_args(ctx, as_click_has_it(self, ctx, args))
 
     def list_commands(self, ctx: click.Context) -> list[str]:

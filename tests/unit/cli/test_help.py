@@ -53,3 +53,9 @@ def test_a_template_may_be_a_file(tmp_path) -> None:
     assert printed == "registry.k8s.io/kube-apiserver:v1.36.2\nregistry.k8s.io/kube-controller-manager:v1.36.2\n"
     with pytest.raises(UsageError, match='the template file "/t" cannot be read: No such file'):
         output("config", "images", "list", "-o", "go-template-file=/t")
+
+
+@pytest.mark.parametrize(("words", "status"), [((), 0), (("token",), 2), (("config", "print"), 2), (("init", "phase"), 2)])
+def test_a_group_alone_prints_its_help_and_is_no_command(words: tuple[str, ...], status: int) -> None:
+    result = CliRunner().invoke(cli, words, prog_name="pykubeadm")
+    assert (result.exit_code, result.output) == (status, output(*words, "--help"))
