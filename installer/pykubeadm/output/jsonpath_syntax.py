@@ -19,6 +19,10 @@ DEEPEST = 50  # that ranges are nested
 _OPERATORS = ("==", "!=", "<", "<=", ">", ">=")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_NUMBERLIKE = re.compile(r"[-+]?[\d.]*")
+# A backslash in a field's name goes with what it stands before.
+_FIELD = re.compile(r"(?:\\.|[^ \t\r\n.,[\]$@{}\\])*\\?", re.DOTALL)
+_WORD = re.compile(r"[^ \t\r\n.,[\]$@{}\\]*")
 _KEY = re.compile(r"'([^']*)'")
 _SLICE = re.compile(r"(-?[0-9]+)?(?::(-?[0-9]+)?)?(?::(-?[0-9]+)?)?")
 _COMPARISON = re.compile(r"([^!<>=]+)([!<>=]+)(.+)")
@@ -174,16 +178,15 @@ class _Action:
         else:
             raise TemplateError(self.at, f'"{char}" cannot stand here')
 
-    def _until(self, pattern: str) -> str:
-        """What there is up to the next character of the pattern, a backslash with what it stands before included."""
-        found = re.compile(rf"(?:\\.|[^{pattern}\\])*\\?", re.DOTALL).match(self._text, self.at, self._stop)
-        assert found is not None  # noqa: S101  it matches nothing, too
+    def _taken(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self._text, self.at, self._stop)
+        assert found is not None, pattern  # noqa: S101  those that are used match nothing, too
         self.at = found.end()
         return found[0]
 
     def _field(self) -> None:
         at = self.at
-        name = self._until(r" \t\r\n.,[\]$@{}")
+        name = self._taken(_FIELD)
         self._nodes.append(Wildcard() if name == "*" else Field(at, name.replace("\\", "")))
 
     def _descent(self) -> None:
@@ -197,7 +200,7 @@ class _Action:
 
     def _name(self) -> None:
         at = self.at
-        name = self._until(r" \t\r\n.,[\]$@{}\\")
+        name = self._taken(_WORD)
         if name in ("true", "false"):
             self._nodes.append(Literal(name == "true"))
         elif name in ("range", "end") and self._top and not self._nodes and self.word is None:
@@ -208,13 +211,12 @@ class _Action:
             raise TemplateError(at, f'"{name}" is no word of JSONPath: a field begins with a point, a text is quoted')
 
     def _number(self) -> None:
-        found = re.compile(r"[-+]?[\d.]*").match(self._text, self.at, self._stop)
-        text = found[0] if found else ""
+        at = self.at
+        text = self._taken(_NUMBERLIKE)
         if not _NUMBER.fullmatch(text):
-            raise TemplateError(self.at, f'"{text}" is no number')
+            raise TemplateError(at, f'"{text}" is no number')
         whole = _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63
         self._nodes.append(Literal(int(text) if whole else float(text)))
-        self.at += len(text)
 
     def _quoted(self, quote: str) -> None:
         at = self.at
