@@ -148,6 +148,7 @@ check_expiration = CliCommand(
             help="Name what expires within so many days, and end with status 7 where something does.",
         ),
     ],
-    help="Print when the certificates on this node expire: those that `certs renew` renews, the CAs, and the kubelet's.",
+    help="Print when the certificates on this node expire: those that `certs renew` renews, the CAs, and the kubelet's. The form"
+    " prometheus is for node_exporter's textfile collector.",
     short_help="Print when the certificates on this node expire",
 )
