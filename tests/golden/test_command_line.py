@@ -97,10 +97,12 @@ def is_switch(option: click.Option) -> bool:
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_flag_is_taken_as_kubeadm_takes_it(path: str) -> None:
     context = found(path)
-    options = {name: option for option in context.command.get_params(context) for name in option.opts}
+    options = {name: option for option in context.command.params for name in option.opts}
     wanted: dict[str, Any] = COMMANDS[path]
     for kind, switches in (("switches", True), ("values", False)):
         for name in spellings([*RECORDED["every"][kind], *wanted.get(kind, ())]):
+            if name in context.help_option_names:  # made when it is asked for
+                continue
             assert name in options, f"{path} has no {name}"
             assert is_switch(options[name]) == switches, f"{path} {name}"
 
@@ -115,8 +117,9 @@ def test_every_other_name_leads_to_the_same_command(path: str) -> None:
 def test_flags_of_all_commands_may_stand_before_each_of_them() -> None:
     for path in ("", "config", "config images", "token", "certs renew", "init phase", "init phase certs"):
         context = found(path)
-        names = {name for option in context.command.get_params(context) for name in option.opts}
-        assert {"--rootfs", "--v", "-v", "--vmodule", "--help", "-h"} <= names
+        names = {name for option in context.command.params for name in option.opts}
+        assert {"--rootfs", "--v", "-v", "--vmodule"} <= names
+        assert context.help_option_names == ["-h", "--help"]
 
 
 @pytest.mark.parametrize("line", [line.strip() for line in REFUSED.strip().splitlines()])
