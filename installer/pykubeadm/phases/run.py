@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pykubeadm.node.journal import Journal
     from pykubeadm.node.port import Node
     from pykubeadm.patches.files import Patch
-    from pykubeadm.phases.preflight.machine import Machine
     from pykubeadm.pki.keypool import KeyPool
 
 
@@ -66,7 +65,7 @@ class ClusterRun(Run):
     ignore_preflight_errors: frozenset[str] = field(default_factory=frozenset)  # lower case; "all" ignores every check
     upload_certs: bool = False
     kubelet_started: datetime | None = None  # when this run last started the kubelet: what its journal says before is history
-    machine: Machine | None = None  # asked ahead of preflight; None once `prepare` has changed the node
+    prepared: bool = False  # whether `prepare` has worked on the node: what was found out before may be otherwise by now
     missing_parts: frozenset[str] = frozenset()  # what a dry run of `prepare` found missing, by its playbook's tags
     remade: bool = False  # whether certificates that components may have read were made again
     replaced: dict[str, datetime] = field(default_factory=dict)  # static pods whose manifest this run changed, and when

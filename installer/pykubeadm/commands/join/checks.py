@@ -28,7 +28,7 @@ from pykubeadm.workflow.phase import Changes
 def run_join_preflight(run: JoinRun) -> Changes:
     """Raises PreflightError with everything that is in the way. Returns the images that were pulled."""
     machine = run.machine
-    if machine is None or not machine.is_good():  # what was not there yet may be by now
+    if run.prepared or machine is None or not machine.is_good():  # what was not there yet may be by now
         machine = Machine(run.node, run.host, run.journal, run.configuration.this_node.node_registration.cri_socket)
     machine.owner = Member(run)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pykubeadm.config.model import JoinConfiguration
     from pykubeadm.kube.port import Api
     from pykubeadm.kubeconfig.table import KubeconfigFile
+    from pykubeadm.phases.preflight.machine import Machine
 
 _KUBECONFIGS = ("admin", "controller-manager", "scheduler")
 
@@ -24,6 +25,7 @@ class JoinRun(ClusterRun):
     join: JoinConfiguration
     trust: Trust
     bootstrap_api: Api  # the cluster as the bootstrap token, or this node itself, may see it; for reading
+    machine: Machine | None = None  # asked ahead of preflight
     is_member: bool = False  # the cluster knows this node already
     shared_files: dict[str, bytes] = field(default_factory=dict, repr=False)  # path → content, decrypted from kubeadm-certs
 

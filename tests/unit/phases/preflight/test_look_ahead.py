@@ -73,4 +73,6 @@ def test_what_prepare_changes_is_not_taken_from_before(node: FakeNode, monkeypat
     monkeypatch.setattr(prepare, "missing", lambda *_: {})  # once it has started a runtime that stood
     run = run_with(node, ahead(node))
     prepare.apply(run)
-    assert run.machine is None
+    before = asked(node, " info")
+    run_join_preflight(run)
+    assert asked(node, " info") == before + 1
