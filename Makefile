@@ -4,11 +4,14 @@ PYTHON := .venv/bin/python
 READY := .venv/.ready
 UV := .venv/bin/uv
 PYTEST := $(PYTHON) -m pytest -q
+# Python compiles each module once, also where it is set to forget: tests start some hundred processes.
+export PYTHONDONTWRITEBYTECODE :=
 # Tests on nodes spend most of their time waiting for them: two files at once. (Not virtual machines: emulated, each wants all.)
 NODES := $(PYTEST) -n 2 --dist loadfile
-# Tests that need no node run side by side, each file in one process: what takes long to make for it is made once.
-SIDE_BY_SIDE := $(PYTEST) -n auto --dist loadfile
-FAST := $(wildcard tests/unit tests/property tests/golden tests/contract tests/integration tests/roles)
+# Tests that need no node run side by side, each file in one process: what takes long to make for it is made once. Folders
+# with long files come first, that no process is left alone with one in the end.
+SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
+FAST := $(wildcard tests/roles tests/integration tests/golden tests/unit tests/property tests/contract)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 E2E :=
 
@@ -34,10 +37,10 @@ test: test-fast ## run the tests: without nodes, Molecule's whole preparation, e
 	$(NODES) -m "not long" tests/e2e
 
 unit: $(READY) ## run the unit tests, within a minute
-	$(SIDE_BY_SIDE) tests/unit
+	$(PYTEST) $(SIDE_BY_SIDE) tests/unit
 
 test-fast: $(READY) ## run the tests that need no node
-	$(SIDE_BY_SIDE) $(FAST)
+	$(PYTEST) $(SIDE_BY_SIDE) $(FAST)
 
 test-oldest: $(READY) ## run the tests that need no node with the oldest Python and dependencies that pyproject.toml allows
 	$(call TEST_WITH,3.11,lowest-direct)
@@ -49,7 +52,7 @@ test-newest: $(READY) ## run the tests that need no node with the newest depende
 define TEST_WITH
 $(UV) venv --quiet --no-config --clear --seed --python $(1) .venv-$(@:test-%=%)
 $(UV) pip install --quiet --no-config --python .venv-$(@:test-%=%) --resolution $(2) --editable '.[test]'
-.venv-$(@:test-%=%)/bin/python -m pytest -q -n auto --dist loadfile $(FAST)
+.venv-$(@:test-%=%)/bin/python -m pytest -q $(SIDE_BY_SIDE) $(FAST)
 endef
 
 lock: $(READY) ## take the newest tools and dependencies into requirements-dev.lock, and run the tests that need no node
