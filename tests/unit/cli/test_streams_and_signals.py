@@ -25,6 +25,7 @@ nodeRegistration: {name: cp1, criSocket: "unix:///run/containerd/containerd.sock
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: v1.36.2
+encryptionAlgorithm: ECDSA-P256
 """
 
 
@@ -81,7 +82,7 @@ def test_the_display_is_live_where_the_terminal_can_show_it(tree: Path, variable
     assert (b"\x1b[" in shown) is live
 
 
-def test_characters_that_the_output_lacks_do_no_harm(tree: Path) -> None:
+def test_characters_that_the_output_does_not_have_do_no_harm(tree: Path) -> None:
     environment = ENVIRONMENT | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     command = [*PYKUBEADM, "--rootfs", str(tree), "init", "--config", "/é.yaml"]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)

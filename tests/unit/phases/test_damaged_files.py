@@ -95,10 +95,10 @@ _SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3
 _VALUES = _SCALARS | st.lists(_SCALARS, max_size=2) | st.dictionaries(st.text(max_size=3), _SCALARS, max_size=2)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), value=_VALUES)
 def test_any_value_anywhere_in_a_manifest_ends_in_a_wait_or_a_sentence(node: FakeNode, data: st.DataObject, value: Any) -> None:
-    document = yaml.safe_load(node.text(MANIFESTS[0]))
+    document = yaml.load(node.text(MANIFESTS[0]), yaml.CSafeLoader)
     kept = dict(node.files)
     place = data.draw(st.sampled_from(_places(document)))
     inner: Any = document

@@ -6,7 +6,6 @@ from datetime import timedelta
 from ipaddress import ip_address
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from pykubeadm.pki.issue import Subject, encode_certificate, issue_leaf
 from pykubeadm.pki.keys import generate_key
 from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import Usage
+from pykubeadm.util.yaml_output import to_yaml
 from tests.support.node import FakeNode
 from tests.support.reset_runs import API_SERVER, ETCD
 from tests.support.servers import NOW, authority
@@ -72,8 +72,8 @@ VALUES = st.recursive(
 def test_whatever_the_manifests_hold(spec: object, kubelet: object) -> None:
     node = FakeNode()
     for name in ("etcd", "kube-apiserver"):
-        node.put(f"{MANIFESTS}/{name}.yaml", yaml.safe_dump({"spec": spec}))
-    node.put("/var/lib/kubelet/config.yaml", yaml.safe_dump({"containerRuntimeEndpoint": kubelet}))
+        node.put(f"{MANIFESTS}/{name}.yaml", to_yaml({"spec": spec}))
+    node.put("/var/lib/kubelet/config.yaml", to_yaml({"containerRuntimeEndpoint": kubelet}))
     at = look(node, PKI)
     for path in (*at.certificates_dirs, *((at.etcd.data_dir, at.etcd.wal_dir) if at.etcd else ())):
         assert path == "" or (path.startswith("/") and path != "/" and ".." not in path.split("/"))
