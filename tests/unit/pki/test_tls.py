@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+from contextlib import suppress
+
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
@@ -59,4 +62,21 @@ def test_a_pair_that_cannot_be_shown_is_reported(certificate: bytes, key: bytes,
 
 def test_a_pair_may_be_in_one_file_among_text() -> None:
     both = b"Bag Attributes: x\n" + PEM_KEY + b"subject=x\n" + ca_pem()
-    show_certificate(client_context(ca_pem()), both, both)
+    context = client_context(ca_pem())
+    show_certificate(context, both, both)
+    assert shown_to_a_server(context) == authority().certificate.public_bytes(Encoding.DER)
+
+
+def shown_to_a_server(context: ssl.SSLContext) -> bytes | None:
+    """The certificate that a server is shown in a handshake."""
+    context.check_hostname = False
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    show_certificate(asking, ca_pem(), PEM_KEY)
+    asking.load_verify_locations(cadata=ca_pem().decode())
+    asking.verify_mode = ssl.CERT_REQUIRED
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server, client = asking.wrap_bio(there, back, server_side=True), context.wrap_bio(back, there)
+    for side in (client, server, client, server):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return server.getpeercert(binary_form=True)
