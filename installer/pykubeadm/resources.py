@@ -46,7 +46,7 @@ def _templates() -> Environment:
 
 
 def render_text(template: str, **values: object) -> str:
-    """The text that a template of `templates_dir()` gives with these values; a value it lacks is an error."""
+    """The text that a template of `templates_dir()` gives with these values; a missing value is an error."""
     return _templates().get_template(template).render(values)
 
 

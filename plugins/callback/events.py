@@ -61,7 +61,7 @@ class CallbackModule(CallbackBase):
         self.began = {}
         self.calls = {}
 
-    def tell(self, event, **fields):
+    def report(self, event, **fields):
         line = json.dumps(dict(event=event, **fields), default=str) + "\n"
         os.write(self.get_option("descriptor"), line.encode())
 
@@ -73,7 +73,7 @@ class CallbackModule(CallbackBase):
 
     def task_started(self, task):
         self.began[task._uuid] = time.monotonic()
-        self.tell("task", role=role_of(task), task=name_of(task))
+        self.report("task", role=role_of(task), task=name_of(task))
 
     def ended(self, result, outcome):
         task, host = part(result, "task"), part(result, "host")
@@ -83,7 +83,7 @@ class CallbackModule(CallbackBase):
             self.calls[host.get_name()] = self.calls.get(host.get_name(), 0) + 1
         hidden = bool(data.get("_ansible_no_log") or task.no_log)
         began = self.began.get(task._uuid, time.monotonic())
-        self.tell(
+        self.report(
             "result",
             host=host.get_name(),
             role=role_of(task),
@@ -112,7 +112,7 @@ class CallbackModule(CallbackBase):
         self.ended(result, "unreachable")
 
     def v2_playbook_on_no_hosts_matched(self):
-        self.tell("no_hosts")
+        self.report("no_hosts")
 
     def v2_playbook_on_stats(self, stats):
         hosts = {}
@@ -125,7 +125,7 @@ class CallbackModule(CallbackBase):
                 "unreachable": summary["unreachable"],
                 "calls": self.calls.get(host, 0),
             }
-        self.tell("stats", hosts=hosts)
+        self.report("stats", hosts=hosts)
 
 
 def part(result, name):

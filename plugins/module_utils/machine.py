@@ -129,7 +129,7 @@ def versions(run):
 
 
 def time_synchronized(run):
-    """True, False, or None where the machine cannot tell."""
+    """True, False, or None where the machine does not know."""
     out = (run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]) or "").strip()
     return {"yes": True, "no": False}.get(out)
 

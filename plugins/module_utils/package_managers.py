@@ -164,12 +164,12 @@ class Apt(Manager):
         self.planned = dict(candidates, **{name: version.replace("%3a", ":") for name, version in versions.items()})
         if not self.module.check_mode:
             wanted = ["%s=%s" % (name, candidates[name]) if names[name] else name for name in sorted(names)]
-            # Dependencies lie beside what they are for; apt takes from the index only what the folder lacks.
+            # Dependencies lie beside what they are for; apt takes from the index only what is missing in the folder.
             wanted += [local[name] for name in sorted(local)] + (self.dependencies(local, files) if local else [])
             self.patient(*self.options, "install", "-y", "--allow-change-held-packages", *wanted)
 
     def candidates(self, names, may_be_unknown):
-        """Name → the version to install, from an index that is brought up to date where it lacks one or is old."""
+        """Name → the version to install, from an index that is brought up to date where one is missing or it is old."""
         found = {name: self.candidate(name, wish) for name, wish in names.items()}
         old = self.index_is_old()
         if (not all(found.values()) or old) and not self.fresh and not self.module.check_mode:
@@ -238,7 +238,7 @@ class Dnf(Rpm):
         command = (self.path, "versionlock", "add", *names)
         if self.run(*command, check=False)[0] == 0:
             return
-        # In dnf 4 it is a plugin, which minimal systems lack.
+        # In dnf 4 it is a plugin, which minimal systems do not have.
         self.run(self.path, "install", "-y", "--setopt=install_weak_deps=False", "dnf-command(versionlock)", check=False)
         status, out, err = self.run(*command, check=False)
         if status != 0:

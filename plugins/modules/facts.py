@@ -54,7 +54,7 @@ def main():
         if program is None:
             return None
         status, out, _err = module.run_command([program] + command[1:], environ_update={"LC_ALL": "C"})
-        # systemd-detect-virt and is-active tell the answer "none" and "inactive" with status 1 and 3.
+        # systemd-detect-virt and is-active give the answer "none" and "inactive" with status 1 and 3.
         return out if status == 0 or out else None
 
     def which(name):

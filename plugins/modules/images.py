@@ -114,7 +114,7 @@ def expand(paths):
 
 
 def content(path):
-    """name → digest of the images in an archive; the digest is "" where the format does not tell it."""
+    """name → digest of the images in an archive; the digest is "" where the format does not have it."""
     index, manifest = None, []
     try:
         with tarfile.open(path) as archive:
@@ -240,7 +240,7 @@ def main():
             coming.update(held)
         pulls = [name for name in names if name not in present and name not in coming]
         if pulls and not module.params["pull"]:
-            raise ImageError("the node lacks %s, no archive brings them, and pulling is switched off" % ", ".join(pulls))
+            raise ImageError("%s are missing on the node, no archive brings them, and pulling is switched off" % ", ".join(pulls))
         pins = [full_name(name) for name in module.params["pinned"]]
         pins = [name for name in pins if name in coming or name in pulls or name in present]
         pins = [name for name in pins if not present.get(name, ("", False))[1]]

@@ -200,7 +200,7 @@ def check_installed(missing, versions):
 
 
 def ensure(module, manager):
-    """Install and hold what is wanted; returns what the module tells."""
+    """Install and hold what is wanted; returns what the module reports."""
     wanted = module.params["packages"]
     names = [package["name"] for package in wanted]
     to_hold = {package["name"] for package in wanted if package["hold"]}

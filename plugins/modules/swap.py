@@ -96,7 +96,7 @@ def in_container(module):
 
 
 class Plan:
-    """What is to be done, gathered first, so that check mode tells all of it."""
+    """What is to be done, gathered first, so that check mode reports all of it."""
 
     def __init__(self, module):
         self.module = module

@@ -288,7 +288,7 @@ def test_the_state_of_a_unit(place: Place) -> None:
     ],
     ids=repr,
 )
-def test_a_unit_is_as_wanted_afterwards(place: Place, wanted: Unit, done: tuple[str, ...], active: str, enabled: str) -> None:
+def test_a_unit_is_as_asked_for_afterwards(place: Place, wanted: Unit, done: tuple[str, ...], active: str, enabled: str) -> None:
     assert place.node.ensure_unit(wanted) == done
     found = place.node.unit(wanted.name)
     assert (found.active, found.enabled) == (active, enabled)

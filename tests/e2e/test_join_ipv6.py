@@ -60,7 +60,7 @@ def _init(node: Node, kubernetes: assets.Assets, networking: dict[str, str], add
 
 
 def _join(first: Node, node: Node, addresses: Sequence[str], *, key: str = "") -> None:
-    """With the words of the join command in a file, as only a file tells the node's addresses."""
+    """With the words of the join command in a file, as only a file has the node's addresses."""
     endpoint, *words = join_command(first)
     flags = dict(zip(words[::2], words[1::2], strict=True))
     document: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""`pykubeadm node prepare` and `node facts` over SSH: a bare node looked at, prepared, found as wanted; another left alone."""
+"""`pykubeadm node prepare` and `node facts` over SSH: a bare node looked at, prepared, found up to date; another left alone."""
 
 from __future__ import annotations
 

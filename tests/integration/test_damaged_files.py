@@ -1,7 +1,7 @@
 """Every file that `init` reads on a healthy node, found by watching it, damaged in every way: it ends well or in a sentence.
 
-Whatever it is, the run's events and the journal come to their end, nobody is told to destroy anything, and with the file put back
-there is nothing to do.
+Whatever it is, the run's events and the journal come to their end, nobody is advised to destroy anything, and with the file put
+back there is nothing to do.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Key = tuple[str, str, str, str]
 @dataclass
 class FakeApi:
     """Implements the `Api` port. `failures` are raised by the next calls, one each. `defaults` maps a kind to what the server
-    fills in below spec. `writes` tells (verb, kind, name) of every write that was stored."""
+    fills in below spec. `writes` has (verb, kind, name) of every write that was stored."""
 
     server: str = "https://192.0.2.1:6443"
     call_timeout: timedelta = timedelta(seconds=2)

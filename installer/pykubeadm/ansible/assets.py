@@ -27,7 +27,7 @@ class Assets:
 
 def find_assets(version: str, environment: Mapping[str, str]) -> Assets:
     """The first of $PYKUBEADM_ASSETS (a folder with `bin`, or that `bin` itself), ~/.cache/pykubeadm/assets/VERSION ("v1.36.2")
-    and /opt/kubernetes that has a kubelet; from the others come the archives and images that it lacks."""
+    and /opt/kubernetes that has a kubelet; from the others come the archives and images that it does not have."""
     named = environment.get(ENVIRONMENT, "")
     folders = [named] if named else []
     folders += [os.path.join(os.path.expanduser(CACHE), version), NODE_FOLDER]

@@ -1,4 +1,4 @@
-"""What reading a configuration needs of its surroundings: of this machine, where a run is to come of it, or of none."""
+"""What reading a configuration needs of its environment: of this machine, where a run is to come of it, or of none."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Cluster:
 
 
 class _NotYetError(ApiError):
-    """What the cluster lacks and may get by itself within `patience`."""
+    """What the cluster does not have yet and may get by itself within `patience`."""
 
     def __init__(self, sentence: str, patience: timedelta) -> None:
         super().__init__(sentence)
@@ -93,7 +93,7 @@ def discover_by_token(
 def refresh_from_file(
     cluster: Cluster, *, timeout: timedelta, now: Callable[[], datetime], report: Callable[[str], None]
 ) -> Cluster:
-    """The cluster that a discovery file names, its TLS checked; a CA that the file lacks is taken from cluster-info, and nobody
+    """The cluster that a discovery file names, its TLS checked; a CA that is missing there is taken from cluster-info, and nobody
     else is trusted from then on. ApiError where that has none either."""
 
     def look() -> Answer:
@@ -196,7 +196,7 @@ def _check_pins(ca: bytes, pins: Sequence[str], endpoint: str) -> None:
 
 
 def _patiently(call: Callable[[], T], timeout: timedelta, report: Callable[[str], None]) -> T:
-    """The call's result; what may pass by itself is tried again for `timeout`, what the cluster lacks for less."""
+    """The call's result; what may pass by itself is tried again for `timeout`, what the cluster does not have for less."""
 
     def patience(error: Exception, _spent: float) -> timedelta | None:
         if isinstance(error, _NotYetError):

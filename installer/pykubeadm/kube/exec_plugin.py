@@ -41,7 +41,7 @@ def with_plugin(credentials: Credentials) -> Credentials:
 
 def _prepared(plugin: Any, credentials: Credentials) -> tuple[list[str], dict[str, Any], dict[str, str], bool]:
     """Its command line, what it is asked (an ExecCredential), its own environment variables, and whether it may ask its user.
-    ValueError with what the kubeconfig lacks."""
+    ValueError with what is missing in the kubeconfig."""
     try:
         version, command = plugin["apiVersion"], plugin["command"]
         if not isinstance(command, str) or not command:

@@ -58,7 +58,7 @@ def _is_socket(node: Node, path: str) -> bool:
     # /var/run is a link to /run, so the last part alone is never one
     try:
         found = node.stat(path)
-    except NodeError:  # in a directory that only root may look into: preflight says what users lack
+    except NodeError:  # in a directory that only root may look into: preflight says what users must be
         return False
     return found is not None and found.kind == "socket"
 

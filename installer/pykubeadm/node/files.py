@@ -118,7 +118,7 @@ def entries(root: str, path: str) -> tuple[str, ...]:
     return ()
 
 
-def owner_as_wanted(uid: int, gid: int, wanted: File | Directory) -> bool:
+def has_owner(uid: int, gid: int, wanted: File | Directory) -> bool:
     """Whether the owner is right. To a user other than root, who cannot give files to root, their own files are."""
     if os.geteuid() == 0:
         return (uid, gid) == (wanted.uid, wanted.gid)
@@ -153,7 +153,7 @@ def replace(root: str, wanted: Sequence[File | Directory]) -> tuple[str, ...]:
                     if parent not in cleaned:
                         _remove_left_overs(parent)
                         cleaned.add(parent)
-                    if not _as_wanted(target, entry):
+                    if not _is_up_to_date(target, entry):
                         temporary = f"{parent}/{_TEMPORARY}{number}"
                         staged.append((temporary, target, entry.path))
                         _stage(temporary, entry)
@@ -206,7 +206,7 @@ def _kind(mode: int) -> str:
     return "socket" if stat.S_ISSOCK(mode) else "other"
 
 
-def _as_wanted(target: str, entry: File) -> bool:
+def _is_up_to_date(target: str, entry: File) -> bool:
     try:
         found = os.lstat(target)
     except FileNotFoundError:
@@ -217,7 +217,7 @@ def _as_wanted(target: str, entry: File) -> bool:
         raise NodeError(f"cannot write {entry.path}: it is neither a file nor missing; move it away, then run this again")
     if found.st_size != len(entry.content) or stat.S_IMODE(found.st_mode) != entry.mode:
         return False
-    if not owner_as_wanted(found.st_uid, found.st_gid, entry):
+    if not has_owner(found.st_uid, found.st_gid, entry):
         return False
     with open(target, "rb") as file:
         return file.read() == entry.content
@@ -228,7 +228,7 @@ def _stage(temporary: str, entry: File) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, entry.mode & 0o700)
     try:
         found = os.fstat(descriptor)
-        if not owner_as_wanted(found.st_uid, found.st_gid, entry):
+        if not has_owner(found.st_uid, found.st_gid, entry):
             os.fchown(descriptor, entry.uid, entry.gid)
         os.fchmod(descriptor, entry.mode)
         view = memoryview(entry.content)
@@ -276,7 +276,7 @@ def _make_directory(target: str, entry: Directory, made: dict[str, None]) -> boo
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), target)
     changed = found is None
     found = found or os.lstat(target)
-    if not owner_as_wanted(found.st_uid, found.st_gid, entry):
+    if not has_owner(found.st_uid, found.st_gid, entry):
         os.chown(target, entry.uid, entry.gid)
         changed = True
     if stat.S_IMODE(found.st_mode) != entry.mode:

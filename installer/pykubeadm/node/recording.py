@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from pykubeadm.node import systemd
-from pykubeadm.node.files import explained, normal, owner_as_wanted
+from pykubeadm.node.files import explained, has_owner, normal
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Node, Unit, UnitState
 
@@ -235,7 +235,7 @@ def _same(present: FileStat, old: bytes | None, wanted: File | Directory) -> boo
     return (
         present.kind == kind
         and present.mode == wanted.mode
-        and owner_as_wanted(present.uid, present.gid, wanted)
+        and has_owner(present.uid, present.gid, wanted)
         and (isinstance(wanted, Directory) or old == wanted.content)
     )
 

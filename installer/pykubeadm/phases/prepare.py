@@ -33,7 +33,7 @@ _SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-
 
 
 def missing(node: Node, configuration: Configuration) -> dict[str, str]:
-    """Tag of the playbook → what the node lacks, in words; {} where it lacks nothing that the roles would bring."""
+    """Tag of the playbook → what is missing on the node, in words; {} where nothing is that the roles would bring."""
     found: dict[str, str] = {}
     wanted = configuration.this_node.node_registration.cri_socket.removeprefix("unix://")
     sockets = (wanted,) if wanted else _SOCKETS
@@ -98,10 +98,10 @@ def apply(run: ClusterRun) -> Sequence[str]:
     from pykubeadm.ansible.variables import node_variables
     from pykubeadm.ansible.workspace import workspace
 
-    run.machine = None
+    run.prepared = True
     changes: list[str] = list(_start_runtime(run.node))
-    lacks = missing(run.node, run.configuration)
-    if not lacks:
+    absent = missing(run.node, run.configuration)
+    if not absent:
         return changes
     configuration, host = run.configuration, run.host
     variables = node_variables(
@@ -115,11 +115,11 @@ def apply(run: ClusterRun) -> Sequence[str]:
     # The inventory's name of this node is what errors call it.
     name = configuration.this_node.node_registration.name or host.hostname
     if run.dry_run:
-        run.missing_parts = frozenset(lacks)
+        run.missing_parts = frozenset(absent)
     else:
-        run.node.write([File(MARK, "".join(f"{tag}\n" for tag in sorted(lacks)).encode())])
+        run.node.write([File(MARK, "".join(f"{tag}\n" for tag in sorted(absent)).encode())])
     with workspace(variables, host_name=name) as space:
-        run_playbook(space, "prepare", report, tags=sorted(lacks), check=run.dry_run, diff=run.dry_run)
+        run_playbook(space, "prepare", report, tags=sorted(absent), check=run.dry_run, diff=run.dry_run)
     run.node.remove([MARK])
     return changes
 
@@ -181,7 +181,7 @@ def translated(emit: Callable[[Event], None], changes: list[str]) -> Callable[[P
 
 prepare: Phase[ClusterRun] = Phase(
     name=NAME,
-    summary="Bring what the node lacks: kernel settings, container runtime, kubelet",
+    summary="Install what is missing on the node: kernel settings, container runtime, kubelet",
     check=check,
     apply=apply,
     verify=verify,

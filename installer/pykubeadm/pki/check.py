@@ -66,7 +66,7 @@ def is_signed_by(certificate: x509.Certificate, intermediates: Sequence[x509.Cer
 
 
 def leaf_problems(certificate: x509.Certificate, wanted: Subject) -> Iterator[str]:
-    """What `certificate` lacks of what is wanted: usages and names. More than is wanted is no problem."""
+    """What is missing in `certificate`: usages and names. More than was asked for is no problem."""
     have = _extended_usages(certificate)
     for usage in wanted.usages:
         if have is not None and _USAGES[usage] not in have:

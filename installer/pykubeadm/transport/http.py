@@ -127,7 +127,7 @@ def _why(failure: OSError | http.client.HTTPException, timeout: float) -> str:
         reason = getattr(failure, "reason", None) or ""
         if "CERTIFICATE" in reason and "ALERT" in reason:
             return "it does not accept the client certificate"
-        return "it does not speak TLS as is wanted here" + (f" ({reason.lower().replace('_', ' ')})" if reason else "")
+        return "it does not speak TLS as is needed here" + (f" ({reason.lower().replace('_', ' ')})" if reason else "")
     if isinstance(failure, TimeoutError):
         return f"no answer within {timeout:g} s"
     if isinstance(failure, http.client.HTTPException):

@@ -1,4 +1,4 @@
-"""What a dry run tells of the cluster's objects."""
+"""What a dry run reports of the cluster's objects."""
 
 from __future__ import annotations
 

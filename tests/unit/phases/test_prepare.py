@@ -38,7 +38,7 @@ def test_a_ready_node_is_left_alone(ready):
     assert prepare.prepare.when(run)
 
 
-def test_a_bare_node_lacks_everything(ready):
+def test_everything_is_missing_on_a_bare_node(ready):
     ready.sockets.clear()
     ready.remove(["/usr/bin/kubelet"])
     assert prepare.missing(ready, configuration()).keys() >= {"runtime", "cni", "kubelet", "kernel", "cgroups", "images"}

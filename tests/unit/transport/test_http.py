@@ -47,7 +47,7 @@ def test_certificates_that_are_not_accepted() -> None:
 
 def test_who_does_not_speak_tls() -> None:
     with serving(plain=True) as server:
-        assert reason(f"https://{server.endpoint}").startswith("it does not speak TLS as is wanted here")
+        assert reason(f"https://{server.endpoint}").startswith("it does not speak TLS as is needed here")
 
 
 def test_who_does_not_answer() -> None:
@@ -82,7 +82,7 @@ def test_who_says_something_else(said: bytes, why: str) -> None:
         ),
         (OSError(113, "No route to host"), "no route to host"),
         (http.client.IncompleteRead(b"x"), "it does not speak HTTP"),
-        (ssl.SSLError(1, "[SSL] PEM lib (_ssl.c:4149)"), "it does not speak TLS as is wanted here"),
+        (ssl.SSLError(1, "[SSL] PEM lib (_ssl.c:4149)"), "it does not speak TLS as is needed here"),
     ],
     ids=range(4),
 )

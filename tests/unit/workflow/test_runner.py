@@ -1,4 +1,4 @@
-"""What a run does and tells: check before apply, verify after it, the journal true at every point."""
+"""What a run does and reports: check before apply, verify after it, the journal true at every point."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_an_interrupted_run_says_so() -> None:
 
 
 def test_what_could_not_be_done_ends_the_run_after_all_the_rest() -> None:
-    """Two phases that others do not need; the status is the first one's, every sentence is told."""
+    """Two phases that others do not need; the status is the first one's, every sentence is reported."""
 
     def remain() -> None:
         raise MemberRemainsError("the member remains")

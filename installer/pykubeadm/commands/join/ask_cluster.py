@@ -136,7 +136,10 @@ def _fit(kubelet: Mapping[str, Any], node: Node, say: Callable[[str, str], None]
     path = kubelet.get("resolvConf")
     if not path or node.stat(path) is not None:
         return kubelet
-    say("warning", f"the cluster's kubelets take their name servers from {path}, which this node lacks; taking /etc/resolv.conf")
+    say(
+        "warning",
+        f"the cluster's kubelets take their name servers from {path}, which this node does not have; taking /etc/resolv.conf",
+    )
     return {**kubelet, "resolvConf": "/etc/resolv.conf"}
 
 
@@ -230,7 +233,7 @@ def _download(api: Api, cluster: ClusterConfiguration, key: str) -> dict[str, by
     stored = secret.get("data") or {}
     absent = [name for name in wanted if name not in stored]
     if absent:
-        raise PreflightError(f"the Secret kube-system/{SECRET_NAME} lacks {', '.join(absent)}: {_NEW_KEY}")
+        raise PreflightError(f"the Secret kube-system/{SECRET_NAME} does not have {', '.join(absent)}: {_NEW_KEY}")
     try:
         contents = decrypt_files({name: stored[name] for name in wanted}, parse_certificate_key(key))
     except ValueError as error:

@@ -50,7 +50,7 @@ def files_of(run: ClusterRun, leaf: Leaf) -> tuple[str, ...]:
 
 
 def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
-    """PhaseError where it could not be renewed as is wanted: before anything is changed."""
+    """PhaseError where it could not be renewed; before anything is changed."""
     authority = load_authority(run, BY_NAME[leaf.ca])
     require_within(
         authority.certificate,

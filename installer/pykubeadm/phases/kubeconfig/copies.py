@@ -1,4 +1,4 @@
-"""Users' copies of admin.conf, as `kubeadm init` tells them to make: ~/.kube/config."""
+"""Users' copies of admin.conf, as `kubeadm init` says they should be made: ~/.kube/config."""
 
 from __future__ import annotations
 

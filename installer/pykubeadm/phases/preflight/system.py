@@ -223,11 +223,11 @@ def _controllers(machine: Machine, release: str, mount: str, version: int) -> Fi
     optional = [name for name in _OPTIONAL_CONTROLLERS[version] if name not in found]
     return Findings(
         errors=(
-            f"cgroup v{version} lacks the controllers {', '.join(missing)}; enable them (kernel command line: cgroup_enable=…)",
+            f"cgroup v{version} has no controllers {', '.join(missing)}; enable them (kernel command line: cgroup_enable=…)",
         )
         if missing
         else (),
-        warnings=(f"cgroup v{version} lacks the controllers {', '.join(optional)}; limits of that kind will not work",)
+        warnings=(f"cgroup v{version} has no controllers {', '.join(optional)}; limits of that kind will not work",)
         if optional
         else (),
     )

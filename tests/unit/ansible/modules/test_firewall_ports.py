@@ -61,7 +61,7 @@ def test_tables_that_programs_keep_are_left_alone():
     assert [one.table for one in found] == ["mine"]
 
 
-def test_ufw_gets_only_what_it_lacks():
+def test_ufw_gets_only_what_is_missing():
     here = Machine({"ufw show added": "ufw allow 10250/tcp\nufw allow from 10.244.0.0/16\n"})
     opened = firewall_ports.ufw(here, firewall_ports.runner(here), ["10250/tcp", "30000-32767/tcp"], ["10.244.0.0/16"])
     assert opened == ["30000-32767/tcp", "10.244.0.0/16"]

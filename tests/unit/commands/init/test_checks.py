@@ -171,7 +171,7 @@ def test_other_ports_and_families():
 
 @pytest.fixture
 def etcd():
-    """An etcd that tells a version; (its URL, a list with the version to report)."""
+    """An etcd that reports a version; (its URL, a list with the version to report)."""
     reported = ["3.6.8"]
 
     class Handler(http.server.BaseHTTPRequestHandler):

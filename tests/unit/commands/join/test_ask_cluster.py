@@ -352,7 +352,7 @@ def test_credentials_that_are_no_longer_let_in_are_discovered_again_and_the_node
     assert not answers.trust.own
 
 
-def test_a_worker_that_is_to_be_a_control_plane_is_reported_what_it_lacks(monkeypatch):
+def test_a_worker_that_is_to_be_a_control_plane_is_reported_what_is_missing(monkeypatch):
     """With its own credentials it may not read what control planes share, whatever the key."""
     with pytest.raises(PreflightError, match=r"has joined the cluster already, without /etc/kubernetes/pki/sa\.key"):
         ask(cluster(), with_key(generate_certificate_key()), monkeypatch, node=earlier(FakeNode()))

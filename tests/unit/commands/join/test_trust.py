@@ -65,7 +65,7 @@ def test_cluster_info_itself_is_a_discovery_file(monkeypatch):
     assert discover(document, monkeypatch, token=TOKEN).cluster["server"] == "https://api:6443"
 
 
-def test_a_ca_that_the_file_lacks_comes_from_cluster_info(monkeypatch):
+def test_a_ca_that_is_missing_in_the_file_comes_from_cluster_info(monkeypatch):
     document = for_cluster("x", {"server": "https://api:6443"}, "joiner", {"token": "secret"})
     assert discover(document, monkeypatch, refreshed=b"FROM CLUSTER").ca == b"FROM CLUSTER"
 

@@ -164,7 +164,7 @@ def test_a_dead_cluster_is_said_to_count_on_the_member(monkeypatch: pytest.Monke
 
 
 def test_a_refusal_is_no_sign_of_being_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A first control plane without data knows nobody else, but was told."""
+    """A first control plane without data knows nobody else; that etcd refuses is an answer of another kind."""
     node = control_plane()
     node.remove(["/var/lib/etcd/member"])
     etcd = FakeEtcd([member(1), member(2), member(3)], refusals=[EtcdError("permission denied")])
