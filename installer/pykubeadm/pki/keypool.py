@@ -18,7 +18,7 @@ class KeyPool:
     def __init__(self, algorithm: str, workers: int | None = None) -> None:
         self.algorithm = algorithm
         # One core is left to whoever takes the keys, who makes some as well where none is ready.
-        self._workers = workers or max((os.cpu_count() or 1) - 1, 1)
+        self._workers = workers or max(len(os.sched_getaffinity(0)) - 1, 1)
         self._lock = threading.Lock()
         self._ordered = 0  # not begun yet
         self._begun = 0  # by a worker, and not taken yet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,17 @@ DEFAULT_ALGORITHM = "RSA-2048"
 # RSA keys in PEM (PKCS#1) have some 1,680, 2,460 and 3,240 bytes.
 _PKCS1 = b"-----BEGIN RSA PRIVATE KEY-----"
 _LONGEST = {"RSA-2048": 2000, "RSA-3072": 2800, "RSA-4096": 3600}
+_NAMES_RSA = re.compile(rb"^[ \t]*encryptionAlgorithm:[ \t]*(RSA-(?:2048|3072|4096))\b", re.MULTILINE)
 
 
 def begin_keys(node: Node, paths: Iterable[str], config: bytes) -> KeyPool:
-    """Begin with keys of the default algorithm before the configuration is understood, which takes as long as two of them;
-    not where its text has a word on the algorithm, or where the node has its keys: what was begun must be finished."""
-    pool = KeyPool(DEFAULT_ALGORITHM)
-    named = any(field in config for field in (b"encryptionAlgorithm", b"PublicKeysECDSA"))
-    if not named and node.stat(f"{CERTIFICATES_DIR}/ca.crt") is None:
+    """Begin with keys before the configuration is understood, which takes as long as two of them: of the RSA keys that its text
+    asks for, or of the default algorithm. Not where it may ask for others, which take no time, or where the node has its keys:
+    what was begun must be finished."""
+    found = _NAMES_RSA.search(config)
+    pool = KeyPool(found[1].decode() if found else DEFAULT_ALGORITHM)
+    others = not found and any(field in config for field in (b"encryptionAlgorithm", b"PublicKeysECDSA"))
+    if not others and node.stat(f"{CERTIFICATES_DIR}/ca.crt") is None:
         pool.order(sum(path.startswith(("certs/", "kubeconfig/")) for path in paths))
     return pool
 

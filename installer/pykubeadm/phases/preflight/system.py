@@ -222,9 +222,7 @@ def _controllers(machine: Machine, release: str, mount: str, version: int) -> Fi
     missing = [name for name in _CONTROLLERS[version] if name not in found]
     optional = [name for name in _OPTIONAL_CONTROLLERS[version] if name not in found]
     return Findings(
-        errors=(
-            f"cgroup v{version} has no controllers {', '.join(missing)}; enable them (kernel command line: cgroup_enable=…)",
-        )
+        errors=(f"cgroup v{version} has no controllers {', '.join(missing)}; enable them (kernel command line: cgroup_enable=…)",)
         if missing
         else (),
         warnings=(f"cgroup v{version} has no controllers {', '.join(optional)}; limits of that kind will not work",)

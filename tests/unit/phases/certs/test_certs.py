@@ -432,15 +432,22 @@ def test_a_dry_run_goes_through_and_leaves_the_node_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("config", "begun"),
-    [(b"", 2), (b"clusterName: prod", 2), (b"encryptionAlgorithm: ECDSA-P256", 0), (b"featureGates: {PublicKeysECDSA: true}", 0)],
+    [
+        (b"", ["RSA-2048", 2]),
+        (b"clusterName: prod", ["RSA-2048", 2]),
+        (b"kind: X\nencryptionAlgorithm: RSA-3072 # as ever\n", ["RSA-3072", 2]),
+        (b"encryptionAlgorithm: ECDSA-P256\n#encryptionAlgorithm: RSA-4096", []),
+        (b"encryptionAlgorithm: RSA-20481", []),
+        (b"featureGates: {PublicKeysECDSA: true}", []),
+    ],
 )
-def test_keys_are_begun_where_the_configuration_names_no_algorithm(
-    config: bytes, begun: int, monkeypatch: pytest.MonkeyPatch
+def test_keys_are_begun_where_the_configuration_seems_to_ask_for_rsa(
+    config: bytes, begun: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ordered: list[int] = []
-    monkeypatch.setattr(KeyPool, "order", lambda _pool, count: ordered.append(count))
+    ordered: list[object] = []
+    monkeypatch.setattr(KeyPool, "order", lambda pool, count: ordered.extend([pool.algorithm, count]))
     begin_keys(FakeNode(), ["certs/ca", "kubeconfig/admin", "etcd/local"], config)
-    assert sum(ordered) == begun
+    assert ordered == begun
 
 
 @pytest.mark.parametrize("algorithm", ["RSA-2048", "RSA-3072", "RSA-4096", "ECDSA-P256"])
