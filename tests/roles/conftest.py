@@ -90,7 +90,7 @@ def record(folder: Path, variables, systems, host_variables=None, *, roles=None,
         "LC_ALL": "C.UTF-8",
     }
     program = Path(sys.executable).with_name("ansible-playbook")
-    arguments = [] if playbook == "prepare" else ["--check"]
+    arguments = [] if playbook == "prepare" else ["--check", "--extra-vars", "network_host=all"]
     done = subprocess.run(
         [str(program), "--inventory", str(inventory), str(play), *arguments],
         env=environment, capture_output=True, text=True, check=False, timeout=300,

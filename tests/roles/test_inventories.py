@@ -20,7 +20,7 @@ ROLES = {
     "ha-control3": ("kubelet", "load_balancer"),
     "ha-worker1": ("kubelet", "load_balancer"),
     "airgap-node1": ("containerd", "cni", "kubelet"),
-    "airgap-node2": ("containerd", "cni", "kubelet"),
+    "airgap-node2": ("containerd",),
 }
 INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
 

@@ -10,30 +10,43 @@ import yaml
 from tests.roles.conftest import record
 from tests.roles.systems import SYSTEMS
 
-ONE = {"debian12": SYSTEMS["debian12"]}
+CLUSTERS = {
+    "flannel": {"cni_network": "flannel", "cni_cluster_cidrs": ["10.244.0.0/16"]},
+    "flannel-dual-stack": {"cni_network": "flannel", "cni_cluster_cidrs": ["10.244.0.0/16", "fd01::/48"]},
+    "manifest": {"cni_network": "manifest", "cni_values": {"cidr": "10.1.0.0/16"}},
+}
 
 
-def manifest(tmp_path, variables):
-    recording = record(tmp_path, variables, ONE, playbook="network")
-    entry = recording.file("debian12", "/etc/pykubeadm/network.yaml")
-    assert entry, recording.output[-2000:]
-    return list(yaml.safe_load_all(entry["content"]))
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """The documents for one of CLUSTERS, each of which is a host of its own."""
+    folder = tmp_path_factory.mktemp("network")
+    (folder / "calico.yaml.j2").write_text("kind: Installation\nspec: {cidr: {{ cni_values.cidr }}}\n")
+    (folder / "run").mkdir()
+    systems = dict.fromkeys(CLUSTERS, SYSTEMS["debian12"])
+    variables = {"cni_manifest": str(folder / "calico.yaml.j2")}
+    recording = record(folder / "run", variables, systems, CLUSTERS, playbook="network")
+
+    def documents(cluster):
+        entry = recording.file(cluster, "/etc/pykubeadm/network.yaml")
+        assert entry, recording.output[-2000:]
+        return list(yaml.safe_load_all(entry["content"]))
+
+    return documents
 
 
 @pytest.mark.parametrize(
-    ("networks", "expected"),
+    ("cluster", "expected"),
     [
-        (["10.244.0.0/16"], {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}),
+        ("flannel", {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}),
         (
-            ["10.244.0.0/16", "fd01::/48"],
+            "flannel-dual-stack",
             {"Network": "10.244.0.0/16", "EnableIPv6": True, "IPv6Network": "fd01::/48", "Backend": {"Type": "vxlan"}},
         ),
     ],
 )
-def test_flannel(tmp_path, networks, expected):
-    documents = {
-        document["kind"]: document for document in manifest(tmp_path, {"cni_network": "flannel", "cni_cluster_cidrs": networks})
-    }
+def test_flannel(manifest, cluster, expected):
+    documents = {document["kind"]: document for document in manifest(cluster)}
     assert json.loads(documents["ConfigMap"]["data"]["net-conf.json"]) == expected
     json.loads(documents["ConfigMap"]["data"]["cni-conf.json"])
     pod = documents["DaemonSet"]["spec"]["template"]["spec"]
@@ -42,9 +55,5 @@ def test_flannel(tmp_path, networks, expected):
     assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
-def test_a_manifest_with_values(tmp_path):
-    template = tmp_path / "calico.yaml.j2"
-    template.write_text("kind: Installation\nspec: {cidr: {{ cni_values.cidr }}}\n")
-    (tmp_path / "run").mkdir()
-    variables = {"cni_network": "manifest", "cni_manifest": str(template), "cni_values": {"cidr": "10.1.0.0/16"}}
-    assert manifest(tmp_path / "run", variables) == [{"kind": "Installation", "spec": {"cidr": "10.1.0.0/16"}}]
+def test_a_manifest_with_values(manifest):
+    assert manifest("manifest") == [{"kind": "Installation", "spec": {"cidr": "10.1.0.0/16"}}]
