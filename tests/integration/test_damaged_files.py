@@ -35,8 +35,10 @@ from tests.support.node import FakeNode, completed
 PHASES = (preflight, certs, kubeconfig, etcd, control_plane, kubelet_start, wait_control_plane, kubelet_finalize)
 PEM = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 MORE = ("newline", "a directory", "gone")  # of which the content depends on the file
-# Text that is no PEM is one thing to whoever looks for PEM; the others are ways for YAML to be damaged.
+# Text that is no PEM is one thing to whoever looks for PEM; the others are ways for YAML to be damaged, of which the unit tests
+# of manifests and kubeconfigs have more.
 OF_PEM = ("empty", "zeroes", "not UTF-8", "a word", *MORE)
+WAYS = (*OF_PEM, "a comment", "cut", "a list", "two keys", "an endless alias", "deep")
 
 
 class WatchedNode(FakeNode):
@@ -112,7 +114,7 @@ def test_the_files_are_those_of_a_control_plane() -> None:
     assert {"/var/lib/kubelet/config.yaml", "/etc/kubernetes/admin.conf"} <= set(paths)
 
 
-@pytest.mark.parametrize("damage", [*DAMAGED, *MORE])
+@pytest.mark.parametrize("damage", WAYS)
 def test_each_file_that_is_read(damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "probe", lambda *_arguments: None)
     node, paths = healthy()
