@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.node.local import LocalNode
@@ -54,8 +55,6 @@ def _begin_keys(leaves: Sequence[Leaf], options: Mapping[str, Any], rootfs: str)
 
 def _order_keys(run: CertsRun) -> None:
     """The keys that the run will take are made while the first phase looks around."""
-    from dataclasses import replace
-
     from pykubeadm.phases.certs.present import leaf_certificate
     from pykubeadm.phases.certs.renew import why_not
     from pykubeadm.pki.renewal import algorithm_of
