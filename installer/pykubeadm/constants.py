@@ -32,6 +32,7 @@ CRI_SOCKETS: Final = (
 
 LABEL_CONTROL_PLANE: Final = "node-role.kubernetes.io/control-plane"
 LABEL_EXCLUDE_FROM_LB: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
+ENDPOINT_ANNOTATION: Final = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint"  # of the API server's static pod
 
 # k8s.io/cluster-bootstrap/token/api; for re.fullmatch
 BOOTSTRAP_TOKEN_PATTERN: Final = r"([a-z0-9]{6})\.([a-z0-9]{16})"  # noqa: S105 - a pattern, not a password

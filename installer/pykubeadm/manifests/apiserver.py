@@ -8,6 +8,7 @@ from posixpath import normpath
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import APIEndpoint, ClusterConfiguration, ExternalEtcd, Timeouts
 from pykubeadm.config.versions import kubernetes_image
+from pykubeadm.constants import ENDPOINT_ANNOTATION
 from pykubeadm.manifests.addresses import etcd_client_url, loopback
 from pykubeadm.manifests.arguments import command_line, last_value
 from pykubeadm.manifests.static_pod import Component, Health, Pod, by_name, environment, probe_host, static_pod
@@ -15,7 +16,6 @@ from pykubeadm.manifests.volumes import certificate_mounts, external_etcd_mounts
 from pykubeadm.util.ip import join_host_port
 
 NAME = "kube-apiserver"
-ENDPOINT_ANNOTATION = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint"
 
 _DEFAULT_MODES = "Node,RBAC"
 _MODES = ("Node", "RBAC", "Webhook", "ABAC", "AlwaysAllow", "AlwaysDeny")

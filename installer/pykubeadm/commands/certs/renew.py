@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR
 from pykubeadm.node.local import LocalNode
-from pykubeadm.phases.certs.expiration import leaf_path
 from pykubeadm.phases.certs.keys import begin_keys_like
 from pykubeadm.phases.certs.leaves import LEAVES, Leaf
-from pykubeadm.phases.certs.place import Place, place_by_manifest
 
 if TYPE_CHECKING:
     from pykubeadm.commands.certs.run import CertsRun
@@ -46,11 +45,9 @@ def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: st
 def _begin_keys(leaves: Sequence[Leaf], options: Mapping[str, Any], rootfs: str) -> KeyPool | None:
     """As many as there seem to be certificates, of the kind that the API server's is: a guess, which `_order_keys` corrects."""
     node = LocalNode(rootfs)
-    place = place_by_manifest(node) or Place()
-    if options.get("cert_dir"):
-        place = Place(os.path.abspath(options["cert_dir"]), external_etcd=place.external_etcd)
-    present = sum(node.stat(leaf_path(place, leaf)) is not None for leaf in leaves)
-    return begin_keys_like(node.read(posixpath.join(place.certificates_dir, "apiserver.key")) or b"", present)
+    directory = os.path.abspath(options.get("cert_dir") or CERTIFICATES_DIR)
+    present = sum(node.stat(leaf.path(directory, KUBERNETES_DIR)) is not None for leaf in leaves)
+    return begin_keys_like(node.read(posixpath.join(directory, "apiserver.key")) or b"", present)
 
 
 def _order_keys(run: CertsRun) -> None:

@@ -85,20 +85,13 @@ def kubelet_expirations(node: Node) -> tuple[Expiration, ...]:
 
 def leaf_file(node: Node, place: Place, leaf: Leaf) -> CertificateFile | None:
     """Where the certificate is, None where there is none; PhaseError where a kubeconfig cannot be read or holds none."""
-    path = leaf_path(place, leaf)
+    path = leaf.path(place.certificates_dir, place.kubeconfig_dir)
     if not isinstance(leaf.spec, KubeconfigFile):
         return certificate_file(node, path)
     found = kubeconfig_certificate(node, path)
     if found is not None and not found.pem:
         raise PhaseError(f"{found.path} holds no client certificate")
     return found
-
-
-def leaf_path(place: Place, leaf: Leaf) -> str:
-    """The file of its own, or the kubeconfig."""
-    if isinstance(leaf.spec, KubeconfigFile):
-        return posixpath.join(place.kubeconfig_dir, leaf.spec.file)
-    return posixpath.join(place.certificates_dir, f"{leaf.spec.base}.crt")
 
 
 def certificate_file(node: Node, path: str) -> CertificateFile | None:

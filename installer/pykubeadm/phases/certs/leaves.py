@@ -6,6 +6,7 @@ makes its sub-commands of it.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,12 @@ class Leaf:
     def is_wanted(self, configuration: Configuration) -> bool:
         """An external etcd brings its own certificates."""
         return not (self.is_for_etcd and configuration.cluster.etcd.external)
+
+    def path(self, certificates_dir: str, kubeconfig_dir: str) -> str:
+        """The file of its own, or the kubeconfig that holds it."""
+        if isinstance(self.spec, KubeconfigFile):
+            return posixpath.join(kubeconfig_dir, self.spec.file)
+        return posixpath.join(certificates_dir, f"{self.spec.base}.crt")
 
     @property
     def is_for_etcd(self) -> bool:

@@ -14,9 +14,8 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_within
-from pykubeadm.phases.certs.expiration import leaf_path
 from pykubeadm.phases.certs.leaves import Leaf
-from pykubeadm.phases.certs.present import leaf_certificate, place_of
+from pykubeadm.phases.certs.present import leaf_certificate
 from pykubeadm.phases.kubeconfig.copies import copies_of
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.run import ClusterRun
@@ -37,7 +36,7 @@ ADMIN_CONF = "admin.conf"
 def why_not(run: ClusterRun, leaf: Leaf) -> str | None:
     """A sentence of kubeadm's where it is not there, or is renewed elsewhere; None where it can be renewed here, as far as is
     seen without reading it."""
-    if run.node.stat(leaf_path(place_of(run), leaf)) is None:
+    if run.node.stat(_path(run, leaf)) is None:
         return f"MISSING! {leaf.words}"
     ca = BY_NAME[leaf.ca]
     return f"Detected external {ca.base}, {leaf.words} can't be renewed" if is_external(run, ca) else None
@@ -45,7 +44,7 @@ def why_not(run: ClusterRun, leaf: Leaf) -> str | None:
 
 def files_of(run: ClusterRun, leaf: Leaf) -> tuple[str, ...]:
     """The paths that renewing it changes."""
-    path = leaf_path(place_of(run), leaf)
+    path = _path(run, leaf)
     return (path,) if isinstance(leaf.spec, KubeconfigFile) else (certificate_path(run, f"{leaf.spec.base}.key"), path)
 
 
@@ -82,6 +81,10 @@ def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False) -> Changes:
     return changes
 
 
+def _path(run: ClusterRun, leaf: Leaf) -> str:
+    return leaf.path(run.configuration.cluster.certificates_dir, run.kubeconfig_dir)
+
+
 def _certificate(run: ClusterRun, leaf: Leaf) -> x509.Certificate:
     found = leaf_certificate(run, leaf)
     if found is None:
@@ -107,7 +110,7 @@ def _added_names(run: ClusterRun, leaf: Leaf, certificate: x509.Certificate) -> 
 
 def _write_kubeconfig(run: ClusterRun, leaf: Leaf, certificate: bytes, key: bytes, authority: Authority) -> Changes:
     """With all else in it as it is: whom it trusts too, where that includes the CA that signs now."""
-    path = leaf_path(place_of(run), leaf)
+    path = _path(run, leaf)
     held, before = held_client(run.node, path), run.node.read(path)
     if held is None or before is None:
         raise PhaseError(f"{path} is gone")

@@ -10,11 +10,10 @@ import posixpath
 from contextlib import suppress
 
 from pykubeadm.config.endpoint import local_url
-from pykubeadm.constants import KUBERNETES_DIR
+from pykubeadm.constants import ENDPOINT_ANNOTATION, KUBERNETES_DIR
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.credentials import Credentials, parse_kubeconfig
 from pykubeadm.kube.port import Api
-from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.workflow.events import Planned

@@ -16,11 +16,10 @@ from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd
 from pykubeadm.config.read import Environment, read_init
 from pykubeadm.config.section import DocumentError
 from pykubeadm.config.versions import NEWEST_KNOWN
-from pykubeadm.constants import CRI_SOCKETS, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR
+from pykubeadm.constants import CRI_SOCKETS, ENDPOINT_ANNOTATION, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR
 from pykubeadm.errors import ApiError, ConfigError, PhaseError
 from pykubeadm.kube.port import Api
 from pykubeadm.kubeconfig.read import read_kubeconfig
-from pykubeadm.manifests.apiserver import ENDPOINT_ANNOTATION
 from pykubeadm.phases.certs.place import place_by_manifest
 from pykubeadm.phases.cluster.stored import Reader, stored_cluster
 from pykubeadm.phases.documents import read_document

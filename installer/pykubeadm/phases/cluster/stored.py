@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.errors import ApiError
-from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.util.kube_object import KubeObject
 
@@ -104,7 +103,7 @@ def _text(api: Api, reader: Reader, stored: _Stored, *, patient: bool) -> str | 
         return api.get("v1", "ConfigMap", stored.config_map, "kube-system")
 
     try:
-        found = retrying(look, api.call_timeout, settling=False) if patient else look()
+        found = _retrying(look, api) if patient else look()
     except ApiStatusError as error:
         if error.code == 401:
             raise ApiError(
@@ -117,6 +116,12 @@ def _text(api: Api, reader: Reader, stored: _Stored, *, patient: bool) -> str | 
         raise
     text = ((found or {}).get("data") or {}).get(stored.key)
     return str(text) if text else None
+
+
+def _retrying(look: Callable[[], KubeObject | None], api: Api) -> KubeObject | None:
+    from pykubeadm.kube.apply import retrying
+
+    return retrying(look, api.call_timeout, settling=False)
 
 
 def _remedy(stored: _Stored) -> str:

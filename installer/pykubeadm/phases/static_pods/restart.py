@@ -7,8 +7,6 @@ from datetime import timedelta
 from functools import partial
 
 from pykubeadm.kube.waits import Probe
-from pykubeadm.node.cri import Cri, CrictlMissingError
-from pykubeadm.node.diagnose import newest_container, runs_since
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.phases.waiting import wait
@@ -34,6 +32,9 @@ def restart_components(run: ClusterRun, components: Sequence[str], *, phase: str
 def end_components(run: ClusterRun, components: Sequence[str]) -> tuple[str, ...]:
     """End those of `components` that run; the kubelet starts them again, with the files as they are by then. Returns their
     names. Warns where there is no crictl to do it with; NodeError with what the runtime said."""
+    from pykubeadm.node.cri import Cri, CrictlMissingError
+    from pykubeadm.node.diagnose import newest_container
+
     cri = Cri(run.node, run.configuration.this_node.node_registration.cri_socket)
     try:
         every = cri.containers()
@@ -59,6 +60,8 @@ def healthy_again(run: ClusterRun, component: str, healthy: Probe) -> str | None
     """One look at a component that this run may have replaced: what answers right after that is still the former one. (Should
     the pod that runs be the wanted one already, as after a manifest was changed and changed back behind the kubelet's back,
     there will be no other.)"""
+    from pykubeadm.node.diagnose import runs_since
+
     since = run.replaced.get(component)
     if since is not None and run.now() - since < _STARTED_WITHIN:
         socket = run.configuration.this_node.node_registration.cri_socket
