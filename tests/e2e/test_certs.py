@@ -83,11 +83,13 @@ def assert_works(node: Node) -> None:
     wait_signed(node, token)
     kubectl(node, "--namespace=kube-system", "rollout", "restart", "deployment/coredns")
     cluster.wait_rolled_out(node, "deployment/coredns")
-    pods = kubectl_json(node, "--namespace=kube-system", "get", "pods", "--selector=k8s-app=kube-dns")["items"]
 
     def no_logs() -> str | None:
-        """The API server closes its connections to kubelets when it takes up another client certificate."""
-        return None if kubectl(node, "--namespace=kube-system", "logs", pods[0]["metadata"]["name"]) else "empty"
+        """Former pods may be there still; the API server closes its connections to kubelets when it takes up another client
+        certificate."""
+        pods = kubectl_json(node, "--namespace=kube-system", "get", "pods", "--selector=k8s-app=kube-dns")["items"]
+        names = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return None if kubectl(node, "--namespace=kube-system", "logs", names[0]) else "empty"
 
     cluster.eventually(no_logs, "logs", 60)
 
