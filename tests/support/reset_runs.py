@@ -137,7 +137,7 @@ class ClusterNode(FakeNode):
         if "pods" in command.argv:
             return Completed(0, json.dumps({"items": list(self.sandboxes.values())}))
         for name in command.argv[command.argv.index("--force") + 1 :]:
-            del self.sandboxes[name]
+            self.sandboxes.pop(name, None)
         return Completed(0)
 
     def _umount(self, command: Command) -> Completed:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Final
 
 from pykubeadm.commands.reset.run import ResetRun, in_turn
 from pykubeadm.constants import KUBELET_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.node.cri import Cri, CrictlMissingError, Sandbox
-from pykubeadm.node.port import Command, Unit
+from pykubeadm.node.port import Command, Unit, UnitState
+from pykubeadm.node.systemd import NOT_FOUND
 
 # The kubelet's cgroups (kubernetes: pkg/kubelet/cm), by either driver and in either version.
 _PROCESSES: Final = Command.look_up(
@@ -20,40 +23,56 @@ _PROCESSES: Final = Command.look_up(
 
 
 _SLICE: Final = Unit("kubepods.slice", enabled=None, state="stopped")
-# As the runtime ends a sandbox that is stopped. An API server that is asked to end waits a minute for an etcd that has ended.
+# As the runtime ends a pod. An API server that is asked to end waits a minute for an etcd that has ended.
 _KILL: Final = Command(("systemctl", "kill", "--signal=SIGKILL", "--", _SLICE.name), "end the processes of pods", check=False)
 
 
+@dataclass(slots=True)
+class _Pods:
+    """The pods that the kubelet made, each with its runtime, and the state of the kubelet's slice."""
+
+    run: ResetRun
+    found: list[tuple[Cri, Sandbox]] = field(default_factory=list)
+    slice: UnitState = NOT_FOUND
+
+    def look(self) -> Iterator[str]:
+        yield from in_turn(self._look_in, self.run.sockets)
+
+    def _look_in(self, socket: str) -> Iterator[str]:
+        cri = Cri(self.run.node, socket)
+        try:
+            sandboxes = cri.sandboxes()
+        except NodeError as error:
+            if _needs_no_runtime(self.run):
+                return
+            repair = "" if isinstance(error, CrictlMissingError) else "start the runtime, "  # which is not what is missing then
+            raise NodeError(f"the pods of this node may still run: {error}; {repair}then run this again") from error
+        self.run.has_guests = self.run.has_guests or any(sandbox.ready and not sandbox.of_kubelet for sandbox in sandboxes)
+        self.found += [(cri, sandbox) for sandbox in sandboxes if sandbox.of_kubelet]
+        yield from ()
+
+    def remove(self, *, static: bool) -> Iterator[str]:
+        wave = [(cri, sandbox) for cri, sandbox in self.found if sandbox.static is static]
+        yield from in_turn(_remove, [list(pods) for _, pods in groupby(wave, key=lambda pod: pod[0].socket)])
+
+    def kill(self) -> Iterator[str]:
+        """All at once. A runtime ends one after the other, and where it does not answer none."""
+        self.slice = self.run.node.unit(_SLICE.name)
+        if self.slice.active == "active":
+            self.run.node.run(_KILL)
+        yield from ()
+
+    def stop_slice(self) -> Iterator[str]:
+        yield from (f"{action} {_SLICE.name}" for action in self.run.node.ensure_unit(_SLICE, known=self.slice))
+
+
 def remove_sandboxes(run: ResetRun) -> Iterator[str]:
-    """With the systemd cgroup driver also where the runtime does not answer: what runs in the kubelet's slice ends with it."""
-    yield from in_turn(lambda work: work(), (partial(_remove_all, run), partial(_stop_slice, run)))
-
-
-def _remove_all(run: ResetRun) -> Iterator[str]:
-    yield from in_turn(partial(_remove_of, run), run.sockets)
-
-
-def _stop_slice(run: ResetRun) -> Iterator[str]:
-    state = run.node.unit(_SLICE.name)
-    if state.active == "active":
-        run.node.run(_KILL)
-    yield from (f"{action} {_SLICE.name}" for action in run.node.ensure_unit(_SLICE, known=state))
-
-
-def _remove_of(run: ResetRun, socket: str) -> Iterator[str]:
-    cri = Cri(run.node, socket)
-    try:
-        sandboxes = cri.sandboxes()
-    except NodeError as error:
-        if _needs_no_runtime(run):
-            return
-        repair = "" if isinstance(error, CrictlMissingError) else "start the runtime, "  # which is not what is missing then
-        raise NodeError(f"the pods of this node may still run: {error}; {repair}then run this again") from error
-    run.has_guests = run.has_guests or any(sandbox.ready and not sandbox.of_kubelet for sandbox in sandboxes)
-    ours = [sandbox for sandbox in sandboxes if sandbox.of_kubelet]
-    # The control plane last: what takes a pod off its network may ask the API.
-    waves = ([sandbox for sandbox in ours if sandbox.static is static] for static in (False, True))
-    yield from in_turn(partial(_remove, cri), waves)
+    """The control plane's last: what takes a pod off its network may ask the API. With the systemd cgroup driver also where the
+    runtime does not answer: what runs in the kubelet's slice ends with it."""
+    pods = _Pods(run)
+    others, control_plane = partial(pods.remove, static=False), partial(pods.remove, static=True)
+    parts: list[Callable[[], Iterator[str]]] = [pods.look, others, pods.kill, control_plane, pods.stop_slice]
+    yield from in_turn(lambda part: part(), parts)
 
 
 def _needs_no_runtime(run: ResetRun) -> bool:
@@ -63,9 +82,8 @@ def _needs_no_runtime(run: ResetRun) -> bool:
     return not run.node.run(_PROCESSES).stdout.strip()
 
 
-def _remove(cri: Cri, sandboxes: Sequence[Sandbox]) -> Iterator[str]:
-    if not sandboxes:
-        return
+def _remove(pods: Sequence[tuple[Cri, Sandbox]]) -> Iterator[str]:
+    cri, sandboxes = pods[0][0], [sandbox for _, sandbox in pods]
     try:
         cri.remove_sandboxes(sandboxes)
     except NodeError:
