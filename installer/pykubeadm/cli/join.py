@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from pykubeadm.cli.lazy import as_click_has_it
-from pykubeadm.cli.phase_commands import Phased, PhasedGroup
+from pykubeadm.cli.phase_commands import Argument, Phased, PhasedGroup
 
 if TYPE_CHECKING:
     from pykubeadm.commands.join.run import JoinRun
@@ -35,7 +31,7 @@ FLAGS = (
     "tls-bootstrap-token",
     "token",
 )
-_ENDPOINT = "api_server_endpoint"
+_ENDPOINT = Argument("api_server_endpoint", "API server endpoint", lambda flags: "discovery-file" in flags)
 _HELP = {
     "certificate-key": "The key that `init --upload-certs` printed: opens the certificates that control planes share.",
     "skip-phases": "Phases to leave out, such as preflight.",
@@ -55,33 +51,8 @@ def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, r
     run_join(options, emit, choose=choose, name=name, rootfs=rootfs)
 
 
-def _arguments(flags: Sequence[str]) -> list[click.Argument]:
-    return [click.Argument([_ENDPOINT], required=False)] if "discovery-file" in flags else []
-
-
-class _JoinGroup(PhasedGroup):
-    """`join [API-SERVER-ENDPOINT] [flags…]` beside `join phase …`; flags may come after the endpoint, as in the join command."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        args = as_click_has_it(self, ctx, args)
-        _options, rest, _order = self.make_parser(ctx).parse_args(list(args))
-        if rest[:1] == ["phase"] or ctx.resilient_parsing:
-            ctx.params[_ENDPOINT] = None
-            return super().parse_args(ctx, args)
-        ctx.allow_interspersed_args = True
-        rest = click.Command.parse_args(self, ctx, args)
-        if len(rest) > 1:
-            raise click.UsageError(f"one API server endpoint is enough; there are {len(rest)}: {' '.join(rest)}", ctx)
-        ctx.params[_ENDPOINT] = rest[0] if rest else None
-        ctx.args = []
-        return []
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return ["[API-SERVER-ENDPOINT]", "[OPTIONS]"]
-
-
-join = _JoinGroup(
-    Phased("join", _phases, _run, _arguments, _HELP),
+join = PhasedGroup(
+    Phased("join", _phases, _run, _ENDPOINT, _HELP),
     FLAGS,
     "Make this node a part of a cluster: a worker, or with --control-plane a further control plane",
     "`pykubeadm token create --print-join-command` on a control plane prints the whole command. Run it again after a failure: "

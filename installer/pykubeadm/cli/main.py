@@ -32,6 +32,7 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
         "node": ("pykubeadm.cli.node:node", "Prepare nodes for Kubernetes, show what is found on them"),
         "reset": ("pykubeadm.cli.reset:reset", "Take this node out of its cluster, undo what init or join did"),
         "token": ("pykubeadm.cli.token:token", "Bootstrap tokens"),
+        "upgrade": ("pykubeadm.cli.upgrade:upgrade", "Upgrade the cluster to another version of Kubernetes"),
         "version": ("pykubeadm.cli.version:version", "Print pykubeadm's version"),
     },
     aliases={"certificates": "certs"},

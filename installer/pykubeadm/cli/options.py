@@ -85,20 +85,28 @@ _PAIRS: dict[str, str] = {
     "feature-gates": "name=true or name=false: RootlessControlPlane, NodeLocalCRISocket, PublicKeysECDSA.",
     "scheduler-extra-args": "name=value flags for the kube-scheduler, over those that are set anyway.",
 }
+_TRUTHS: dict[str, str] = {
+    "certificate-renewal": "Renew the certificates of the components that change (default: true).",
+    "etcd-upgrade": "Upgrade etcd, too (default: true).",
+}
 _SWITCHES: dict[str, str] = {
+    "allow-experimental-upgrades": "Allow versions that are no releases: alpha, beta, release candidates.",
+    "allow-release-candidate-upgrades": "Allow release candidates.",
     "cleanup-tmp-dir": "As kubeadm has it; /etc/kubernetes/tmp is removed unless --keep names tmp.",
     "control-plane": "Make this node a control plane, not a worker.",
     "discovery-token-unsafe-skip-ca-verification": "Trust the CA in cluster-info without knowing its hash.",
     "dry-run": "Print what would be written and run, secrets masked; change nothing.",
     "force": "Do not ask whether to go on.",
+    "print-config": "Print the cluster's configuration that is used.",
     "print-manifest": "Print the manifests instead of applying them.",
     "skip-certificate-key-print": "Do not print the certificate key.",
     "skip-token-print": "Do not print the bootstrap token.",
     "upload-certs": "Upload the control plane's certificates, encrypted, for control planes that join.",
+    "yes": "Do not ask whether to go on.",
 }
 
 
-_SHORT = {"force": ("-f",)}
+_SHORT = {"force": ("-f",), "yes": ("-y",)}
 
 
 def option(name: str) -> click.Option:
@@ -109,6 +117,8 @@ def option(name: str) -> click.Option:
         return click.Option([f"--{name}"], type=Strings(), multiple=True, metavar="LIST", help=_STRINGS[name])
     if name in _PAIRS:
         return click.Option([f"--{name}"], type=Pairs(), multiple=True, metavar="PAIRS", help=_PAIRS[name])
+    if name in _TRUTHS:
+        return click.Option([f"--{name}"], type=Truth(), metavar="true|false", help=_TRUTHS[name])
     if name in _SWITCHES:
         return click.Option([f"--{name}", *_SHORT.get(name, ())], is_flag=True, help=_SWITCHES[name])
     assert name == "apiserver-bind-port", name

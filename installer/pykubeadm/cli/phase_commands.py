@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals, as_click_has_it
 from pykubeadm.cli.options import flattened, option, output_option
 
 if TYPE_CHECKING:
@@ -17,16 +17,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Argument:
+    """The one argument that a command may be given. `words` are for messages ("API server endpoint"); a single phase takes it,
+    too, where `is_for` its flags."""
+
+    name: str
+    words: str
+    is_for: Callable[[Sequence[str]], bool] = lambda _flags: True
+
+
+@dataclass(frozen=True, slots=True)
 class Phased:
-    """What sets one command with phases apart from another. `load` brings the phases in when they are needed; `run` takes
-    options, where to report, which steps, the run's name and the root; `arguments` makes the arguments of a phase that takes
-    the given flags."""
+    """What sets one command with phases apart from another. `name` is what the run is called ("upgrade apply"); `load` brings the
+    phases in when they are needed; `run` takes options, where to report, which steps, the run's name and the root."""
 
     name: str
     load: Callable[[], tuple[Phase[Any], ...]]
     run: Callable[[dict[str, Any], Subscriber, Choose, str, str], None]
-    arguments: Callable[[Sequence[str]], list[click.Argument]] = lambda _flags: []
+    argument: Argument | None = None
     flag_help: Mapping[str, str] | None = None
+
+    def arguments(self, flags: Sequence[str]) -> list[click.Argument]:
+        """Those of a phase that takes the given flags."""
+        if self.argument is None or not self.argument.is_for(flags):
+            return []
+        return [click.Argument([self.argument.name], required=False)]
 
     def option(self, name: str) -> click.Option:
         made = option(name)
@@ -58,7 +73,7 @@ class PhasedGroup(CliGroup):
     def __init__(self, phased: Phased, flags: Sequence[str], summary: str, details: str) -> None:
         self.phased = phased
         super().__init__(
-            phased.name,
+            phased.name.rpartition(" ")[2],
             callback=click.pass_context(self._whole),
             invoke_without_command=True,
             params=[*(phased.option(name) for name in flags), output_option()],
@@ -66,6 +81,30 @@ class PhasedGroup(CliGroup):
             short_help=summary,
         )
         self.add_command(_PhaseGroup(phased))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`COMMAND [ARGUMENT] [flags…]` beside `COMMAND phase …`; flags may come after the argument, too."""
+        argument = self.phased.argument
+        if argument is None:
+            return super().parse_args(ctx, args)
+        args = as_click_has_it(self, ctx, args)
+        _options, rest, _order = self.make_parser(ctx).parse_args(list(args))
+        if rest[:1] == ["phase"] or ctx.resilient_parsing:
+            ctx.params[argument.name] = None
+            return super().parse_args(ctx, args)
+        ctx.allow_interspersed_args = True
+        rest = click.Command.parse_args(self, ctx, args)
+        if len(rest) > 1:
+            raise click.UsageError(f"one {argument.words} is enough; there are {len(rest)}: {' '.join(rest)}", ctx)
+        ctx.params[argument.name] = rest[0] if rest else None
+        ctx.args = []
+        return []
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        argument = self.phased.argument
+        if argument is None:
+            return super().collect_usage_pieces(ctx)
+        return [f"[{argument.name.upper().replace('_', '-')}]", "[OPTIONS]"]
 
     def _whole(self, ctx: click.Context, **values: Any) -> None:
         if ctx.invoked_subcommand is None:

@@ -48,7 +48,7 @@ def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/")
         machine,
         host,
         source=read_source(options["config"], rootfs) if options.get("config") else None,
-        connect=(lambda: _connect(machine, kubeconfig, warn)) if machine.stat(kubeconfig) else None,
+        connect=(lambda: connect(machine, kubeconfig, warn)) if machine.stat(kubeconfig) else None,
         reader=administrator(kubeconfig),
         note=warn,
     )
@@ -59,7 +59,8 @@ def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/")
     return Existing(machine, host, configuration, found.source != "node", kubeconfig)
 
 
-def _connect(node: Node, path: str, warn: Callable[[str], None]) -> Api:
+def connect(node: Node, path: str, warn: Callable[[str], None], *, server: str = "", dry_run: bool = False) -> Api:
+    """The cluster of the kubeconfig at `path`, at `server` where that is given. With `dry_run` nothing is stored there."""
     from pykubeadm.kube.client import ClusterApi
     from pykubeadm.kube.credentials import parse_kubeconfig
     from pykubeadm.kube.expiry import expiry_warning
@@ -68,4 +69,4 @@ def _connect(node: Node, path: str, warn: Callable[[str], None]) -> Api:
     credentials = parse_kubeconfig(node.read(path) or b"", path)
     if (sentence := expiry_warning(credentials, utc_now())) is not None:
         warn(sentence)
-    return ClusterApi(credentials)
+    return ClusterApi(credentials, server=server, dry_run=dry_run)

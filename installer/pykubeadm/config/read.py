@@ -31,10 +31,11 @@ from pykubeadm.config.model import (
     ResetConfiguration,
     UpgradeConfiguration,
 )
-from pykubeadm.config.release import LookUp, offline
+from pykubeadm.config.release import LookUp, is_label, look_up_label, offline
 from pykubeadm.config.report import Notes, Report
 from pykubeadm.config.reset_flags import RESET_FLAG_AT, ResetFlags, reset_configuration
 from pykubeadm.config.source import Document, Path, Source
+from pykubeadm.config.upgrade_flags import Part, UpgradeFlags
 from pykubeadm.config.validate_cluster import check_cluster
 from pykubeadm.config.validate_node import check_init, check_join, check_reset, check_upgrade
 from pykubeadm.config.versions import DEFAULT_MINOR, parse_version
@@ -44,6 +45,7 @@ from pykubeadm.util.duration import parse_duration
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", InitConfiguration, JoinConfiguration)
 
+_NODES_CHECKS: Path = ("nodeRegistration", "ignorePreflightErrors")
 _OLD_KINDS = ("InitConfiguration", "ClusterConfiguration", "JoinConfiguration")
 _KINDS: dict[str, tuple[str, ...]] = {
     API_VERSION: (*_OLD_KINDS, "ResetConfiguration", "UpgradeConfiguration"),
@@ -182,6 +184,27 @@ def read_reset(source: Source | None, flags: ResetFlags, environment: Environmen
     return reset
 
 
+def read_upgrade(source: Source | None, part: Part, flags: UpgradeFlags, environment: Environment) -> UpgradeConfiguration:
+    """What `upgrade apply`, `node`, `plan` or `diff` (its `part`) acts on, from a file or from flags; the flags that kubeadm
+    allows beside --config, and the version, win over the file. A version that is given is one with a leading "v".
+
+    Raises ConfigError with every problem.
+    """
+    if source is None:
+        problems: list[Problem] = []
+        upgrade = _upgrade(UpgradeConfiguration(), part, flags, Report(problems, environment.note), environment)
+        if problems:
+            raise ConfigError(problems)
+        return upgrade
+    reading = _open(source, environment.note)
+    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
+    _want(reading, "UpgradeConfiguration")
+    found, report = reading.decoded(UpgradeConfiguration)
+    upgrade = _upgrade(found, part, flags, report, environment)
+    reading.finish()
+    return upgrade
+
+
 def read_all(source: Source, environment: Environment) -> list[Model]:
     """Every kubeadm document of a file, in v1beta4 with its defaults, as `config validate` and `config migrate` need them:
     an InitConfiguration always comes with its ClusterConfiguration. Raises ConfigError with every problem of all of them."""
@@ -287,7 +310,7 @@ def _resolved(
     ask = offline if at_cluster.problems else environment.ask  # nothing will come of it, so nobody waits for an answer
     cluster = complete_cluster(configuration.cluster, init.local_api_endpoint.bind_port, at_cluster, ask=ask)
     check_init(init, at_init, is_dir=environment.is_dir)
-    _check_run(init, at_init, environment)
+    _check_run(init.node_registration.ignore_preflight_errors, init.skip_phases, at_init, environment, where=_NODES_CHECKS)
     check_cluster(cluster, init.local_api_endpoint.advertise_address, at_cluster)
     _check_env_sources(cluster, at_cluster)
     return init, replace(configuration, cluster=cluster, this_node=init.this_node)
@@ -314,29 +337,29 @@ def _with_flags(configuration: N, flags: InitFlags | JoinFlags, report: Report) 
 
 
 def _check_run(
-    configuration: InitConfiguration | JoinConfiguration | ResetConfiguration, report: Report, environment: Environment
+    ignored: Sequence[str],
+    skip_phases: Sequence[str],
+    report: Report,
+    environment: Environment,
+    *,
+    where: Path,
+    skipped_at: Path = ("skipPhases",),
 ) -> None:
     """What only a run goes by, as kubeadm has it: a command that reads the file for something else accepts it. Asks for the
-    names of the phases only where one is to be skipped."""
-    if isinstance(configuration, ResetConfiguration):
-        where: Path = ("ignorePreflightErrors",)
-        names = configuration.ignore_preflight_errors
-    else:
-        where = ("nodeRegistration", "ignorePreflightErrors")
-        names = configuration.node_registration.ignore_preflight_errors
-    ignored = {name.lower() for name in names}
-    if "all" in ignored and len(ignored) > 1:
+    names of the phases only where one is to be skipped. `where` is the place of the checks that are `ignored`."""
+    names = {name.lower() for name in ignored}
+    if "all" in names and len(names) > 1:
         why = "all stands for every check; give no other names beside it"
         if environment.phases is None:
             environment.note(f"{'.'.join(map(str, where))}: a run will refuse this: {why}")
         else:
             report.problem(where, why)
-    known = environment.phases() if configuration.skip_phases and environment.phases else ()
-    for index, name in enumerate(configuration.skip_phases):
+    known = environment.phases() if skip_phases and environment.phases else ()
+    for index, name in enumerate(skip_phases):
         if known and name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.75)
             hint = f'did you mean "{near[0]}"?' if near else f"the phases are {', '.join(known)}"
-            report.problem(("skipPhases", index), f'there is no phase "{name}"; {hint}')
+            report.problem((*skipped_at, index), f'there is no phase "{name}"; {hint}')
 
 
 def _without_skipped_addons(configuration: Configuration, skip_phases: Sequence[str]) -> Configuration:
@@ -358,7 +381,7 @@ def _join(join: JoinConfiguration, report: Report, environment: Environment) -> 
     """Defaults and checks."""
     join = complete_join(join, environment.host, report)
     check_join(join, report, is_dir=environment.is_dir, is_file=environment.is_file)
-    _check_run(join, report, environment)
+    _check_run(join.node_registration.ignore_preflight_errors, join.skip_phases, report, environment, where=_NODES_CHECKS)
     return join
 
 
@@ -371,7 +394,7 @@ def _reset(reset: ResetConfiguration, report: Report, environment: Environment) 
     """Defaults and checks."""
     reset = complete_reset(reset, environment.host, report)
     check_reset(reset, report)
-    _check_run(reset, report, environment)
+    _check_run(reset.ignore_preflight_errors, reset.skip_phases, report, environment, where=("ignorePreflightErrors",))
     return reset
 
 
@@ -395,6 +418,39 @@ def _upgrade_from(reading: _Reading, environment: Environment) -> UpgradeConfigu
     upgrade = filled(upgrade)
     check_upgrade(upgrade, report, is_dir=environment.is_dir)
     return upgrade
+
+
+def _upgrade(
+    given: UpgradeConfiguration, part: Part, flags: UpgradeFlags, report: Report, environment: Environment
+) -> UpgradeConfiguration:
+    """Flags, defaults and checks."""
+    report.flags = {**report.flags, **flags.places(part)}
+    upgrade = flags.over(filled(given), part)
+    check_upgrade(upgrade, report, is_dir=environment.is_dir)
+    section = getattr(upgrade, part)
+    if part in ("apply", "node"):
+        skipped_at: Path = (part, "skipPhases")
+        at: Path = (part, "ignorePreflightErrors")
+        _check_run(section.ignore_preflight_errors, section.skip_phases, report, environment, where=at, skipped_at=skipped_at)
+    if part == "node" or not section.kubernetes_version:
+        return upgrade
+    version = _upgrade_version(section.kubernetes_version, (part, "kubernetesVersion"), report, environment)
+    return replace(upgrade, **{part: replace(section, kubernetes_version=version)})
+
+
+def _upgrade_version(text: str, path: Path, report: Report, environment: Environment) -> str:
+    """As the release is called ("v1.36.2"). A label is looked up, and refused where that fails: another version than the one
+    meant would not be seen before the upgrade is done."""
+    if is_label(text):
+        found = look_up_label(text, environment.ask)
+        if found is None:
+            report.problem(path, f"{text} cannot be looked up at https://dl.k8s.io; give the version itself, such as v1.36.2")
+        return found or text
+    try:
+        return str(parse_version(text.removeprefix("release/")))
+    except ValueError as error:
+        report.problem(path, str(error))
+        return text
 
 
 def _component(reading: _Reading, kind: str, *, newer: bool) -> Mapping[str, Any]:

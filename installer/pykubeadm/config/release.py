@@ -50,21 +50,31 @@ def offline(_label: str) -> str | None:
 
 def resolve_label(text: str, ask: LookUp, note: Callable[[str], None]) -> str:
     """The version behind a label, never of a minor newer than this pykubeadm knows; notes what it took where it could not ask."""
-    found = _LABEL.fullmatch(text)
-    if not found:
-        raise ValueError(f'"{text}" is no release label')
-    label, minor = found[1], int(found[2] or 0)
-    version = _answer(ask, label)
-    if version and parse_version(version).minor > MAXIMUM_MINOR:
-        version = _answer(ask, f"stable-1.{MAXIMUM_MINOR}")
+    version = look_up_label(text, ask)
     if version:
         return version
+    minor = int(_parts(text)[2] or 0)
     known = RELEASES.get(minor, RELEASES[DEFAULT_MINOR]).newest if not minor or minor in RELEASES else f"v1.{minor}.0"
     if ask is not offline:
         note(
             f"kubernetesVersion {text} could not be looked up at https://dl.k8s.io; taking {known}, the newest version known here"
         )
     return known
+
+
+def look_up_label(text: str, ask: LookUp) -> str | None:
+    """The version behind a label, never of a minor newer than this pykubeadm knows; None where `ask` does not answer."""
+    version = _answer(ask, _parts(text)[1])
+    if version and parse_version(version).minor > MAXIMUM_MINOR:
+        return _answer(ask, f"stable-1.{MAXIMUM_MINOR}")
+    return version
+
+
+def _parts(text: str) -> re.Match[str]:
+    found = _LABEL.fullmatch(text)
+    if not found:
+        raise ValueError(f'"{text}" is no release label')
+    return found
 
 
 def _answer(ask: LookUp, label: str) -> str | None:

@@ -5,25 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pykubeadm.commands.init.run import InitRun
-from pykubeadm.errors import PhaseError
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
     from pykubeadm.kube.port import Api
 
-_PATCH_TARGET = "corednsdeployment"
 _NAMESPACE = "kube-system"
 
 
 def _coredns(run: InitRun) -> Changes:
-    from pykubeadm.addons.coredns import DEFAULT_REPLICAS, coredns
+    from pykubeadm.addons.coredns import DEFAULT_REPLICAS
     from pykubeadm.addons.printing import print_manifest
+    from pykubeadm.phases.cluster.addons import coredns_documents, replicas
     from pykubeadm.phases.run import patches_directory
 
-    cluster = run.configuration.cluster
     if run.print_manifest:
-        documents = [_patched(run, document) for document in coredns(cluster, DEFAULT_REPLICAS)]
+        documents = coredns_documents(run, DEFAULT_REPLICAS)
         run.result("manifest", print_manifest(documents, patched=bool(patches_directory(run.configuration))).rstrip("\n"))
         return []
 
@@ -31,7 +29,7 @@ def _coredns(run: InitRun) -> Changes:
     from pykubeadm.phases.cluster.connection import cluster_api
 
     api = cluster_api(run)
-    documents = [_patched(run, document) for document in coredns(cluster, _replicas(api, DEFAULT_REPLICAS))]
+    documents = coredns_documents(run, replicas(api))
     if _has_own_corefile(api, documents):
         run.note("info", "the Corefile was changed by hand and stays as it is", topic="addon/coredns")
         documents = [document for document in documents if document["kind"] != "ConfigMap"]
@@ -52,21 +50,6 @@ def _kube_proxy(run: InitRun) -> Changes:
     from pykubeadm.phases.cluster.connection import cluster_api
 
     return ensure_all(cluster_api(run), documents)
-
-
-def _patched(run: InitRun, document: KubeObject) -> KubeObject:
-    from pykubeadm.phases.patching import patched
-
-    return patched(run.patches, _PATCH_TARGET, document) if document["kind"] == "Deployment" else document
-
-
-def _replicas(api: Api, default: int) -> int:
-    """As many as a name server that is there already has: the user may have scaled it."""
-    found = api.list("apps/v1", "Deployment", _NAMESPACE, labels={"k8s-app": "kube-dns"})
-    if len(found) > 1:
-        names = ", ".join(sorted(deployment["metadata"]["name"] for deployment in found))
-        raise PhaseError(f"there are several Deployments of the cluster's name server ({names}); remove all but one")
-    return int(found[0]["spec"].get("replicas", default)) if found else default
 
 
 def _has_own_corefile(api: Api, documents: list[KubeObject]) -> bool:

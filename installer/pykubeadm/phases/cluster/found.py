@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pykubeadm.config.init_flags import InitFlags
-from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd
+from pykubeadm.config.model import APIEndpoint, Configuration, Etcd, ExternalEtcd
 from pykubeadm.config.read import Environment, read_init
 from pykubeadm.config.section import DocumentError
 from pykubeadm.config.versions import NEWEST_KNOWN
@@ -55,13 +55,7 @@ def find_configuration(
 ) -> Found:
     """`connect` reaches the cluster as `reader`, None where there is no way to one; where it fails, or the cluster's ConfigMap
     cannot be read, `note` gets the reason. ConfigError with every problem of the file."""
-    pod = _apiserver(node)
-    facts = _with_node_files(node, host, pod)
-    environment = Environment(
-        host=facts, new_token=lambda: _UNUSED_TOKEN, ask=lambda _label: NEWEST_KNOWN, note=note if source else lambda _note: None
-    )
-    flags = InitFlags() if source else InitFlags(kubernetes_version=NEWEST_KNOWN)
-    configuration = read_init(source, flags, environment)[1]
+    configuration = _of_file(node, host, source, note) if source else node_configuration(node, host)
     if source:
         return Found(configuration, "file")
     try:
@@ -73,6 +67,32 @@ def find_configuration(
     return Found(replace(configuration, cluster=_from_manifest(node, configuration.cluster)), "node")
 
 
+def node_configuration(node: Node, host: HostFacts) -> Configuration:
+    """This node as its own files have it, in a cluster of which nothing is known but the defaults."""
+    environment = _environment(node, host, lambda _note: None)
+    configuration = read_init(None, InitFlags(kubernetes_version=NEWEST_KNOWN), environment)[1]
+    endpoint = own_endpoint(node)
+    if endpoint is None:
+        return configuration
+    return replace(configuration, this_node=replace(configuration.this_node, local_api_endpoint=endpoint))
+
+
+def own_endpoint(node: Node) -> APIEndpoint | None:
+    """Where this node's API server listens, by its manifest; None where there is none, or it does not say so."""
+    annotations = (_apiserver(node).get("metadata") or {}).get("annotations") or {}
+    address, port = split_host_port(str(annotations.get(ENDPOINT_ANNOTATION) or ""))
+    return APIEndpoint(advertise_address=address, bind_port=int(port)) if address and port else None
+
+
+def _of_file(node: Node, host: HostFacts, source: Source, note: Callable[[str], None]) -> Configuration:
+    return read_init(source, InitFlags(), _environment(node, host, note))[1]
+
+
+def _environment(node: Node, host: HostFacts, note: Callable[[str], None]) -> Environment:
+    facts = _with_node_files(node, host)
+    return Environment(host=facts, new_token=lambda: _UNUSED_TOKEN, ask=lambda _label: NEWEST_KNOWN, note=note)
+
+
 def _apiserver(node: Node) -> Mapping[str, Any]:
     """The static pod of this node's API server; {} where there is none that can be read."""
     try:
@@ -81,14 +101,14 @@ def _apiserver(node: Node) -> Mapping[str, Any]:
         return {}
 
 
-def _with_node_files(node: Node, host: HostFacts, pod: Mapping[str, Any]) -> HostFacts:
+def _with_node_files(node: Node, host: HostFacts) -> HostFacts:
     """The machine's facts as the node's own files have them, where they do."""
     sockets = tuple(filter(None, (_runtime_endpoint(node),))) or host.cri_sockets[:1] or CRI_SOCKETS[:1]
     name = _node_name(node) or host.hostname
-    annotations = (pod.get("metadata") or {}).get("annotations") or {}
-    address = split_host_port(str(annotations.get(ENDPOINT_ANNOTATION) or ""))[0]
-    if not address:
+    endpoint = own_endpoint(node)
+    if endpoint is None:
         return replace(host, hostname=name, cri_sockets=sockets)
+    address = endpoint.advertise_address
     own = {"default_ipv6": address, "default_ipv4": None} if ":" in address else {"default_ipv4": address}
     return replace(host, hostname=name, cri_sockets=sockets, **own)
 

@@ -1,0 +1,63 @@
+"""`pykubeadm upgrade apply [version]` and `pykubeadm upgrade apply phase …`"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pykubeadm.cli.phase_commands import Argument, Phased, PhasedGroup
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.upgrade.run import UpgradeRun
+    from pykubeadm.workflow.events import Subscriber
+    from pykubeadm.workflow.phase import Choose, Phase
+
+# kubeadm's flags (cmd/upgrade/{apply,common}.go).
+FLAGS = (
+    "allow-experimental-upgrades",
+    "allow-release-candidate-upgrades",
+    "certificate-renewal",
+    "config",
+    "dry-run",
+    "etcd-upgrade",
+    "force",
+    "ignore-preflight-errors",
+    "kubeconfig",
+    "patches",
+    "print-config",
+    "skip-phases",
+    "yes",
+)
+_HELP = {
+    "force": "Do not ask whether to go on, and go on where only the version policy advises against it.",
+    "skip-phases": "Phases to leave out, such as addon/coredns.",
+}
+
+
+def _phases() -> tuple[Phase[UpgradeRun], ...]:
+    from pykubeadm.commands.upgrade.phases import APPLY
+
+    return APPLY
+
+
+def _confirm() -> bool:
+    """The question that kubeadm asks, too; the end of the input counts as no."""
+    click.echo("[upgrade] Are you sure you want to proceed? [y/N]: ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+    from pykubeadm.commands.upgrade.command import upgrade
+
+    upgrade("apply", options, emit, choose=choose, name=name, confirm=_confirm, rootfs=rootfs)
+
+
+apply = PhasedGroup(
+    Phased("upgrade apply", _phases, _run, Argument("kubernetes_version", "version"), _HELP),
+    FLAGS,
+    "Upgrade the cluster to a version, beginning with this control plane",
+    "What cannot be finished is undone: this node then runs the old version as before. Run it again after an interruption: it "
+    "finishes what was begun.",
+)

@@ -1,0 +1,49 @@
+"""`pykubeadm upgrade node` and `pykubeadm upgrade node phase …`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.cli.phase_commands import Phased, PhasedGroup
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.upgrade.run import UpgradeRun
+    from pykubeadm.workflow.events import Subscriber
+    from pykubeadm.workflow.phase import Choose, Phase
+
+# kubeadm's flags (cmd/upgrade/node.go).
+FLAGS = (
+    "certificate-renewal",
+    "config",
+    "dry-run",
+    "etcd-upgrade",
+    "ignore-preflight-errors",
+    "kubeconfig",
+    "patches",
+    "skip-phases",
+)
+_HELP = {
+    "kubeconfig": "The kubeconfig to speak to the cluster with (default: admin.conf on control planes, kubelet.conf on others).",
+    "skip-phases": "Phases to leave out, such as addon/coredns.",
+}
+
+
+def _phases() -> tuple[Phase[UpgradeRun], ...]:
+    from pykubeadm.commands.upgrade.phases import NODE
+
+    return NODE
+
+
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+    from pykubeadm.commands.upgrade.command import upgrade
+
+    upgrade("node", options, emit, choose=choose, name=name, rootfs=rootfs)
+
+
+node = PhasedGroup(
+    Phased("upgrade node", _phases, _run, flag_help=_HELP),
+    FLAGS,
+    "Bring this node to the version that `upgrade apply` gave the cluster",
+    "What cannot be finished is undone: this node then runs the old version as before. Run it again after an interruption: it "
+    "finishes what was begun.",
+)

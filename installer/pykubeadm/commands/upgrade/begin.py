@@ -1,0 +1,139 @@
+"""From options to the run that the phases of `upgrade` get, with the cluster's configuration in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.commands.environment import environment
+from pykubeadm.commands.existing import connect
+from pykubeadm.commands.source import read_source
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.config.endpoint import local_url
+from pykubeadm.config.model import NodeRegistration, ThisNode, UpgradeApply, UpgradeNode
+from pykubeadm.config.read import read_upgrade
+from pykubeadm.config.upgrade_flags import Part, UpgradeFlags
+from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR, MANIFESTS_DIR
+from pykubeadm.errors import PhaseError, PreflightError, UsageError
+from pykubeadm.node.facts import host_facts
+from pykubeadm.node.journal import Journal
+from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.node.local import LocalNode
+from pykubeadm.phases.cluster.found import node_configuration, own_endpoint
+from pykubeadm.phases.cluster.stored import Reader, administrator, stored_cluster
+from pykubeadm.phases.patching import load_patches
+from pykubeadm.phases.run import patches_directory
+from pykubeadm.workflow.events import Note, Planned, Subscriber
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pykubeadm.config.model import UpgradeConfiguration
+    from pykubeadm.kube.port import Api
+    from pykubeadm.node.port import Node
+    from pykubeadm.workflow.phase import Phase
+
+_KUBELET_KUBECONFIG = f"{KUBERNETES_DIR}/kubelet.conf"
+
+
+def begin(
+    part: Part,
+    options: Mapping[str, Any],
+    emit: Subscriber,
+    *,
+    phases: Sequence[Phase[UpgradeRun]] = (),
+    confirm: Callable[[], bool] = lambda: False,
+    rootfs: str = "/",
+) -> UpgradeRun:
+    """The run of `upgrade PART` for these options (kubeadm's flags with underscores, None where not given). The cluster is asked
+    for its configuration, the node is only read. Raises ConfigError with every problem of flags, file or stored configuration,
+    UsageError, PreflightError, PhaseError, ApiError."""
+    machine = LocalNode(rootfs)
+    host = host_facts(machine)
+    source = read_source(options["config"], machine.root) if options.get("config") else None
+    upgrade = read_upgrade(source, part, UpgradeFlags.of(options), environment(machine, host, emit, phases, []))
+    section = getattr(upgrade, part)
+    if part == "apply" and not section.kubernetes_version:
+        raise UsageError("the version to upgrade to is missing: `pykubeadm upgrade apply v1.36.2`")
+    has_control_plane = machine.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None
+    if part != "node" and not has_control_plane:
+        raise PreflightError(f"this node is no control plane; `upgrade {part}` runs on one, other nodes take `upgrade node`")
+    node: Node = machine
+    dry_run = part in ("apply", "node") and section.dry_run
+    if dry_run:
+        from pykubeadm.commands.dry_run import rehearsal
+
+        node, emit = rehearsal(machine, emit, "upgrade")
+
+    def warn(message: str, topic: str = "upgrade") -> None:
+        emit(Note(level="warning", topic=topic, message=message))
+
+    kubeconfig, reader = _credentials(options, has_control_plane=has_control_plane)
+    api = _api(machine, kubeconfig, warn, emit, dry_run=dry_run)
+    stored = stored_cluster(api, reader, warn)
+    configuration = node_configuration(machine, host)
+    version = stored.kubernetes_version if part == "node" else section.kubernetes_version or stored.kubernetes_version
+    configuration = replace(
+        configuration,
+        cluster=replace(stored, kubernetes_version=version),
+        this_node=_this_node(configuration.this_node, upgrade, section),
+    )
+    journal = Journal(node)
+    return UpgradeRun(
+        configuration=configuration,
+        patches=load_patches(node, patches_directory(configuration), lambda message: warn(message, "patches")),
+        node=JournaledNode(node, journal),
+        host=host,
+        journal=journal,
+        emit=emit,
+        ignore_preflight_errors=frozenset(getattr(section, "ignore_preflight_errors", ())),
+        kubeconfig_path=kubeconfig,
+        api=api,
+        part=part,
+        upgrade=upgrade,
+        stored=stored,
+        has_control_plane=has_control_plane,
+        confirm=confirm,
+        interactive=part == "apply" and not (options.get("yes") or section.force_upgrade or dry_run),
+        certificate_renewal=getattr(section, "certificate_renewal", True),
+        etcd_upgrade=getattr(section, "etcd_upgrade", True),
+    )
+
+
+def _credentials(options: Mapping[str, Any], *, has_control_plane: bool) -> tuple[str, Reader]:
+    """Path of the kubeconfig, and who that is for sentences: a worker asks as the node that it is."""
+    if options.get("kubeconfig") or has_control_plane:
+        path = os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG)
+        return path, administrator(path)
+    remedy = "`pykubeadm join` on this node has it join again"
+    return _KUBELET_KUBECONFIG, Reader(
+        _KUBELET_KUBECONFIG,
+        f"its certificate is of another cluster or has expired: {remedy}",
+        "the Role kubeadm:nodes-kubeadm-config in kube-system lets nodes read it; `pykubeadm init phase upload-config all` on a "
+        "control plane makes it",
+    )
+
+
+def _api(machine: Node, kubeconfig: str, warn: Callable[[str], None], emit: Subscriber, *, dry_run: bool) -> Api:
+    """The cluster at this node's own API server, where there is one: that is the one whose upgrade is seen. Another kubeconfig
+    than admin.conf is the user's choice, address included."""
+    if machine.stat(kubeconfig) is None:
+        raise PhaseError(f"{kubeconfig} does not exist; give the kubeconfig to speak to the cluster with (--kubeconfig)")
+    endpoint = own_endpoint(machine) if kubeconfig == ADMIN_KUBECONFIG else None
+    api = connect(machine, kubeconfig, warn, server=local_url(endpoint) if endpoint else "", dry_run=dry_run)
+    if not dry_run:
+        return api
+    from pykubeadm.kube.recording import RecordingApi
+
+    return RecordingApi(api, lambda text: emit(Planned(phase="", text=text)))
+
+
+def _this_node(found: ThisNode, upgrade: UpgradeConfiguration, section: object) -> ThisNode:
+    """What the node's files say of it, with the UpgradeConfiguration's patches, timeouts and way to pull images."""
+    registration: NodeRegistration = found.node_registration
+    if not isinstance(section, UpgradeApply | UpgradeNode):
+        return replace(found, timeouts=upgrade.timeouts)
+    registration = replace(registration, image_pull_policy=section.image_pull_policy, image_pull_serial=section.image_pull_serial)
+    return replace(found, node_registration=registration, patches=section.patches, timeouts=upgrade.timeouts)

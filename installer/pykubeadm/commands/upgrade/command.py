@@ -1,0 +1,36 @@
+"""`upgrade apply` and `upgrade node`, and single phases of them, from options to the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from pykubeadm.commands.execute import execute
+from pykubeadm.commands.upgrade.begin import begin
+from pykubeadm.commands.upgrade.phases import APPLY, NODE
+from pykubeadm.workflow.events import Subscriber
+from pykubeadm.workflow.phase import Choose
+
+_PHASES: Final = {"apply": APPLY, "node": NODE}
+_DONE: Final = """\
+SUCCESS! A control plane node of your cluster was upgraded to "{version}".
+
+Upgrade the other control planes next (`pykubeadm upgrade node` there), then the workers, one after the other."""
+
+
+def upgrade(
+    part: Literal["apply", "node"],
+    options: Mapping[str, Any],
+    emit: Subscriber,
+    *,
+    choose: Choose,
+    name: str,
+    confirm: Callable[[], bool] = lambda: False,
+    rootfs: str = "/",
+) -> None:
+    """Run the steps of `upgrade PART` that `choose` picks. `options` are kubeadm's flags with underscores, and
+    `kubernetes_version`; `confirm` asks the user whether to go on; `name` is what the run is called."""
+    run = begin(part, options, emit, phases=_PHASES[part], confirm=confirm, rootfs=rootfs)
+    execute(name, choose(getattr(run.upgrade, part).skip_phases), run, node_name=run.node_name, rootfs=rootfs)
+    if name == "upgrade apply" and not run.dry_run:
+        run.result("upgrade", _DONE.format(version=run.target), version=run.target)
