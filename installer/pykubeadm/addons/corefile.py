@@ -1,5 +1,5 @@
-"""CoreDNS' Corefile, read as Caddy reads it (coredns/caddy: caddyfile/lexer.go, parse.go), to compare two of them by what they mean
-and to find what a CoreDNS would refuse."""
+"""CoreDNS' Corefile, read as Caddy reads it (coredns/caddy: caddyfile/lexer.go, parse.go), to compare two of them by what they
+mean, and to find what CoreDNS would refuse."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 # `coredns -plugins` of 1.13.1 as its project builds it, with what Caddy itself knows.
-PLUGINS: Final = frozenset(
-    """
-    acl any auto autopath azure bind bufsize cache cancel chaos clouddns debug dns64 dnssec dnstap erratic errors etcd file forward
-    geoip grpc grpc_server header health hosts https https3 import k8s_external kubernetes loadbalance local log loop metadata
-    minimal multisocket nomad nsid on pprof prometheus quic ready reload rewrite root route53 secondary sign template timeouts tls
-    trace transfer tsig view whoami
-    """.split()
-)
+_BUILT_IN: Final = """
+acl any auto autopath azure bind bufsize cache cancel chaos clouddns debug dns64 dnssec dnstap erratic errors etcd file forward
+geoip grpc grpc_server header health hosts https https3 import k8s_external kubernetes loadbalance local log loop metadata
+minimal multisocket nomad nsid on pprof prometheus quic ready reload rewrite root route53 secondary sign template timeouts tls
+trace transfer tsig view whoami
+"""
+PLUGINS: Final = frozenset(_BUILT_IN.split())
 # What ends CoreDNS when it stands in the Corefile, plugin or (plugin, option), with what takes its place
 # (coredns/corefile-migration: "removed"; plugin/forward/setup.go). All were removed before Kubernetes 1.34's CoreDNS.
 _REMOVED_PLUGINS: Final = {"proxy": "write forward in its place", "federation": "remove it"}
