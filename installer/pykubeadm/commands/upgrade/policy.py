@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pykubeadm.config.release import LookUp, is_label, resolve_label
-from pykubeadm.config.versions import KUBELET_SKEW, MAXIMUM_MINOR, MINIMUM_MINOR, Version, parse_version
-from pykubeadm.errors import PreflightError, UsageError
+from pykubeadm.config.versions import KUBELET_SKEW, MAXIMUM_MINOR, MINIMUM_MINOR, Version
+from pykubeadm.errors import PreflightError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +54,6 @@ class Known:
 
     oldest: int = MINIMUM_MINOR
     newest: int = MAXIMUM_MINOR
-
-
-def read_target(text: str, ask: LookUp) -> Version:
-    """The version that an argument or field names: "v1.36.2", "1.36.2", or a label such as "stable-1.36". UsageError where it is
-    none, or a label that cannot be looked up: what it means today is not known then."""
-    if not is_label(text):
-        try:
-            return parse_version(text)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-
-    def refuse(_note: str) -> None:
-        raise UsageError(
-            f'what "{text}" stands for is asked of https://dl.k8s.io, which does not answer: give a version such as "v1.36.2"'
-        )
-
-    return parse_version(resolve_label(text, ask, refuse))
 
 
 def refusals(target: Version, cluster: ClusterVersions, allowed: Allowed, known: Known = Known()) -> tuple[Refusal, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pykubeadm.commands.upgrade.policy import Allowed, ClusterVersions, Known, Refusal, enforce, read_target, refusals
+from pykubeadm.commands.upgrade.policy import Allowed, ClusterVersions, Known, Refusal, enforce, refusals
 from pykubeadm.config.versions import parse_version
-from pykubeadm.errors import PreflightError, UsageError
+from pykubeadm.errors import PreflightError
 
 
 def cluster(*api_servers: str, kubelets: tuple[str, ...] = ()) -> ClusterVersions:
@@ -106,29 +106,3 @@ def test_what_can_be_forced_stops_without_force_and_is_noted_with_it() -> None:
     notes: list[str] = []
     enforce(found, force=True, note=notes.append)
     assert notes == ["--force passes over this: only by force"]
-
-
-@pytest.mark.parametrize("text", ["1.36.2", "v1.36.2"])
-def test_a_version_means_the_same_with_and_without_v(text: str) -> None:
-    assert str(read_target(text, lambda _label: None)) == "v1.36.2"
-
-
-def test_a_label_is_looked_up() -> None:
-    assert str(read_target("stable-1.36", {"stable-1.36": "v1.36.4"}.get)) == "v1.36.4"
-
-
-def test_a_label_of_a_newer_minor_means_the_newest_known() -> None:
-    answers = {"stable": "v1.99.1", "stable-1.37": "v1.37.4"}
-    assert str(read_target("stable", answers.get)) == "v1.37.4"
-
-
-@pytest.mark.parametrize("answer", [None, "<html>log in</html>"])
-def test_a_label_that_cannot_be_looked_up_is_refused(answer: str | None) -> None:
-    with pytest.raises(UsageError, match=r'"stable-1.36" stands for.*give a version'):
-        read_target("stable-1.36", lambda _label: answer)
-
-
-@pytest.mark.parametrize("text", ["", "1.36", "v1.36.x", "latest-and-greatest"])
-def test_what_is_no_version_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a version"):
-        read_target(text, lambda _label: None)
