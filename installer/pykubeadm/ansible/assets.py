@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pykubeadm.config.versions import Version, parse_version
+
 ENVIRONMENT = "PYKUBEADM_ASSETS"
 CACHE = "~/.cache/pykubeadm/assets"
 # On nodes, where an administrator may have put them (the roles' defaults).
@@ -38,6 +40,22 @@ def find_assets(version: str, environment: Mapping[str, str]) -> Assets:
     return Assets(programs[0] if programs else "", archives, _first_folder(folders, "images"), newest)
 
 
+def held_versions(environment: Mapping[str, str]) -> tuple[Version, ...]:
+    """The releases that folders of $PYKUBEADM_ASSETS and ~/.cache/pykubeadm/assets are named after, where they have a kubelet."""
+    named = environment.get(ENVIRONMENT, "").rstrip("/").removesuffix("/bin")
+    cache = os.path.expanduser(CACHE)
+    folders = [os.path.join(cache, name) for name in _names(cache)] + ([named] if named else [])
+    found = [folder for folder in folders if _is_file(os.path.join(folder, "bin"), "kubelet") or _is_file(folder, "kubelet")]
+    return tuple(sorted({version for folder in found if (version := _version(os.path.basename(folder))) is not None}))
+
+
+def _version(name: str) -> Version | None:
+    try:
+        return parse_version(name)
+    except ValueError:
+        return None
+
+
 def _is_file(folder: str, name: str) -> bool:
     return os.path.isfile(os.path.join(folder, name))
 
@@ -47,4 +65,4 @@ def _first_folder(bases: list[str], name: str) -> str:
 
 
 def _names(folder: str) -> list[str]:
-    return os.listdir(folder) if folder else []
+    return os.listdir(folder) if os.path.isdir(folder) else []

@@ -2,17 +2,104 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from pykubeadm.cli.lazy import CliCommand, Globals
-from pykubeadm.cli.options import flattened, option, output_option
+from pykubeadm.cli.options import flattened, option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pykubeadm.commands.upgrade.plan import Plan, Upgrade
+    from pykubeadm.commands.upgrade.planned import Component
+
+_UNREADY = "the cluster is not ready to be upgraded"
+# kubeadm's tables (cmd/upgrade/plan.go): Go's text/tabwriter with cells of ten characters at least and three blanks between them.
+_NARROWEST, _PADDING = 10, 3
+_LINE = f"{'_' * 69}\n\n"
+_TITLES = ("COMPONENT", "NODE", "CURRENT", "TARGET")
+_CONFIG_TITLES = ("API GROUP", "CURRENT VERSION", "PREFERRED VERSION", "MANUAL UPGRADE REQUIRED")
+# kubeadm lists them elsewhere, or only for programs.
+_BY_HAND, _NOT_LISTED = "kubelet", ("kubelet", "kubeadm")
 
 
-@click.command(
+def _plan(ctx: click.Context, output: str, **values: Any) -> None:
+    from pykubeadm.cli.display import stamped, subscriber
+    from pykubeadm.commands.upgrade.plan import plan as make_plan
+    from pykubeadm.phases.preflight.check import require_fine
+
+    settings = ctx.ensure_object(Globals)
+    options = {name: flattened(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    emit = stamped(subscriber("text", verbosity=settings.verbosity, quiet=True))
+    found = make_plan(options, emit, rootfs=settings.rootfs)
+    click.echo(rendered_as(found, output), nl=False)
+    require_fine(found.errors, _UNREADY)
+
+
+def rendered_as(plan: Plan, output: str) -> str:
+    """What is printed for `-o`: "text", "json" or "yaml"."""
+    if output == "text":
+        return _text(plan)
+    from pykubeadm.cli.documents import rendered
+    from pykubeadm.commands.upgrade.planned import plan_document
+
+    form: Literal["json", "yaml"] = "json" if output == "json" else "yaml"
+    upgrades = [(upgrade.offer, upgrade.components) for upgrade in plan.upgrades]
+    return rendered([plan_document(upgrades, plan.config_versions)], form)
+
+
+def _text(plan: Plan) -> str:
+    shown = ""
+    if plan.configuration:
+        shown += "[upgrade/config] Configuration used:\n"
+        shown += "".join(f"\t{line}\n" for line in plan.configuration.splitlines()) + "\n"
+    if not plan.upgrades:
+        return f"{shown}The cluster is at {plan.cluster}, and there is nothing newer for it.\n"
+    shown += "".join(map(_upgrade, plan.upgrades))
+    rows = ((each.group, each.current or "-", each.preferred, "yes" if each.manual else "no") for each in plan.config_versions)
+    return f"{shown}Configuration of components, by the version it is stored in:\n\n{_table(_CONFIG_TITLES, rows)}{_LINE}"
+
+
+def _upgrade(upgrade: Upgrade) -> str:
+    by_hand = [each for each in upgrade.components if each.name == _BY_HAND]
+    others = [each for each in upgrade.components if each.name not in _NOT_LISTED]
+    target = upgrade.offer.target
+    shown = ""
+    if by_hand:
+        shown = f"Upgrade these node by node, once the control planes are upgraded:\n{_table(_TITLES, _rows(by_hand))}\n"
+    shown += f"Upgrade to the latest {upgrade.offer.description}:\n\n{_table(_TITLES, _rows(others))}\n"
+    if upgrade.refusals:
+        shown += f"{target} is refused:\n\n"
+        shown += "".join(
+            f"\t- {refusal.sentence}{' (--force passes over this)' if refusal.forceable else ''}\n"
+            for refusal in upgrade.refusals
+        )
+    else:
+        shown += f"Apply it on this node with:\n\n\tpykubeadm upgrade apply {target}{_flag(target.pre)}\n"
+    return f"{shown}\n{_LINE}"
+
+
+def _flag(pre_release: str) -> str:
+    if not pre_release:
+        return ""
+    return " --allow-release-candidate-upgrades" if pre_release.startswith("rc") else " --allow-experimental-upgrades"
+
+
+def _rows(components: Iterable[Component]) -> Iterable[tuple[str, ...]]:
+    return ((each.name, each.node, each.current, each.target) for each in components)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    every = [tuple(titles), *map(tuple, rows)]
+    widths = [max(_NARROWEST, *(len(row[column]) + _PADDING for row in every)) for column in range(len(titles) - 1)]
+    return "".join("".join(map(str.ljust, row[:-1], widths)) + f"{row[-1]}\n" for row in every)
+
+
+plan = CliCommand(
     "plan",
-    cls=CliCommand,
+    callback=click.pass_context(_plan),
     params=[
         click.Argument(["kubernetes_version"], required=False, metavar="[VERSION]"),
         *(
@@ -27,16 +114,15 @@ from pykubeadm.cli.options import flattened, option, output_option
                 "print-config",
             )
         ),
-        output_option(),
+        click.Option(
+            ["-o", "--output"],
+            type=click.Choice(["text", "json", "yaml"]),
+            default="text",
+            show_default=True,
+            help="The form to print; json and yaml are kubeadm's UpgradePlan.",
+        ),
     ],
+    help="Show which versions the cluster can be upgraded to, and what would be in the way. Changes nothing. Ends with status 3"
+    " where a check fails that `upgrade apply` would stop at.",
     short_help="Show which versions the cluster can be upgraded to",
 )
-@click.pass_context
-def plan(ctx: click.Context, /, output: str, **values: Any) -> None:
-    """Show which versions the cluster can be upgraded to, and what would be in the way. Changes nothing."""
-    from pykubeadm.cli.display import stamped, subscriber
-    from pykubeadm.commands.upgrade.plan import plan as make_plan
-
-    settings = ctx.ensure_object(Globals)
-    options = {name: flattened(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    make_plan(options, stamped(subscriber(output, verbosity=settings.verbosity)), rootfs=settings.rootfs)

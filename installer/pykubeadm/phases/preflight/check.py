@@ -45,6 +45,11 @@ def run_checks(checks: Sequence[Check], machine: Machine, ignored: Collection[st
     `ignored` are names in any case, or "all": their errors become warnings. Names of no check are no error, so that one
     list serves several versions.
     """
+    require_fine(look_all(checks, machine, ignored, warn))
+
+
+def look_all(checks: Sequence[Check], machine: Machine, ignored: Collection[str], warn: Callable[[str], None]) -> list[str]:
+    """The errors of all checks, as `run_checks` would raise them."""
     found = side_by_side(lambda check: _look(check, machine), checks, _THREADS)
     lower = {name.lower() for name in ignored}
     errors: list[str] = []
@@ -52,13 +57,18 @@ def run_checks(checks: Sequence[Check], machine: Machine, ignored: Collection[st
         tolerated = "all" in lower or check.name.lower() in lower
         for sentence in (*findings.warnings, *(findings.errors if tolerated else ())):
             warn(f"[WARNING {check.name}]: {sentence}")
-        errors.extend(f"\t[ERROR {check.name}]: {sentence}" for sentence in (() if tolerated else findings.errors))
+        errors.extend(f"[ERROR {check.name}]: {sentence}" for sentence in (() if tolerated else findings.errors))
+    return errors
+
+
+def require_fine(errors: Sequence[str], unready: str = "this node is not ready for Kubernetes") -> None:
+    """PreflightError where there are errors of checks; `unready` is how its sentence begins."""
     if errors:
         raise PreflightError(
             "\n".join(
                 [
-                    f"this node is not ready for Kubernetes, for {len(errors)} reason{'s' if len(errors) > 1 else ''}:",
-                    *errors,
+                    f"{unready}, for {len(errors)} reason{'s' if len(errors) > 1 else ''}:",
+                    *(f"\t{error}" for error in errors),
                     "Mend them and run this again. --ignore-preflight-errors=Name,… makes the errors of a check warnings.",
                 ]
             )

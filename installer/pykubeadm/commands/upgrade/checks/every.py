@@ -1,0 +1,64 @@
+"""All checks of an upgrade, for each command that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pykubeadm.commands.upgrade.checks.certificates import certificate_checks
+from pykubeadm.commands.upgrade.checks.deprecated import deprecated_checks
+from pykubeadm.commands.upgrade.checks.disk import disk_checks
+from pykubeadm.commands.upgrade.checks.disruption import disruption_checks
+from pykubeadm.commands.upgrade.checks.dns import dns_checks
+from pykubeadm.commands.upgrade.checks.etcd import etcd_checks
+from pykubeadm.commands.upgrade.checks.flags import flag_checks
+from pykubeadm.commands.upgrade.checks.health import health_checks
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.commands.upgrade.state import ClusterState
+from pykubeadm.config.model import LocalEtcd
+from pykubeadm.config.versions import Version
+from pykubeadm.errors import PhaseError
+from pykubeadm.phases.cluster.connection import admin_credentials
+from pykubeadm.phases.preflight.check import Check
+
+
+def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Version]) -> tuple[Check, ...]:
+    """What is asked of the cluster and of this control plane, for an upgrade to any of `targets`; () for its health alone. None
+    changes anything."""
+    found = [
+        *health_checks(state, run.node, local_etcd=run.has_local_etcd),
+        *etcd_checks(run, targets),
+        *local_checks(run),
+        *disruption_checks(state),
+        *deprecated_checks(_metrics(run), targets),
+    ]
+    for target in targets:
+        found += flag_checks(state, run.stored, run.node, target)
+        found += dns_checks(state, run.stored, target)
+    return tuple(found)
+
+
+def local_checks(run: UpgradeRun) -> tuple[Check, ...]:
+    """What is asked of this node alone."""
+    local = run.stored.etcd.local or LocalEtcd()
+    return (
+        *certificate_checks(run, renewal=run.certificate_renewal),
+        *disk_checks(run.node, local.data_dir if run.has_local_etcd else ""),
+    )
+
+
+def at_version(run: UpgradeRun, version: Version) -> UpgradeRun:
+    """The run of an upgrade to that version."""
+    cluster = replace(run.configuration.cluster, kubernetes_version=str(version))
+    return replace(run, configuration=replace(run.configuration, cluster=cluster))
+
+
+def _metrics(run: UpgradeRun) -> Callable[[], str]:
+    def read() -> str:
+        from pykubeadm.kube.metrics import metrics
+
+        if run.api is None:
+            raise PhaseError("there is no connection to the cluster")
+        return metrics(admin_credentials(run), run.api.server)
+
+    return read

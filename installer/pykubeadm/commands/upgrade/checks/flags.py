@@ -1,0 +1,100 @@
+"""Flags and feature gates that the new version does not know, wherever a user can have put them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pykubeadm.commands.upgrade.retired import retired_flags, retired_gates
+from pykubeadm.commands.upgrade.state import ClusterState
+from pykubeadm.config.features import FEATURE_GATES
+from pykubeadm.config.model import Arg, ClusterConfiguration
+from pykubeadm.config.section import DocumentError, load_section
+from pykubeadm.config.versions import Version
+from pykubeadm.constants import KUBELET_DIR
+from pykubeadm.node.port import Node
+from pykubeadm.phases.preflight.check import Check, Findings
+
+FLAGS_FILE = f"{KUBELET_DIR}/kubeadm-flags.env"
+_ARGUMENTS = re.compile(r"^KUBELET_KUBEADM_ARGS=(.*)$", re.MULTILINE)
+
+
+def flag_checks(state: ClusterState, cluster: ClusterConfiguration, node: Node, target: Version) -> tuple[Check, ...]:
+    """Beyond kubeadm, whose upgrades end with a component that does not start."""
+    return (
+        Check("RemovedFlags", lambda _machine: removed_flags(cluster, node, target)),
+        Check("RemovedFeatureGates", lambda _machine: removed_gates(state, cluster, node, target)),
+    )
+
+
+def removed_flags(cluster: ClusterConfiguration, node: Node, target: Version) -> Findings:
+    errors: list[str] = []
+    for place, component, args in _components(cluster):
+        for flag, remedy in retired_flags(component, [arg.name for arg in args], target.minor).items():
+            errors.append(f"{component} {target} does not know the flag --{flag} of {place}: {remedy}")
+    for flag, remedy in retired_flags("kubelet", [arg.name for arg in kubelet_flags(node)], target.minor).items():
+        errors.append(f"the kubelet {target} does not know the flag --{flag} of {FLAGS_FILE}: {remedy}")
+    return Findings(errors=tuple(errors))
+
+
+def removed_gates(state: ClusterState, cluster: ClusterConfiguration, node: Node, target: Version) -> Findings:
+    """Kubernetes' own gates, which components refuse, are errors; kubeadm's own, which are dropped, are warnings."""
+    errors = [
+        f"{component} {target} does not know the feature gate {gate} of {place}: remove it"
+        for place, component, gates in _gates(state, cluster, node)
+        for gate in retired_gates(gates, target.minor)
+    ]
+    warnings = []
+    for name in cluster.feature_gates:
+        gate = FEATURE_GATES.get(name)
+        if gate is None or (gate.removed_from and gate.removed_from <= target.minor):
+            warnings.append(
+                f"the feature gate {name} of ConfigMap kube-system/kubeadm-config does not exist in 1.{target.minor}, so it is"
+                " ignored"
+            )
+    return Findings(tuple(errors), tuple(warnings))
+
+
+def kubelet_flags(node: Node) -> list[Arg]:
+    """Of kubeadm-flags.env; an empty or damaged file has none."""
+    found = _ARGUMENTS.search((node.read(FLAGS_FILE) or b"").decode(errors="replace"))
+    try:
+        words = [word for value in shlex.split(found[1]) for word in shlex.split(value)] if found else []
+    except ValueError:
+        return []
+    pairs = (word.lstrip("-").partition("=") for word in words if word.startswith("-"))
+    return [Arg(name=name, value=value) for name, _, value in pairs]
+
+
+def _components(cluster: ClusterConfiguration) -> Iterator[tuple[str, str, tuple[Arg, ...]]]:
+    """Where arguments stand, whose they are, and the arguments."""
+    yield "apiServer.extraArgs", "kube-apiserver", cluster.api_server.extra_args
+    yield "controllerManager.extraArgs", "kube-controller-manager", cluster.controller_manager.extra_args
+    yield "scheduler.extraArgs", "kube-scheduler", cluster.scheduler.extra_args
+    if cluster.etcd.local:
+        yield "etcd.local.extraArgs", "etcd", cluster.etcd.local.extra_args
+
+
+def _gates(state: ClusterState, cluster: ClusterConfiguration, node: Node) -> Iterator[tuple[str, str, list[str]]]:
+    for place, component, args in _components(cluster):
+        if component != "etcd":
+            yield place, component, _gates_of(args)
+    yield FLAGS_FILE, "the kubelet", _gates_of(kubelet_flags(node))
+    for config_map, key, component in (("kubelet-config", "kubelet", "the kubelet"), ("kube-proxy", "config.conf", "kube-proxy")):
+        yield f"ConfigMap kube-system/{config_map}", component, list(_configured_gates(state.config_maps.get(config_map), key))
+
+
+def _gates_of(args: Iterable[Arg]) -> list[str]:
+    return [
+        pair.partition("=")[0].strip() for arg in args if arg.name == "feature-gates" for pair in arg.value.split(",") if pair
+    ]
+
+
+def _configured_gates(config_map: Mapping[str, Any] | None, key: str) -> Iterable[str]:
+    text = ((config_map or {}).get("data") or {}).get(key)
+    try:
+        return load_section(text.encode()).section("featureGates").data if text else ()
+    except DocumentError:
+        return ()
