@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pykubeadm.errors import NodeError
@@ -85,6 +85,11 @@ class FakeNode:
             self._check_way(file)
         changed = [file.path for file in files if self._write(replace(file, path=self._resolve(file.path)))]
         return tuple(dict.fromkeys(changed))
+
+    def save(self, path: str, chunks: Iterable[bytes], mode: int) -> int:
+        content = b"".join(chunks)
+        self.write([File(path, content, mode)])
+        return len(content)
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         removed = []

@@ -101,6 +101,12 @@ def is_supported(version: Version) -> bool:
     return version.major == 1 and version.minor in RELEASES
 
 
+def etcd_version(tag: str) -> tuple[int, ...] | None:
+    """The parts of an etcd image tag, to compare ("3.6.8-0": 3, 6, 8, 0); None where it is no version."""
+    found = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)(?:-(\d+))?", tag, re.ASCII)
+    return tuple(int(part or 0) for part in found.groups()) if found else None
+
+
 def etcd_is_3_5(tag: str) -> bool:
     """Whether an etcd image tag ("3.5.21-0") is of the 3.5 series or older, which takes the `experimental-*` flags."""
     found = re.match(r"v?(\d+)\.(\d+)\b", tag)

@@ -6,15 +6,17 @@ Reference: https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/ and api/etcdser
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pykubeadm.errors import ApiError, PykubeadmError
 from pykubeadm.pki.tls import client_context, show_certificate
-from pykubeadm.transport.http import UnansweredError, exchange
+from pykubeadm.transport.http import UnansweredError, connection_to, exchange
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
 
@@ -91,13 +93,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What one member says of itself. `leader` is a member's id, 0 where it sees none."""
+    """What one member says of itself. `leader` is a member's id, 0 where it sees none; `db_size` is in bytes."""
 
     member_id: int
     version: str
     leader: int
     learner: bool
     errors: tuple[str, ...] = ()
+    db_size: int = 0
 
 
 def tls_context(ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
@@ -150,7 +153,12 @@ class EtcdClient:
             leader=int(answer.get("leader", 0)),
             learner=answer.get("isLearner", False),
             errors=tuple(answer.get("errors", ())),
+            db_size=int(answer.get("dbSize", 0)),
         )
+
+    def snapshot(self, endpoint: str) -> Iterator[bytes]:
+        """The database of the member at `endpoint` as `etcdctl snapshot save` writes it: its SHA-256 are the last 32 bytes."""
+        return _stream(endpoint, "/v3/maintenance/snapshot", self._tls, self._timeout)
 
     def unhealthy(self, members: Sequence[Member]) -> dict[int, str]:
         """Those of `members` that do not answer or report errors or see no leader, by id, with the reason."""
@@ -207,6 +215,33 @@ def _post(endpoint: str, path: str, body: Mapping[str, Any], tls: ssl.SSLContext
     except UnansweredError as error:
         raise EtcdUnreachableError(f"etcd at {endpoint} cannot be reached: {error}") from error
     return _answer(endpoint, path, answer.status, answer.body)
+
+
+def _stream(endpoint: str, path: str, tls: ssl.SSLContext | None, timeout: float) -> Iterator[bytes]:
+    """The blobs of an answer that is one JSON object a line."""
+    url = f"{endpoint.rstrip('/')}{path}"
+    connection = connection_to(url, timeout=timeout, tls=tls)
+    try:
+        connection.request("POST", path, b"{}", {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            _answer(endpoint, path, answer.status, answer.read())
+        while line := answer.readline():
+            yield _blob(endpoint, path, line)
+    except (OSError, http.client.HTTPException) as error:
+        raise EtcdUnreachableError(f"etcd at {endpoint} broke off {path}: {UnansweredError(error, timeout)}") from error
+    finally:
+        connection.close()
+
+
+def _blob(endpoint: str, path: str, line: bytes) -> bytes:
+    try:
+        message = json.loads(line)
+        if "result" in message:
+            return base64.b64decode(message["result"].get("blob") or "", validate=True)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise EtcdError(f"etcd at {endpoint} answered {path} with something else than its database") from error
+    raise EtcdError(f"etcd at {endpoint} ended {path}: {(message.get('error') or {}).get('message') or 'without a reason'}")
 
 
 def _answer(endpoint: str, path: str, status: int, content: bytes) -> dict[str, Any]:

@@ -40,6 +40,19 @@ _COMPONENTS = (
 )
 
 
+def etcd_endpoint(pod: Mapping[str, Any]) -> Endpoint | None:
+    """Where a member of etcd says whether it is ready, by the readiness probe of its static pod, else by its liveness probe; None
+    where that is no HTTP request."""
+    for container in pod["spec"]["containers"]:
+        for probed in (container.get("readinessProbe"), container.get("livenessProbe")):
+            request = probed.get("httpGet") if isinstance(probed, dict) else None
+            if isinstance(request, dict) and isinstance(request.get("port"), int):
+                host = str(request.get("host") or "127.0.0.1")
+                scheme, path = str(request.get("scheme") or "HTTP").lower(), request.get("path") or "/"
+                return Endpoint("etcd", f"{scheme}://{f'[{host}]' if ':' in host else host}:{request['port']}{path}")
+    return None
+
+
 def control_plane_endpoints(pods: Mapping[str, Mapping[str, Any]], advertise_address: str) -> tuple[Endpoint, ...]:
     """Where the components of the static pods (name → Pod document) say that they listen; those without a pod are left out."""
     found = []

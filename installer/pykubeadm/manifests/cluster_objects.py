@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.util.component_config import hash_annotation
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.yaml_output import to_yaml
@@ -17,10 +16,10 @@ _BOOTSTRAPPERS = "system:bootstrappers:kubeadm:default-node-token"
 _NODES = "system:nodes"
 
 
-def kubeadm_config_objects(cluster: ClusterConfiguration) -> list[KubeObject]:
-    """kubeadm-config with the ClusterConfiguration, and who may read it; in the order to apply them."""
+def kubeadm_config_objects(cluster: Mapping[str, Any]) -> list[KubeObject]:
+    """kubeadm-config with the ClusterConfiguration, a document, and who may read it; in the order to apply them."""
     return [
-        _config_map("kubeadm-config", {"ClusterConfiguration": to_yaml(cluster.document())}),
+        _config_map("kubeadm-config", {"ClusterConfiguration": to_yaml(cluster)}),
         *_readers("kubeadm:nodes-kubeadm-config", "kubeadm-config", (_BOOTSTRAPPERS, _NODES)),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from posixpath import normpath
 from typing import Any
 
@@ -70,7 +70,12 @@ def kubelet_flags(registration: NodeRegistration, host: HostFacts, *, register_w
     name = kubelet_name(registration) or host.hostname
     if name != host.hostname:
         flags["hostname-override"] = name
-    return f"KUBELET_KUBEADM_ARGS={_quoted(' '.join(command_line(flags, registration.kubelet_extra_args)))}\n"
+    return flags_environment(command_line(flags, registration.kubelet_extra_args))
+
+
+def flags_environment(words: Sequence[str]) -> str:
+    """The content of kubeadm-flags.env with these flags."""
+    return f"KUBELET_KUBEADM_ARGS={_quoted(' '.join(words))}\n"
 
 
 def kubelet_name(registration: NodeRegistration) -> str:

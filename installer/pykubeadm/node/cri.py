@@ -29,7 +29,8 @@ class CrictlMissingError(NodeError):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of a pod as the runtime knows it. `state` is "created", "running", "exited" or "unknown"."""
+    """A container of a pod as the runtime knows it. `state` is "created", "running", "exited" or "unknown"; `pod_uid` is, for a
+    static pod, the hash of its manifest (kubernetes: pkg/kubelet/config/common.go)."""
 
     id: str
     name: str
@@ -38,6 +39,7 @@ class Container:
     state: str
     attempt: int
     created: int = 0  # nanoseconds since the epoch
+    pod_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ def _container(entry: dict[str, Any]) -> Container:
         state=str(entry.get("state", "")).removeprefix("CONTAINER_").lower() or "unknown",
         attempt=int(metadata.get("attempt") or 0),
         created=int(entry.get("createdAt") or 0),
+        pod_uid=labels.get("io.kubernetes.pod.uid", ""),
     )
 
 

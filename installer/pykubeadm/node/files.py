@@ -8,7 +8,7 @@ import posixpath
 import shutil
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 
@@ -165,6 +165,28 @@ def replace(root: str, wanted: Sequence[File | Directory]) -> tuple[str, ...]:
                     os.unlink(temporary)
             raise
     return tuple(dict.fromkeys(changed))
+
+
+def save(root: str, path: str, chunks: Iterable[bytes], mode: int) -> int:
+    """Keep what `chunks` give in a file of ours; the number of bytes. It gets its name when it is whole and on the disk."""
+    with explained("write", path):
+        target = resolve(root, path)
+        parent = os.path.dirname(target)
+        made: dict[str, None] = {}
+        _make_parents(parent, made)
+        # Not one of _TEMPORARY's names: others may be written in this directory meanwhile. One that was left over is replaced.
+        temporary = f"{parent}/.{os.path.basename(target)}.part"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            with open(descriptor, "wb") as file:
+                os.fchmod(descriptor, mode)
+                size = sum(file.write(chunk) for chunk in chunks)
+            _commit([(temporary, target, path)], made)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+    return size
 
 
 def remove(root: str, paths: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
@@ -57,6 +57,10 @@ class JournaledNode:
             return False  # nothing, or what cannot be replaced by a file: writing says so
         present = self._inner.read(file.path)
         return present is not None and present != file.content
+
+    def save(self, path: str, chunks: Iterable[bytes], mode: int) -> int:
+        self._journal.will_write([File(path, b"", mode, replaces=self._inner.stat(path) is not None)])
+        return self._inner.save(path, chunks, mode)
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         removed = self._inner.remove(paths)

@@ -7,7 +7,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from pykubeadm.errors import NodeError
@@ -52,6 +52,9 @@ class LocalNode:
 
     def write(self, wanted: Sequence[File | Directory]) -> tuple[str, ...]:
         return files.replace(self.root, wanted)
+
+    def save(self, path: str, chunks: Iterable[bytes], mode: int) -> int:
+        return files.save(self.root, path, chunks, mode)
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         return files.remove(self.root, paths)

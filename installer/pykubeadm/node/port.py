@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
@@ -124,6 +124,10 @@ class Node(Protocol):
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
         """Make the files be as given, each replaced atomically (a reader sees the old or the new content, never a part;
         durable after a power cut). Files that are so already are left alone. Returns the paths that changed."""
+
+    def save(self, path: str, chunks: Iterable[bytes], mode: int) -> int:
+        """Keep in a file, root's own, what `chunks` give, which need not fit into memory; the number of bytes. In place at once
+        and durable when all are there: an error that `chunks` raise leaves what was there."""
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         """Remove files, links and whole directories; what is not there is no error. Returns the paths that were there."""

@@ -7,7 +7,7 @@ import errno
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -129,6 +129,11 @@ class RecordingNode:
             self._overlay[path] = file
             changed.append(file.path)
         return tuple(dict.fromkeys(changed))
+
+    def save(self, path: str, chunks: Iterable[bytes], mode: int) -> int:
+        content = b"".join(chunks)
+        self.write([File(path, content, mode, secret=True)])
+        return len(content)
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         removed = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pykubeadm.commands.join.member import as_member, is_this_machine
 from pykubeadm.commands.join.trust import Trust, discover, of_administrator, of_earlier_run
@@ -18,6 +18,7 @@ from pykubeadm.kube.expiry import expiry_warning, server_expiry_warning
 from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.manifests.kubelet import kubelet_name
 from pykubeadm.phases.cluster.stored import Reader, stored_cluster, stored_kubelet
+from pykubeadm.phases.kubelet.files import fitting
 from pykubeadm.workflow.events import Event, Note, Waiting
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def ask_cluster(
     trust, api, cluster = _connect(join, node, journal=journal, now=now, report=report, say=say)
     _warn_of_expiry(trust, api, now(), lambda message: say("warning", message))
     kubelet = stored_kubelet(api, _reader(trust))
-    configuration = Configuration(cluster, join.this_node, kubelet=_fit(kubelet, node, say))
+    configuration = Configuration(
+        cluster, join.this_node, kubelet=fitting(kubelet, node, lambda message: say("warning", message))
+    )
     is_member = trust.own or _has_its_name(api, join, node)
     files: dict[str, bytes] = {}
     if join.control_plane:
@@ -128,19 +131,6 @@ def _reader(trust: Trust) -> Reader:
         "the token needs the group system:bootstrappers:kubeadm:default-node-token, and the cluster `init phase upload-config "
         "all`",
     )
-
-
-def _fit(kubelet: Mapping[str, Any], node: Node, say: Callable[[str, str], None]) -> Mapping[str, Any]:
-    """Without what cannot hold here: the first control plane may have systemd-resolved where this node has none, and a kubelet
-    does not start without its resolvConf."""
-    path = kubelet.get("resolvConf")
-    if not path or node.stat(path) is not None:
-        return kubelet
-    say(
-        "warning",
-        f"the cluster's kubelets take their name servers from {path}, which this node does not have; taking /etc/resolv.conf",
-    )
-    return {**kubelet, "resolvConf": "/etc/resolv.conf"}
 
 
 def _has_its_name(api: Api, join: JoinConfiguration, node: Node) -> bool:

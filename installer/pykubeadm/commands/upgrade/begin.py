@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 from pykubeadm.commands.environment import environment
 from pykubeadm.commands.existing import connect
 from pykubeadm.commands.source import read_source
-from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.commands.upgrade.record import Record, read_record
+from pykubeadm.commands.upgrade.run import KUBELET_KUBECONFIG, UpgradeRun, reader_of
 from pykubeadm.config.endpoint import local_url
 from pykubeadm.config.model import NodeRegistration, ThisNode, UpgradeApply, UpgradeNode
 from pykubeadm.config.read import read_upgrade
+from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.config.upgrade_flags import Part, UpgradeFlags
-from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR, MANIFESTS_DIR
-from pykubeadm.errors import PhaseError, PreflightError, UsageError
+from pykubeadm.constants import ADMIN_KUBECONFIG, MANIFESTS_DIR
+from pykubeadm.errors import ApiError, PhaseError, PreflightError, UsageError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.local import LocalNode
 from pykubeadm.phases.cluster.found import node_configuration, own_endpoint
-from pykubeadm.phases.cluster.stored import Reader, administrator, stored_cluster
+from pykubeadm.phases.cluster.stored import stored_cluster
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.run import patches_directory
 from pykubeadm.workflow.events import Note, Planned, Subscriber
@@ -30,12 +32,10 @@ from pykubeadm.workflow.events import Note, Planned, Subscriber
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pykubeadm.config.model import UpgradeConfiguration
+    from pykubeadm.config.model import ClusterConfiguration, UpgradeConfiguration
     from pykubeadm.kube.port import Api
     from pykubeadm.node.port import Node
     from pykubeadm.workflow.phase import Phase
-
-_KUBELET_KUBECONFIG = f"{KUBERNETES_DIR}/kubelet.conf"
 
 
 def begin(
@@ -70,11 +70,15 @@ def begin(
     def warn(message: str, topic: str = "upgrade") -> None:
         emit(Note(level="warning", topic=topic, message=message))
 
-    kubeconfig, reader = _credentials(options, has_control_plane=has_control_plane)
+    chosen = options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else KUBELET_KUBECONFIG)
+    kubeconfig = os.path.abspath(chosen)
     api = _api(machine, kubeconfig, warn, emit, dry_run=dry_run)
-    stored = stored_cluster(api, reader, warn)
+    record = read_record(machine) if part in ("apply", "node") else None
+    stored = _stored(api, kubeconfig, record, warn)
     configuration = node_configuration(machine, host)
     version = stored.kubernetes_version if part == "node" else section.kubernetes_version or stored.kubernetes_version
+    if record and part == "node":
+        version = record.target
     configuration = replace(
         configuration,
         cluster=replace(stored, kubernetes_version=version),
@@ -95,25 +99,23 @@ def begin(
         upgrade=upgrade,
         stored=stored,
         has_control_plane=has_control_plane,
+        resumed=record is not None,
         confirm=confirm,
-        interactive=part == "apply" and not (options.get("yes") or section.force_upgrade or dry_run),
+        interactive=part == "apply" and not (options.get("yes") or section.force_upgrade or dry_run or record),
         certificate_renewal=getattr(section, "certificate_renewal", True),
         etcd_upgrade=getattr(section, "etcd_upgrade", True),
     )
 
 
-def _credentials(options: Mapping[str, Any], *, has_control_plane: bool) -> tuple[str, Reader]:
-    """Path of the kubeconfig, and who that is for sentences: a worker asks as the node that it is."""
-    if options.get("kubeconfig") or has_control_plane:
-        path = os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG)
-        return path, administrator(path)
-    remedy = "`pykubeadm join` on this node has it join again"
-    return _KUBELET_KUBECONFIG, Reader(
-        _KUBELET_KUBECONFIG,
-        f"its certificate is of another cluster or has expired: {remedy}",
-        "the Role kubeadm:nodes-kubeadm-config in kube-system lets nodes read it; `pykubeadm init phase upload-config all` on a "
-        "control plane makes it",
-    )
+def _stored(api: Api, kubeconfig: str, record: Record | None, warn: Callable[[str], None]) -> ClusterConfiguration:
+    """The cluster's; where an earlier run was interrupted while it replaced what the API needs, what that run had read."""
+    try:
+        return stored_cluster(api, reader_of(kubeconfig), warn, patient=record is None)
+    except ApiError as error:  # an API server that is just starting gives answers, too
+        if record is None:
+            raise
+        warn(f"going on with what an interrupted upgrade to {record.target} has begun: {error}")
+        return read_stored_cluster(record.cluster, warn)
 
 
 def _api(machine: Node, kubeconfig: str, warn: Callable[[str], None], emit: Subscriber, *, dry_run: bool) -> Api:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from pykubeadm.constants import KUBERNETES_DIR
+from pykubeadm.phases.cluster.stored import Reader, administrator
 from pykubeadm.phases.run import ClusterRun
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration, UpgradeConfiguration
     from pykubeadm.config.upgrade_flags import Part
+
+
+KUBELET_KUBECONFIG: Final = f"{KUBERNETES_DIR}/kubelet.conf"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +31,7 @@ class UpgradeRun(ClusterRun):
     upgrade: UpgradeConfiguration
     stored: ClusterConfiguration
     has_control_plane: bool  # whether one runs on this node
+    resumed: bool = False  # what an earlier run has begun to change here is not finished
     confirm: Callable[[], bool] = lambda: False  # asks the user
     interactive: bool = False  # whether the user is asked: not with --yes, --force or in a dry run
     certificate_renewal: bool = True
@@ -48,3 +54,15 @@ class UpgradeRun(ClusterRun):
     def has_local_etcd(self) -> bool:
         """Whether an etcd member runs on this node."""
         return self.has_control_plane and self.configuration.cluster.etcd.external is None
+
+
+def reader_of(kubeconfig: str) -> Reader:
+    """Who asks the cluster with this kubeconfig, for sentences: a worker asks as the node that it is."""
+    if kubeconfig != KUBELET_KUBECONFIG:
+        return administrator(kubeconfig)
+    return Reader(
+        kubeconfig,
+        "its certificate is of another cluster or has expired: `pykubeadm join` on this node has it join again",
+        "the Roles kubeadm:nodes-kubeadm-config and kubeadm:kubelet-config in kube-system let nodes read it; `pykubeadm init "
+        "phase upload-config all` on a control plane makes them",
+    )

@@ -12,9 +12,9 @@ BACKUPS = f"{STATE_DIR}/backup"
 KEPT = 5  # of the newest; keys that are no longer in use shall not pile up
 
 
-def back_up(run: Run, paths: Iterable[str]) -> str:
-    """Copy the files that exist to a new directory, which is returned, and remove the oldest of earlier ones."""
-    place = f"{BACKUPS}/certs-{run.now():%Y%m%dT%H%M%SZ}"
+def back_up(run: Run, paths: Iterable[str], place: str = "") -> str:
+    """Copy the files that exist to a new directory (or `place`), which is returned, and remove the oldest of earlier ones."""
+    place = place or f"{BACKUPS}/certs-{run.now():%Y%m%dT%H%M%SZ}"
     files: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(BACKUPS, 0o700), Directory(place, 0o700)]
     for path in paths:
         content = run.node.read(path)

@@ -64,6 +64,11 @@ def stored_cluster(api: Api, reader: Reader, note: Callable[[str], None], *, pat
     return read_stored_cluster(text, note)
 
 
+def stored_cluster_document(api: Api, reader: Reader) -> KubeObject:
+    """The ClusterConfiguration as it is stored, whatever there is in it. ApiError where it cannot be had or used."""
+    return _document(api, reader, _CLUSTER)
+
+
 def stored_documents(api: Api, reader: Reader, note: Callable[[str], None]) -> list[KubeObject]:
     """ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration as they are stored; `note` gets what there is not.
     ApiError where one cannot be had or used."""

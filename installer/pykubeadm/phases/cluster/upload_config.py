@@ -13,7 +13,7 @@ def _kubeadm(run: ClusterRun) -> Changes:
     from pykubeadm.manifests.cluster_objects import kubeadm_config_objects
     from pykubeadm.phases.cluster.connection import cluster_api
 
-    return ensure_all(cluster_api(run), kubeadm_config_objects(run.configuration.cluster))
+    return ensure_all(cluster_api(run), kubeadm_config_objects(run.configuration.cluster.document()))
 
 
 def _kubelet(run: ClusterRun) -> Changes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+import ssl
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdClient, EtcdUnreachableError, Member, tls_context
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api
 from pykubeadm.kube.waits import Probe, wait_for
+from pykubeadm.manifests.addresses import etcd_client_url
 from pykubeadm.manifests.etcd import CLIENT_URLS_ANNOTATION
 from pykubeadm.phases.cluster.connection import admin_api
 from pykubeadm.phases.run import ClusterRun
@@ -19,6 +21,21 @@ _PODS = {"component": "etcd", "tier": "control-plane"}
 
 def etcd_client(run: ClusterRun) -> EtcdClient:
     """The members there are. PhaseError where the certificates of control-plane-prepare are missing."""
+    tls = _tls(run)
+    return EtcdClient(etcd_endpoints(admin_api(run)), tls)
+
+
+def own_etcd_client(run: ClusterRun) -> EtcdClient:
+    """The members as the one on this node knows them, whether there is an API server or not. PhaseError as above."""
+    return EtcdClient([own_endpoint(run)], _tls(run))
+
+
+def own_endpoint(run: ClusterRun) -> str:
+    """The client URL of this node's member."""
+    return etcd_client_url(run.configuration.this_node.local_api_endpoint.advertise_address)
+
+
+def _tls(run: ClusterRun) -> ssl.SSLContext:
     directory = posixpath.join(run.configuration.cluster.certificates_dir, "etcd")
     paths = [posixpath.join(directory, name) for name in ("ca.crt", "healthcheck-client.crt", "healthcheck-client.key")]
     contents = [run.node.read(path) for path in paths]
@@ -28,7 +45,7 @@ def etcd_client(run: ClusterRun) -> EtcdClient:
             f"{', '.join(missing)} does not exist: `pykubeadm join phase control-plane-prepare certs --control-plane` makes it"
         )
     ca, certificate, key = (content or b"" for content in contents)
-    return EtcdClient(etcd_endpoints(admin_api(run)), tls_context(ca, certificate, key))
+    return tls_context(ca, certificate, key)
 
 
 def wait_for_others(run: ClusterRun, phase: str, target: str, probe: Probe) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from pykubeadm.constants import KUBELET_CONFIG, KUBELET_DIR, KUBELET_FLAGS_ENV, KUBELET_INSTANCE_CONFIG
-from pykubeadm.node.port import Directory, File
+from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.phases.patching import patched
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.manifests import missing_directory
@@ -12,20 +15,35 @@ from pykubeadm.util.yaml_output import to_yaml
 
 def kubelet_files(run: ClusterRun, *, register_with_taints: bool = False) -> list[File | Directory]:
     """The files config.yaml, instance-config.yaml and kubeadm-flags.env, and their directory where it is missing."""
-    from pykubeadm.manifests.kubelet import for_node, instance_configuration, kubelet_configuration, kubelet_flags
+    from pykubeadm.manifests.kubelet import instance_configuration, kubelet_flags
 
-    configuration = run.configuration
-    registration = configuration.this_node.node_registration
-    document = for_node(kubelet_configuration(configuration.cluster, configuration.kubelet, run.note), run.host, run.note)
+    registration = run.configuration.this_node.node_registration
     instance = instance_configuration(registration)
-    document = patched(run.patches, "kubeletconfiguration", document) | instance
     flags = kubelet_flags(registration, run.host, register_with_taints=register_with_taints)
     return [
         *missing_directory(run.node, KUBELET_DIR),
         _file(run, KUBELET_FLAGS_ENV, flags),
         _file(run, KUBELET_INSTANCE_CONFIG, to_yaml(instance)),
-        _file(run, KUBELET_CONFIG, to_yaml(document)),
+        config_file(run, run.configuration.kubelet, instance),
     ]
+
+
+def config_file(run: ClusterRun, kubelet: Mapping[str, Any], instance: Mapping[str, Any]) -> File:
+    """The file config.yaml: the cluster's KubeletConfiguration completed and patched, with what holds on this machine only."""
+    from pykubeadm.manifests.kubelet import for_node, kubelet_configuration
+
+    document = for_node(kubelet_configuration(run.configuration.cluster, kubelet, run.note), run.host, run.note)
+    return _file(run, KUBELET_CONFIG, to_yaml(patched(run.patches, "kubeletconfiguration", document) | dict(instance)))
+
+
+def fitting(kubelet: Mapping[str, Any], node: Node, warn: Callable[[str], None]) -> Mapping[str, Any]:
+    """The cluster's KubeletConfiguration without what cannot hold here: the first control plane may have systemd-resolved where
+    this node has none, and a kubelet does not start without its resolvConf."""
+    path = kubelet.get("resolvConf")
+    if not path or node.stat(path) is not None:
+        return kubelet
+    warn(f"the cluster's kubelets take their name servers from {path}, which this node does not have; taking /etc/resolv.conf")
+    return {**kubelet, "resolvConf": "/etc/resolv.conf"}
 
 
 def rotated_pair(run: ClusterRun) -> str:

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.phases.static_pods import pods
 from pykubeadm.phases.static_pods.manifests import write_static_pod
 from pykubeadm.workflow.phase import Changes, Phase
 
-
-def _apiserver(run: ClusterRun) -> Changes:
-    from pykubeadm.manifests.apiserver import NAME, apiserver_pod
-
-    node = run.configuration.this_node
-    pod = apiserver_pod(run.configuration.cluster, node.local_api_endpoint, node.timeouts, run.host, run.note)
-    return write_static_pod(run, NAME, pod)
-
-
-def _controller_manager(run: ClusterRun) -> Changes:
-    from pykubeadm.manifests.controller_manager import NAME, controller_manager_pod
-    from pykubeadm.phases.ca import uses_external_ca
-
-    configuration = run.configuration
-    pod = controller_manager_pod(
-        configuration.cluster, configuration.this_node.timeouts, run.host, external_ca=uses_external_ca(run)
-    )
-    return write_static_pod(run, NAME, pod)
+# By the names of the phases: the static pod, and what it is made of.
+_PODS = {
+    "apiserver": ("kube-apiserver", pods.apiserver),
+    "controller-manager": ("kube-controller-manager", pods.controller_manager),
+    "scheduler": ("kube-scheduler", pods.scheduler),
+}
 
 
-def _scheduler(run: ClusterRun) -> Changes:
-    from pykubeadm.manifests.scheduler import NAME, scheduler_pod
-
-    pod = scheduler_pod(run.configuration.cluster, run.configuration.this_node.timeouts, run.host)
-    return write_static_pod(run, NAME, pod)
+def _write(phase: str, run: ClusterRun) -> Changes:
+    name, pod = _PODS[phase]
+    return write_static_pod(run, name, pod(run))
 
 
 _FLAGS = ("config", "cert-dir", "kubernetes-version", "image-repository", "patches", "dry-run")
@@ -52,19 +41,19 @@ control_plane: Phase[ClusterRun] = Phase(
         Phase(
             name="apiserver",
             summary="Write the static pod manifest of kube-apiserver",
-            apply=_apiserver,
+            apply=partial(_write, "apiserver"),
             flags=(*_FLAGS, *_APISERVER_FLAGS),
         ),
         Phase(
             name="controller-manager",
             summary="Write the static pod manifest of kube-controller-manager",
-            apply=_controller_manager,
+            apply=partial(_write, "controller-manager"),
             flags=(*_FLAGS, *_CONTROLLER_MANAGER_FLAGS),
         ),
         Phase(
             name="scheduler",
             summary="Write the static pod manifest of kube-scheduler",
-            apply=_scheduler,
+            apply=partial(_write, "scheduler"),
             flags=(*_FLAGS, "scheduler-extra-args"),
         ),
     ),

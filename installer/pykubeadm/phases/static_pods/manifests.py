@@ -10,8 +10,8 @@ from pykubeadm.constants import MANIFESTS_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.phases.documents import read_document
-from pykubeadm.phases.patching import patched
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.phases.static_pods.pods import finished
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.phase import Changes
@@ -20,12 +20,7 @@ from pykubeadm.workflow.phase import Changes
 def write_static_pod(run: ClusterRun, name: str, pod: Mapping[str, Any]) -> Changes:
     """Write the pod with the user's patches. A manifest that says the same in other words (kubeadm's own) is left alone."""
     path = manifest_path(name)
-    changes: Changes = ()
-    if run.configuration.cluster.feature_gates.get("RootlessControlPlane"):
-        from pykubeadm.phases.static_pods.rootless import rootless_pod
-
-        pod, changes = rootless_pod(run, name, pod)
-    wanted = patched(run.patches, name, pod)
+    wanted, changes = finished(run, name, pod)
     former = _present(run, name)
     content = (run.node.read(path) if former == wanted else None) or to_yaml(wanted).encode()
     is_lost = run.journal.owns(path) and run.node.stat(path) is None  # then the kubelet is ending its pod

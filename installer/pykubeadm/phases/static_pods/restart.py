@@ -71,11 +71,19 @@ def healthy_again(run: ClusterRun, component: str, healthy: Probe) -> str | None
 
 
 def component_health(run: ClusterRun, component: str) -> Probe:
-    """One look at the component's health endpoint. Its certificate is not looked at: it may be what is being replaced."""
-    from pykubeadm.kube.health import control_plane_endpoints, probe
+    """One look whether the component is ready to do its work. Its certificate is not looked at: it may be what is being
+    replaced."""
+    from pykubeadm.kube.health import control_plane_endpoints, etcd_endpoint, probe
     from pykubeadm.pki.tls import unverified_context
 
     pod = read_static_pod(run.node, component)
+    if pod is None:
+        return lambda: None
+    if component == "etcd":
+        endpoint = etcd_endpoint(pod)
+        return partial(probe, endpoint.url, unverified_context()) if endpoint else lambda: None
     address = run.configuration.this_node.local_api_endpoint.advertise_address
-    endpoints = control_plane_endpoints({component: pod} if pod else {}, address)
-    return partial(probe, endpoints[0].url, unverified_context()) if endpoints else lambda: None
+    endpoints = control_plane_endpoints({component: pod}, address)
+    # /readyz has what /livez has, and says no while an API server fills its caches or shuts down.
+    urls = [endpoint.url.replace("/livez", "/readyz") for endpoint in endpoints]
+    return partial(probe, urls[0], unverified_context()) if urls else lambda: None

@@ -1,0 +1,135 @@
+"""control-plane: brings the static pods of this node to the new version, one after the other, or leaves them as they were.
+
+What is changed and where its former content lies is on the disk before the first change (`record`). A run that was killed is so
+found by the next one, which waits for what was begun and goes on. Where a component does not become healthy, everything that was
+changed is put back (`putting_back`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.workflow.phase import Changes, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pykubeadm.commands.upgrade.components import Component
+    from pykubeadm.commands.upgrade.record import Record
+    from pykubeadm.phases.certs.leaves import Leaf
+
+_FLAGS = ("config", "kubeconfig", "dry-run", "certificate-renewal", "etcd-upgrade", "patches")
+
+
+def _is_control_plane(run: UpgradeRun) -> bool:
+    return run.is_control_plane
+
+
+def _apply(run: UpgradeRun) -> Changes:
+    from pykubeadm.commands.upgrade.components import components, leaves_of
+    from pykubeadm.commands.upgrade.putting_back import put_back
+    from pykubeadm.commands.upgrade.record import read_record, remove_record
+    from pykubeadm.errors import PykubeadmError
+
+    record = read_record(run.node)
+    if record is not None and record.restoring:
+        raise put_back(run, record, record.restoring)
+    every = components(run)
+    begun = set(record.components if record else ())
+    work = [component for component in every if component.differs or component.name in begun]
+    if not work:
+        return ()
+    leaves = leaves_of(run, [component.name for component in work])
+    run.keys.order(len(leaves))
+    _require_possible(run, work, leaves)
+    record = _begin(run, record, work, leaves)
+    changes: list[str] = []
+    try:
+        for component in work:
+            record = _upgrade(run, record, component, leaves, changes)
+        changes += _renew_administrators(run, leaves)
+    except PykubeadmError as error:
+        raise put_back(run, record, str(error)) from error
+    remove_record(run.node)
+    return changes
+
+
+def _require_possible(run: UpgradeRun, work: Sequence[Component], leaves: Sequence[Leaf]) -> None:
+    """All that can be seen to be in the way is found out before the first file changes."""
+    from pykubeadm.commands.upgrade.components import ETCD, image_of
+    from pykubeadm.commands.upgrade.etcd import require_healthy_etcd
+    from pykubeadm.commands.upgrade.images import require_images
+    from pykubeadm.errors import PhaseError
+    from pykubeadm.phases.certs.renew import require_renewable
+
+    unit = run.node.unit("kubelet")
+    if unit.load == "loaded" and unit.active != "active":
+        raise PhaseError(f"the kubelet, which would replace the static pods, is {unit.active}: `systemctl start kubelet` first")
+    for leaf in leaves:
+        require_renewable(run, leaf, as_before=False)
+    require_images(run, [image_of(component.wanted) for component in work if component.differs])
+    if any(component.name == ETCD and component.differs for component in work):
+        require_healthy_etcd(run)
+
+
+def _begin(run: UpgradeRun, record: Record | None, work: Sequence[Component], leaves: Sequence[Leaf]) -> Record:
+    """Copies of everything that may change, then the record that names them. Of what an earlier run has begun to change the
+    copies are there, and stay."""
+    from pykubeadm.commands.upgrade.components import in_order
+    from pykubeadm.commands.upgrade.copies import copy_manifests
+    from pykubeadm.commands.upgrade.record import Record, updated
+    from pykubeadm.phases.certs.backup import back_up
+    from pykubeadm.phases.certs.renew import files_of
+    from pykubeadm.util.yaml_output import to_yaml
+
+    known = record or Record(target=run.target, cluster=to_yaml(run.stored.document()))
+    names = [component.name for component in work if component.name not in known.components]
+    files = [path for leaf in leaves for path in files_of(run, leaf) if path not in known.files]
+    return updated(
+        run.node,
+        known,
+        target=run.target,
+        components=in_order((*known.components, *names)),
+        manifests=copy_manifests(run, names, known.manifests) if names else known.manifests,
+        files=(*known.files, *files),
+        copies=back_up(run, files, known.copies) if files else known.copies,
+    )
+
+
+def _upgrade(run: UpgradeRun, record: Record, component: Component, leaves: Sequence[Leaf], changes: list[str]) -> Record:
+    """Replace the component, or wait for what an earlier run has replaced."""
+    from pykubeadm.commands.upgrade.components import ETCD, leaves_with
+    from pykubeadm.commands.upgrade.etcd import etcds_turn, take_snapshot
+    from pykubeadm.commands.upgrade.record import updated
+    from pykubeadm.commands.upgrade.replacing import await_component, pod_uid, renew_certificates, write_manifest
+
+    name = component.name
+    with etcds_turn(run, wanted=name == ETCD and component.differs) as members:
+        if component.differs:
+            if name == ETCD and not record.snapshot:
+                record = updated(run.node, record, snapshot=take_snapshot(run), etcd_members=members)
+                changes.append(f"took a snapshot of etcd: {record.snapshot or 'not in a dry run'}")
+            changes += renew_certificates(run, leaves_with(name, leaves))
+            others = tuple(other for other in record.healthy if other != name)
+            record = updated(run.node, record, healthy=others, replaced={**record.replaced, name: pod_uid(run, name)})
+            write_manifest(run, name, component.wanted)
+            changes.append(f"{name}: {component.step}")
+        await_component(run, name, record.replaced.get(name, ""))
+    return record if name in record.healthy else updated(run.node, record, healthy=(*record.healthy, name))
+
+
+def _renew_administrators(run: UpgradeRun, leaves: Sequence[Leaf]) -> Changes:
+    from pykubeadm.commands.upgrade.components import administrators
+    from pykubeadm.commands.upgrade.replacing import renew_certificates
+
+    return renew_certificates(run, administrators(leaves))
+
+
+control_plane: Phase[UpgradeRun] = Phase(
+    name="control-plane",
+    summary="Upgrade the static pods of this node, one after the other",
+    apply=_apply,
+    when=_is_control_plane,
+    flags=_FLAGS,
+)

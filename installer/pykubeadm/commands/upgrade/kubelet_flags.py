@@ -1,0 +1,45 @@
+"""The kubelet's flags in kubeadm-flags.env: read, and written without those that a newer kubelet does not take."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+from typing import Final
+
+from pykubeadm.constants import KUBELET_FLAGS_ENV
+from pykubeadm.errors import PhaseError
+from pykubeadm.manifests.kubelet import flags_environment
+from pykubeadm.node.port import File, Node
+
+RUNTIME_ENDPOINT: Final = "container-runtime-endpoint"
+_VARIABLE: Final = "KUBELET_KUBEADM_ARGS="
+
+
+def read_flags(node: Node) -> list[str] | None:
+    """The flags as words ("--node-ip=10.0.0.1"), None where there is no file. PhaseError where it is damaged."""
+    content = node.read(KUBELET_FLAGS_ENV)
+    if content is None:
+        return None
+    text = content.decode(errors="surrogateescape").strip()
+    try:
+        values = shlex.split(text.removeprefix(_VARIABLE)) if text.startswith(_VARIABLE) else []
+        return shlex.split(values[0]) if values else []
+    except ValueError as error:
+        raise PhaseError(f"{KUBELET_FLAGS_ENV} cannot be read: {str(error).lower()}; correct it, then run this again") from error
+
+
+def flag_name(word: str) -> str:
+    return word.lstrip("-").partition("=")[0]
+
+
+def flag_value(words: list[str], name: str) -> str:
+    """The last value that a flag has, "" where it is not there."""
+    return next((word.partition("=")[2] for word in reversed(words) if flag_name(word) == name), "")
+
+
+def without_flags(node: Node, words: list[str], names: Collection[str]) -> File:
+    """The file without the flags of these names."""
+    stat = node.stat(KUBELET_FLAGS_ENV)
+    mode, uid, gid = (stat.mode, stat.uid, stat.gid) if stat and stat.kind == "file" else (0o644, 0, 0)
+    content = flags_environment([word for word in words if flag_name(word) not in names])
+    return File(KUBELET_FLAGS_ENV, content.encode(errors="surrogateescape"), mode, uid, gid, replaces=True)

@@ -1,0 +1,114 @@
+"""Puts back what an upgrade has changed on this node, and says what has become of it."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from pykubeadm.commands.upgrade.components import ETCD
+from pykubeadm.commands.upgrade.record import PATH, Record, remove_record, updated
+from pykubeadm.commands.upgrade.replacing import await_component, place_manifest, pod_uid
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.errors import PhaseError, PykubeadmError
+from pykubeadm.node.port import File
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pykubeadm.util.kube_object import KubeObject
+
+
+def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
+    """The error that the run ends with: why the upgrade failed, and in which state the node is now.
+
+    The newest first: what speaks to an API server is never newer than it. An etcd that was seen to be healthy stays; older
+    API servers work with it, and it may not read its data with an older version.
+    """
+    record = record if record.restoring else updated(run.node, record, restoring=why)
+    first, _, rest = why.partition("\n")
+    run.note("warning", f"{first}; putting back what was changed", topic="control-plane")
+    problems: list[str] = []
+    keeps_etcd = ETCD in record.healthy
+    names = [name for name in reversed(record.components) if not (name == ETCD and keeps_etcd)]
+    for name in names:
+        try:
+            _put_back_component(run, record, name)
+        except PykubeadmError as error:
+            problems.append(f"{name}: {error}")
+    problems += _put_back_files(run, record, keep=_etcd_files(run) if keeps_etcd else ())
+    if problems:
+        state = (
+            f"not everything could be put back: former manifests are in {record.manifests}, {PATH} names the rest. Mend what is "
+            "named here, then run this again, which goes on with putting back:"
+        )
+        return PhaseError("\n".join([f"{first}; {state}", *problems, rest]).rstrip())
+    remove_record(run.node)
+    before = _version_before(run)
+    kept = " but for etcd, which stays at its new version" if keeps_etcd else ""
+    state = f"everything that was changed here was put back{kept}, and this control plane runs {before} as before"
+    return PhaseError(f"{first}; {state}\n{rest}".rstrip())
+
+
+def _put_back_component(run: UpgradeRun, record: Record, name: str) -> None:
+    from pykubeadm.commands.upgrade.etcd import lacks_data, restore_data
+
+    content = run.node.read(f"{record.manifests}/{name}.yaml")
+    if content is None:
+        raise PhaseError(f"{record.manifests}/{name}.yaml, the copy of its manifest, is gone")
+    _put_back_certificates(run, record, name)
+    if name == ETCD and lacks_data(run, record):
+        restore_data(run, record)
+        return
+    failed = pod_uid(run, name)
+    if not place_manifest(run, name, content) and name not in record.replaced:
+        return  # it was not changed yet
+    try:
+        await_component(run, name, failed if _has_run(record, name, failed) else "")
+    except PhaseError:
+        if name != ETCD:
+            raise
+        restore_data(run, record)
+
+
+def _has_run(record: Record, name: str, uid: str) -> bool:
+    """Whether the pod of this UID is that of the upgrade, not the one that ran before."""
+    return uid != record.replaced.get(name, uid)
+
+
+def _put_back_certificates(run: UpgradeRun, record: Record, name: str) -> None:
+    from pykubeadm.commands.upgrade.components import files_with
+
+    _write_copies(run, record, [path for path in record.files if path in files_with(run, name)])
+
+
+def _put_back_files(run: UpgradeRun, record: Record, keep: Sequence[str]) -> list[str]:
+    try:
+        _write_copies(run, record, [path for path in record.files if path not in keep])
+    except PykubeadmError as error:
+        return [str(error)]
+    return []
+
+
+def _etcd_files(run: UpgradeRun) -> tuple[str, ...]:
+    from pykubeadm.commands.upgrade.components import files_with
+
+    return files_with(run, ETCD)
+
+
+def _write_copies(run: UpgradeRun, record: Record, paths: Sequence[str]) -> None:
+    files = []
+    for path in paths:
+        content, stat = run.node.read(f"{record.copies}{path}"), run.node.stat(path)
+        if content is None:
+            raise PhaseError(f"{record.copies}{path}, the copy of {path}, is gone")
+        mode, uid, gid = (stat.mode, stat.uid, stat.gid) if stat else (0o600, 0, 0)
+        files.append(File(path, content, mode, uid, gid, secret=posixpath.splitext(path)[1] != ".crt", replaces=True))
+    run.node.write(files)
+
+
+def _version_before(run: UpgradeRun) -> str:
+    from pykubeadm.commands.upgrade.components import image_tag
+    from pykubeadm.phases.static_pods.manifests import read_static_pod
+
+    pod: KubeObject | None = read_static_pod(run.node, "kube-apiserver")
+    return image_tag(pod) if pod else "its former version"

@@ -1,0 +1,74 @@
+"""What an upgrade of this node's control plane has begun, kept on the node until it is finished or put back.
+
+It is there before the first file changes and names the copies of everything that may change. So whoever runs the same command
+after a kill or a power cut goes on with what was begun, or puts all of it back, whatever the cluster can be asked by then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Final
+
+from pykubeadm.constants import KUBERNETES_DIR, STATE_DIR
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import Directory, File, Node
+
+PATH: Final = f"{STATE_DIR}/upgrade.json"
+SCHEMA: Final = "pykubeadm.upgrade/v1"
+TMP_DIR: Final = f"{KUBERNETES_DIR}/tmp"  # noqa: S108 - kubeadm's, root's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One upgrade of one node. Paths are absolute, components in the order in which they are replaced."""
+
+    target: str  # the version that it goes to
+    cluster: str  # the ClusterConfiguration as it was stored in the cluster, YAML
+    components: tuple[str, ...] = ()  # that may have been changed
+    manifests: str = ""  # the directory with their former manifests, as NAME.yaml
+    files: tuple[str, ...] = ()  # certificates, keys and kubeconfigs that may have been renewed
+    copies: str = ""  # below which their former content is, each at its own path
+    replaced: Mapping[str, str] = field(default_factory=dict)  # component → UID of the pod that ran before ("": none)
+    healthy: tuple[str, ...] = ()  # components that were seen to run as they are to
+    snapshot: str = ""  # of etcd, taken before etcd was changed
+    etcd_members: int = 0  # that there were then
+    restoring: str = ""  # why everything is being put back; "" while it goes on
+
+
+def read_record(node: Node) -> Record | None:
+    """What an upgrade before this one began and did not finish; None where there is nothing. PhaseError where it is damaged."""
+    content = node.read(PATH)
+    if content is None:
+        return None
+    try:
+        data = json.loads(content)
+        tuples = {name: tuple(map(str, data[name])) for name in ("components", "files", "healthy")}
+        record = Record(**{name: value for name, value in data.items() if name != "schema"} | tuples)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PhaseError(
+            f"{PATH}, which says what an interrupted upgrade has changed, cannot be read; former manifests are in {TMP_DIR}: put "
+            f"back those that are wanted, remove {PATH}, then run this again"
+        ) from error
+    if data["schema"] != SCHEMA:
+        raise PhaseError(f"{PATH} is of another release of pykubeadm ({data['schema']}); finish the upgrade with that one")
+    return record
+
+
+def write_record(node: Node, record: Record) -> Record:
+    """On the disk when this returns. A dry run begins nothing, so it keeps none."""
+    if node.dry_run:
+        return record
+    content = json.dumps({"schema": SCHEMA, **asdict(record)}, indent=1, sort_keys=True)
+    node.write([Directory(STATE_DIR, 0o700), File(PATH, f"{content}\n".encode(), 0o600)])
+    return record
+
+
+def remove_record(node: Node) -> None:
+    """All that was begun is finished, or as it was before."""
+    node.remove([PATH])
+
+
+def updated(node: Node, record: Record, **changes: object) -> Record:
+    return write_record(node, replace(record, **changes))  # type: ignore[arg-type]
