@@ -1,0 +1,58 @@
+"""Preflight of `upgrade node` (kubeadm: cmd/phases/upgrade/node/preflight.go), and what that of `upgrade apply` has in common."""
+
+from __future__ import annotations
+
+from pykubeadm.commands.upgrade.checks.every import local_checks
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.config.versions import is_supported, parse_version, pause_image
+from pykubeadm.errors import PreflightError
+from pykubeadm.phases.preflight import runtime, system
+from pykubeadm.phases.preflight.check import Check, run_checks
+from pykubeadm.phases.preflight.control_plane import pull_images
+from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.workflow.phase import Changes
+
+
+def run_node_preflight(run: UpgradeRun) -> Changes:
+    """Raises PreflightError with everything that is in the way. Returns the images that were pulled."""
+    if not is_supported(parse_version(run.target)):
+        raise PreflightError(f"the cluster is at {run.target}, which this pykubeadm does not know: upgrade pykubeadm first")
+    checks = local_checks(run) if run.is_control_plane and not run.resumed else ()
+    checked(run, (*machine_checks(run), *checks))
+    return pulled(run)
+
+
+def machine_checks(run: UpgradeRun) -> tuple[Check, ...]:
+    """Whether the new version runs on this machine."""
+    return (
+        runtime.CONTAINER_RUNTIME_VERSION,
+        system.system_verification(kubernetes_version=run.target, fail_cgroup_v1=None),
+    )
+
+
+def checked(run: UpgradeRun, checks: tuple[Check, ...]) -> None:
+    """Side by side, after the one that decides whether the others can look."""
+    found = machine(run)
+    run_checks((system.IS_PRIVILEGED_USER,), found, run.ignore_preflight_errors, lambda text: warn(run, text))
+    run_checks(checks, found, run.ignore_preflight_errors, lambda text: warn(run, text))
+
+
+def pulled(run: UpgradeRun) -> Changes:
+    """A control plane's images on the node before anything changes; workers get theirs with their pods."""
+    if not run.is_control_plane:
+        return ()
+    found = machine(run)
+    sandbox = (runtime.sandbox_image(pause_image(run.configuration.cluster)),)
+    run_checks(sandbox, found, run.ignore_preflight_errors, lambda text: warn(run, text))
+    return pull_images(run, found, lambda text: warn(run, text))
+
+
+def machine(run: UpgradeRun) -> Machine:
+    if run.machine is None:
+        socket = run.configuration.this_node.node_registration.cri_socket
+        run.machine = Machine(run.node, run.host, run.journal, socket)
+    return run.machine
+
+
+def warn(run: UpgradeRun, text: str) -> None:
+    run.note("warning", text, topic="preflight")
