@@ -1,0 +1,102 @@
+"""addon: CoreDNS and kube-proxy, by the control plane that is upgraded last (kubeadm: phases/upgrade/postupgrade.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.workflow.phase import Changes, Phase
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.upgrade.addons import Rendered
+    from pykubeadm.commands.upgrade.state import ClusterState
+    from pykubeadm.kube.port import Api
+
+_LEASE = "pykubeadm-upgrade-addons"
+_FLAGS = ("config", "kubeconfig", "dry-run")
+
+
+def _why_not(run: UpgradeRun) -> str | None:
+    """Others still have the old version: add-ons of the new one may need what only a new API server has."""
+    from pykubeadm.commands.upgrade.state import look_at
+    from pykubeadm.phases.cluster.connection import admin_api
+
+    if run.dry_run:  # which shows what comes once all are upgraded
+        return None
+    tags = look_at(admin_api(run)).tags("kube-apiserver")
+    others = sorted(node for node, tag in tags.items() if tag != run.target)
+    return f"left to the last control plane that is upgraded: {', '.join(others)} is not at {run.target} yet" if others else None
+
+
+def _coredns(run: UpgradeRun) -> Changes:
+    from pykubeadm.commands.upgrade.addons import coredns_rendered, dns_choice
+
+    def render(state: ClusterState) -> Sequence[Rendered]:
+        choice = dns_choice(run, state)
+        if choice is not None and choice.reason:
+            run.note("warning", choice.reason, topic="addon/coredns")
+        return coredns_rendered(run, state)
+
+    return _apply(run, render)
+
+
+def _kube_proxy(run: UpgradeRun) -> Changes:
+    from pykubeadm.commands.upgrade.addons import kube_proxy_rendered
+
+    return _apply(run, lambda state: kube_proxy_rendered(run, state))
+
+
+def _apply(run: UpgradeRun, render: Callable[[ClusterState], Sequence[Rendered]]) -> Changes:
+    """Looked at again under the Lease: another control plane may just have done it."""
+    from pykubeadm.commands.upgrade.addons import updates
+    from pykubeadm.commands.upgrade.applying import apply_updates
+    from pykubeadm.commands.upgrade.state import look_at
+    from pykubeadm.phases.cluster.connection import admin_api
+
+    api = admin_api(run)
+    with _alone(run, api):
+        return apply_updates(api, lambda: updates(api, run, render(look_at(api))))
+
+
+def _alone(run: UpgradeRun, api: Api) -> AbstractContextManager[object]:
+    from pykubeadm.kube.lease import held
+    from pykubeadm.workflow.events import Waiting
+
+    if run.dry_run:
+        return nullcontext()
+
+    def report(reason: str) -> None:
+        run.emit(Waiting(phase="addon", target="the add-ons", reason=reason))
+
+    return held(api, _LEASE, run.node_name, timeout=run.configuration.this_node.timeouts.upgrade_manifests, report=report)
+
+
+def _is_control_plane(run: UpgradeRun) -> bool:
+    return run.is_control_plane
+
+
+addon: Phase[UpgradeRun] = Phase(
+    name="addon",
+    summary="Upgrade CoreDNS and kube-proxy once every control plane is upgraded",
+    flags=(*_FLAGS, "patches"),
+    phases=(
+        Phase(
+            name="coredns",
+            summary="Upgrade CoreDNS",
+            check=_why_not,
+            apply=_coredns,
+            when=lambda run: _is_control_plane(run) and not run.stored.dns.disabled,
+            flags=(*_FLAGS, "patches"),
+        ),
+        Phase(
+            name="kube-proxy",
+            summary="Upgrade kube-proxy",
+            check=_why_not,
+            apply=_kube_proxy,
+            when=lambda run: _is_control_plane(run) and not run.stored.proxy.disabled,
+            flags=_FLAGS,
+        ),
+    ),
+)

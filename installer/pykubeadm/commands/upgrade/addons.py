@@ -1,0 +1,143 @@
+"""What an upgrade makes of CoreDNS, kube-proxy and the kubelets' common configuration, found out before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pykubeadm.addons.coredns import coredns
+from pykubeadm.addons.kube_proxy import kube_proxy
+from pykubeadm.commands.upgrade.addon_images import Choice, coredns_choice
+from pykubeadm.commands.upgrade.merging import Update, update
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.commands.upgrade.state import ClusterState, image_of, tag_of
+from pykubeadm.config.model import Configuration
+from pykubeadm.config.versions import parse_version
+from pykubeadm.kube.port import Api
+from pykubeadm.manifests.cluster_objects import kubelet_config_objects
+from pykubeadm.manifests.kubelet import kubelet_configuration
+from pykubeadm.phases.patching import patched
+from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.side_by_side import side_by_side
+
+_PATCH_TARGET = "corednsdeployment"
+_KEPT_WITH_IMAGE = frozenset({"Deployment", "ConfigMap"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An object as the old version and as the new version has it."""
+
+    old: KubeObject
+    new: KubeObject
+
+
+def coredns_rendered(run: UpgradeRun, state: ClusterState) -> tuple[Rendered, ...]:
+    """() where the cluster wants none, or somebody put another name server there."""
+    if run.stored.dns.disabled or (state.dns is not None and state.dns["metadata"]["name"] != "coredns"):
+        return ()
+    deployment, choice = state.dns, dns_choice(run, state)
+    old, new = coredns(_old(run, state).cluster), coredns(run.configuration.cluster)
+    if deployment is None or choice is None:
+        return _pairs(old, new)
+    if choice.kept:
+        kept = [document for document in new if document["kind"] not in _KEPT_WITH_IMAGE]
+        return _pairs([document for document in old if document["kind"] not in _KEPT_WITH_IMAGE], kept)
+    # Which of our images it had says nothing: a cluster gets the one that its tool knew last.
+    return _pairs(_with_image(old, image_of(deployment, "coredns")), _with_image(new, choice.image))
+
+
+def dns_choice(run: UpgradeRun, state: ClusterState) -> Choice | None:
+    """Which image CoreDNS gets; None where there is no Deployment of it yet."""
+    return coredns_choice(state.dns, run.configuration.cluster) if state.dns is not None else None
+
+
+def kube_proxy_rendered(run: UpgradeRun, state: ClusterState) -> tuple[Rendered, ...]:
+    if run.stored.proxy.disabled:
+        return ()
+    return _pairs(*(kube_proxy(each, run.host.proxy_env, _silent) for each in (_old(run, state), run.configuration)))
+
+
+def kubelet_config_rendered(run: UpgradeRun) -> tuple[Rendered, ...]:
+    """The ConfigMap kubelet-config with who may read it. The old version is the one that the cluster's configuration has."""
+    documents = (kubelet_configuration(cluster, {}, _silent) for cluster in (run.stored, run.configuration.cluster))
+    return _pairs(*(kubelet_config_objects(document, user_supplied=False) for document in documents))
+
+
+def updates(api: Api, run: UpgradeRun, rendered: Sequence[Rendered]) -> list[Update]:
+    """With the user's patches over what is merged: they are the user's latest word."""
+    lives = side_by_side(lambda each: _live(api, each.new), rendered, api.connections)
+    return [_update(run, each, live) for each, live in zip(rendered, lives, strict=True)]
+
+
+def conflicts(run: UpgradeRun, state: ClusterState) -> list[str]:
+    """A sentence for every place that the user and the upgrade would both change, of what `state` holds."""
+    lives: dict[tuple[str, str], KubeObject] = {("ConfigMap", name): each for name, each in state.config_maps.items()}
+    if state.dns is not None:
+        lives["Deployment", "coredns"] = state.dns
+    if state.kube_proxy is not None:
+        lives["DaemonSet", "kube-proxy"] = state.kube_proxy
+    found: list[str] = []
+    for each in (*coredns_rendered(run, state), *kube_proxy_rendered(run, state), *kubelet_config_rendered(run)):
+        live = lives.get((each.new["kind"], each.new["metadata"]["name"]))
+        if live is not None:
+            found += _update(run, each, live).conflicts
+    return found
+
+
+def _update(run: UpgradeRun, rendered: Rendered, live: KubeObject | None) -> Update:
+    found = update(rendered.old, live, rendered.new)
+    if rendered.new["kind"] != "Deployment" or not run.patches:
+        return found
+    return replace(found, wanted=patched(run.patches, _PATCH_TARGET, found.wanted))
+
+
+def _old(run: UpgradeRun, state: ClusterState) -> Configuration:
+    """The configuration with the version that the add-ons are of: that of kube-proxy's image. What is stored may name the new
+    one already."""
+    tag = tag_of(image_of(state.kube_proxy, "kube-proxy")) if state.kube_proxy is not None else ""
+    try:
+        version = str(parse_version(tag))
+    except ValueError:
+        version = run.stored.kubernetes_version
+    return replace(run.configuration, cluster=replace(run.configuration.cluster, kubernetes_version=version))
+
+
+def _pairs(old: Sequence[KubeObject], new: Sequence[KubeObject]) -> tuple[Rendered, ...]:
+    """By kind and name; what the old version did not have, it had as it is now."""
+    before = {_key(document): document for document in old}
+    return tuple(Rendered(before.get(_key(document), document), document) for document in new)
+
+
+def _key(document: KubeObject) -> tuple[str, str]:
+    return document["kind"], document["metadata"]["name"]
+
+
+def _with_image(documents: Sequence[KubeObject], image: str) -> list[KubeObject]:
+    def changed(document: KubeObject) -> KubeObject:
+        if document["kind"] != "Deployment":
+            return document
+        template: dict[str, Any] = document["spec"]["template"]
+        containers = [
+            container | {"image": image} if container["name"] == "coredns" else container
+            for container in template["spec"]["containers"]
+        ]
+        spec = document["spec"] | {"template": template | {"spec": template["spec"] | {"containers": containers}}}
+        return document | {"spec": spec}
+
+    return [changed(document) for document in documents]
+
+
+def _live(api: Api, document: KubeObject) -> KubeObject | None:
+    from pykubeadm.kube.apply import retrying
+
+    metadata = document["metadata"]
+    namespace = metadata.get("namespace", "")
+    return retrying(
+        lambda: api.get(document["apiVersion"], document["kind"], metadata["name"], namespace), api.call_timeout, settling=False
+    )
+
+
+def _silent(_level: str, _message: str) -> None:
+    """`init` has reported it."""
