@@ -141,7 +141,8 @@ def test_what_both_sides_change_is_refused_before_anything_is_written() -> None:
     run, _ = upgrade_run(api, "v1.36.2")
     (found,) = conflicts(run, look_at(api))
     assert found == (
-        'DaemonSet kube-system/kube-proxy: spec.template.spec.containers.kube-proxy.image: was "registry.k8s.io/kube-proxy:v1.35.6",'
+        "DaemonSet kube-system/kube-proxy: spec.template.spec.containers.kube-proxy.image:"
+        ' was "registry.k8s.io/kube-proxy:v1.35.6",'
         ' is "registry.example/proxy:v1.35.6" by a change of yours, would become "registry.k8s.io/kube-proxy:v1.36.2"'
     )
     api.writes.clear()
