@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from pykubeadm.commands.upgrade.checks.certificates import certificate_checks
 from pykubeadm.commands.upgrade.checks.deprecated import deprecated_checks
@@ -13,6 +12,7 @@ from pykubeadm.commands.upgrade.checks.dns import dns_checks
 from pykubeadm.commands.upgrade.checks.etcd import etcd_checks
 from pykubeadm.commands.upgrade.checks.flags import flag_checks
 from pykubeadm.commands.upgrade.checks.health import health_checks
+from pykubeadm.commands.upgrade.checks.manifests import addon_checks, manifest_checks
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.commands.upgrade.state import ClusterState
 from pykubeadm.config.model import LocalEtcd
@@ -35,6 +35,8 @@ def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Versi
     for target in targets:
         found += flag_checks(state, run.stored, run.node, target)
         found += dns_checks(state, run.stored, target)
+        found += addon_checks(run, state, target)
+        found += manifest_checks(run, target)
     return tuple(found)
 
 
@@ -45,12 +47,6 @@ def local_checks(run: UpgradeRun) -> tuple[Check, ...]:
         *certificate_checks(run, renewal=run.certificate_renewal),
         *disk_checks(run.node, local.data_dir if run.has_local_etcd else ""),
     )
-
-
-def at_version(run: UpgradeRun, version: Version) -> UpgradeRun:
-    """The run of an upgrade to that version."""
-    cluster = replace(run.configuration.cluster, kubernetes_version=str(version))
-    return replace(run, configuration=replace(run.configuration, cluster=cluster))
 
 
 def _metrics(run: UpgradeRun) -> Callable[[], str]:

@@ -1,0 +1,88 @@
+"""This node's static pods as its configuration had them before, to tell what somebody changed in their manifests by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pykubeadm.commands.upgrade.components import ETCD, Component, components, image_of, image_tag
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.config.versions import parse_version
+from pykubeadm.node.recording import RecordingNode
+from pykubeadm.patches.three_way import three_way
+from pykubeadm.util.api_types import canonical
+from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.workflow.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A static pod in whose manifest something is not ours: `kept` is what it would be if the upgrade kept that."""
+
+    name: str
+    wanted: KubeObject
+    kept: KubeObject
+
+
+def looking(run: UpgradeRun, version: str = "", *, patched: bool = True) -> UpgradeRun:
+    """The run as one that changes nothing and reports nothing, of an upgrade to `version`."""
+    cluster = run.configuration.cluster
+    if version:
+        cluster = replace(cluster, kubernetes_version=version)
+    return replace(
+        run,
+        node=RecordingNode(run.node),
+        configuration=replace(run.configuration, cluster=cluster),
+        patches=run.patches if patched else (),
+        emit=_silent,
+    )
+
+
+def edited(run: UpgradeRun, version: str) -> Iterator[Edited]:
+    """Of every static pod that an upgrade to `version` would undo something in. PhaseError where a manifest is missing or
+    damaged."""
+    wanted = {component.name: component for component in components(looking(run, version))}
+    former = _version(wanted) or run.stored.kubernetes_version
+    for component in components(looking(run, former, patched=False)):
+        base = _with_image(component)
+        live, target = (_decoded(pod) for pod in (component.former, wanted[component.name].wanted))
+        kept = three_way(_decoded(base), live, target).value
+        if kept != target:
+            yield Edited(component.name, target, kept)
+
+
+def _version(found: Mapping[str, Component]) -> str:
+    """That of the API server on this node: the cluster's configuration may name the new one already."""
+    tag = image_tag(found["kube-apiserver"].former)
+    try:
+        return str(parse_version(tag))
+    except ValueError:
+        return ""
+
+
+def _with_image(component: Component) -> KubeObject:
+    """Which of our etcds runs says nothing: a cluster gets the one that its tool knew last."""
+    pod = component.wanted
+    ours, theirs = image_of(pod), image_of(component.former)
+    if component.name != ETCD or _repository(ours) != _repository(theirs):
+        return pod
+    containers: list[dict[str, Any]] = [pod["spec"]["containers"][0] | {"image": theirs}, *pod["spec"]["containers"][1:]]
+    return pod | {"spec": pod["spec"] | {"containers": containers}}
+
+
+def _repository(image: str) -> str:
+    return image.partition("@")[0].rpartition(":")[0]
+
+
+def _decoded(pod: KubeObject) -> KubeObject:
+    """As the kubelet reads it; as it is where that does not fit."""
+    try:
+        decoded: KubeObject = canonical("Pod", {name: value for name, value in pod.items() if name != "status"})
+    except (ValueError, TypeError, AttributeError):
+        return pod
+    return decoded
+
+
+def _silent(_event: Event) -> None:
+    """What is found out here is reported where it matters."""
