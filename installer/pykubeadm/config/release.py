@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pykubeadm.config.versions import DEFAULT_MINOR, MAXIMUM_MINOR, RELEASES, parse_version
 
 LOOK_UP_SECONDS = 4.0
+_FIND_SECONDS = 0.5
+_HOST = "dl.k8s.io"
 _LABEL = re.compile(r"(?:release/)?((?:latest|stable)(?:-1(?:\.([1-9]\d?))?)?)", re.ASCII)
 
 LookUp = Callable[[str], str | None]
@@ -31,7 +33,7 @@ def look_up(label: str) -> str | None:
 
     def ask() -> None:
         try:
-            content = download(f"https://dl.k8s.io/release/{label}.txt", timeout=LOOK_UP_SECONDS, at_most=64)
+            content = download(f"https://{_HOST}/release/{label}.txt", timeout=LOOK_UP_SECONDS, at_most=64)
             answer.append(content.decode("ascii", "replace").strip())
         except OSError:
             return
@@ -41,6 +43,30 @@ def look_up(label: str) -> str | None:
     asking.start()
     asking.join(LOOK_UP_SECONDS)
     return answer[0] if answer else None
+
+
+def is_online() -> bool:
+    """Whether the place that `look_up` asks can be found at all: a network without the Internet would only cost its time."""
+    import os
+    import socket
+    import threading
+
+    from pykubeadm.transport.proxies import proxy_for
+
+    if proxy_for(_HOST, os.environ, 443):  # which finds it
+        return True
+    found: list[object] = []
+
+    def find() -> None:
+        try:
+            found.extend(socket.getaddrinfo(_HOST, 443))
+        except OSError:
+            return
+
+    finding = threading.Thread(target=find, daemon=True)
+    finding.start()
+    finding.join(_FIND_SECONDS)
+    return bool(found)
 
 
 def offline(_label: str) -> str | None:

@@ -21,11 +21,11 @@ _FLAGS = ("config", "kubeconfig", "dry-run")
 def _why_not(run: UpgradeRun) -> str | None:
     """Others still have the old version: add-ons of the new one may need what only a new API server has."""
     from pykubeadm.commands.upgrade.state import look_at
-    from pykubeadm.phases.cluster.connection import admin_api
+    from pykubeadm.phases.cluster.connection import cluster_api
 
     if run.dry_run:  # which shows what comes once all are upgraded
         return None
-    tags = look_at(admin_api(run)).tags("kube-apiserver")
+    tags = look_at(cluster_api(run)).tags("kube-apiserver")
     others = sorted(node for node, tag in tags.items() if tag != run.target)
     return f"left to the last control plane that is upgraded: {', '.join(others)} is not at {run.target} yet" if others else None
 
@@ -53,9 +53,9 @@ def _apply(run: UpgradeRun, render: Callable[[ClusterState], Sequence[Rendered]]
     from pykubeadm.commands.upgrade.addons import updates
     from pykubeadm.commands.upgrade.applying import apply_updates
     from pykubeadm.commands.upgrade.state import look_at
-    from pykubeadm.phases.cluster.connection import admin_api
+    from pykubeadm.phases.cluster.connection import cluster_api
 
-    api = admin_api(run)
+    api = cluster_api(run)
     with _alone(run, api):
         return apply_updates(api, lambda: updates(api, run, render(look_at(api))))
 

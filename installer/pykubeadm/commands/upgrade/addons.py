@@ -1,4 +1,4 @@
-"""What an upgrade makes of CoreDNS, kube-proxy and the kubelets' common configuration, found out before anything is changed."""
+"""What an upgrade makes of CoreDNS and kube-proxy, found out before anything is changed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from pykubeadm.commands.upgrade.state import ClusterState, image_of, tag_of
 from pykubeadm.config.model import Configuration
 from pykubeadm.config.versions import parse_version
 from pykubeadm.kube.port import Api
-from pykubeadm.manifests.cluster_objects import kubelet_config_objects
-from pykubeadm.manifests.kubelet import kubelet_configuration
 from pykubeadm.phases.patching import patched
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
@@ -59,12 +57,6 @@ def kube_proxy_rendered(run: UpgradeRun, state: ClusterState) -> tuple[Rendered,
     return _pairs(*(kube_proxy(each, run.host.proxy_env, _silent) for each in (_old(run, state), run.configuration)))
 
 
-def kubelet_config_rendered(run: UpgradeRun) -> tuple[Rendered, ...]:
-    """The ConfigMap kubelet-config with who may read it. The old version is the one that the cluster's configuration has."""
-    documents = (kubelet_configuration(cluster, {}, _silent) for cluster in (run.stored, run.configuration.cluster))
-    return _pairs(*(kubelet_config_objects(document, user_supplied=False) for document in documents))
-
-
 def updates(api: Api, run: UpgradeRun, rendered: Sequence[Rendered]) -> list[Update]:
     """With the user's patches over what is merged: they are the user's latest word."""
     lives = side_by_side(lambda each: _live(api, each.new), rendered, api.connections)
@@ -79,7 +71,7 @@ def conflicts(run: UpgradeRun, state: ClusterState) -> list[str]:
     if state.kube_proxy is not None:
         lives["DaemonSet", "kube-proxy"] = state.kube_proxy
     found: list[str] = []
-    for each in (*coredns_rendered(run, state), *kube_proxy_rendered(run, state), *kubelet_config_rendered(run)):
+    for each in (*coredns_rendered(run, state), *kube_proxy_rendered(run, state)):
         live = lives.get((each.new["kind"], each.new["metadata"]["name"]))
         if live is not None:
             found += _update(run, each, live).conflicts

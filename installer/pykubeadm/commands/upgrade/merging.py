@@ -15,7 +15,7 @@ from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.kube.port import title
 from pykubeadm.patches.three_way import Conflict, three_way, without_served
 from pykubeadm.util.api_types import canonical
-from pykubeadm.util.component_config import HASH_ANNOTATION, hash_annotation
+from pykubeadm.util.component_config import HASH_ANNOTATION, is_generated
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.yaml_output import to_yaml
 
@@ -45,12 +45,6 @@ def update(old: KubeObject, live: KubeObject | None, new: KubeObject) -> Update:
     return _merged(old, live, new)
 
 
-def is_generated(config_map: Mapping[str, Any]) -> bool:
-    """Whether nobody has written the configuration in it by hand."""
-    mark = (config_map["metadata"].get("annotations") or {}).get(HASH_ANNOTATION)
-    return bool(mark == hash_annotation(config_map.get("data") or {})[HASH_ANNOTATION])
-
-
 def _merged(old: KubeObject, live: KubeObject, new: KubeObject) -> Update:
     base, wanted = _without_zeros(old), _without_zeros(new)
     if base == wanted:
@@ -64,14 +58,11 @@ def _merged(old: KubeObject, live: KubeObject, new: KubeObject) -> Update:
 
 def _config_map(old: KubeObject, live: KubeObject, new: KubeObject) -> Update:
     """By the texts in it. A configuration that nobody touched is made again; of one that somebody did, the mark goes."""
-    if HASH_ANNOTATION in (new["metadata"].get("annotations") or {}) and is_generated(live):
-        annotations = (live["metadata"].get("annotations") or {}) | new["metadata"]["annotations"]
-        wanted = live | {
-            "metadata": live["metadata"] | {"annotations": annotations},
-            "data": (live.get("data") or {}) | new["data"],
-        }
-        return Update(live, wanted)
     name, had = new["metadata"]["name"], live.get("data") or {}
+    annotations = live["metadata"].get("annotations") or {}
+    if HASH_ANNOTATION in (new["metadata"].get("annotations") or {}) and is_generated(annotations, had):
+        metadata = live["metadata"] | {"annotations": annotations | new["metadata"]["annotations"]}
+        return Update(live, live | {"metadata": metadata, "data": had | new["data"]})
     data = dict(had)
     conflicts: list[str] = []
     for key, text in new["data"].items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pykubeadm.commands.upgrade.addon import addon
 from pykubeadm.commands.upgrade.bootstrap_token import bootstrap_token
 from pykubeadm.commands.upgrade.control_plane import control_plane
 from pykubeadm.commands.upgrade.kubeconfig import kubeconfig
@@ -19,6 +20,7 @@ APPLY: tuple[Phase[UpgradeRun], ...] = (
     kubeconfig,
     kubelet_config,
     bootstrap_token,
+    addon,
     post_upgrade,
 )
 NODE: tuple[Phase[UpgradeRun], ...] = (
@@ -26,5 +28,6 @@ NODE: tuple[Phase[UpgradeRun], ...] = (
     control_plane,
     kubeconfig,
     kubelet_config,
+    addon,
     post_upgrade,
 )

@@ -17,7 +17,7 @@ from pykubeadm.commands.upgrade.planned import Component, ConfigVersion, compone
 from pykubeadm.commands.upgrade.policy import Allowed, Refusal, refusals
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.commands.upgrade.state import ClusterState, look_at
-from pykubeadm.config.release import LookUp, look_up
+from pykubeadm.config.release import LookUp, is_online, look_up, offline
 from pykubeadm.config.versions import Version, parse_version, pause_image
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.preflight import system
@@ -54,7 +54,8 @@ class Plan:
 def plan(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> Plan:
     """By kubeadm's flags, with underscores, and `kubernetes_version`; warnings go to `emit`."""
     run = begin("plan", options, emit, rootfs=rootfs)
-    return plan_of(run, look_up, rehearsing=lambda: _rehearsing(run))
+    ask: LookUp = offline if run.upgrade.plan.kubernetes_version or not is_online() else look_up
+    return plan_of(run, ask, rehearsing=lambda: _rehearsing(run))
 
 
 def plan_of(run: UpgradeRun, ask: LookUp, *, rehearsing: Callable[[], Api]) -> Plan:

@@ -12,7 +12,7 @@ from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API
 from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.config.versions import MAXIMUM_MINOR, RELEASES, coredns_image, etcd_tag
-from pykubeadm.util.component_config import HASH_ANNOTATION, hash_annotation
+from pykubeadm.util.component_config import is_generated
 
 KUBELET = "kubelet"
 API_SERVER = "kube-apiserver"
@@ -117,6 +117,5 @@ def _config_version(config_map: Mapping[str, Any] | None, key: str, api: tuple[s
         current = str(load_section(data[key].encode()).data.get("apiVersion", "")).partition("/")[2]
     except DocumentError:
         current = ""
-    mark = (config_map["metadata"].get("annotations") or {}).get(HASH_ANNOTATION)
-    is_ours = mark == hash_annotation(data)[HASH_ANNOTATION]
+    is_ours = is_generated(config_map["metadata"].get("annotations") or {}, data)
     return ConfigVersion(group, current, preferred, manual=current != preferred and not is_ours)
