@@ -24,10 +24,13 @@ def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
     The newest first: what speaks to an API server is never newer than it. An etcd that was seen to be healthy stays; older
     API servers work with it, and it may not read its data with an older version.
     """
-    record = record if record.restoring else updated(run.node, record, restoring=why)
     first, _, rest = why.partition("\n")
     run.note("warning", f"{first}; putting back what was changed", topic="control-plane")
     problems: list[str] = []
+    try:
+        record = record if record.restoring else updated(run.node, record, restoring=why)
+    except PykubeadmError as error:  # a full disk may still take what is put back
+        problems.append(str(error))
     keeps_etcd = ETCD in record.healthy
     names = [name for name in reversed(record.components) if not (name == ETCD and keeps_etcd)]
     for name in names:

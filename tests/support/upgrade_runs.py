@@ -1,0 +1,164 @@
+"""A control plane in memory whose kubelet follows the manifests, its etcd and its cluster, and runs of `upgrade` on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pykubeadm.commands.upgrade.record import read_record
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.model import Configuration, Timeouts, UpgradeConfiguration
+from pykubeadm.etcd.client import Member, Status
+from pykubeadm.manifests.cluster_objects import kubeadm_config_objects, kubelet_config_objects
+from pykubeadm.manifests.kubelet import kubelet_configuration
+from pykubeadm.node.journal import Journal
+from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.node.port import Command, Completed, UnitState
+from pykubeadm.phases.certs.phase import certs
+from pykubeadm.phases.kubeconfig.phase import kubeconfig
+from pykubeadm.phases.kubelet.files import kubelet_files
+from pykubeadm.phases.run import ClusterRun
+from pykubeadm.phases.static_pods.control_plane import control_plane
+from pykubeadm.workflow.events import Event
+from pykubeadm.workflow.phase import Phase, steps
+from tests.support.api import FakeApi
+from tests.support.init_runs import NOW, configuration, init_run, perform
+from tests.support.node import FakeNode
+
+OLD, NEW = "v1.35.6", "v1.36.2"
+MANIFESTS = "/etc/kubernetes/manifests"
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+LATER = NOW + timedelta(days=30)
+_DATABASE = b"\1" * 1024
+
+
+@dataclass
+class ControlPlaneNode(FakeNode):
+    """Its kubelet has, at any time, one running container for each manifest. `ails` says what is wrong with the pod of a
+    manifest's text, "" where it is healthy. `images` are those that can be had."""
+
+    ails: Callable[[str, str], str] = lambda _name, _manifest: ""
+    missing_images: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
+        self.commands |= {"crictl": self._crictl, "df": Completed(0, "Avail\n1000000000\n"), "journalctl": Completed(0)}
+
+    def _crictl(self, command: Command) -> Completed:
+        if "ps" in command.argv:
+            return Completed(0, json.dumps({"containers": [*self._containers()]}))
+        if "inspecti" in command.argv:
+            return Completed(1 if command.argv[-1] in self.missing_images else 0)
+        if "pull" in command.argv and command.argv[-1] in self.missing_images:
+            return Completed(1, stderr=f'level=fatal msg="{command.argv[-1]}: not found"')
+        return Completed(0, "{}")
+
+    def _containers(self) -> Iterator[dict[str, Any]]:
+        for name in COMPONENTS:
+            text = self.read(f"{MANIFESTS}/{name}.yaml")
+            if text is not None:
+                uid = hashlib.sha256(text).hexdigest()
+                labels = {"io.kubernetes.pod.namespace": "kube-system", "io.kubernetes.pod.uid": uid}
+                yield {"id": uid[:12], "metadata": {"name": name}, "labels": labels, "state": "CONTAINER_RUNNING", "createdAt": "1"}
+
+    def health(self, _run: ClusterRun, name: str) -> Callable[[], str | None]:
+        """In place of `component_health`."""
+        return lambda: self.ails(name, (self.read(f"{MANIFESTS}/{name}.yaml") or b"").decode()) or None
+
+    def manifests(self) -> dict[str, str]:
+        return {name: self.text(f"{MANIFESTS}/{name}.yaml") for name in COMPONENTS}
+
+
+@dataclass
+class FakeEtcd:
+    """In place of `EtcdClient`."""
+
+    all: tuple[Member, ...] = (Member(1, "cp1", ("https://10.0.0.9:2380",), ("https://10.0.0.9:2379",)),)
+    ailments: dict[int, str] = field(default_factory=dict)
+    database: bytes = _DATABASE + hashlib.sha256(_DATABASE).digest()
+
+    def members(self) -> tuple[Member, ...]:
+        return self.all
+
+    def unhealthy(self, _members: object) -> dict[int, str]:
+        return self.ailments
+
+    def status(self, _endpoint: str) -> Status:
+        return Status(1, "3.6.6", 1, learner=False, db_size=len(self.database))
+
+    def snapshot(self, _endpoint: str) -> Iterator[bytes]:
+        yield from (self.database[start : start + 100] for start in range(0, len(self.database), 100))
+
+
+def made(version: str = OLD, **cluster: Any) -> tuple[ControlPlaneNode, FakeApi]:
+    """A control plane as `init` leaves it, whoever ran it: the journal knows nothing of it. Its etcd is older than today's."""
+    from pykubeadm.commands.init.etcd import etcd
+
+    node, config = ControlPlaneNode(name="cp1"), configuration(kubernetes_version=version, **cluster)
+    run = init_run(node, config)[0]
+    perform(run, certs, kubeconfig, etcd, control_plane)
+    node.put(f"{MANIFESTS}/etcd.yaml", node.text(f"{MANIFESTS}/etcd.yaml").replace("etcd:3.6.8-0", "etcd:3.6.6-0"), 0o600)
+    node.write(kubelet_files(run))
+    node.remove(["/var/lib/pykubeadm"])
+    return node, cluster_of(config)
+
+
+def cluster_of(config: Configuration) -> FakeApi:
+    api = FakeApi()
+    for document in kubeadm_config_objects(config.cluster.document()):
+        api.put(document)
+    kubelet = kubelet_configuration(config.cluster, {}, lambda _level, _text: None)
+    for document in kubelet_config_objects(kubelet, user_supplied=False):
+        api.put(document)
+    api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp1"}, "spec": {}})
+    return api
+
+
+def upgrade_run(
+    node: FakeNode, api: FakeApi, target: str = NEW, *, stored: str = OLD, cluster: dict[str, Any] | None = None, **fields: Any
+) -> tuple[UpgradeRun, list[Event]]:
+    """A run of `apply` that gives up waiting soon, and the list that its events go to."""
+    events: list[Event] = []
+    journal = Journal(node)
+    config = configuration(kubernetes_version=target, **(cluster or {}))
+    timeouts = Timeouts(upgrade_manifests=timedelta(milliseconds=10), etcd_api_call=timedelta(milliseconds=10))
+    run = UpgradeRun(
+        node=JournaledNode(node, journal),
+        host=HostFacts("cp1"),
+        journal=journal,
+        emit=events.append,
+        configuration=replace(config, this_node=replace(config.this_node, timeouts=timeouts)),
+        api=api,
+        **{
+            "part": "apply",
+            "upgrade": UpgradeConfiguration(),
+            "stored": replace(config.cluster, kubernetes_version=stored),
+            "has_control_plane": True,
+            "resumed": read_record(node) is not None,
+            "now": lambda: LATER,
+        }
+        | fields,
+    )
+    return run, events
+
+
+def run_phase(run: UpgradeRun, phase: Phase[UpgradeRun]) -> list[str]:
+    """What its steps changed."""
+    changes: list[str] = []
+    for step in steps((phase,)):
+        if step.phase.when(run) and step.phase.apply:
+            changes += step.phase.apply(run)
+    return changes
+
+
+def attach(monkeypatch: pytest.MonkeyPatch, node: ControlPlaneNode, etcd: FakeEtcd) -> None:
+    """Have the phases find the node's components and etcd."""
+    monkeypatch.setattr("pykubeadm.phases.static_pods.restart.component_health", node.health)
+    monkeypatch.setattr("pykubeadm.phases.etcd.members.own_etcd_client", lambda _run: etcd)

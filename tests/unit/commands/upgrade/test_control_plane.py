@@ -1,0 +1,334 @@
+"""The static pods of a control plane: at the new version, or as they were, wherever a run fails or is killed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pykubeadm.commands.upgrade.control_plane import control_plane
+from pykubeadm.commands.upgrade.record import PATH, read_record
+from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.etcd.client import Member
+from pykubeadm.node.port import File, UnitState
+from tests.support.init_runs import warnings
+from tests.support.upgrade_runs import (
+    COMPONENTS,
+    MANIFESTS,
+    NEW,
+    OLD,
+    ControlPlaneNode,
+    FakeEtcd,
+    attach,
+    made,
+    run_phase,
+    upgrade_run,
+)
+
+KUBE = COMPONENTS[1:]
+
+
+@pytest.fixture
+def etcd() -> FakeEtcd:
+    return FakeEtcd()
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch, etcd: FakeEtcd) -> ControlPlaneNode:
+    found, _api = made()
+    attach(monkeypatch, found, etcd)
+    return found
+
+
+def upgraded(node: ControlPlaneNode, **fields: Any) -> list[str]:
+    return run_phase(upgrade_run(node, made_api(), **fields)[0], control_plane)
+
+
+def made_api() -> Any:
+    from tests.support.init_runs import configuration
+    from tests.support.upgrade_runs import cluster_of
+
+    return cluster_of(configuration(kubernetes_version=OLD))
+
+
+def secrets(node: ControlPlaneNode) -> dict[str, bytes]:
+    """Certificates, keys and kubeconfigs."""
+    ends = (".crt", ".key", ".conf")
+    return {path: file.content for path, file in node.files.items() if isinstance(file, File) and path.endswith(ends)}
+
+
+def breaks(node: ControlPlaneNode, name: str, text: str = NEW) -> None:
+    """The component does not become healthy with a manifest that has this text."""
+    node.ails = lambda other, manifest: "it crashed" if other == name and text in manifest else ""
+
+
+def images(node: ControlPlaneNode) -> set[str]:
+    return {line.rpartition(":")[2] for text in node.manifests().values() for line in text.splitlines() if " image: " in line}
+
+
+def test_every_component_gets_the_new_version_in_the_order_they_need_each_other(node: ControlPlaneNode) -> None:
+    changes = [change for change in upgraded(node) if "renewed" not in change]
+    assert [change.partition(":")[0] for change in changes] == ["took a snapshot of etcd", *COMPONENTS]
+    assert changes[2] == f"kube-apiserver: {OLD} → {NEW}"
+    assert images(node) == {NEW, "3.6.8-0"}
+    assert read_record(node) is None
+
+
+def test_a_second_run_changes_nothing(node: ControlPlaneNode) -> None:
+    upgraded(node)
+    before = dict(node.files)
+    assert upgraded(node) == []
+    assert node.files == before
+
+
+def test_certificates_go_with_the_components_that_change(node: ControlPlaneNode) -> None:
+    before = secrets(node)
+    upgraded(node)
+    assert {path for path, content in secrets(node).items() if path in before and before[path] == content} == {
+        f"/etc/kubernetes/pki/{name}"
+        for name in ("ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key")
+    } | {"/etc/kubernetes/kubelet.conf"}
+
+
+def test_without_certificate_renewal_they_stay(node: ControlPlaneNode) -> None:
+    before = secrets(node)
+    upgraded(node, certificate_renewal=False)
+    assert secrets(node) == before
+
+
+def test_without_etcd_upgrade_etcd_is_not_touched(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
+    etcd.ailments = {1: "dead"}
+    before = node.text(f"{MANIFESTS}/etcd.yaml")
+    upgraded(node, etcd_upgrade=False)
+    assert node.text(f"{MANIFESTS}/etcd.yaml") == before
+    assert images(node) == {NEW, "3.6.6-0"}
+
+
+def test_etcd_never_gets_older(node: ControlPlaneNode) -> None:
+    text = node.text(f"{MANIFESTS}/etcd.yaml").replace("etcd:3.6.6-0", "etcd:3.7.0-0")
+    node.put(f"{MANIFESTS}/etcd.yaml", text, 0o600)
+    run, events = upgrade_run(node, made_api())
+    run_phase(run, control_plane)
+    assert node.text(f"{MANIFESTS}/etcd.yaml") == text
+    assert any("etcd stays at 3.7.0-0" in warning for warning in warnings(events))
+
+
+def test_the_members_that_etcd_joined_stay_in_its_manifest(node: ControlPlaneNode) -> None:
+    path = f"{MANIFESTS}/etcd.yaml"
+    joined = "--initial-cluster=cp0=https://10.0.0.8:2380,cp1=https://10.0.0.9:2380\n    - --initial-cluster-state=existing"
+    node.put(path, node.text(path).replace("--initial-cluster=cp1=https://10.0.0.9:2380", joined), 0o600)
+    upgraded(node)
+    assert joined in node.text(path)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_what_does_not_become_healthy_is_put_back_with_all_before_it(node: ControlPlaneNode, name: str) -> None:
+    manifests, kept = node.manifests(), secrets(node)
+    breaks(node, name, "3.6.8-0" if name == "etcd" else NEW)
+    with pytest.raises(PhaseError) as raised:
+        upgraded(node)
+    sentence = str(raised.value).splitlines()[0]
+    assert name in sentence
+    assert "it crashed" in sentence
+    assert f"this control plane runs {OLD} as before" in sentence
+    after = node.manifests()
+    assert [other for other in KUBE if after[other] != manifests[other]] == []
+    if name == "etcd":
+        assert after["etcd"] == manifests["etcd"]
+        assert {path: secrets(node)[path] for path in kept} == kept
+    else:  # which was healthy, and may not read its data with the older version
+        assert "3.6.8-0" in after["etcd"]
+        assert "but for etcd" in sentence
+        assert {path for path in kept if secrets(node)[path] != kept[path]} == {
+            f"/etc/kubernetes/pki/etcd/{base}.{end}" for base in ("server", "peer", "healthcheck-client") for end in ("crt", "key")
+        }
+    assert read_record(node) is None
+
+
+def test_after_what_was_in_the_way_is_gone_the_same_command_succeeds(node: ControlPlaneNode) -> None:
+    breaks(node, "kube-scheduler")
+    with pytest.raises(PhaseError):
+        upgraded(node)
+    node.ails = lambda _name, _manifest: ""
+    upgraded(node)
+    assert images(node) == {NEW, "3.6.8-0"}
+
+
+def test_what_cannot_be_put_back_is_named_and_the_next_run_goes_on_with_it(node: ControlPlaneNode) -> None:
+    before = node.manifests()
+    node.ails = lambda name, _manifest: "it crashed" if name == "kube-scheduler" else ""
+    with pytest.raises(PhaseError, match="not everything could be put back") as raised:
+        upgraded(node)
+    assert "kube-scheduler" in str(raised.value)
+    assert PATH in str(raised.value)
+    node.ails = lambda _name, _manifest: ""
+    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
+        upgraded(node)
+    assert {name: text for name, text in node.manifests().items() if name != "etcd"} == {name: before[name] for name in KUBE}
+    upgraded(node)
+    assert images(node) == {NEW, "3.6.8-0"}
+
+
+def test_an_image_that_cannot_be_had_stops_it_before_anything_changes(node: ControlPlaneNode) -> None:
+    node.missing_images = (f"registry.k8s.io/kube-scheduler:{NEW}",)
+    before = dict(node.files)
+    with pytest.raises(PhaseError, match=f"nothing was changed.*kube-scheduler:{NEW}"):
+        upgraded(node)
+    assert node.files == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"ailments": {1: "it sees no leader"}}, "this node's member is not healthy: it sees no leader"),
+        ({"all": (Member(2, "cp2", ("https://10.0.0.2:2380",)),)}, "is not among its members"),
+    ],
+)
+def test_an_etcd_that_is_not_healthy_is_not_changed(
+    node: ControlPlaneNode, etcd: FakeEtcd, fields: dict[str, Any], said: str
+) -> None:
+    for name, value in fields.items():
+        setattr(etcd, name, value)
+    before = dict(node.files)
+    with pytest.raises(PhaseError, match=said):
+        upgraded(node)
+    assert node.files == before
+
+
+def test_with_a_learner_or_without_a_majority_etcd_is_not_changed(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
+    other = Member(2, "cp2", ("https://10.0.0.2:2380",), ("https://10.0.0.2:2379",))
+    third = Member(3, "cp3", ("https://10.0.0.3:2380",), ("https://10.0.0.3:2379",))
+    etcd.all = (*etcd.all, other, replace(third, learner=True))
+    with pytest.raises(PhaseError, match="learner cp3 .*does not vote yet"):
+        upgraded(node)
+    etcd.all = (*etcd.all[:2], third)
+    etcd.ailments = {2: "connection refused"}
+    with pytest.raises(PhaseError, match="it would have no majority.*cp2 .*connection refused"):
+        upgraded(node)
+
+
+def test_a_damaged_snapshot_stops_it_and_is_not_kept(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
+    etcd.database = etcd.database[:-40]
+    before = node.manifests()
+    with pytest.raises(PhaseError, match="SHA-256 does not match"):
+        upgraded(node)
+    assert node.manifests() == before
+    assert [path for path in node.files if path.endswith("snapshot.db")] == []
+
+
+def test_too_little_space_for_the_snapshot_stops_it(node: ControlPlaneNode) -> None:
+    from tests.support.node import completed
+
+    node.commands["df"] = completed("Avail\n100\n")
+    with pytest.raises(PhaseError, match="free some space"):
+        upgraded(node)
+
+
+def test_a_stopped_kubelet_stops_it(node: ControlPlaneNode) -> None:
+    node.units["kubelet"] = UnitState("loaded", "inactive", "dead", "enabled")
+    with pytest.raises(PhaseError, match="systemctl start kubelet"):
+        upgraded(node)
+
+
+class PowerCutError(Exception):
+    pass
+
+
+class FailingNode(ControlPlaneNode):
+    """Loses power after a number of changes, also in the middle of a batch."""
+
+    left = -1
+
+    def _spend(self) -> None:
+        if self.left == 0:
+            raise PowerCutError
+        self.left -= 1
+
+    def write(self, files):
+        for file in files:
+            self._spend()
+            super().write([file])
+        return tuple(file.path for file in files)
+
+    def remove(self, paths):
+        self._spend()
+        return super().remove(paths)
+
+
+def cut_at(template: ControlPlaneNode, changes: int, monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> FailingNode | None:
+    """The node after a run that was killed after so many changes; None where it came to its end before."""
+    node = FailingNode(name="cp1", files=dict(template.files))
+    for name, value in attributes.items():
+        setattr(node, name, value)
+    attach(monkeypatch, node, FakeEtcd())
+    node.left = changes
+    try:
+        upgraded(node)
+    except PowerCutError:
+        node.left = -1
+        return node
+    except PykubeadmError:
+        return None
+    return None
+
+
+def test_killed_after_any_change_the_next_run_finishes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    template, _api = made()
+    changes = 0
+    while (node := cut_at(template, changes, monkeypatch)) is not None:
+        upgraded(node)
+        assert images(node) == {NEW, "3.6.8-0"}, changes
+        assert read_record(node) is None
+        assert upgraded(node) == []
+        changes += 1
+    assert changes > 50
+
+
+def test_killed_after_any_change_and_failing_then_all_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The former content comes from the copies of the run that began, not from what the next one finds."""
+    template, _api = made()
+    manifests, kept = template.manifests(), secrets(template)
+
+    def ails(name: str, manifest: str) -> str:
+        return "it crashed" if name == "kube-scheduler" and NEW in manifest else ""
+
+    changes = 0
+    while (node := cut_at(template, changes, monkeypatch, ails=ails)) is not None:
+        try:
+            upgraded(node)
+        except PhaseError as error:
+            assert f"runs {OLD} as before" in str(error), changes
+        assert [name for name in KUBE if node.manifests()[name] != manifests[name]] == [], changes
+        changed = {path for path in kept if secrets(node)[path] != kept[path]}
+        assert [path for path in changed if "/etcd/" not in path] == [], changes
+        assert read_record(node) is None
+        changes += 1
+    assert changes > 50
+
+
+def test_a_full_disk_at_any_change_ends_at_either_version_once_there_is_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    template, _api = made()
+    manifests = template.manifests()
+
+    class FullNode(FailingNode):
+        def _spend(self) -> None:
+            if self.left == 0:
+                raise NodeError("no space is left on its file system")
+            self.left -= 1
+
+    for changes in range(0, 60, 7):
+        node = FullNode(name="cp1", files=dict(template.files))
+        attach(monkeypatch, node, FakeEtcd())
+        node.left = changes
+        with pytest.raises(PykubeadmError, match="no space is left"):
+            upgraded(node)
+        node.left = -1
+        try:
+            finishes = read_record(node) is not None and bool(upgraded(node))
+        except PhaseError as error:
+            assert f"runs {OLD} as before" in str(error)
+            finishes = False
+        same = [name for name in KUBE if node.manifests()[name] == manifests[name]]
+        assert same == ([] if finishes else list(KUBE)), changes
+        assert read_record(node) is None
