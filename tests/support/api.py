@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from pykubeadm.kube.port import ApiStatusError, PatchKind
+from pykubeadm.kube.recording import selected
 from pykubeadm.util.kube_object import KubeObject
 
 Key = tuple[str, str, str, str]
@@ -39,7 +40,13 @@ class FakeApi:
         return copy.deepcopy(self.objects.get((api_version, kind, namespace, name)))
 
     def list(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        *,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[KubeObject]:
         self._call()
         return [
@@ -47,7 +54,7 @@ class FakeApi:
             for key, document in self.objects.items()
             if key[:2] == (api_version, kind)
             and (not namespace or key[2] == namespace)
-            and (labels or {}).items() <= (document["metadata"].get("labels") or {}).items()
+            and selected(document, labels or {}, fields or {})
         ]
 
     def create(self, document: KubeObject) -> KubeObject:
@@ -88,6 +95,11 @@ class FakeApi:
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:
         self._call()
         return self.objects.pop((api_version, kind, namespace, name), None) is not None
+
+    def evict(self, pod: KubeObject) -> None:
+        self._call()
+        if self.objects.pop(_key(pod), None):
+            self.writes.append(("evict", "Pod", pod["metadata"]["name"]))
 
     def _call(self) -> None:
         self.calls += 1

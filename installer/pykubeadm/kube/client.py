@@ -77,9 +77,20 @@ class ClusterApi:
             raise
 
     def list(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        *,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[KubeObject]:
-        query = {"labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())} if labels else {}
+        selectors = {"labelSelector": labels, "fieldSelector": fields}
+        query = {
+            selector: ",".join(f"{name}={value}" for name, value in wanted.items())
+            for selector, wanted in selectors.items()
+            if wanted
+        }
         found = self._call(f"list {kind} objects", "GET", _path(api_version, kind, "", namespace), query)
         # A list's items come without their apiVersion and kind.
         return [{"apiVersion": api_version, "kind": kind} | item for item in found.get("items") or ()]
@@ -117,6 +128,21 @@ class ClusterApi:
             raise
         return True
 
+    def evict(self, pod: KubeObject) -> None:
+        metadata = {name: pod["metadata"][name] for name in ("name", "namespace")}
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": metadata,
+            "deleteOptions": {"preconditions": {"uid": pod["metadata"]["uid"]}},
+        }
+        path = f"{_path('v1', 'Pod', metadata['name'], metadata['namespace'])}/eviction"
+        try:
+            self._call(f"evict {title(pod)}", "POST", path, self._writing, body)
+        except ApiStatusError as error:
+            if error.code != 404:
+                raise
+
     def _call(
         self,
         what: str,
@@ -148,6 +174,9 @@ class ClusterApi:
             raise ApiStatusError(f"could not {what}: {said}", code=status)
         if status >= 300:  # metav1.Status
             why = document.get("message") or f"{self._server} answered {status}"
+            # Which PodDisruptionBudget does not allow an eviction is only among the causes.
+            for cause in (document.get("details") or {}).get("causes") or ():
+                why += f" {cause['message']}" if cause.get("message") and cause["message"] not in why else ""
             raise ApiStatusError(f"could not {what}: {why}", code=status, reason=document.get("reason") or "")
         return document
 

@@ -52,9 +52,16 @@ class Api(Protocol):
         """The object, None where there is none."""
 
     def list(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        *,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[KubeObject]:
-        """All objects of a kind, of a namespace where one is given, with the given labels."""
+        """All objects of a kind, of a namespace where one is given, with the given labels and values of fields; which fields may
+        be asked for depends on the kind ("spec.nodeName" of pods)."""
 
     def create(self, document: KubeObject) -> KubeObject:
         """The object as the server stored it."""
@@ -76,6 +83,10 @@ class Api(Protocol):
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:
         """True where there was something to delete."""
+
+    def evict(self, pod: KubeObject) -> None:
+        """Have a pod deleted if its PodDisruptionBudgets allow it (else code 429), and if it still is the one with this uid
+        (else code 409). A pod that is gone is no error."""
 
 
 def title(document: Mapping[str, Any]) -> str:

@@ -53,18 +53,28 @@ class RecordingApi:
         return self._real(key) or copy.deepcopy(self._assumed.get(key))
 
     def list(
-        self, api_version: str, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        *,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[KubeObject]:
         found: dict[tuple[str, str, str, str], KubeObject | None] = {}
         if self._inner:
             try:
-                found = {_key(item): item for item in self._inner.list(api_version, kind, namespace, labels=labels)}
+                found = {
+                    _key(item): item for item in self._inner.list(api_version, kind, namespace, labels=labels, fields=fields)
+                }
             except ApiUnreachableError:
                 self._inner = None
         found |= {
             key: document
             for key, document in self._written.items()
-            if key[:2] == (api_version, kind) and (not namespace or key[2] == namespace) and _has_labels(document, labels or {})
+            if key[:2] == (api_version, kind)
+            and (not namespace or key[2] == namespace)
+            and (document is None or selected(document, labels or {}, fields or {}))
         }
         return [copy.deepcopy(document) for document in found.values() if document is not None]
 
@@ -103,6 +113,10 @@ class RecordingApi:
         self._report(f"delete {title(document)}")
         self._written[api_version, kind, namespace, name] = None
         return True
+
+    def evict(self, pod: KubeObject) -> None:
+        self._report(f"evict {title(pod)}")
+        self._written[_key(pod)] = None
 
     def _real(self, key: tuple[str, str, str, str]) -> KubeObject | None:
         if self._inner is None:
@@ -143,5 +157,14 @@ def _key(document: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return document["apiVersion"], document["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
-def _has_labels(document: KubeObject | None, labels: Mapping[str, str]) -> bool:
-    return document is not None and labels.items() <= (document["metadata"].get("labels") or {}).items()
+def selected(document: KubeObject, labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
+    """Whether an object has these labels, and these values at the fields' paths ("spec.nodeName")."""
+    if not labels.items() <= (document["metadata"].get("labels") or {}).items():
+        return False
+    return all(_at(document, path.split(".")) == value for path, value in fields.items())
+
+
+def _at(document: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document

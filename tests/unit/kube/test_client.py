@@ -99,12 +99,14 @@ def test_paths_are_the_api_s() -> None:
         api.get("certificates.k8s.io/v1", "CertificateSigningRequest", "csr-x/approval")
         api.list("v1", "Pod")
         api.list("v1", "Pod", "kube-system", labels={"tier": "control-plane", "component": "etcd"})
+        api.list("v1", "Pod", fields={"spec.nodeName": "cp1"})
         assert [(method, path) for method, path, _, _ in server.asked] == [
             ("GET", "/api/v1/nodes/cp1"),
             ("GET", "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/kubeadm:nodes"),
             ("GET", "/apis/certificates.k8s.io/v1/certificatesigningrequests/csr-x/approval"),
             ("GET", "/api/v1/pods"),
             ("GET", "/api/v1/namespaces/kube-system/pods?labelSelector=tier%3Dcontrol-plane%2Ccomponent%3Detcd"),
+            ("GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dcp1"),
         ]
 
 
@@ -141,6 +143,34 @@ def test_items_of_a_list_know_their_kind() -> None:
         assert api.list("v1", "Node") == [NODE]
         server.answer = 200, b'{"kind": "NodeList", "items": null}'
         assert api.list("v1", "Node") == []
+
+
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-1", "namespace": "default", "uid": "7"}}
+
+
+def test_a_pod_is_evicted_if_it_is_still_the_same() -> None:
+    with api_server() as server, client(server.url) as api:
+        api.evict(POD)
+        method, path, _, document = server.asked[-1]
+        assert (method, path) == ("POST", "/api/v1/namespaces/default/pods/web-1/eviction?fieldManager=pykubeadm")
+        assert document["deleteOptions"] == {"preconditions": {"uid": "7"}}
+
+
+def test_a_pod_that_is_gone_needs_no_eviction() -> None:
+    with api_server() as server, client(server.url) as api:
+        server.answer = 404, b'{"message": "pods \\"web-1\\" not found"}'
+        api.evict(POD)
+
+
+def test_the_budget_that_keeps_a_pod_is_named() -> None:
+    cause = {"reason": "DisruptionBudget", "message": "The disruption budget web needs 2 healthy pods and has 2 currently"}
+    status = {"message": "Cannot evict pod.", "reason": "TooManyRequests", "details": {"causes": [cause]}}
+    with api_server() as server, client(server.url) as api:
+        server.answer = 429, json.dumps(status).encode()
+        with pytest.raises(
+            ApiStatusError, match=r"could not evict Pod default/web-1: Cannot evict pod\. The disruption budget web"
+        ):
+            api.evict(POD)
 
 
 def test_what_is_not_there_is_no_error() -> None:
