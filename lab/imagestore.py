@@ -7,16 +7,18 @@ never written in place, and the databases are copied.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lab.assets import CONTROL_PLANE, Assets
 from lab.host import LABEL, STATE, LabError, docker, locked, run
 from lab.nodeimage import NodeImage
 from lab.oci import Image, dump
-from pykubeadm.config.versions import DEFAULT_REPOSITORY, etcd_is_3_5, release_of
+from pykubeadm.config.versions import DEFAULT_REPOSITORY, etcd_is_3_5, parse_version, release_of
 
 STORES = STATE / "stores"
 KEPT_STORES = 4
@@ -76,11 +78,12 @@ rm -rf io.containerd.grpc.v1.introspection tmpmounts io.containerd.runtime*
 
 
 def images(assets: Assets) -> list[Image]:
-    """The images made of `assets`' binaries, under the names kubeadm and pykubeadm give them."""
-    release, found = release_of(assets.version), []
+    """The images made of `assets`' binaries, under the names kubeadm and pykubeadm give them. The tags of what does not belong
+    to Kubernetes differ: kubeadm's are those of its own release, ours those of the newest release of kubeadm that knows it."""
+    release, found, own = release_of(assets.version), [], kubeadm_images(assets)
     shell = {"/bin/busybox": "/usr/bin/busybox"}
-    aliases = tuple(f"{DEFAULT_REPOSITORY}/pause:{tag}" for tag in {SANDBOX_TAG} - {release.pause})
     pause = f"{DEFAULT_REPOSITORY}/pause:{release.pause}"
+    aliases = _aliases(pause, (*own, f"{DEFAULT_REPOSITORY}/pause:{SANDBOX_TAG}"))
     if program := _inside(assets, "pause"):
         found.append(Image(pause, files={"/pause": program}, entrypoint=("/pause",), aliases=aliases))
     else:
@@ -103,24 +106,44 @@ def images(assets: Assets) -> list[Image]:
             )
         else:
             found.append(Image(f"{DEFAULT_REPOSITORY}/{name}:{assets.version}", files=files))
-    coredns = _inside(assets, "coredns") or ""
-    found.append(
-        Image(f"{DEFAULT_REPOSITORY}/coredns/coredns:{release.coredns}", files={"/coredns": coredns}, entrypoint=("/coredns",))
-    )
-    etcd, tag = _inside(assets, "etcd") or "/usr/bin/etcd", assets.etcd_tag or release.etcd
-    etcdctl = _inside(assets, "etcdctl")
+    coredns, program = f"{DEFAULT_REPOSITORY}/coredns/coredns:{release.coredns}", _inside(assets, "coredns") or ""
+    found.append(Image(coredns, files={"/coredns": program}, entrypoint=("/coredns",), aliases=_aliases(coredns, own)))
+    return [*found, *_etcd_images(assets, own)]
+
+
+def _etcd_images(assets: Assets, own: Sequence[str]) -> list[Image]:
+    release = release_of(assets.version)
+    etcd, etcdctl = _inside(assets, "etcd") or "/usr/bin/etcd", _inside(assets, "etcdctl")
     client = {"/usr/local/bin/etcdctl": etcdctl} if etcdctl else {}
-    found.append(Image(f"{DEFAULT_REPOSITORY}/etcd:{tag}", files={"/usr/local/bin/etcd": etcd, **client}))
-    if etcd_is_3_5(tag) and not etcd_is_3_5(release.etcd):
-        found.append(
-            Image(
-                f"{DEFAULT_REPOSITORY}/etcd:{release.etcd}",
-                files={"/usr/local/lib/etcd-3.5": etcd, **shell, **client},
-                links={"/bin/sh": "busybox"},
-                scripts={"/usr/local/bin/etcd": ETCD_3_5_LAUNCHER},
-            )
-        )
-    return found
+    default = f"{DEFAULT_REPOSITORY}/etcd:{release.etcd}"
+    plain = Image(default, files={"/usr/local/bin/etcd": etcd, **client}, aliases=_aliases(default, own))
+    if not assets.etcd_tag:
+        return [plain]
+    tagged = replace(plain, name=f"{DEFAULT_REPOSITORY}/etcd:{assets.etcd_tag}", aliases=())
+    if not etcd_is_3_5(assets.etcd_tag) or etcd_is_3_5(release.etcd):
+        return [tagged]
+    launched = replace(
+        plain,
+        files={"/usr/local/lib/etcd-3.5": etcd, "/bin/busybox": "/usr/bin/busybox", **client},
+        links={"/bin/sh": "busybox"},
+        scripts={"/usr/local/bin/etcd": ETCD_3_5_LAUNCHER},
+    )
+    return [tagged, launched]
+
+
+def _aliases(name: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Those among `others` that name the same image with another tag."""
+    return tuple(sorted({other for other in others if other.rpartition(":")[0] == name.rpartition(":")[0]} - {name}))
+
+
+@functools.cache
+def kubeadm_images(assets: Assets) -> tuple[str, ...]:
+    """The images that the kubeadm of these binaries deploys; () where there is none."""
+    kubeadm = assets.program("kubeadm")
+    if kubeadm is None:
+        return ()
+    listed = run([kubeadm, "config", "images", "list", "--kubernetes-version", assets.version], timeout=20).stdout
+    return tuple(line for line in listed.split() if "/" in line)
 
 
 def _pulled(assets: Assets) -> list[str]:
@@ -128,11 +151,12 @@ def _pulled(assets: Assets) -> list[str]:
     if not assets.pulls_images:
         return []
     release = release_of(assets.version)
-    return [
+    names = [
         *(f"{DEFAULT_REPOSITORY}/{name}:{assets.version}" for name in CONTROL_PLANE),
         f"{DEFAULT_REPOSITORY}/coredns/coredns:{release.coredns}",
         f"{DEFAULT_REPOSITORY}/etcd:{release.etcd}",
     ]
+    return list(dict.fromkeys([*names, *(name for name in kubeadm_images(assets) if "/pause:" not in name)]))
 
 
 def _inside(assets: Assets, name: str) -> str | None:
@@ -162,8 +186,18 @@ def ensure(image: NodeImage, assets: Sequence[Assets]) -> Path:
     return store
 
 
+def all_images(assets: Sequence[Assets]) -> list[Image]:
+    """The images of several versions. What they share by name is made once, the newest's, with the other names of all."""
+    unique: dict[str, Image] = {}
+    for of_one in sorted(assets, key=lambda each: parse_version(each.version)):
+        for each in images(of_one):
+            before = unique[each.name].aliases if each.name in unique else ()
+            unique[each.name] = replace(each, aliases=tuple(sorted({*before, *each.aliases})))
+    return [replace(each, aliases=tuple(name for name in each.aliases if name not in unique)) for each in unique.values()]
+
+
 def _make(store: Path, image: NodeImage, assets: Sequence[Assets]) -> None:
-    unique = {each.name: each for assets_of_one in assets for each in images(assets_of_one)}
+    unique = all_images(assets)
     folders = sorted({str(folder) for each in assets for folder in (each.bin, *each.lenders)})
     mounts = [f"--volume={folder}:/assets{folder}:ro" for folder in folders]
     scratch = store.with_suffix(".part")
@@ -196,10 +230,10 @@ def _make(store: Path, image: NodeImage, assets: Sequence[Assets]) -> None:
             image.ensure(),
             "-c",
             IMPORT,
-            stdin=dump(unique.values()),
+            stdin=dump(unique),
             timeout=600,
         )
-        wanted = {name for each in unique.values() for name in (each.name, *each.aliases)} | set(pulled.split())
+        wanted = {name for each in unique for name in (each.name, *each.aliases)} | set(pulled.split())
         if lost := wanted - set(listed.split()):
             raise LabError(f"images did not arrive in the store: {', '.join(sorted(lost))}")
         run(["mv", scratch, store], root=True)

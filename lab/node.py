@@ -29,6 +29,7 @@ PREFIX6 = "fd1a:b000"  # of a network with IPv6: PREFIX6:SECOND::/64 beside 172.
 BOOT_SECONDS = 180.0  # two seconds where nothing else runs
 READY = NodeImage("debian13", "ready")
 COMMANDS = ("kubeadm", "kubelet", "kubectl", "crictl", "etcdctl")
+PROGRAMS = "/opt/kubernetes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,14 @@ class Node(Machine):
         docker("start", self.name)
         self.wait_booted()
 
+    def switch(self, version: str, *programs: str) -> None:
+        """Make the programs of another of the node's versions its commands, as installing their packages would; a kubelet that
+        runs is started again with the new one."""
+        for name in programs:
+            self.run("ln", "--symbolic", "--force", "--no-target-directory", f"{PROGRAMS}/{version}/{name}", f"/usr/bin/{name}")
+        if "kubelet" in programs:
+            self.run("systemctl", "try-restart", "kubelet.service")
+
     def remove(self) -> None:
         """Remove the node and its disks."""
         _remove(self.name)
@@ -103,8 +112,8 @@ def start(
 ) -> Node:
     """Start a node and wait until it is up; with `unique`, `name` gets a suffix of this process.
 
-    The programs of `assets[0]` (kubelet, kubectl, kubeadm, crictl, …) are commands of the node, those of the others are in
-    /opt/kubernetes/VERSION; the images of all are in its containerd (flavour `ready`). `mounts` are further folders,
+    The programs of all `assets` (kubelet, kubectl, kubeadm, crictl, …) are in /opt/kubernetes/VERSION, those of the first are
+    commands of the node; the images of all are in its containerd (flavour `ready`). `mounts` are further folders,
     read-only, as (here, there).
     """
     engine.ensure()
@@ -174,12 +183,13 @@ def _remove(name: str) -> None:
 
 
 def _commands(assets: Sequence[Assets]) -> list[tuple[Path, str]]:
-    """The first assets' programs become commands (node-init links them); the others' are in a folder named by their version."""
+    """Each version's programs are in a folder named by it; the first's become commands, too (node-init links them)."""
     return [
-        (program, f"/opt/kubernetes/{'' if number == 0 else f'{each.version}/'}{name}")
+        (program, f"{folder}/{name}")
         for number, each in enumerate(assets)
         for name in COMMANDS
         if (program := each.program(name))
+        for folder in ([PROGRAMS] if number == 0 else []) + [f"{PROGRAMS}/{each.version}"]
     ]
 
 
