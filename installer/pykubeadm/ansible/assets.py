@@ -28,11 +28,12 @@ class Assets:
 
 
 def find_assets(version: str, environment: Mapping[str, str]) -> Assets:
-    """The first of $PYKUBEADM_ASSETS (a folder with `bin`, or that `bin` itself), ~/.cache/pykubeadm/assets/VERSION ("v1.36.2")
-    and /opt/kubernetes that has a kubelet; from the others come the archives and images that it does not have."""
+    """The first of $PYKUBEADM_ASSETS (a folder with `bin`, or that `bin` itself), ~/.cache/pykubeadm/assets/VERSION ("v1.36.2"),
+    /opt/kubernetes/VERSION and /opt/kubernetes that has a kubelet; from the others come the archives and images that it does not
+    have."""
     named = environment.get(ENVIRONMENT, "")
     folders = [named] if named else []
-    folders += [os.path.join(os.path.expanduser(CACHE), version), NODE_FOLDER]
+    folders += [os.path.join(base, version) for base in (os.path.expanduser(CACHE), NODE_FOLDER)] + [NODE_FOLDER]
     programs = [folder for base in folders for folder in (os.path.join(base, "bin"), base) if _is_file(folder, "kubelet")]
     archives = _first_folder(folders, "archives")
     versions = [found[1] for name in _names(archives) if (found := _CNI_ARCHIVE.fullmatch(name))]

@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Choose, Phase
 
-# kubeadm's flags (cmd/upgrade/{apply,common}.go).
+# kubeadm's flags (cmd/upgrade/{apply,common}.go), and those of the phase kubelet.
 FLAGS = (
     "allow-experimental-upgrades",
     "allow-release-candidate-upgrades",
     "certificate-renewal",
     "config",
+    "delete-emptydir-data",
+    "drain-timeout",
     "dry-run",
     "etcd-upgrade",
     "force",
     "ignore-preflight-errors",
     "kubeconfig",
+    "kubelet",
     "patches",
     "print-config",
     "skip-phases",

@@ -11,14 +11,17 @@ if TYPE_CHECKING:
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Choose, Phase
 
-# kubeadm's flags (cmd/upgrade/node.go).
+# kubeadm's flags (cmd/upgrade/node.go), and those of the phase kubelet.
 FLAGS = (
     "certificate-renewal",
     "config",
+    "delete-emptydir-data",
+    "drain-timeout",
     "dry-run",
     "etcd-upgrade",
     "ignore-preflight-errors",
     "kubeconfig",
+    "kubelet",
     "patches",
     "skip-phases",
 )

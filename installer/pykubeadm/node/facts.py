@@ -42,9 +42,9 @@ def host_facts(node: Node) -> HostFacts:
     )
 
 
-def kubelet_version(node: Node) -> str | None:
+def kubelet_version(node: Node, program: str = "kubelet") -> str | None:
     """As `kubelet --version` says ("v1.36.2"), which takes 50 to 100 ms; None where there is no kubelet that says so."""
-    completed = node.run(Command.look_up(("kubelet", "--version"), "ask for the kubelet's version"))
+    completed = node.run(Command.look_up((program, "--version"), "ask for the kubelet's version"))
     match = _VERSION.fullmatch(completed.stdout) if completed.status == 0 else None
     return match[1] if match else None
 

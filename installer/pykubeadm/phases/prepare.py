@@ -146,19 +146,19 @@ def verify(run: ClusterRun) -> None:
         )
 
 
-def translated(emit: Callable[[Event], None], changes: list[str]) -> Callable[[PlaybookEvent], None]:
-    """A subscriber of a playbook that emits ours and gathers what changed, as sentences."""
+def translated(emit: Callable[[Event], None], changes: list[str], *, phase: str = NAME) -> Callable[[PlaybookEvent], None]:
+    """A subscriber of a playbook that emits ours, as those of `phase`, and gathers what changed, as sentences."""
     from pykubeadm.ansible.results import TaskEnded, TaskStarted
 
     def report(event: PlaybookEvent) -> None:
         match event:
             case TaskStarted():
                 role = event.role.rpartition(".")[2]
-                emit(NodeTask(phase=NAME, node="", role=role, task=event.task, outcome="started"))
+                emit(NodeTask(phase=phase, node="", role=role, task=event.task, outcome="started"))
             case TaskEnded():
                 emit(
                     NodeTask(
-                        phase=NAME,
+                        phase=phase,
                         node=event.host,
                         role=event.role_name,
                         task=event.task,
@@ -169,9 +169,9 @@ def translated(emit: Callable[[Event], None], changes: list[str]) -> Callable[[P
                     )
                 )
                 for warning in event.warnings:
-                    emit(Note(level="warning", topic=f"{NAME}/{event.host}", message=warning))
+                    emit(Note(level="warning", topic=f"{phase}/{event.host}", message=warning))
                 if event.outcome == "ok" and event.message.startswith("Warning: "):
-                    emit(Note(level="warning", topic=f"{NAME}/{event.host}", message=event.message.removeprefix("Warning: ")))
+                    emit(Note(level="warning", topic=f"{phase}/{event.host}", message=event.message.removeprefix("Warning: ")))
                 if event.outcome == "changed":
                     task = event.task[:1].lower() + event.task[1:]
                     changes.append(f"{event.host}: {task}" + (f": {', '.join(event.changes)}" if event.changes else ""))

@@ -11,7 +11,7 @@ from pykubeadm.commands.environment import environment
 from pykubeadm.commands.existing import connect
 from pykubeadm.commands.source import read_source
 from pykubeadm.commands.upgrade.record import Record, read_record
-from pykubeadm.commands.upgrade.run import KUBELET_KUBECONFIG, UpgradeRun, reader_of
+from pykubeadm.commands.upgrade.run import DRAIN_TIMEOUT, KUBELET_KUBECONFIG, UpgradeRun, reader_of
 from pykubeadm.config.endpoint import local_url
 from pykubeadm.config.model import NodeRegistration, ThisNode, UpgradeApply, UpgradeNode
 from pykubeadm.config.read import read_upgrade
@@ -31,6 +31,7 @@ from pykubeadm.workflow.events import Note, Planned, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from pykubeadm.config.model import ClusterConfiguration, UpgradeConfiguration
     from pykubeadm.kube.port import Api
@@ -50,6 +51,7 @@ def begin(
     """The run of `upgrade PART` for these options (kubeadm's flags with underscores, None where not given). The cluster is asked
     for its configuration, the node is only read. Raises ConfigError with every problem of flags, file or stored configuration,
     UsageError, PreflightError, PhaseError, ApiError."""
+    drain_timeout = _drain_timeout(options.get("drain_timeout"))
     machine = LocalNode(rootfs)
     host = host_facts(machine)
     source = read_source(options["config"], machine.root) if options.get("config") else None
@@ -104,7 +106,20 @@ def begin(
         interactive=part == "apply" and not (options.get("yes") or section.force_upgrade or dry_run or record),
         certificate_renewal=getattr(section, "certificate_renewal", True),
         etcd_upgrade=getattr(section, "etcd_upgrade", True),
+        delete_emptydir_data=bool(options.get("delete_emptydir_data")),
+        drain_timeout=drain_timeout,
     )
+
+
+def _drain_timeout(given: str | None) -> timedelta:
+    from pykubeadm.util.duration import parse_duration
+
+    if given is None:
+        return DRAIN_TIMEOUT
+    try:
+        return parse_duration(given)
+    except ValueError as error:
+        raise UsageError(f"--drain-timeout: {error}") from error
 
 
 def _stored(api: Api, kubeconfig: str, record: Record | None, warn: Callable[[str], None]) -> ClusterConfiguration:

@@ -7,7 +7,9 @@ from typing import Any, Final, Literal
 
 from pykubeadm.commands.execute import execute
 from pykubeadm.commands.upgrade.begin import begin
+from pykubeadm.commands.upgrade.kubelet import NAME as KUBELET
 from pykubeadm.commands.upgrade.phases import APPLY, NODE
+from pykubeadm.errors import UsageError
 from pykubeadm.workflow.events import Subscriber
 from pykubeadm.workflow.phase import Choose
 
@@ -30,7 +32,12 @@ def upgrade(
 ) -> None:
     """Run the steps of `upgrade PART` that `choose` picks. `options` are kubeadm's flags with underscores, and
     `kubernetes_version`; `confirm` asks the user whether to go on; `name` is what the run is called."""
+    whole = name == f"upgrade {part}"
+    if whole and not options.get("kubelet") and (options.get("drain_timeout") or options.get("delete_emptydir_data")):
+        raise UsageError("--drain-timeout and --delete-emptydir-data are for draining the node, which goes with --kubelet")
     run = begin(part, options, emit, phases=_PHASES[part], confirm=confirm, rootfs=rootfs)
-    execute(name, choose(getattr(run.upgrade, part).skip_phases), run, node_name=run.node_name, rootfs=rootfs)
+    skipped = getattr(run.upgrade, part).skip_phases
+    steps = choose(skipped if options.get("kubelet") else (*skipped, KUBELET))
+    execute(name, steps, run, node_name=run.node_name, rootfs=rootfs)
     if name == "upgrade apply" and not run.dry_run:
         run.result("upgrade", _DONE.format(version=run.target), version=run.target)

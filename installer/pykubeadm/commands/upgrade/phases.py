@@ -6,6 +6,7 @@ from pykubeadm.commands.upgrade.addon import addon
 from pykubeadm.commands.upgrade.bootstrap_token import bootstrap_token
 from pykubeadm.commands.upgrade.control_plane import control_plane
 from pykubeadm.commands.upgrade.kubeconfig import kubeconfig
+from pykubeadm.commands.upgrade.kubelet import kubelet
 from pykubeadm.commands.upgrade.kubelet_config import kubelet_config
 from pykubeadm.commands.upgrade.post_upgrade import post_upgrade
 from pykubeadm.commands.upgrade.preflight import apply_preflight, node_preflight
@@ -22,6 +23,7 @@ APPLY: tuple[Phase[UpgradeRun], ...] = (
     bootstrap_token,
     addon,
     post_upgrade,
+    kubelet,
 )
 NODE: tuple[Phase[UpgradeRun], ...] = (
     node_preflight,
@@ -30,4 +32,5 @@ NODE: tuple[Phase[UpgradeRun], ...] = (
     kubelet_config,
     addon,
     post_upgrade,
+    kubelet,
 )

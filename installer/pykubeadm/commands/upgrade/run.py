@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.constants import KUBERNETES_DIR
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 KUBELET_KUBECONFIG: Final = f"{KUBERNETES_DIR}/kubelet.conf"
+DRAIN_TIMEOUT: Final = timedelta(minutes=5)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class UpgradeRun(ClusterRun):
     interactive: bool = False  # whether the user is asked: not with --yes, --force or in a dry run
     certificate_renewal: bool = True
     etcd_upgrade: bool = True
+    delete_emptydir_data: bool = False  # of pods that a drain evicts
+    drain_timeout: timedelta = DRAIN_TIMEOUT
 
     @property
     def is_control_plane(self) -> bool:

@@ -1,0 +1,213 @@
+"""kubelet: the node's own programs. kubeadm leaves them to the administrator; so do we without --kubelet.
+
+The node is drained first. Where the programs cannot be had, or the new kubelet does not become Ready, the old one is put back
+and the node takes pods again. Every step looks at the node first, so that the next run finishes one that was interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
+from pykubeadm.node.port import Command, Unit
+from pykubeadm.workflow.events import Waiting
+from pykubeadm.workflow.phase import Changes, Phase
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pykubeadm.ansible.assets import Assets
+    from pykubeadm.kube.port import Api
+    from pykubeadm.util.kube_object import KubeObject
+
+NAME = "kubelet"
+KUBELET = "/usr/bin/kubelet"
+BEFORE = "/usr/bin/.kubelet-before"  # the old one, until the new one is Ready; beside it, so that it is a link and no copy
+_FLAGS = ("config", "dry-run", "kubeconfig", "delete-emptydir-data", "drain-timeout")
+
+
+def _check(run: UpgradeRun) -> str | None:
+    """On disk and in the cluster's eyes: a kubelet that was replaced and not started yet is none of the new version."""
+    from pykubeadm.node.facts import kubelet_version
+
+    if kubelet_version(run.node) != run.target:
+        return None
+    try:
+        reported = _reported(run)
+    except ApiError:
+        return None
+    return f"the kubelet is {run.target} already" if reported == run.target else None
+
+
+def _drain(run: UpgradeRun) -> Changes:
+    from pykubeadm.phases.cluster.drain import drain
+
+    name = _node_name(run)
+
+    def report(reason: str) -> None:
+        run.emit(Waiting(phase=f"{NAME}/drain", target=f"node {name} to be empty", reason=reason))
+
+    return drain(_api(run), name, run.drain_timeout, delete_emptydir_data=run.delete_emptydir_data, report=report)
+
+
+def _replace(run: UpgradeRun) -> Changes:
+    from pykubeadm.ansible.playbook import run_playbook
+    from pykubeadm.ansible.workspace import workspace
+    from pykubeadm.node.facts import kubelet_version
+    from pykubeadm.phases.prepare import translated
+
+    packaged = _is_packaged(run)
+    if kubelet_version(run.node) != run.target and not packaged and run.node.stat(KUBELET) is not None:
+        run.node.run(Command(("ln", "--physical", "--force", KUBELET, BEFORE), "keep the old kubelet"))
+    variables = _variables(run, packaged=packaged)
+    tags = [NAME, *(["cni"] if variables["cni_plugins_source"] == "archive" else [])]
+    changes: list[str] = []
+    run.kubelet_started = run.now()  # by the role, as its program changes
+    report = translated(run.emit, changes, phase=f"{NAME}/replace")
+    try:
+        with workspace(variables, host_name=_node_name(run)) as space:
+            run_playbook(space, "prepare", report, tags=tags, check=run.dry_run, diff=run.dry_run)
+    except NodeError as error:
+        raise NodeError(f"{error}; {_back(run)}") from error
+    return changes
+
+
+def _wait_ready(run: UpgradeRun) -> None:
+    from pykubeadm.phases.waiting import wait
+
+    name, timeout = _node_name(run), run.configuration.this_node.timeouts.kubelet_health_check
+    try:
+        wait(run, f"{NAME}/replace", {f"node {name} with kubelet {run.target}": lambda: _not_ready(run)}, timeout)
+    except PhaseError as error:
+        raise PhaseError(f"{error}\n{_back(run)}") from error
+
+
+def _uncordon(run: UpgradeRun) -> Changes:
+    from pykubeadm.phases.cluster.drain import uncordon
+
+    changes = uncordon(_api(run), _node_name(run))
+    run.node.remove([BEFORE])
+    return changes
+
+
+def _not_ready(run: UpgradeRun) -> str | None:
+    """The reason why the node is not Ready with the new kubelet, None where it is."""
+    try:
+        found = _node(run)
+    except ApiError as error:
+        return str(error)
+    version = found["status"]["nodeInfo"]["kubeletVersion"]
+    if version != run.target:
+        return f"it still reports {version}"
+    conditions = {condition["type"]: condition for condition in found["status"].get("conditions") or ()}
+    ready = conditions.get("Ready", {})
+    return None if ready.get("status") == "True" else str(ready.get("message") or "it is not Ready yet")
+
+
+def _back(run: UpgradeRun) -> str:
+    """Put the old kubelet back and let the node take pods again; what came of it, as the end of a sentence."""
+    from pykubeadm.node.facts import kubelet_version
+
+    done = []
+    try:
+        if run.node.stat(BEFORE) is not None:
+            run.node.run(Command(("mv", "--force", BEFORE, KUBELET), "put the old kubelet back"))
+            run.node.ensure_unit(Unit("kubelet", state="restarted"))
+            done.append(f"the old kubelet {kubelet_version(run.node) or ''} runs again".replace("  ", " "))
+        done += _uncordon(run)
+    except PykubeadmError as error:
+        done.append(str(error))
+    return "; ".join([*done, "run this again once that is mended"])
+
+
+def _variables(run: UpgradeRun, *, packaged: bool) -> dict[str, Any]:
+    """For the roles. CNI plugins are only replaced by those of an archive: packages come with the system's own upgrades."""
+    import os
+
+    from pykubeadm.ansible.assets import NODE_FOLDER, find_assets
+    from pykubeadm.ansible.variables import node_variables
+    from pykubeadm.phases.prepare import part_of
+
+    assets = _of_version(run, find_assets(run.target, os.environ))
+    variables = node_variables(run.configuration, part=part_of(run), assets=assets, proxy_env=run.host.proxy_env)
+    return variables | {
+        "kubelet_programs": [NAME, "kubectl"],
+        "kubelet_source": "packages" if packaged else "files",
+        "kubelet_folder": f"{NODE_FOLDER}/{run.target}/bin",
+    }
+
+
+def _of_version(run: UpgradeRun, found: Assets) -> Assets:
+    """Without programs of another version, such as those that the node was prepared with."""
+    from dataclasses import replace
+
+    from pykubeadm.node.facts import kubelet_version
+
+    if not found.programs:
+        return found
+    version = kubelet_version(run.node, f"{found.programs}/kubelet")
+    if version == run.target:
+        return found
+    run.note("info", f"{found.programs}/kubelet is {version or 'no kubelet'}: {run.target} is looked for elsewhere", topic=NAME)
+    return replace(found, programs="")
+
+
+def _is_packaged(run: UpgradeRun) -> bool:
+    """Whether the system's package manager brought the kubelet, so that it is to bring the next one, too."""
+    asked = (("dpkg-query", "--search", KUBELET), ("rpm", "--query", "--file", KUBELET))
+    return any(run.node.run(Command.look_up(argv, "ask which package has the kubelet")).status == 0 for argv in asked)
+
+
+def _reported(run: UpgradeRun) -> str:
+    """The version that the kubelet reported to the cluster."""
+    return str(_node(run)["status"]["nodeInfo"]["kubeletVersion"])
+
+
+def _node(run: UpgradeRun) -> KubeObject:
+    name = _node_name(run)
+    found = _api(run).get("v1", "Node", name)
+    if found is None:
+        raise ApiError(f"there is no Node {name} in the cluster")
+    return found
+
+
+def _node_name(run: UpgradeRun) -> str:
+    from pykubeadm.manifests.kubelet import kubelet_name
+
+    return kubelet_name(run.configuration.this_node.node_registration)
+
+
+def _api(run: UpgradeRun) -> Api:
+    from pykubeadm.phases.cluster.connection import cluster_api
+
+    return cluster_api(run)
+
+
+kubelet: Phase[UpgradeRun] = Phase(
+    name=NAME,
+    summary="Replace the node's own programs; part of the run with --kubelet",
+    phases=(
+        Phase(
+            name="drain",
+            summary="Cordon the node and evict its pods, as their PodDisruptionBudgets allow",
+            check=_check,
+            apply=_drain,
+            flags=_FLAGS,
+        ),
+        Phase(
+            name="replace",
+            summary="Install kubelet, kubectl and CNI plugins of the new version, and start the kubelet",
+            check=_check,
+            apply=_replace,
+            verify=_wait_ready,
+            flags=_FLAGS[:3],
+        ),
+        Phase(
+            name="uncordon",
+            summary="Let the node take pods again, if it was cordoned by us",
+            apply=_uncordon,
+            flags=_FLAGS[:3],
+        ),
+    ),
+)

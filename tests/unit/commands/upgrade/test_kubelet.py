@@ -1,0 +1,244 @@
+"""The node's programs in an upgrade: drained, replaced and taken back into service, or put back as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pykubeadm.ansible import assets, playbook, workspace
+from pykubeadm.commands.upgrade.kubelet import BEFORE, KUBELET, kubelet
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.model import Timeouts, UpgradeConfiguration
+from pykubeadm.errors import NodeError, PhaseError
+from pykubeadm.node.journal import Journal
+from pykubeadm.node.port import Command, Completed, File, UnitState
+from pykubeadm.phases.cluster.drain import CORDONED
+from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.workflow.events import Event, PhaseFinished
+from pykubeadm.workflow.phase import steps
+from pykubeadm.workflow.runner import run_steps
+from tests.support.api import FakeApi
+from tests.support.init_runs import configuration
+from tests.support.node import FakeNode, completed
+
+OLD, NEW = "v1.35.6", "v1.36.2"
+NODE = "cp1"
+OWNER = {"kind": "ReplicaSet", "name": "web", "controller": True}
+OURS = {"metadata": {"annotations": {CORDONED: ""}}, "spec": {"unschedulable": True}}
+
+
+class Machine(FakeNode):
+    """A node with a kubelet that reports its version to the cluster whenever it starts, unless it is `broken`."""
+
+    api: FakeApi
+    broken = ""  # the version that does not come up
+
+    def run(self, command: Command) -> Completed:
+        done = super().run(command)
+        if command.argv[:1] == ("ln",):
+            self.files[BEFORE] = self.files[KUBELET]
+        if command.argv[:1] == ("mv",):
+            self.files[KUBELET] = self.files.pop(BEFORE)
+            self.start()
+        return done
+
+    def start(self) -> None:
+        if self.text(KUBELET) != self.broken:
+            self.api.put(registered(self.text(KUBELET), self.api))
+
+
+def registered(version: str, api: FakeApi) -> KubeObject:
+    before = api.objects.get(("v1", "Node", "", NODE), {"metadata": {"name": NODE}, "spec": {}})
+    status = {"nodeInfo": {"kubeletVersion": version}, "conditions": [{"type": "Ready", "status": "True"}]}
+    return {**before, "apiVersion": "v1", "kind": "Node", "status": status}
+
+
+@pytest.fixture
+def machine() -> Machine:
+    node = Machine()
+    node.api = FakeApi()
+    node.put(KUBELET, OLD)
+    node.commands |= {
+        "kubelet --version": lambda _command: completed(f"Kubernetes {node.text(KUBELET)}\n"),
+        "ln": completed(),
+        "mv": completed(),
+        "dpkg-query": completed(status=1),
+        "rpm": completed(status=127),
+    }
+    node.units["kubelet.service"] = UnitState("loaded", "active", "running", "enabled")
+    node.api.put(registered(OLD, node.api))
+    node.api.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "web-1",
+                "namespace": "default",
+                "ownerReferences": [{"kind": "ReplicaSet", "controller": True}],
+            },
+            "spec": {"nodeName": NODE},
+        }
+    )
+    return node
+
+
+Roles = dict[str, Any]
+
+
+@pytest.fixture
+def roles(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Roles:
+    """What the roles were run with; they install the new kubelet and start it."""
+    seen: Roles = {"runs": 0, "fails": ""}
+
+    @contextmanager
+    def with_variables(variables: Mapping[str, Any], **_named: str):
+        seen["variables"] = variables
+        yield None
+
+    def run_playbook(_space: None, _name: str, _report: Callable[..., None], *, tags: list[str], **_options: bool) -> None:
+        seen["runs"] += 1
+        seen["tags"] = tags
+        if seen["fails"]:
+            raise NodeError(seen["fails"])
+        machine.files[KUBELET] = File(KUBELET, NEW.encode(), 0o755)
+        machine.start()
+
+    monkeypatch.setattr(workspace, "workspace", with_variables)
+    monkeypatch.setattr(playbook, "run_playbook", run_playbook)
+    monkeypatch.setattr(assets, "find_assets", lambda _version, _environment: seen.get("assets", assets.Assets()))
+    return seen
+
+
+def run_of(machine: Machine) -> tuple[UpgradeRun, list[Event]]:
+    events: list[Event] = []
+    config = configuration(kubernetes_version=NEW)
+    run = UpgradeRun(
+        configuration=config,
+        node=machine,
+        host=HostFacts(NODE),
+        journal=Journal(machine),
+        emit=events.append,
+        api=machine.api,
+        part="node",
+        upgrade=UpgradeConfiguration(),
+        stored=config.cluster,
+        has_control_plane=False,
+    )
+    return run, events
+
+
+def perform(machine: Machine) -> list[str]:
+    """Run the phase; what it changed."""
+    run, events = run_of(machine)
+    run_steps("upgrade node", NODE, tuple(steps((kubelet,))), run, dry_run=False, recorder=run.journal, emit=run.emit)
+    return [change for event in events if isinstance(event, PhaseFinished) for change in event.changes]
+
+
+def node_of(machine: Machine) -> KubeObject:
+    found = machine.api.get("v1", "Node", NODE)
+    assert found is not None
+    return found
+
+
+def is_cordoned(machine: Machine) -> bool:
+    return bool(node_of(machine)["spec"].get("unschedulable"))
+
+
+def test_the_node_is_drained_gets_its_kubelet_and_takes_pods_again(machine: Machine, roles: Roles) -> None:
+    changes = perform(machine)
+    assert changes == [f"cordoned node {NODE}", "evicted Pod default/web-1", f"uncordoned node {NODE}"]
+    assert machine.text(KUBELET) == NEW
+    assert roles["tags"] == ["kubelet"]
+    assert roles["variables"]["kubelet_programs"] == ["kubelet", "kubectl"]
+    assert roles["variables"]["kubelet_version"] == NEW.removeprefix("v")
+    assert machine.stat(BEFORE) is None
+
+
+def test_a_second_run_changes_nothing(machine: Machine, roles: Roles) -> None:
+    perform(machine)
+    assert perform(machine) == []
+    assert roles["runs"] == 1
+
+
+@pytest.mark.usefixtures("roles")
+def test_a_node_that_others_cordoned_stays_so(machine: Machine) -> None:
+    machine.api.patch("v1", "Node", NODE, {"spec": {"unschedulable": True}}, how="merge")
+    perform(machine)
+    assert is_cordoned(machine)
+
+
+def test_programs_that_cannot_be_had_leave_the_node_as_it_was(machine: Machine, roles: Roles) -> None:
+    roles["fails"] = "cp1: kubelet 1.36.2 cannot be had: no source is given"
+    with pytest.raises(NodeError, match=r"kubelet 1\.36\.2 cannot be had.*the old kubelet v1\.35\.6 runs again.*uncordoned"):
+        perform(machine)
+    assert machine.text(KUBELET) == OLD
+    assert not is_cordoned(machine)
+
+
+@pytest.mark.usefixtures("roles")
+def test_a_kubelet_that_does_not_come_up_is_put_back(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.broken = NEW
+
+    def wait(_run: UpgradeRun, _phase: str, targets: Mapping[str, Callable[[], str | None]], _timeout: object) -> None:
+        [(target, probe)] = targets.items()
+        if reason := probe():
+            raise PhaseError(f"waited 240 s in vain for {target} ({reason})")
+
+    monkeypatch.setattr("pykubeadm.phases.waiting.wait", wait)
+    with pytest.raises(PhaseError) as caught:
+        perform(machine)
+    said = str(caught.value)
+    assert f"node {NODE} with kubelet {NEW} (it still reports {OLD})" in said
+    assert f"the old kubelet {OLD} runs again; uncordoned node {NODE}; run this again once that is mended" in said
+    assert machine.text(KUBELET) == OLD
+    assert not is_cordoned(machine)
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_run_that_was_killed_in_between_is_finished(machine: Machine, roles: Roles, restarted: bool) -> None:
+    machine.put(KUBELET, NEW)
+    machine.put(BEFORE, OLD)
+    machine.api.patch("v1", "Node", NODE, OURS, how="merge")
+    if restarted:
+        machine.start()
+    perform(machine)
+    assert roles["runs"] == (0 if restarted else 1)
+    assert node_of(machine)["status"]["nodeInfo"]["kubeletVersion"] == NEW
+    assert not is_cordoned(machine)
+    assert machine.stat(BEFORE) is None
+    assert not [command for command in machine.ran if command.argv[0] == "ln"], "the new one must not be kept as the old one"
+
+
+def test_programs_of_the_old_version_are_not_installed_as_new(machine: Machine, roles: Roles) -> None:
+    machine.commands["/opt/kubernetes/bin/kubelet --version"] = completed(f"Kubernetes {OLD}\n")
+    roles["assets"] = assets.Assets(programs="/opt/kubernetes/bin")
+    perform(machine)
+    assert roles["variables"]["kubelet_controller_folder"] == ""
+    assert roles["variables"]["kubelet_folder"] == f"/opt/kubernetes/{NEW}/bin"
+
+
+def test_programs_of_the_new_version_are_taken_with_the_plugins_beside_them(machine: Machine, roles: Roles) -> None:
+    machine.commands["/media/bin/kubelet --version"] = completed(f"Kubernetes {NEW}\n")
+    roles["assets"] = assets.Assets(programs="/media/bin", archives="/media/archives", cni_version="1.9.1")
+    perform(machine)
+    assert roles["variables"]["kubelet_controller_folder"] == "/media/bin"
+    assert roles["tags"] == ["kubelet", "cni"]
+
+
+def test_what_packages_brought_packages_replace(machine: Machine, roles: Roles) -> None:
+    machine.commands["dpkg-query"] = completed(f"kubelet: {KUBELET}\n")
+    perform(machine)
+    assert roles["variables"]["kubelet_source"] == "packages"
+    assert not [command for command in machine.ran if command.argv[0] == "ln"]
+
+
+@pytest.mark.usefixtures("roles")
+def test_how_long_a_kubelet_may_take_is_the_configuration_s(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr("pykubeadm.phases.waiting.wait", lambda *args: seen.append(args[-1]))
+    perform(machine)
+    assert seen == [Timeouts().kubelet_health_check]
