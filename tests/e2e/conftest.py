@@ -15,6 +15,7 @@ import pytest
 
 from lab import assets, cluster, engine, node
 from lab.host import STATE, LabError, require_disk
+from pykubeadm.config.versions import RELEASES, parse_version
 
 NewNode = Callable[..., node.Node]
 KEEP = bool(os.environ.get("PYKUBEADM_E2E_KEEP"))
@@ -42,6 +43,16 @@ def kubernetes() -> assets.Assets:
     except LabError as missing:
         pytest.skip(str(missing))
     return found
+
+
+@pytest.fixture(scope="session")
+def previous(kubernetes: assets.Assets) -> assets.Assets:
+    """The binaries of the minor version before; without them the test is skipped."""
+    minor = parse_version(kubernetes.version).minor - 1
+    try:
+        return assets.find(RELEASES[minor].newest, sources=assets.Sources() if os.environ.get("PYKUBEADM_E2E_DOWNLOAD") else None)
+    except LabError as missing:
+        pytest.skip(str(missing))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,215 @@
+"""Upgrades that cannot succeed leave the old version and say why; those that are killed are finished by the next run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from lab import assets
+from lab.cluster import kubectl, kubectl_json
+from lab.node import Node
+from tests.e2e import load
+from tests.e2e.conftest import NewNode, nodes_of
+from tests.e2e.runs import kill_as_starts, outcome, phases_of
+from tests.e2e.upgrading import (
+    TIMEOUT,
+    Versions,
+    apply_words,
+    failure,
+    manifests,
+    old_control_plane,
+    stored_version,
+    upgrade,
+    wait_at,
+)
+
+pytestmark = pytest.mark.long
+MOMENTS = (0.4, 1.3, 2.2, 3.7, 5.1, 6.8, 9.3, 12.9, 17.2, 23.5)  # seconds after the beginning
+REGISTRY = "registry.k8s.io"
+CTR = ("ctr", "--namespace", "k8s.io", "images")
+
+
+class Old(NamedTuple):
+    node: Node
+    versions: Versions
+
+    @property
+    def words(self) -> list[str]:
+        return apply_words(self.versions.new.version)
+
+
+@pytest.fixture(scope="module")
+def old(kubernetes: assets.Assets, previous: assets.Assets, request: pytest.FixtureRequest) -> Iterator[Old]:
+    """A cluster of the old version that every test leaves as it was."""
+    versions = Versions(previous, kubernetes)
+    with nodes_of(previous, request) as new_node:
+        yield Old(old_control_plane(new_node, versions, "upf"), versions)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that makes the upgrade impossible, how it is mended, and what must be said. `options` go with the run."""
+
+    name: str
+    make: Callable[[Node, str], None]
+    mend: Callable[[Node, str], None]
+    said: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _away(image: str) -> tuple[Callable[[Node, str], None], Callable[[Node, str], None]]:
+    """Take the new version's image of a component away, and bring it back."""
+
+    def make(node: Node, version: str) -> None:
+        node.run(*CTR, "tag", f"{REGISTRY}/{image}:{version}", f"{REGISTRY}/kept:{version}")
+        node.run(*CTR, "remove", f"{REGISTRY}/{image}:{version}")
+
+    def mend(node: Node, version: str) -> None:
+        node.run(*CTR, "tag", f"{REGISTRY}/kept:{version}", f"{REGISTRY}/{image}:{version}")
+
+    return make, mend
+
+
+def _argument(component: str, name: str, value: str) -> tuple[Callable[[Node, str], None], Callable[[Node, str], None]]:
+    """Put a flag into the stored configuration, and take it out."""
+
+    def change(node: Node, arguments: list[dict[str, str]]) -> None:
+        stored = kubectl_json(node, "--namespace=kube-system", "get", "configmap", "kubeadm-config")["data"]
+        document = yaml.safe_load(stored["ClusterConfiguration"])
+        place = document
+        for part in component.split("."):
+            place = place.setdefault(part, {})
+        place["extraArgs"] = arguments
+        body = yaml.safe_dump({"data": {"ClusterConfiguration": yaml.safe_dump(document)}})
+        patch = ("patch", "configmap/kubeadm-config", "--type=merge", "--patch-file=/dev/stdin")
+        kubectl(node, "--namespace=kube-system", *patch, stdin=body)
+
+    return (
+        lambda node, _version: change(node, [{"name": name, "value": value}]),
+        lambda node, _version: change(node, []),
+    )
+
+
+def _full(node: Node, _version: str) -> None:
+    """A small file system, full but for a few blocks, where copies and the snapshot go."""
+    node.shell("mkdir -p /etc/kubernetes/tmp && mount -t tmpfs -o size=256k tmpfs /etc/kubernetes/tmp")
+
+
+def _not_full(node: Node, _version: str) -> None:
+    node.shell("umount /etc/kubernetes/tmp")
+
+
+FAULTS = (
+    Fault("an image that cannot be pulled", *_away("kube-controller-manager"), ("kube-controller-manager:{version}",)),
+    Fault(
+        "an image that is gone after the checks",
+        *_away("kube-scheduler"),
+        ("kube-scheduler:{version}",),
+        ("--ignore-preflight-errors=ImagePull",),
+    ),
+    Fault(
+        "a flag that the API server does not know",
+        *_argument("apiServer", "no-such-flag", "1"),
+        ("unknown flag: --no-such-flag",),
+    ),
+    Fault(
+        "a value that the scheduler does not take",
+        *_argument("scheduler", "leader-elect-lease-duration", "soon"),
+        ("kube-scheduler", "leader-elect-lease-duration"),
+    ),
+    Fault(
+        "an etcd that does not start", *_argument("etcd.local", "quota-backend-bytes", "many"), ("etcd", "quota-backend-bytes")
+    ),
+    Fault("a disk that is full", _full, _not_full, ("space",)),
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_what_cannot_succeed_leaves_the_old_version(old: Old, fault: Fault) -> None:
+    """At any step: afterwards the old version is there, byte for byte, and healthy; the sentence says why."""
+    node, version = old.node, old.versions.new.version
+    before = manifests(node)
+    fault.make(node, version)
+    try:
+        said = failure(node, [*old.words, *fault.options])
+        for words in fault.said:
+            assert words.format(version=version) in said
+        assert manifests(node) == before
+        wait_at(node, old.versions.old.version)
+        assert stored_version(node) == old.versions.old.version
+    finally:
+        fault.mend(node, version)
+
+
+def test_the_api_server_crashes_meanwhile(old: Old) -> None:
+    """Killed ten times, a second apart, while all is upgraded: the end is one of the two versions, whole."""
+    node = old.node
+    process = node.start_process("pykubeadm", *old.words)
+    for _ in range(10):
+        node.run("pkill", "-KILL", "-x", "kube-apiserver", check=False)
+        time.sleep(1)
+    output, _ = process.communicate(timeout=TIMEOUT)
+    version = old.versions.new.version if process.returncode == 0 else old.versions.old.version
+    wait_at(node, version, seconds=300)
+    if process.returncode == 0:
+        assert stored_version(node) == version
+    else:
+        assert '"type":"failure"' in output
+
+
+def test_killed_at_every_boundary(kubernetes: assets.Assets, previous: assets.Assets, request: pytest.FixtureRequest) -> None:
+    """At the first boundary, run again, killed at the second, and so on to the last; no acknowledged write is lost."""
+    versions = Versions(previous, kubernetes)
+    with nodes_of(previous, request) as new_node:
+        node = old_control_plane(new_node, versions, "upk")
+        words = apply_words(kubernetes.version)
+        with load.api_writes(node, node.address, per_second=5) as writes:
+            for phase in phases_of(node, words):
+                kill_as_starts(node, words, phase)
+            assert outcome(upgrade(node, kubernetes.version)) in ("changed", "unchanged")
+        wait_at(node, kubernetes.version)
+        assert stored_version(node) == kubernetes.version
+        assert outcome(upgrade(node, kubernetes.version)) == "unchanged"
+        assert load.lost(node, writes) == set()
+
+
+def test_killed_at_any_moment(kubernetes: assets.Assets, new_node: NewNode) -> None:
+    """Upgrades to the same version with other settings: killed somewhere, the next run finishes them."""
+    versions = Versions(kubernetes, kubernetes)
+    node = old_control_plane(new_node, versions, "upr")
+    words = apply_words(kubernetes.version)
+    for number, moment in enumerate(MOMENTS):
+        change, _ = _argument("apiServer", "v", str(2 + number % 2))
+        change(node, kubernetes.version)
+        process = node.start_process("pykubeadm", *words)
+        time.sleep(moment)
+        node.run("pkill", "-KILL", "-f", "pykubeadm upgrade apply", check=False)
+        process.communicate(timeout=60)
+        upgrade(node, kubernetes.version)
+        wait_at(node, kubernetes.version)
+        assert f"--v={2 + number % 2}" in manifests(node)["kube-apiserver"]
+        assert outcome(upgrade(node, kubernetes.version)) == "unchanged"
+
+
+def test_a_power_cut(kubernetes: assets.Assets, previous: assets.Assets, request: pytest.FixtureRequest) -> None:
+    versions = Versions(previous, kubernetes)
+    with nodes_of(previous, request) as new_node:
+        node = old_control_plane(new_node, versions, "upp")
+        process = node.start_process("pykubeadm", *apply_words(kubernetes.version))
+        deadline = time.monotonic() + 120
+        while manifests(node)["kube-apiserver"].find(f":{kubernetes.version}") < 0 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        node.power_off()
+        process.communicate(timeout=60)
+        node.power_on()
+        upgrade(node, kubernetes.version)
+        wait_at(node, kubernetes.version)
+        assert stored_version(node) == kubernetes.version
