@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -45,12 +46,20 @@ def kubernetes() -> assets.Assets:
     return found
 
 
+class Versions(NamedTuple):
+    """The programs and images of two minor versions, one after the other."""
+
+    old: assets.Assets
+    new: assets.Assets
+
+
 @pytest.fixture(scope="session")
-def previous(kubernetes: assets.Assets) -> assets.Assets:
-    """The binaries of the minor version before; without them the test is skipped."""
+def versions(kubernetes: assets.Assets) -> Versions:
+    """The newest version and the minor before; without the latter's binaries the test is skipped."""
     minor = parse_version(kubernetes.version).minor - 1
+    sources = assets.Sources() if os.environ.get("PYKUBEADM_E2E_DOWNLOAD") else None
     try:
-        return assets.find(RELEASES[minor].newest, sources=assets.Sources() if os.environ.get("PYKUBEADM_E2E_DOWNLOAD") else None)
+        return Versions(assets.find(RELEASES[minor].newest, sources=sources), kubernetes)
     except LabError as missing:
         pytest.skip(str(missing))
 

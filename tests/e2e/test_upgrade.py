@@ -8,15 +8,14 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from lab import assets, cluster
+from lab import cluster
 from lab.cluster import kubectl, kubectl_json
 from lab.node import Node
 from tests.e2e import load
-from tests.e2e.conftest import nodes_of
+from tests.e2e.conftest import Versions, nodes_of
 from tests.e2e.joining import connect, join, join_command
 from tests.e2e.runs import events, outcome
 from tests.e2e.upgrading import (
-    Versions,
     apply_words,
     failure,
     kubelet_version,
@@ -41,10 +40,9 @@ class Cluster(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def old(kubernetes: assets.Assets, previous: assets.Assets, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def old(versions: Versions, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A cluster of the old version in which a user changed what users change."""
-    versions = Versions(previous, kubernetes)
-    with nodes_of(previous, request) as new_node:
+    with nodes_of(versions.old, request) as new_node:
         first = old_control_plane(new_node, versions, "up")
         worker = with_both(new_node, versions)("upw")
         join(worker, join_command(first))

@@ -14,11 +14,10 @@ from lab import assets
 from lab.cluster import kubectl, kubectl_json
 from lab.node import Node
 from tests.e2e import load
-from tests.e2e.conftest import NewNode, nodes_of
+from tests.e2e.conftest import NewNode, Versions, nodes_of
 from tests.e2e.runs import kill_as_starts, outcome, phases_of
 from tests.e2e.upgrading import (
     TIMEOUT,
-    Versions,
     apply_words,
     failure,
     manifests,
@@ -44,10 +43,9 @@ class Old(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def old(kubernetes: assets.Assets, previous: assets.Assets, request: pytest.FixtureRequest) -> Iterator[Old]:
+def old(versions: Versions, request: pytest.FixtureRequest) -> Iterator[Old]:
     """A cluster of the old version that every test leaves as it was."""
-    versions = Versions(previous, kubernetes)
-    with nodes_of(previous, request) as new_node:
+    with nodes_of(versions.old, request) as new_node:
         yield Old(old_control_plane(new_node, versions, "upf"), versions)
 
 
@@ -165,19 +163,18 @@ def test_the_api_server_crashes_meanwhile(old: Old) -> None:
         assert '"type":"failure"' in output
 
 
-def test_killed_at_every_boundary(kubernetes: assets.Assets, previous: assets.Assets, request: pytest.FixtureRequest) -> None:
+def test_killed_at_every_boundary(versions: Versions, request: pytest.FixtureRequest) -> None:
     """At the first boundary, run again, killed at the second, and so on to the last; no acknowledged write is lost."""
-    versions = Versions(previous, kubernetes)
-    with nodes_of(previous, request) as new_node:
+    with nodes_of(versions.old, request) as new_node:
         node = old_control_plane(new_node, versions, "upk")
-        words = apply_words(kubernetes.version)
+        words = apply_words(versions.new.version)
         with load.api_writes(node, node.address, per_second=5) as writes:
             for phase in phases_of(node, words):
                 kill_as_starts(node, words, phase)
-            assert outcome(upgrade(node, kubernetes.version)) in ("changed", "unchanged")
-        wait_at(node, kubernetes.version)
-        assert stored_version(node) == kubernetes.version
-        assert outcome(upgrade(node, kubernetes.version)) == "unchanged"
+            assert outcome(upgrade(node, versions.new.version)) in ("changed", "unchanged")
+        wait_at(node, versions.new.version)
+        assert stored_version(node) == versions.new.version
+        assert outcome(upgrade(node, versions.new.version)) == "unchanged"
         assert load.lost(node, writes) == set()
 
 
@@ -185,31 +182,30 @@ def test_killed_at_any_moment(kubernetes: assets.Assets, new_node: NewNode) -> N
     """Upgrades to the same version with other settings: killed somewhere, the next run finishes them."""
     versions = Versions(kubernetes, kubernetes)
     node = old_control_plane(new_node, versions, "upr")
-    words = apply_words(kubernetes.version)
+    words = apply_words(versions.new.version)
     for number, moment in enumerate(MOMENTS):
         change, _ = _argument("apiServer", "v", str(2 + number % 2))
-        change(node, kubernetes.version)
+        change(node, versions.new.version)
         process = node.start_process("pykubeadm", *words)
         time.sleep(moment)
         node.run("pkill", "-KILL", "-f", "pykubeadm upgrade apply", check=False)
         process.communicate(timeout=60)
-        upgrade(node, kubernetes.version)
-        wait_at(node, kubernetes.version)
+        upgrade(node, versions.new.version)
+        wait_at(node, versions.new.version)
         assert f"--v={2 + number % 2}" in manifests(node)["kube-apiserver"]
-        assert outcome(upgrade(node, kubernetes.version)) == "unchanged"
+        assert outcome(upgrade(node, versions.new.version)) == "unchanged"
 
 
-def test_a_power_cut(kubernetes: assets.Assets, previous: assets.Assets, request: pytest.FixtureRequest) -> None:
-    versions = Versions(previous, kubernetes)
-    with nodes_of(previous, request) as new_node:
+def test_a_power_cut(versions: Versions, request: pytest.FixtureRequest) -> None:
+    with nodes_of(versions.old, request) as new_node:
         node = old_control_plane(new_node, versions, "upp")
-        process = node.start_process("pykubeadm", *apply_words(kubernetes.version))
+        process = node.start_process("pykubeadm", *apply_words(versions.new.version))
         deadline = time.monotonic() + 120
-        while manifests(node)["kube-apiserver"].find(f":{kubernetes.version}") < 0 and time.monotonic() < deadline:
+        while manifests(node)["kube-apiserver"].find(f":{versions.new.version}") < 0 and time.monotonic() < deadline:
             time.sleep(0.2)
         node.power_off()
         process.communicate(timeout=60)
         node.power_on()
-        upgrade(node, kubernetes.version)
-        wait_at(node, kubernetes.version)
-        assert stored_version(node) == kubernetes.version
+        upgrade(node, versions.new.version)
+        wait_at(node, versions.new.version)
+        assert stored_version(node) == versions.new.version

@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 import yaml
 
-from lab import assets, cluster
+from lab import cluster
 from lab.node import Node
 from tests.e2e import load
-from tests.e2e.conftest import NewNode, nodes_of
+from tests.e2e.conftest import NewNode, Versions, nodes_of
 from tests.e2e.joining import connect, join, join_command, side_by_side, voters
-from tests.e2e.upgrading import Versions, kubelet_version, old_control_plane, upgrade, wait_at, with_both
+from tests.e2e.upgrading import kubelet_version, old_control_plane, upgrade, wait_at, with_both
 
 pytestmark = pytest.mark.long
 PYTHON = "/opt/pykubeadm/bin/python"
@@ -46,14 +46,11 @@ def _cluster(new_node: NewNode, versions: Versions, balancer: Node) -> tuple[lis
     return [first, *others[:2]], others[2]
 
 
-def test_no_acknowledged_write_is_lost(
-    kubernetes: assets.Assets, previous: assets.Assets, request: pytest.FixtureRequest
-) -> None:
-    versions = Versions(previous, kubernetes)
-    with nodes_of(previous, request) as new_node:
+def test_no_acknowledged_write_is_lost(versions: Versions, request: pytest.FixtureRequest) -> None:
+    with nodes_of(versions.old, request) as new_node:
         balancer = new_node("uphlb")
         control_planes, worker = _cluster(new_node, versions, balancer)
-        first, version = control_planes[0], kubernetes.version
+        first, version = control_planes[0], versions.new.version
         load.web_server(first)
         with load.api_writes(first, balancer.address) as writes, load.web_requests([first.address, worker.address]) as web:
             upgrade(first, version)

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from lab import cluster
-from lab.assets import Assets
 from lab.cluster import kubectl, kubectl_json
 from lab.node import PROGRAMS, Node
-from tests.e2e.conftest import NewNode
+from tests.e2e.conftest import NewNode, Versions
 from tests.e2e.joining import ETCD, IGNORED
 from tests.e2e.runs import events
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 TIMEOUT = 600
-
-
-class Versions(NamedTuple):
-    """The programs and images of two minor versions."""
-
-    old: Assets
-    new: Assets
 
 
 def with_both(new_node: NewNode, versions: Versions) -> NewNode:
