@@ -6,13 +6,14 @@ import argparse
 
 from lab import assets, engine
 from lab.host import LabError
-from tests.bench import certs, join, nodes, offline, prepare, reset
+from tests.bench import certs, join, nodes, offline, prepare, reset, upgrade
 from tests.bench.timing import HEADER
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("kind", nargs="?", choices=["certs", "offline", "init", "join", "prepare", "reset"], help="only these")
+    kinds = ["certs", "offline", "init", "join", "prepare", "reset", "upgrade"]
+    parser.add_argument("kind", nargs="?", choices=kinds, help="only these")
     kind = parser.parse_args().kind
     try:
         found = assets.find(sources=None)
@@ -38,6 +39,10 @@ def main() -> None:
     if found and kind in (None, "certs"):
         engine.ensure()
         for row in certs.rows(found):
+            print(row, flush=True)
+    if found and kind in (None, "upgrade"):
+        engine.ensure()
+        for row in upgrade.rows(found):
             print(row, flush=True)
     if found and kind in (None, "prepare"):
         engine.ensure()

@@ -51,7 +51,7 @@ def _init(node: Node, program: str, assets: Assets) -> tuple[float, float]:
     process = node.start_process(program, "init", "--config", cluster.CONFIG)
     healthy = None
     while process.poll() is None:
-        if healthy is None and _is_healthy(node.address):
+        if healthy is None and is_healthy(node.address):
             healthy = time.perf_counter() - began
         if time.perf_counter() - began > _SECONDS:
             process.kill()
@@ -63,7 +63,8 @@ def _init(node: Node, program: str, assets: Assets) -> tuple[float, float]:
     return healthy if healthy is not None else done, done
 
 
-def _is_healthy(address: str) -> bool:
+def is_healthy(address: str) -> bool:
+    """Whether the API server there says that it is alive."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,0 +1,109 @@
+"""`upgrade` beside real kubeadm, in turns on the same nodes. Each time all four static pods change settings, as their images do
+with a version. The gap is the longest time in which the API server of a single control plane does not answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import yaml
+
+from lab import cluster
+from lab.assets import Assets
+from lab.cluster import kubectl, kubectl_json
+from lab.node import Node, start
+from tests.bench.nodes import is_healthy
+from tests.bench.timing import Row
+from tests.e2e.joining import IGNORED, connect, first_control_plane, join, join_command
+
+RUNS = 3
+_PLAN, _FIRST, _GAP = "upgrade plan", "upgrade apply", "the API's gap in it"
+_SECOND, _WORKER = "upgrade node of a control plane", "upgrade node of a worker"
+
+
+def rows(assets: Assets) -> Iterator[Row]:
+    """One control plane alone: `plan`, `apply` and the gap. Then with another and a worker: `node` on each."""
+    programs = ["pykubeadm", "kubeadm"] if assets.program("kubeadm") else ["pykubeadm"]
+    seconds: dict[str, dict[str, list[float]]] = {}
+    nodes: list[Node] = []
+
+    def new(name: str) -> Node:
+        nodes.append(start(name, assets=[assets]))
+        return nodes[-1]
+
+    def measured(what: str, program: str, value: float) -> None:
+        seconds.setdefault(what, {name: [] for name in programs})[program].append(value)
+
+    try:
+        first = first_control_plane(new, assets, "bench-up")
+        cluster.wait_rolled_out(first, "daemonset/kube-proxy", "deployment/coredns")
+        for number in range(RUNS):
+            for program in programs:
+                _change_settings(first, 2 * number + (program == "kubeadm"))
+                measured(_PLAN, program, _timed(first, program, "plan", assets.version))
+                with _gaps(first) as gaps:
+                    measured(_FIRST, program, _apply(first, program, assets.version))
+                measured(_GAP, program, max(gaps))
+        second, worker = new("bench-up2"), new("bench-upw")
+        join(second, join_command(first, as_control_plane=True))
+        join(worker, join_command(first))
+        connect(first, nodes)
+        for number in range(RUNS):
+            for program in programs:
+                _change_settings(first, 100 + 2 * number + (program == "kubeadm"))
+                _apply(first, program, assets.version)
+                measured(_SECOND, program, _timed(second, program, "node", *IGNORED))
+                measured(_WORKER, program, _timed(worker, program, "node", *IGNORED))
+    finally:
+        for node in nodes:
+            node.remove()
+    targets = {_PLAN: "≤ 1 s", _GAP: "≤ 1.0 ×"}
+    for what, found in seconds.items():
+        yield Row(what, found["pykubeadm"], found.get("kubeadm"), targets.get(what, "≤ 0.8 ×"))
+
+
+def _apply(node: Node, program: str, version: str) -> float:
+    return _timed(node, program, "apply", version, "--yes", *IGNORED)
+
+
+def _timed(node: Node, program: str, *words: str) -> float:
+    began = time.perf_counter()
+    node.run(program, "upgrade", *words, timeout=600)
+    return time.perf_counter() - began
+
+
+def _change_settings(node: Node, number: int) -> None:
+    """Other arguments for every static pod, in the configuration that upgrades read."""
+    stored = kubectl_json(node, "--namespace=kube-system", "get", "configmap", "kubeadm-config")["data"]
+    document = yaml.safe_load(stored["ClusterConfiguration"])
+    for component in ("apiServer", "controllerManager", "scheduler"):
+        document.setdefault(component, {})["extraArgs"] = [{"name": "v", "value": str(number % 4)}]
+    document["etcd"]["local"]["extraArgs"] = [{"name": "snapshot-count", "value": str(10000 + number)}]
+    body = yaml.safe_dump({"data": {"ClusterConfiguration": yaml.safe_dump(document)}})
+    patch = ("patch", "configmap/kubeadm-config", "--type=merge", "--patch-file=/dev/stdin")
+    kubectl(node, "--namespace=kube-system", *patch, stdin=body)
+
+
+@contextmanager
+def _gaps(node: Node) -> Iterator[list[float]]:
+    """Seconds between an answer of the API server and the next, for all that passes meanwhile."""
+    gaps, done = [0.0], threading.Event()
+
+    def look() -> None:
+        answered = time.perf_counter()
+        while not done.is_set():
+            if is_healthy(node.address):
+                now = time.perf_counter()
+                gaps.append(now - answered)
+                answered = now
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield gaps
+    finally:
+        done.set()
+        thread.join()
