@@ -7,9 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.upgrade.record import read_record
 from pykubeadm.commands.upgrade.run import UpgradeRun
@@ -31,6 +29,9 @@ from pykubeadm.workflow.phase import Phase, steps
 from tests.support.api import FakeApi
 from tests.support.init_runs import NOW, configuration, init_run, perform
 from tests.support.node import FakeNode
+
+if TYPE_CHECKING:
+    import pytest
 
 OLD, NEW = "v1.35.6", "v1.36.2"
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -66,7 +67,13 @@ class ControlPlaneNode(FakeNode):
             if text is not None:
                 uid = hashlib.sha256(text).hexdigest()
                 labels = {"io.kubernetes.pod.namespace": "kube-system", "io.kubernetes.pod.uid": uid}
-                yield {"id": uid[:12], "metadata": {"name": name}, "labels": labels, "state": "CONTAINER_RUNNING", "createdAt": "1"}
+                yield {
+                    "id": uid[:12],
+                    "metadata": {"name": name},
+                    "labels": labels,
+                    "state": "CONTAINER_RUNNING",
+                    "createdAt": "1",
+                }
 
     def health(self, _run: ClusterRun, name: str) -> Callable[[], str | None]:
         """In place of `component_health`."""
