@@ -18,7 +18,7 @@ from pykubeadm.manifests.cluster_objects import kubeadm_config_objects, kubelet_
 from pykubeadm.manifests.kubelet import kubelet_configuration
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.port import Command, Completed, UnitState
+from pykubeadm.node.port import Command, Completed, File, UnitState
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.kubelet.files import kubelet_files
@@ -117,8 +117,9 @@ def made(version: str = OLD, **cluster: Any) -> tuple[ControlPlaneNode, FakeApi]
     return node, cluster_of(config)
 
 
-def cluster_of(config: Configuration) -> FakeApi:
-    api = FakeApi()
+def cluster_of(config: Configuration | None = None) -> FakeApi:
+    """The cluster that `init` makes with this configuration, of the old version where none is given."""
+    config, api = config or configuration(kubernetes_version=OLD), FakeApi()
     for document in kubeadm_config_objects(config.cluster.document()):
         api.put(document)
     kubelet = kubelet_configuration(config.cluster, {}, lambda _level, _text: None)
@@ -163,6 +164,24 @@ def run_phase(run: UpgradeRun, phase: Phase[UpgradeRun]) -> list[str]:
         if step.phase.when(run) and step.phase.apply:
             changes += step.phase.apply(run)
     return changes
+
+
+def upgraded(node: ControlPlaneNode, **fields: Any) -> list[str]:
+    """What the phase control-plane changed."""
+    from pykubeadm.commands.upgrade.control_plane import control_plane as phase
+
+    return run_phase(upgrade_run(node, cluster_of(), **fields)[0], phase)
+
+
+def secrets(node: ControlPlaneNode) -> dict[str, bytes]:
+    """Certificates, keys and kubeconfigs."""
+    ends = (".crt", ".key", ".conf")
+    return {path: file.content for path, file in node.files.items() if isinstance(file, File) and path.endswith(ends)}
+
+
+def images(node: ControlPlaneNode) -> set[str]:
+    """The tags in the manifests."""
+    return {line.rpartition(":")[2] for text in node.manifests().values() for line in text.splitlines() if " image: " in line}
 
 
 def attach(monkeypatch: pytest.MonkeyPatch, node: ControlPlaneNode, etcd: FakeEtcd) -> None:

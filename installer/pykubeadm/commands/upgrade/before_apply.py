@@ -26,7 +26,7 @@ def run_apply_preflight(run: UpgradeRun) -> Changes:
     if run.resumed:
         run.note("info", "an upgrade was interrupted on this node: what it began is finished first", topic="preflight")
         checked(run, ())
-        return pulled(run)
+        return ()
     api, target = cluster_api(run), parse_version(run.target)
     state = look_at(api)
     allowed = Allowed(section.allow_experimental_upgrades, section.allow_rc_upgrades)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pykubeadm.commands.upgrade.checks.every import local_checks
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.versions import is_supported, parse_version, pause_image
+from pykubeadm.constants import KUBELET_CONFIG
 from pykubeadm.errors import PreflightError
+from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.preflight import runtime, system
 from pykubeadm.phases.preflight.check import Check, run_checks
 from pykubeadm.phases.preflight.control_plane import pull_images
@@ -24,9 +26,12 @@ def run_node_preflight(run: UpgradeRun) -> Changes:
 
 def machine_checks(run: UpgradeRun) -> tuple[Check, ...]:
     """Whether the new version runs on this machine."""
+    kubelet = read_document(run.node, KUBELET_CONFIG)
+    given = kubelet.data.get("failCgroupV1") if kubelet else None
+    fail_cgroup_v1 = given if isinstance(given, bool) else None
     return (
         runtime.CONTAINER_RUNTIME_VERSION,
-        system.system_verification(kubernetes_version=run.target, fail_cgroup_v1=None),
+        system.system_verification(kubernetes_version=run.target, fail_cgroup_v1=fail_cgroup_v1),
     )
 
 
@@ -38,8 +43,9 @@ def checked(run: UpgradeRun, checks: tuple[Check, ...]) -> None:
 
 
 def pulled(run: UpgradeRun) -> Changes:
-    """A control plane's images on the node before anything changes; workers get theirs with their pods."""
-    if not run.is_control_plane:
+    """A control plane's images on the node before anything changes; workers get theirs with their pods. Where something has
+    changed already, in a run that was interrupted, they are there, and what is put back needs none."""
+    if not run.is_control_plane or run.resumed:
         return ()
     found = machine(run)
     sandbox = (runtime.sandbox_image(pause_image(run.configuration.cluster)),)

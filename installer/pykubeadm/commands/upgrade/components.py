@@ -34,16 +34,13 @@ _INITIAL_CLUSTER: Final = "--initial-cluster="
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One static pod. `former` is what its manifest holds now, `wanted` what it is to hold."""
+    """One static pod. `former` is what its manifest holds now, `wanted` what it is to hold; `differs` says whether the kubelet
+    would see another pod: what only the writing of the file makes different does not count."""
 
     name: str
     former: KubeObject
     wanted: KubeObject
-
-    @property
-    def differs(self) -> bool:
-        """Whether the kubelet would see another pod: what only the writing of the file makes different does not count."""
-        return bool(_decoded(self.former) != _decoded(self.wanted))
+    differs: bool
 
     @property
     def step(self) -> str:
@@ -64,7 +61,8 @@ def components(run: UpgradeRun) -> tuple[Component, ...]:
                 f"{manifest_path(name)} does not exist, so {name} cannot be upgraded; put it back (copies of earlier upgrades: "
                 "/etc/kubernetes/tmp), or make it with `pykubeadm init phase`"
             )
-        found.append(Component(name, former, _wanted(run, name, former)))
+        wanted = _wanted(run, name, former)
+        found.append(Component(name, former, wanted, differs=_decoded(former) != _decoded(wanted)))
     return tuple(found)
 
 

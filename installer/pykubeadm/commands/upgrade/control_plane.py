@@ -42,10 +42,15 @@ def _apply(run: UpgradeRun) -> Changes:
         return ()
     leaves = leaves_of(run, [component.name for component in work])
     run.keys.order(len(leaves))
-    _require_possible(run, work, leaves)
+    _require_kubelet(run)
+    is_begun = record is not None
+    if not is_begun:
+        _require_possible(run, work, leaves)
     record = _begin(run, record, work, leaves)
     changes: list[str] = []
     try:
+        if is_begun:  # what cannot go on is put back
+            _require_possible(run, work, leaves)
         for component in work:
             record = _upgrade(run, record, component, leaves, changes)
         changes += _renew_administrators(run, leaves)
@@ -55,17 +60,21 @@ def _apply(run: UpgradeRun) -> Changes:
     return changes
 
 
+def _require_kubelet(run: UpgradeRun) -> None:
+    from pykubeadm.errors import PhaseError
+
+    unit = run.node.unit("kubelet")
+    if unit.load == "loaded" and unit.active != "active":
+        raise PhaseError(f"the kubelet, which would replace the static pods, is {unit.active}: `systemctl start kubelet` first")
+
+
 def _require_possible(run: UpgradeRun, work: Sequence[Component], leaves: Sequence[Leaf]) -> None:
     """All that can be seen to be in the way is found out before the first file changes."""
     from pykubeadm.commands.upgrade.components import ETCD, image_of
     from pykubeadm.commands.upgrade.etcd import require_healthy_etcd
     from pykubeadm.commands.upgrade.images import require_images
-    from pykubeadm.errors import PhaseError
     from pykubeadm.phases.certs.renew import require_renewable
 
-    unit = run.node.unit("kubelet")
-    if unit.load == "loaded" and unit.active != "active":
-        raise PhaseError(f"the kubelet, which would replace the static pods, is {unit.active}: `systemctl start kubelet` first")
     for leaf in leaves:
         require_renewable(run, leaf, as_before=False)
     require_images(run, [image_of(component.wanted) for component in work if component.differs])

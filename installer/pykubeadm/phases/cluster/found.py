@@ -19,7 +19,6 @@ from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS, ENDPOINT_ANNOTATION, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR
 from pykubeadm.errors import ApiError, ConfigError, PhaseError
 from pykubeadm.kube.port import Api
-from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.phases.certs.place import place_by_manifest
 from pykubeadm.phases.cluster.stored import Reader, stored_cluster
 from pykubeadm.phases.documents import read_document
@@ -123,12 +122,29 @@ def _runtime_endpoint(node: Node) -> str:
 
 
 def _node_name(node: Node) -> str:
-    """By the kubelet's user; "" where it has no kubeconfig, or one of something else."""
+    """As the kubelet is known in the cluster: by the name of its user, else by its certificate, as after a join that name is
+    another. "" where it has no kubeconfig, or one of something else."""
+    from pykubeadm.phases.kubeconfig.held import held_client
+
     try:
-        user = read_kubeconfig(node.read(f"{KUBERNETES_DIR}/kubelet.conf") or b"").user_name
-    except DocumentError:
+        held = held_client(node, f"{KUBERNETES_DIR}/kubelet.conf")
+    except PhaseError:
         return ""
-    return user.removeprefix(_NODE_USER) if user.startswith(_NODE_USER) else ""
+    users = [held.kubeconfig.user_name, *_common_names(held.certificate)] if held else []
+    return next((user.removeprefix(_NODE_USER) for user in users if user.startswith(_NODE_USER)), "")
+
+
+def _common_names(certificates: bytes) -> list[str]:
+    """Of the first certificate; [] where there is none that can be read."""
+    from cryptography.x509.oid import NameOID
+
+    from pykubeadm.pki.check import load_certificates
+
+    try:
+        subject = load_certificates(certificates)[0].subject
+    except ValueError:
+        return []
+    return [str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 def _from_manifest(node: Node, cluster: ClusterConfiguration) -> ClusterConfiguration:

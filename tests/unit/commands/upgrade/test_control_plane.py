@@ -1,4 +1,4 @@
-"""The static pods of a control plane: at the new version, or as they were, wherever a run fails or is killed."""
+"""The static pods of a control plane: at the new version, or as they were where something is in the way."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from pykubeadm.commands.upgrade.control_plane import control_plane
 from pykubeadm.commands.upgrade.record import PATH, read_record
-from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import Member
-from pykubeadm.node.port import File, UnitState
+from pykubeadm.node.port import UnitState
 from tests.support.init_runs import warnings
 from tests.support.upgrade_runs import (
     COMPONENTS,
@@ -21,9 +21,13 @@ from tests.support.upgrade_runs import (
     ControlPlaneNode,
     FakeEtcd,
     attach,
+    cluster_of,
+    images,
     made,
     run_phase,
+    secrets,
     upgrade_run,
+    upgraded,
 )
 
 KUBE = COMPONENTS[1:]
@@ -41,30 +45,9 @@ def node(monkeypatch: pytest.MonkeyPatch, etcd: FakeEtcd) -> ControlPlaneNode:
     return found
 
 
-def upgraded(node: ControlPlaneNode, **fields: Any) -> list[str]:
-    return run_phase(upgrade_run(node, made_api(), **fields)[0], control_plane)
-
-
-def made_api() -> Any:
-    from tests.support.init_runs import configuration
-    from tests.support.upgrade_runs import cluster_of
-
-    return cluster_of(configuration(kubernetes_version=OLD))
-
-
-def secrets(node: ControlPlaneNode) -> dict[str, bytes]:
-    """Certificates, keys and kubeconfigs."""
-    ends = (".crt", ".key", ".conf")
-    return {path: file.content for path, file in node.files.items() if isinstance(file, File) and path.endswith(ends)}
-
-
 def breaks(node: ControlPlaneNode, name: str, text: str = NEW) -> None:
     """The component does not become healthy with a manifest that has this text."""
     node.ails = lambda other, manifest: "it crashed" if other == name and text in manifest else ""
-
-
-def images(node: ControlPlaneNode) -> set[str]:
-    return {line.rpartition(":")[2] for text in node.manifests().values() for line in text.splitlines() if " image: " in line}
 
 
 def test_every_component_gets_the_new_version_in_the_order_they_need_each_other(node: ControlPlaneNode) -> None:
@@ -108,7 +91,7 @@ def test_without_etcd_upgrade_etcd_is_not_touched(node: ControlPlaneNode, etcd: 
 def test_etcd_never_gets_older(node: ControlPlaneNode) -> None:
     text = node.text(f"{MANIFESTS}/etcd.yaml").replace("etcd:3.6.6-0", "etcd:3.7.0-0")
     node.put(f"{MANIFESTS}/etcd.yaml", text, 0o600)
-    run, events = upgrade_run(node, made_api())
+    run, events = upgrade_run(node, cluster_of())
     run_phase(run, control_plane)
     assert node.text(f"{MANIFESTS}/etcd.yaml") == text
     assert any("etcd stays at 3.7.0-0" in warning for warning in warnings(events))
@@ -231,110 +214,3 @@ def test_a_stopped_kubelet_stops_it(node: ControlPlaneNode) -> None:
     node.units["kubelet"] = UnitState("loaded", "inactive", "dead", "enabled")
     with pytest.raises(PhaseError, match="systemctl start kubelet"):
         upgraded(node)
-
-
-class PowerCutError(Exception):
-    pass
-
-
-class FailingNode(ControlPlaneNode):
-    """Loses power after a number of changes, also in the middle of a batch."""
-
-    left = -1
-
-    def _spend(self) -> None:
-        if self.left == 0:
-            raise PowerCutError
-        self.left -= 1
-
-    def write(self, files):
-        for file in files:
-            self._spend()
-            super().write([file])
-        return tuple(file.path for file in files)
-
-    def remove(self, paths):
-        self._spend()
-        return super().remove(paths)
-
-
-def cut_at(template: ControlPlaneNode, changes: int, monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> FailingNode | None:
-    """The node after a run that was killed after so many changes; None where it came to its end before."""
-    node = FailingNode(name="cp1", files=dict(template.files))
-    for name, value in attributes.items():
-        setattr(node, name, value)
-    attach(monkeypatch, node, FakeEtcd())
-    node.left = changes
-    try:
-        upgraded(node)
-    except PowerCutError:
-        node.left = -1
-        return node
-    except PykubeadmError:
-        return None
-    return None
-
-
-def outcome(node: ControlPlaneNode) -> str:
-    """What another run ends with, "" where that is the new version."""
-    try:
-        upgraded(node)
-    except PhaseError as error:
-        return str(error)
-    return ""
-
-
-def test_killed_after_any_change_the_next_run_finishes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    template, _api = made()
-    changes = 0
-    while (node := cut_at(template, changes, monkeypatch)) is not None:
-        upgraded(node)
-        assert images(node) == {NEW, "3.6.8-0"}, changes
-        assert read_record(node) is None
-        assert upgraded(node) == []
-        changes += 1
-    assert changes > 50
-
-
-def test_killed_after_any_change_and_failing_then_all_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The former content comes from the copies of the run that began, not from what the next one finds."""
-    template, _api = made()
-    manifests, kept = template.manifests(), secrets(template)
-
-    def ails(name: str, manifest: str) -> str:
-        return "it crashed" if name == "kube-scheduler" and NEW in manifest else ""
-
-    changes = 0
-    while (node := cut_at(template, changes, monkeypatch, ails=ails)) is not None:
-        said = outcome(node)
-        assert said == "" or f"runs {OLD} as before" in said, changes
-        assert [name for name in KUBE if node.manifests()[name] != manifests[name]] == [], changes
-        changed = {path for path in kept if secrets(node)[path] != kept[path]}
-        assert [path for path in changed if "/etcd/" not in path] == [], changes
-        assert read_record(node) is None
-        changes += 1
-    assert changes > 50
-
-
-def test_a_full_disk_at_any_change_ends_at_either_version_once_there_is_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    template, _api = made()
-    manifests = template.manifests()
-
-    class FullNode(FailingNode):
-        def _spend(self) -> None:
-            if self.left == 0:
-                raise NodeError("no space is left on its file system")
-            self.left -= 1
-
-    for changes in range(0, 60, 7):
-        node = FullNode(name="cp1", files=dict(template.files))
-        attach(monkeypatch, node, FakeEtcd())
-        node.left = changes
-        with pytest.raises(PykubeadmError, match="no space is left"):
-            upgraded(node)
-        node.left = -1
-        said = outcome(node)
-        assert said == "" or f"runs {OLD} as before" in said, changes
-        same = [name for name in KUBE if node.manifests()[name] == manifests[name]]
-        assert same == (list(KUBE) if said else []), changes
-        assert read_record(node) is None
