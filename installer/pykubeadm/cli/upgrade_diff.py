@@ -9,23 +9,31 @@ import click
 from pykubeadm.cli.lazy import CliCommand, Globals
 from pykubeadm.cli.options import option, output_option
 
+_DIFFERENT = 1  # as diff(1), git and kubectl have it; errors of pykubeadm's diff have other ones
 
-@click.command(
-    "diff",
-    cls=CliCommand,
-    params=[
-        click.Argument(["kubernetes_version"], required=False, metavar="[VERSION]"),
-        *(option(name) for name in ("config", "kubeconfig")),
-        click.Option(["-c", "--context-lines"], type=int, metavar="NUMBER", help="Lines around each difference (default: 3)."),
-        output_option(),
-    ],
-    short_help="Show what an upgrade would change",
-)
-@click.pass_context
-def diff(ctx: click.Context, /, output: str, **options: Any) -> None:
-    """Show, as a unified diff, what an upgrade would change. Changes nothing."""
+
+def _diff(ctx: click.Context, output: str, *, exit_code: bool, **options: Any) -> None:
     from pykubeadm.cli.display import stamped, subscriber
     from pykubeadm.commands.upgrade.diff import diff as show_diff
 
     settings = ctx.ensure_object(Globals)
-    show_diff(options, stamped(subscriber(output, verbosity=settings.verbosity)), rootfs=settings.rootfs)
+    emit = stamped(subscriber(output, verbosity=settings.verbosity, quiet=True))
+    if show_diff(options, emit, rootfs=settings.rootfs) and exit_code:
+        ctx.exit(_DIFFERENT)
+
+
+diff = CliCommand(
+    "diff",
+    callback=click.pass_context(_diff),
+    params=[
+        click.Argument(["kubernetes_version"], required=False, metavar="[VERSION]"),
+        *(option(name) for name in ("config", "kubeconfig", "patches")),
+        click.Option(["-c", "--context-lines"], type=int, metavar="NUMBER", help="Lines around each difference (default: 3)."),
+        click.Option(["--exit-code"], is_flag=True, help="End with status 1 where there are differences."),
+        output_option(),
+    ],
+    help="Show, as unified diffs, what an upgrade would change on this control plane and in the cluster, in a fixed order: static"
+    " pods, the kubelet's files, add-ons, the cluster's configuration. Changes nothing. Without a version: that of the"
+    " configuration file's diff.kubernetesVersion, else the cluster's.",
+    short_help="Show what an upgrade would change",
+)

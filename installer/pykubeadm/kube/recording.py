@@ -46,6 +46,11 @@ class RecordingApi:
     def server_certificate(self) -> bytes:
         return self._inner.server_certificate if self._inner else b""
 
+    @property
+    def written(self) -> list[KubeObject]:
+        """The objects that would have been created or replaced, in the order of their first write."""
+        return [copy.deepcopy(document) for document in self._written.values() if document is not None]
+
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         key = (api_version, kind, namespace, name)
         if key in self._written:

@@ -46,8 +46,8 @@ def edited(run: UpgradeRun, version: str) -> Iterator[Edited]:
     former = _version(wanted) or run.stored.kubernetes_version
     for component in components(looking(run, former, patched=False)):
         base = _with_image(component)
-        live, target = (_decoded(pod) for pod in (component.former, wanted[component.name].wanted))
-        kept = three_way(_decoded(base), live, target).value
+        live, target = (decoded(pod) for pod in (component.former, wanted[component.name].wanted))
+        kept = three_way(decoded(base), live, target).value
         if kept != target:
             yield Edited(component.name, target, kept)
 
@@ -75,7 +75,7 @@ def _repository(image: str) -> str:
     return image.partition("@")[0].rpartition(":")[0]
 
 
-def _decoded(pod: KubeObject) -> KubeObject:
+def decoded(pod: KubeObject) -> KubeObject:
     """As the kubelet reads it; as it is where that does not fit."""
     try:
         decoded: KubeObject = canonical("Pod", {name: value for name, value in pod.items() if name != "status"})

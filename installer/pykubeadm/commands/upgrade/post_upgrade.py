@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.constants import KUBELET_FLAGS_ENV
 from pykubeadm.workflow.phase import Changes, Phase
 
 _KIND = "kubeadm-kubelet-env"  # kubeadm's name of the directory with the copy
-# Flag → the first minor without it (kubeadm 1.35 and 1.37: cmd/phases/upgrade/postupgrade.go).
-_GONE: Final = {"pod-infra-container-image": 35, "container-runtime-endpoint": 37}
 
 
 def _apply(run: UpgradeRun) -> Changes:
     from pykubeadm.commands.upgrade.copies import copy_files
     from pykubeadm.commands.upgrade.kubelet_flags import flag_name, read_flags, without_flags
+    from pykubeadm.commands.upgrade.retired import retired_flags
     from pykubeadm.config.versions import parse_version
 
-    minor = parse_version(run.target).minor
     words = read_flags(run.node) or []
-    gone = sorted({flag_name(word) for word in words if _GONE.get(flag_name(word), minor + 1) <= minor})
+    gone = sorted(retired_flags("kubelet", map(flag_name, words), parse_version(run.target).minor))
     if not gone:
         return ()
     place = copy_files(run, _KIND, [KUBELET_FLAGS_ENV])

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pykubeadm.commands.upgrade.kubelet_flags import read_flags
 from pykubeadm.commands.upgrade.retired import retired_flags, retired_gates
 from pykubeadm.commands.upgrade.state import ClusterState
 from pykubeadm.config.features import FEATURE_GATES
 from pykubeadm.config.model import Arg, ClusterConfiguration
 from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.config.versions import Version
-from pykubeadm.constants import KUBELET_DIR
+from pykubeadm.constants import KUBELET_FLAGS_ENV
 from pykubeadm.node.port import Node
 from pykubeadm.phases.preflight.check import Check, Findings
-
-FLAGS_FILE = f"{KUBELET_DIR}/kubeadm-flags.env"
-_ARGUMENTS = re.compile(r"^KUBELET_KUBEADM_ARGS=(.*)$", re.MULTILINE)
 
 
 def flag_checks(state: ClusterState, cluster: ClusterConfiguration, node: Node, target: Version) -> tuple[Check, ...]:
@@ -34,9 +30,11 @@ def removed_flags(cluster: ClusterConfiguration, node: Node, target: Version) ->
     for place, component, args in _components(cluster):
         for flag, remedy in retired_flags(component, [arg.name for arg in args], target.minor).items():
             errors.append(f"{component} {target} does not know the flag --{flag} of {place}: {remedy}")
-    for flag, remedy in retired_flags("kubelet", [arg.name for arg in kubelet_flags(node)], target.minor).items():
-        errors.append(f"the kubelet {target} does not know the flag --{flag} of {FLAGS_FILE}: {remedy}")
-    return Findings(errors=tuple(errors))
+    gone = retired_flags("kubelet", [arg.name for arg in kubelet_flags(node)], target.minor)
+    warnings = [
+        f"the upgrade removes --{flag} from {KUBELET_FLAGS_ENV}, as the kubelet {target} has no use for it" for flag in gone
+    ]
+    return Findings(tuple(errors), tuple(warnings))
 
 
 def removed_gates(state: ClusterState, cluster: ClusterConfiguration, node: Node, target: Version) -> Findings:
@@ -58,13 +56,8 @@ def removed_gates(state: ClusterState, cluster: ClusterConfiguration, node: Node
 
 
 def kubelet_flags(node: Node) -> list[Arg]:
-    """Of kubeadm-flags.env; an empty or damaged file has none."""
-    found = _ARGUMENTS.search((node.read(FLAGS_FILE) or b"").decode(errors="replace"))
-    try:
-        words = [word for value in shlex.split(found[1]) for word in shlex.split(value)] if found else []
-    except ValueError:
-        return []
-    pairs = (word.lstrip("-").partition("=") for word in words if word.startswith("-"))
+    """Of kubeadm-flags.env."""
+    pairs = (word.lstrip("-").partition("=") for word in read_flags(node) or [] if word.startswith("-"))
     return [Arg(name=name, value=value) for name, _, value in pairs]
 
 
@@ -81,7 +74,7 @@ def _gates(state: ClusterState, cluster: ClusterConfiguration, node: Node) -> It
     for place, component, args in _components(cluster):
         if component != "etcd":
             yield place, component, _gates_of(args)
-    yield FLAGS_FILE, "the kubelet", _gates_of(kubelet_flags(node))
+    yield KUBELET_FLAGS_ENV, "the kubelet", _gates_of(kubelet_flags(node))
     for config_map, key, component in (("kubelet-config", "kubelet", "the kubelet"), ("kube-proxy", "config.conf", "kube-proxy")):
         yield f"ConfigMap kube-system/{config_map}", component, list(_configured_gates(state.config_maps.get(config_map), key))
 
