@@ -1,0 +1,337 @@
+"""What is in the way of an upgrade, check by check."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pykubeadm.commands.upgrade.checks.deprecated import Deprecated, deprecated_checks, requested
+from pykubeadm.commands.upgrade.checks.disk import disk_space
+from pykubeadm.commands.upgrade.checks.disruption import blocking_budgets
+from pykubeadm.commands.upgrade.checks.dns import dns_checks
+from pykubeadm.commands.upgrade.checks.etcd import MemberState, members_fit
+from pykubeadm.commands.upgrade.checks.flags import removed_flags, removed_gates
+from pykubeadm.commands.upgrade.checks.health import control_planes_ready, manifests_are_there
+from pykubeadm.commands.upgrade.checks.job import health_job, run_job, would_be_taken
+from pykubeadm.commands.upgrade.checks.manifests import edited_manifests
+from pykubeadm.commands.upgrade.state import ClusterState, look_at
+from pykubeadm.config.model import APIServer, Arg, ControlPlaneComponent
+from pykubeadm.config.versions import parse_version
+from pykubeadm.errors import ApiError
+from pykubeadm.etcd.client import Member
+from pykubeadm.kube.port import ApiStatusError
+from pykubeadm.node.port import Completed
+from pykubeadm.phases.preflight.check import FINE, Findings
+from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.util.kube_object import KubeObject
+from tests.support.api import FakeApi
+from tests.support.init_runs import configuration, init_run, perform
+from tests.support.node import FakeNode
+from tests.support.upgrade_plans import cluster, node, upgrade_run
+
+_TARGET = parse_version("v1.36.2")
+
+
+def _machine() -> Machine:
+    run, _ = upgrade_run(FakeApi(), "v1.36.2")
+    return Machine(run.node, run.host, run.journal, "")
+
+
+def test_names_the_control_planes_that_are_not_ready() -> None:
+    state = ClusterState(nodes=(node("cp1", "v1", control_plane=True), node("cp2", "v1", control_plane=True, ready=False)))
+    assert control_planes_ready(state).errors[0].startswith("control planes are not Ready: cp2;")
+
+
+def test_a_worker_that_is_not_ready_is_not_in_the_way() -> None:
+    assert control_planes_ready(ClusterState(nodes=(node("w1", "v1", ready=False),))) == FINE
+
+
+def test_names_the_manifests_that_are_missing_or_damaged() -> None:
+    machine = FakeNode()
+    machine.put("/etc/kubernetes/manifests/etcd.yaml", "{")
+    found = manifests_are_there(machine, ("etcd", "kube-scheduler")).errors
+    assert len(found) == 2
+    assert found[0].startswith("/etc/kubernetes/manifests/etcd.yaml")
+    assert found[1].startswith("/etc/kubernetes/manifests/kube-scheduler.yaml does not exist: put it back")
+
+
+def test_names_feature_gates_that_the_new_version_refuses_wherever_they_stand() -> None:
+    api = cluster("v1.35.6")
+    gates = (Arg(name="feature-gates", value="MemoryManager=true,Other=true"),)
+    kube = replace(configuration().cluster, api_server=APIServer(extra_args=gates))
+    config_map = next(document for key, document in api.objects.items() if key[3] == "kubelet-config")
+    config_map["data"]["kubelet"] += "featureGates:\n  TopologyAwareHints: true\n"
+    machine = FakeNode()
+    machine.put("/var/lib/kubelet/kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--feature-gates=HonorPVReclaimPolicy=true"\n')
+    found = removed_gates(look_at(api), kube, machine, _TARGET)
+    flags, config_map_name = "/var/lib/kubelet/kubeadm-flags.env", "ConfigMap kube-system/kubelet-config"
+    assert found.errors == (
+        "kube-apiserver v1.36.2 does not know the feature gate MemoryManager of apiServer.extraArgs: remove it",
+        f"the kubelet v1.36.2 does not know the feature gate HonorPVReclaimPolicy of {flags}: remove it",
+        f"the kubelet v1.36.2 does not know the feature gate TopologyAwareHints of {config_map_name}: remove it",
+    )
+    assert removed_gates(look_at(api), kube, machine, parse_version("v1.35.6")).errors == ()
+
+
+def test_kubeadms_own_gates_that_are_gone_are_only_reported() -> None:
+    kube = replace(configuration().cluster, feature_gates={"PublicKeysECDSA": False})
+    found = removed_gates(ClusterState(), kube, FakeNode(), parse_version("v1.37.1"))
+    assert found.errors == ()
+    assert "PublicKeysECDSA" in found.warnings[0]
+
+
+def test_reports_kubelet_flags_that_the_upgrade_removes() -> None:
+    machine = FakeNode()
+    machine.put("/var/lib/kubelet/kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--pod-infra-container-image=pause --v=2"\n')
+    found = removed_flags(configuration().cluster, machine, _TARGET)
+    assert found.errors == ()
+    assert "removes --pod-infra-container-image" in found.warnings[0]
+    assert removed_flags(configuration().cluster, machine, parse_version("v1.34.3")) == FINE
+
+
+def _dns(corefile: str = "", image: str = "") -> Findings:
+    api = cluster("v1.35.6")
+    for key, document in api.objects.items():
+        if key[1:] == ("ConfigMap", "kube-system", "coredns") and corefile:
+            document["data"]["Corefile"] = corefile
+        if key[1] == "Deployment" and image:
+            document["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    found = [check.look(_machine()) for check in dns_checks(look_at(api), configuration().cluster, _TARGET)]
+    return Findings(
+        tuple(sentence for each in found for sentence in each.errors),
+        tuple(sentence for each in found for sentence in each.warnings),
+    )
+
+
+def test_the_usual_corefile_is_fine() -> None:
+    assert _dns() == FINE
+
+
+@pytest.mark.parametrize(
+    ("corefile", "sentence"),
+    [
+        (".:53 {\n errors\n", "cannot be read: line 1"),
+        (".:53 {\n proxy . 192.0.2.1\n}\n", "the plugin proxy is gone from CoreDNS"),
+    ],
+)
+def test_a_corefile_that_coredns_would_not_start_with_is_an_error(corefile: str, sentence: str) -> None:
+    assert sentence in _dns(corefile).errors[0]
+
+
+def test_a_plugin_of_another_build_and_an_image_of_another_make_are_warnings() -> None:
+    found = _dns(".:53 {\n unbound\n}\n", "registry.example/dns:v1.13.1")
+    assert found.errors == ()
+    assert len(found.warnings) == 2
+    assert found.warnings[0].endswith("unbound")
+
+
+def _member(name: str, version: str, *, learner: bool = False, ailment: str = "") -> MemberState:
+    return MemberState(Member(1, name, (f"https://{name}:2380",), (f"https://{name}:2379",), learner), version, ailment)
+
+
+def test_members_of_etcd_that_fit_are_fine() -> None:
+    assert members_fit([_member("a", "3.6.8"), _member("b", "3.6.8")], "3.6.8-0") == FINE
+    assert members_fit([_member("a", "3.5.26")], "3.6.8-0") == FINE
+    assert members_fit([_member("a", "3.6.8")], "3.7.0-0") == FINE
+    assert members_fit([_member("a", "3.7.0")], "3.6.8-0") == FINE
+
+
+@pytest.mark.parametrize(
+    ("member", "wanted", "sentence"),
+    [
+        (_member("a", "3.6.8", learner=True), "3.6.8-0", "is a learner"),
+        (_member("a", "", ailment="connection refused"), "3.6.8-0", "is not healthy: connection refused"),
+        (_member("a", "3.5.24"), "3.6.8-0", "upgrade every member to 3.5.26 first"),
+        (_member("a", "3.5.26"), "3.7.0-0", "etcd goes one minor at a time"),
+    ],
+)
+def test_members_of_etcd_that_do_not_fit_are_named(member: MemberState, wanted: str, sentence: str) -> None:
+    (found,) = members_fit([member], wanted).errors
+    assert sentence in found
+    assert "a 1 at https://a:2380" in found
+
+
+def test_members_of_different_versions_are_reported() -> None:
+    found = members_fit([_member("a", "3.6.8"), _member("b", "3.6.6")], "3.6.8-0")
+    assert found.warnings == ("etcd's members run different versions: 3.6.6 on b; 3.6.8 on a",)
+
+
+def test_disk_space_is_counted_for_a_snapshot_and_what_is_restored_of_it() -> None:
+    machine = FakeNode(
+        commands={
+            "df": Completed(0, "Avail\n104857600\n"),
+            "du --summarize --block-size=1 /var/lib/etcd/member/snap": Completed(0, "83886080\t/var/lib/etcd/member/snap\n"),
+        }
+    )
+    assert disk_space(machine, "/var/lib/etcd").errors == (
+        "/var/lib/etcd has 100 MiB left, and an upgrade may need 160 MiB: make room",
+    )
+    assert disk_space(machine, "") == FINE
+
+
+def test_disk_space_that_cannot_be_seen_is_not_in_the_way() -> None:
+    assert disk_space(FakeNode(), "/var/lib/etcd") == FINE
+
+
+def _budget(name: str, **status: int) -> KubeObject:
+    return {"metadata": {"name": name, "namespace": "shop"}, "status": status}
+
+
+def test_names_budgets_that_let_no_pod_go() -> None:
+    state = ClusterState(
+        disruption_budgets=(
+            _budget("tight", expectedPods=1, disruptionsAllowed=0),
+            _budget("loose", expectedPods=3, disruptionsAllowed=1),
+            _budget("empty", expectedPods=0, disruptionsAllowed=0),
+        )
+    )
+    (found,) = blocking_budgets(state).warnings
+    assert "shop/tight;" in found
+    assert "loose" not in found
+    assert "empty" not in found
+
+
+_METRICS = """\
+# HELP apiserver_requested_deprecated_apis [STABLE] Gauge of deprecated APIs that have been requested
+apiserver_requested_deprecated_apis{group="",removed_release="",resource="endpoints",subresource="",version="v1"} 1
+apiserver_requested_deprecated_apis{group="autoscaling",removed_release="1.37",resource="hpas",subresource="",version="v2beta9"} 1
+apiserver_requested_deprecated_apis{group="batch",removed_release="1.99",resource="jobs",subresource="",version="v1beta1"} 1
+apiserver_request_total{code="200"} 5
+"""
+
+
+def test_reads_the_metric_of_deprecated_apis() -> None:
+    assert requested(_METRICS) == (Deprecated("autoscaling/v2beta9", "hpas", 37), Deprecated("batch/v1beta1", "jobs", 99))
+
+
+def test_reports_the_deprecated_apis_that_the_new_version_does_not_serve() -> None:
+    (check,) = deprecated_checks(lambda: _METRICS, [_TARGET, parse_version("v1.37.1")])
+    (found,) = check.look(_machine()).warnings
+    assert "hpas of autoscaling/v2beta9 (gone in 1.37)" in found
+    assert "jobs" not in found
+
+
+def test_metrics_that_cannot_be_had_are_reported() -> None:
+    def refused() -> str:
+        raise ApiError("forbidden")
+
+    (check,) = deprecated_checks(refused, [_TARGET])
+    assert check.look(_machine()).warnings == ("which deprecated APIs are in use is not known: forbidden",)
+
+
+class _Jobs(FakeApi):
+    """Runs Jobs: `status` is what becomes of each at once."""
+
+    status: dict[str, Any] = {}  # noqa: RUF012 - set by each test
+
+    def create(self, document: KubeObject) -> KubeObject:
+        made = super().create(document)
+        if document["kind"] == "Job":
+            self.put(document | {"status": self.status})
+            labels = {"batch.kubernetes.io/job-name": document["metadata"]["name"]}
+            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "kube-system", "labels": labels}}
+            waiting = {"reason": "ErrImagePull", "message": "no such image"}
+            self.put(pod | {"spec": {}, "status": {"phase": "Pending", "containerStatuses": [{"state": {"waiting": waiting}}]}})
+        return made
+
+
+def _run_job(status: dict[str, Any], seconds: float = 0.1, failures: tuple[Exception, ...] = ()) -> tuple[Findings, _Jobs]:
+    api = _Jobs(failures=list(failures))
+    api.status = status
+    return run_job(api, health_job("cp1", "pause:3.10", "7"), seconds), api
+
+
+def test_a_job_that_runs_is_fine_and_leaves_nothing_behind() -> None:
+    found, api = _run_job({"conditions": [{"type": "Complete", "status": "True"}]})
+    assert found == FINE
+    assert not api.objects
+
+
+def test_the_job_is_bound_to_the_node_whether_it_is_drained_or_not() -> None:
+    pod = health_job("cp1", "pause:3.10", "7")["spec"]["template"]["spec"]
+    terms = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert terms == [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["cp1"]}]}]
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_a_job_that_does_not_run_is_named_with_its_reason_and_removed() -> None:
+    found, api = _run_job({}, seconds=0.05)
+    (sentence,) = found.errors
+    assert "upgrade-health-check-7" in sentence
+    assert "ErrImagePull: no such image" in sentence
+    assert not api.objects
+
+
+def test_a_job_that_admission_refuses_is_tried_again() -> None:
+    refusal = ApiStatusError("denied by policy", code=422)
+    found, _ = _run_job({"conditions": [{"type": "Complete", "status": "True"}]}, 2, (refusal,))
+    assert found == FINE
+
+
+def test_the_refusal_is_in_the_sentence_once_there_is_no_time_left() -> None:
+    found, _ = _run_job({}, 0.1, (ApiStatusError("denied by policy", code=422),))
+    assert "denied by policy" in found.errors[0]
+
+
+def test_a_plan_asks_for_job_and_pod_without_making_them() -> None:
+    assert would_be_taken(FakeApi(), health_job("cp1", "pause", "plan")) == FINE
+    api = FakeApi()
+    create = api.create
+
+    def no_pods(document: KubeObject) -> KubeObject:
+        if document["kind"] == "Pod":
+            raise ApiStatusError("violates PodSecurity", code=403)
+        return create(document)
+
+    api.create = no_pods  # type: ignore[method-assign]
+    assert would_be_taken(api, health_job("cp1", "pause", "plan")).errors == (
+        "the API server would refuse the Pod that tests the cluster: violates PodSecurity",
+    )
+
+
+def _node_of(**cluster_fields: Any) -> FakeNode:
+    """A control plane of v1.35.6 with its static pods."""
+    from pykubeadm.commands.init.etcd import etcd
+    from pykubeadm.phases.static_pods.control_plane import control_plane
+
+    machine = FakeNode()
+    run, _ = init_run(machine, configuration(kubernetes_version="v1.35.6", **cluster_fields))
+    perform(run, etcd, control_plane)
+    return machine
+
+
+def test_manifests_that_nobody_touched_lose_nothing() -> None:
+    run, _ = upgrade_run(FakeApi(), "v1.36.2", node=_node_of())
+    assert edited_manifests(run, "v1.36.2") == FINE
+
+
+def test_a_flag_that_somebody_wrote_into_a_manifest_is_shown() -> None:
+    machine = _node_of()
+    path = "/etc/kubernetes/manifests/kube-scheduler.yaml"
+    machine.put(
+        path, machine.text(path).replace("    - --leader-elect=true\n", "    - --leader-elect=true\n    - --v=4\n"), 0o600
+    )
+    run, _ = upgrade_run(FakeApi(), "v1.36.2", node=machine)
+    (found,) = edited_manifests(run, "v1.36.2").warnings
+    assert found.startswith(f"{path} was edited, which an upgrade undoes")
+    assert found.endswith(":\n-    - --v=4")
+
+
+def test_an_older_etcd_of_ours_is_no_edit_and_arguments_of_the_configuration_are_none() -> None:
+    scheduler = ControlPlaneComponent(extra_args=(Arg(name="v", value="4"),))
+    machine = _node_of(scheduler=scheduler)
+    path = "/etc/kubernetes/manifests/etcd.yaml"
+    machine.put(path, machine.text(path).replace("etcd:3.6.8-0", "etcd:3.6.4-0"), 0o600)
+    run, _ = upgrade_run(FakeApi(), "v1.36.2", node=machine, cluster={"scheduler": scheduler})
+    assert edited_manifests(run, "v1.36.2") == FINE
+
+
+def test_a_manifest_in_other_words_is_no_edit() -> None:
+    machine = _node_of()
+    path = "/etc/kubernetes/manifests/kube-scheduler.yaml"
+    text = machine.text(path).replace("    - --leader-elect=true\n", '    - "--leader-elect=true"  # by another tool\n')
+    machine.put(path, text, 0o600)
+    run, _ = upgrade_run(FakeApi(), "v1.36.2", node=machine)
+    assert edited_manifests(run, "v1.36.2") == FINE
