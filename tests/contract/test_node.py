@@ -324,3 +324,28 @@ def test_without_systemd_there_are_no_units(place: Place) -> None:
     assert place.node.unit("running") == systemd.NOT_FOUND
     for unit in (Unit("running"), Unit("running", state="restarted"), Unit("running", enabled=False, state="stopped")):
         assert place.node.ensure_unit(unit) == ()
+
+
+# saving
+
+
+@of()
+def test_what_is_saved_is_whole_with_its_mode(place: Place) -> None:
+    assert place.node.save(place.at("new/database"), iter([b"ab", b"", b"c"]), 0o600) == 3
+    assert place.node.read(place.at("new/database")) == b"abc"
+    assert mode(place, "new/database") == 0o600
+    place.node.save(place.at("new/database"), [b"d"], 0o600)
+    assert place.node.read(place.at("new/database")) == b"d"
+
+
+@of()
+def test_what_breaks_off_leaves_what_was_there(place: Place) -> None:
+    def breaking():
+        yield b"half"
+        raise NodeError("cut off")
+
+    place.given.write([File(place.at("database"), b"before")])
+    with pytest.raises(NodeError, match="cut off"):
+        place.node.save(place.at("database"), breaking(), 0o600)
+    assert place.node.read(place.at("database")) == b"before"
+    assert place.node.list_dir(place.at("")) == ("database",)
