@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from pykubeadm.commands.source import read_source
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import Configuration
+from pykubeadm.config.model import Configuration, Timeouts
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import UsageError
 from pykubeadm.kube.port import Api
@@ -19,6 +20,9 @@ from pykubeadm.node.port import Node
 from pykubeadm.phases.cluster.found import find_configuration
 from pykubeadm.phases.cluster.stored import administrator
 from pykubeadm.workflow.events import Note, Subscriber
+
+
+_CALL_TIMEOUT = Timeouts().kubernetes_api_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,15 @@ def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/")
     return Existing(machine, host, configuration, found.source != "node", kubeconfig)
 
 
-def connect(node: Node, path: str, warn: Callable[[str], None], *, server: str = "", dry_run: bool = False) -> Api:
+def connect(
+    node: Node,
+    path: str,
+    warn: Callable[[str], None],
+    *,
+    server: str = "",
+    call_timeout: timedelta = _CALL_TIMEOUT,
+    dry_run: bool = False,
+) -> Api:
     """The cluster of the kubeconfig at `path`, at `server` where that is given. With `dry_run` nothing is stored there."""
     from pykubeadm.kube.client import ClusterApi
     from pykubeadm.kube.credentials import parse_kubeconfig
@@ -69,4 +81,4 @@ def connect(node: Node, path: str, warn: Callable[[str], None], *, server: str =
     credentials = parse_kubeconfig(node.read(path) or b"", path)
     if (sentence := expiry_warning(credentials, utc_now())) is not None:
         warn(sentence)
-    return ClusterApi(credentials, server=server, dry_run=dry_run)
+    return ClusterApi(credentials, server=server, call_timeout=call_timeout, dry_run=dry_run)

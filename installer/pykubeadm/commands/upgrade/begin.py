@@ -74,7 +74,11 @@ def begin(
 
     chosen = options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else KUBELET_KUBECONFIG)
     kubeconfig = os.path.abspath(chosen)
-    api = _api(machine, kubeconfig, warn, emit, dry_run=dry_run)
+    api = _api(machine, kubeconfig, warn, call_timeout=upgrade.timeouts.kubernetes_api_call, dry_run=dry_run)
+    if dry_run:
+        from pykubeadm.kube.recording import RecordingApi
+
+        api = RecordingApi(api, lambda text: emit(Planned(phase="", text=text)))
     record = read_record(machine) if part in ("apply", "node") else None
     stored = _stored(api, kubeconfig, record, warn)
     configuration = node_configuration(machine, host)
@@ -133,18 +137,14 @@ def _stored(api: Api, kubeconfig: str, record: Record | None, warn: Callable[[st
         return read_stored_cluster(record.cluster, warn)
 
 
-def _api(machine: Node, kubeconfig: str, warn: Callable[[str], None], emit: Subscriber, *, dry_run: bool) -> Api:
+def _api(machine: Node, kubeconfig: str, warn: Callable[[str], None], *, call_timeout: timedelta, dry_run: bool) -> Api:
     """The cluster at this node's own API server, where there is one: that is the one whose upgrade is seen. Another kubeconfig
     than admin.conf is the user's choice, address included."""
     if machine.stat(kubeconfig) is None:
         raise PhaseError(f"{kubeconfig} does not exist; give the kubeconfig to speak to the cluster with (--kubeconfig)")
     endpoint = own_endpoint(machine) if kubeconfig == ADMIN_KUBECONFIG else None
-    api = connect(machine, kubeconfig, warn, server=local_url(endpoint) if endpoint else "", dry_run=dry_run)
-    if not dry_run:
-        return api
-    from pykubeadm.kube.recording import RecordingApi
-
-    return RecordingApi(api, lambda text: emit(Planned(phase="", text=text)))
+    server = local_url(endpoint) if endpoint else ""
+    return connect(machine, kubeconfig, warn, server=server, call_timeout=call_timeout, dry_run=dry_run)
 
 
 def _this_node(found: ThisNode, upgrade: UpgradeConfiguration, section: object) -> ThisNode:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.errors import ApiError, NodeError
 from pykubeadm.node.port import File
+from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.util.yaml_output import to_yaml
 
@@ -17,20 +20,44 @@ if TYPE_CHECKING:
     from pykubeadm.phases.certs.leaves import Leaf
     from pykubeadm.workflow.phase import Changes
 
-PHASE = "control-plane"
+PHASE: Final = "control-plane"
+CONFIG_HASH: Final = "kubernetes.io/config.hash"  # annotation of mirror pods (kubernetes: pkg/kubelet/types)
 
 
-def pod_uid(run: UpgradeRun, name: str) -> str:
-    """Of the static pod whose container is the newest of `name`: another manifest gives another one. "" where there is none, or
-    nothing to ask with."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The newest container of a static pod. `uid` is the pod's, which is another one for another manifest."""
+
+    uid: str
+    state: str  # the runtime's word: "running", "exited", …
+
+
+def newest(run: UpgradeRun, name: str) -> Running | None:
+    """By the container runtime; without crictl by the mirror pod, which is there while an API server is. None where there is
+    none. Raises NodeError or ApiError where neither answers."""
     from pykubeadm.node.cri import Cri, CrictlMissingError
     from pykubeadm.node.diagnose import newest_container
 
     try:
         container = newest_container(Cri(run.node, _socket(run)).containers(), name)
     except CrictlMissingError:
-        return ""
-    return container.pod_uid if container else ""
+        return _mirror(run, name)
+    return Running(container.pod_uid, container.state) if container else None
+
+
+def _mirror(run: UpgradeRun, name: str) -> Running | None:
+    pod = cluster_api(run).get("v1", "Pod", f"{name}-{run.node_name}", "kube-system")
+    if pod is None:
+        return None
+    statuses = (pod.get("status") or {}).get("containerStatuses") or [{}]
+    state = next(iter(statuses[0].get("state") or {}), "waiting")
+    return Running(str((pod["metadata"].get("annotations") or {}).get(CONFIG_HASH) or ""), state)
+
+
+def pod_uid(run: UpgradeRun, name: str) -> str:
+    """Of the pod that runs, or ran last; "" where there is none."""
+    found = newest(run, name)
+    return found.uid if found else ""
 
 
 def renew_certificates(run: UpgradeRun, leaves: Sequence[Leaf]) -> Changes:
@@ -65,23 +92,18 @@ def await_component(run: UpgradeRun, name: str, former: str) -> None:
 
 def _look(run: UpgradeRun, name: str, former: str) -> str | None:
     """What costs little is asked first: while a component stops and starts, the runtime is left alone."""
-    from pykubeadm.errors import NodeError
-    from pykubeadm.node.cri import Cri, CrictlMissingError
-    from pykubeadm.node.diagnose import newest_container
     from pykubeadm.phases.static_pods.restart import component_health
 
     reason = component_health(run, name)()
     if reason is not None:
         return reason
     try:
-        container = newest_container(Cri(run.node, _socket(run)).containers(), name)
-    except CrictlMissingError:
-        return None
-    except NodeError as error:
+        found = newest(run, name)
+    except (ApiError, NodeError) as error:
         return str(error)
-    if container is None or container.pod_uid == former:
+    if found is None or found.uid == former:
         return "the kubelet has not replaced it yet"
-    return None if container.state == "running" else f"its container is {container.state}"
+    return None if found.state == "running" else f"its container is {found.state}"
 
 
 def _socket(run: UpgradeRun) -> str:

@@ -48,7 +48,7 @@ def begun(tmp_path: Path, files: list[File], api: FakeApi, monkeypatch: pytest.M
     LocalNode(str(tmp_path)).write(files)
     asked: list[tuple[str, str]] = []
 
-    def connect(_node: object, path: str, _warn: object, *, server: str = "", **_rest: bool) -> FakeApi:
+    def connect(_node: object, path: str, _warn: object, *, server: str = "", **_rest: object) -> FakeApi:
         asked.append((path, server))
         return api
 

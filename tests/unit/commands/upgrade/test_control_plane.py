@@ -214,3 +214,31 @@ def test_a_stopped_kubelet_stops_it(node: ControlPlaneNode) -> None:
     node.units["kubelet"] = UnitState("loaded", "inactive", "dead", "enabled")
     with pytest.raises(PhaseError, match="systemctl start kubelet"):
         upgraded(node)
+
+
+def test_without_crictl_the_mirror_pods_say_what_runs(node: ControlPlaneNode) -> None:
+    del node.commands["crictl"]
+    api = cluster_of()
+    run, events = upgrade_run(node, api)
+    for name in COMPONENTS:
+        api.put(mirror(name, "before"))
+
+    def follow(name: str, _manifest: str) -> str:
+        """The kubelet has replaced the pod by the time that it is asked."""
+        api.put(mirror(name, "after"))
+        return ""
+
+    node.ails = follow
+    run_phase(run, control_plane)
+    assert images(node) == {NEW, "3.6.8-0"}
+    assert any("whether the images are here is not known" in warning for warning in warnings(events))
+
+
+def mirror(name: str, uid: str) -> dict[str, Any]:
+    annotations = {"kubernetes.io/config.hash": uid}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"{name}-cp1", "namespace": "kube-system", "annotations": annotations},
+        "status": {"containerStatuses": [{"state": {"running": {}}}]},
+    }
