@@ -21,7 +21,6 @@ from pykubeadm.phases.cluster.found import find_configuration
 from pykubeadm.phases.cluster.stored import administrator
 from pykubeadm.workflow.events import Note, Subscriber
 
-
 _CALL_TIMEOUT = Timeouts().kubernetes_api_call
 
 
