@@ -1,4 +1,4 @@
-"""`upgrade plan` and `upgrade diff` on a real control plane: what kubeadm's plan says, what they find, and that they change nothing."""
+"""`upgrade plan` and `upgrade diff` on a real control plane: what they say beside kubeadm, and that they change nothing."""
 
 from __future__ import annotations
 
