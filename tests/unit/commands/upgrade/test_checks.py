@@ -291,6 +291,13 @@ def test_a_plan_asks_for_job_and_pod_without_making_them() -> None:
     )
 
 
+def test_a_webhook_that_knows_no_dry_runs_does_not_stop_anything() -> None:
+    api = FakeApi(failures=[ApiStatusError('admission webhook "a" does not support dry run', code=400)])
+    found = would_be_taken(api, health_job("cp1", "pause", "plan"))
+    assert found.errors == ()
+    assert "cannot be asked" in found.warnings[0]
+
+
 def _node_of(**cluster_fields: Any) -> FakeNode:
     """A control plane of v1.35.6 with its static pods."""
     from pykubeadm.commands.init.etcd import etcd

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from pykubeadm.phases.certs.expiration import Expiration, authority_expirations, kubelet_expirations, leaf_expirations
+from pykubeadm.phases.certs.expiration import (
+    KUBELET_SERVING,
+    Expiration,
+    authority_expirations,
+    kubelet_expirations,
+    leaf_expirations,
+)
 from pykubeadm.phases.preflight.check import Check, Findings
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.age import age
@@ -21,16 +27,20 @@ def certificate_checks(run: ClusterRun, *, renewal: bool) -> tuple[Check, ...]:
 def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
     now = run.now()
     leaves = leaf_expirations(run)
-    errors = [
-        f"the certificate {entry.name} expired {age(now - entry.expires)} ago: renew it with `pykubeadm certs renew {entry.name}`"
+    expired = [
+        (entry.name, f"the certificate {entry.name} expired {age(now - entry.expires)} ago")
         for entry in (*leaves, *kubelet_expirations(run))
         if entry.expires is not None and entry.expires <= now
     ]
+    errors = [
+        f"{sentence}: renew it with `pykubeadm certs renew {name}`" for name, sentence in expired if name != KUBELET_SERVING
+    ]
+    warnings = [f"{sentence}: logs and metrics of this node cannot be read" for name, sentence in expired if name == KUBELET_SERVING]
     authorities = authority_expirations(run)
     errors += [
         f"the CA {entry.name} has expired: its cluster cannot be upgraded" for entry in _within(authorities, run, timedelta())
     ]
-    warnings = [
+    warnings += [
         f"the CA {entry.name} expires in {age(entry.expires - now)}, before certificates that it signs now"
         for entry in _within(authorities, run, _CA_SOON)
         if entry.expires is not None and entry.expires > now

@@ -12,14 +12,15 @@ from pykubeadm.commands.upgrade.checks.dns import dns_checks
 from pykubeadm.commands.upgrade.checks.etcd import etcd_checks
 from pykubeadm.commands.upgrade.checks.flags import flag_checks
 from pykubeadm.commands.upgrade.checks.health import health_checks
-from pykubeadm.commands.upgrade.checks.manifests import addon_checks, manifest_checks
+from pykubeadm.commands.upgrade.checks.manifests import addon_changes, addon_checks, manifest_checks
 from pykubeadm.commands.upgrade.run import UpgradeRun
-from pykubeadm.commands.upgrade.state import ClusterState
+from pykubeadm.commands.upgrade.state import ClusterState, look_at
 from pykubeadm.config.model import LocalEtcd
-from pykubeadm.config.versions import Version
+from pykubeadm.config.versions import Version, parse_version
 from pykubeadm.errors import PhaseError
-from pykubeadm.phases.cluster.connection import admin_credentials
-from pykubeadm.phases.preflight.check import Check
+from pykubeadm.phases.cluster.connection import admin_credentials, cluster_api
+from pykubeadm.phases.preflight.check import Check, Findings
+from pykubeadm.phases.preflight.machine import Machine
 
 
 def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Version]) -> tuple[Check, ...]:
@@ -47,6 +48,17 @@ def local_checks(run: UpgradeRun) -> tuple[Check, ...]:
         *certificate_checks(run, renewal=run.certificate_renewal),
         *disk_checks(run.node, local.data_dir if run.has_local_etcd else ""),
     )
+
+
+def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
+    """What is asked of a control plane that comes to the cluster's version: what that would undo here, and of the add-ons, which
+    the last of them upgrades."""
+    target = parse_version(run.target)
+
+    def addons(_machine: Machine) -> Findings:
+        return addon_changes(run, look_at(cluster_api(run)), target)
+
+    return (*local_checks(run), *manifest_checks(run, target), Check("AddonChanges", addons))
 
 
 def _metrics(run: UpgradeRun) -> Callable[[], str]:

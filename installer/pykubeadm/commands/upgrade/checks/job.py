@@ -14,7 +14,7 @@ from typing import Any, Final
 from pykubeadm.commands.upgrade.state import NAMESPACE
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.port import Api, ApiStatusError
-from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
+from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.retry import RanOutError, every, try_again
 
@@ -23,6 +23,7 @@ _PREFIX: Final = "upgrade-health-check"
 _SECONDS: Final = 60  # for the API server to take it, and as long to run it
 _MARGIN: Final = 5
 _LOOK_EVERY = 0.5
+_NO_DRY_RUN: Final = "does not support dry run"  # of a webhook with side effects (apiserver: plugin/webhook/errors)
 _LABEL: Final = "batch.kubernetes.io/job-name"
 
 
@@ -58,6 +59,8 @@ def would_be_taken(api: Api, job: KubeObject) -> Findings:
         try:
             api.create(document)
         except ApiStatusError as refusal:
+            if _NO_DRY_RUN in str(refusal):
+                return warning(f"whether the {document['kind']} that tests the cluster will be taken cannot be asked: {refusal}")
             if refusal.code != 409:
                 return error(f"the API server would refuse the {document['kind']} that tests the cluster: {refusal}")
     return FINE
