@@ -35,7 +35,9 @@ def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
     errors = [
         f"{sentence}: renew it with `pykubeadm certs renew {name}`" for name, sentence in expired if name != KUBELET_SERVING
     ]
-    warnings = [f"{sentence}: logs and metrics of this node cannot be read" for name, sentence in expired if name == KUBELET_SERVING]
+    warnings = [
+        f"{sentence}: logs and metrics of this node cannot be read" for name, sentence in expired if name == KUBELET_SERVING
+    ]
     authorities = authority_expirations(run)
     errors += [
         f"the CA {entry.name} has expired: its cluster cannot be upgraded" for entry in _within(authorities, run, timedelta())
