@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pykubeadm.patches.three_way import three_way, without_served
+from pykubeadm.patches.three_way import put_over, three_way, without_served
 
 _NAMES = st.sampled_from(["name", "image", "args", "spec", "ports", "type", "x"])
 _SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a", "--a=1", "--a=2", "--b"])
@@ -55,3 +55,12 @@ def test_fields_of_each_side_alone_are_all_there(base: Any, live: Any, wanted: A
 @given(_DOCUMENTS)
 def test_a_document_that_nobody_filled_in_stays_as_it_is(document: Any) -> None:
     assert without_served(document, document) == document
+
+
+@given(_DOCUMENTS, _DOCUMENTS, _DOCUMENTS)
+def test_where_one_side_wins_all_of_its_changes_are_there(base: Any, live: Any, wanted: Any) -> None:
+    found = put_over(base, live, wanted)
+    assert put_over(base, found, wanted) == found
+    for name, value in wanted.items():
+        if name not in base and not isinstance(value, dict | list):
+            assert found[name] == value

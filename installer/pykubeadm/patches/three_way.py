@@ -7,11 +7,12 @@ whose entries have names are merged entry by entry, command lines flag by flag, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 Path = tuple[str, ...]
+_Decide = Callable[[Path, Any, Any, Any], Any]  # what counts at a conflict: its path, base, live, wanted → the value
 
 # What distinguishes the entries of a list, where all of them have it and no two the same.
 _KEYS: Final = ("name", "mountPath", "devicePath", "port", "ip", "uid")
@@ -78,8 +79,17 @@ class Merged:
 def three_way(base: Any, live: Any, wanted: Any) -> Merged:
     """`live` with what differs between `base` and `wanted` put over it. None of them is changed."""
     conflicts: list[Conflict] = []
-    value = _merge(base, live, wanted, (), conflicts)
-    return Merged(value, tuple(conflicts))
+
+    def keep(path: Path, ours: Any, theirs: Any, other: Any) -> Any:
+        conflicts.append(Conflict(path, ours, theirs, other))
+        return theirs
+
+    return Merged(_merge(base, live, wanted, (), keep), tuple(conflicts))
+
+
+def put_over(base: Any, live: Any, wanted: Any) -> Any:
+    """As `three_way`, but where both sides changed something, `wanted` counts."""
+    return _merge(base, live, wanted, (), lambda _path, _ours, _theirs, other: other)
 
 
 def without_served(base: Any, live: Any) -> Any:
@@ -109,40 +119,39 @@ def _is_served(name: str, value: Any, holder: Mapping[str, Any]) -> bool:
     return any(_same(value, served) for served in _SERVED.get(name, ()))
 
 
-def _merge(base: Any, live: Any, wanted: Any, path: Path, conflicts: list[Conflict]) -> Any:
+def _merge(base: Any, live: Any, wanted: Any, path: Path, decide: _Decide) -> Any:
     if _same(wanted, base) or _same(live, wanted):
         return live
     if _same(live, base):
         return wanted
     if isinstance(live, Mapping) and isinstance(wanted, Mapping):
-        return _merge_maps(base if isinstance(base, Mapping) else {}, live, wanted, path, conflicts)
+        return _merge_maps(base if isinstance(base, Mapping) else {}, live, wanted, path, decide)
     if isinstance(live, list) and isinstance(wanted, list):
-        merged = _merge_lists(base if isinstance(base, list) else [], live, wanted, path, conflicts)
+        merged = _merge_lists(base if isinstance(base, list) else [], live, wanted, path, decide)
         if merged is not None:
             return merged
-    conflicts.append(Conflict(path, base, live, wanted))
-    return live
+    return decide(path, base, live, wanted)
 
 
 def _merge_maps(
-    base: Mapping[str, Any], live: Mapping[str, Any], wanted: Mapping[str, Any], path: Path, conflicts: list[Conflict]
+    base: Mapping[str, Any], live: Mapping[str, Any], wanted: Mapping[str, Any], path: Path, decide: _Decide
 ) -> dict[str, Any]:
     names = [*live, *(name for name in wanted if name not in live)]
     values = {
-        name: _merge(base.get(name, ABSENT), live.get(name, ABSENT), wanted.get(name, ABSENT), (*path, str(name)), conflicts)
+        name: _merge(base.get(name, ABSENT), live.get(name, ABSENT), wanted.get(name, ABSENT), (*path, str(name)), decide)
         for name in names
     }
     return {name: value for name, value in values.items() if value is not ABSENT}
 
 
-def _merge_lists(base: list[Any], live: list[Any], wanted: list[Any], path: Path, conflicts: list[Conflict]) -> list[Any] | None:
+def _merge_lists(base: list[Any], live: list[Any], wanted: list[Any], path: Path, decide: _Decide) -> list[Any] | None:
     """None where both sides replaced the same."""
     if key := _key(base, live, wanted):
         sides = [{entry[key]: entry for entry in entries} for entries in (base, live, wanted)]
-        merged = _merge_maps(sides[0], sides[1], sides[2], path, conflicts)
+        merged = _merge_maps(sides[0], sides[1], sides[2], path, decide)
         return _ordered(merged, list(sides[2]))
     if _are_commands(base, live, wanted):
-        merged = _merge_maps(_flags(base), _flags(live), _flags(wanted), path, conflicts)
+        merged = _merge_maps(_flags(base), _flags(live), _flags(wanted), path, decide)
         return [word for words in _ordered(merged, list(_flags(wanted))) for word in words]
     return _merge_sets(base, live, wanted)
 

@@ -15,6 +15,7 @@ from pykubeadm.commands.upgrade.state import ClusterState, image_of, tag_of
 from pykubeadm.config.model import Configuration
 from pykubeadm.config.versions import parse_version
 from pykubeadm.kube.port import Api
+from pykubeadm.patches.three_way import put_over
 from pykubeadm.phases.patching import patched
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
@@ -79,10 +80,12 @@ def conflicts(run: UpgradeRun, state: ClusterState) -> list[str]:
 
 
 def _update(run: UpgradeRun, rendered: Rendered, live: KubeObject | None) -> Update:
+    """A patch that was given before is in what there is already, and one that adds to a list shall not add twice. So what the
+    patches make of the new version's object is put over what is merged."""
     found = update(rendered.old, live, rendered.new)
-    if rendered.new["kind"] != "Deployment" or not run.patches:
+    if rendered.new["kind"] != "Deployment":
         return found
-    return replace(found, wanted=patched(run.patches, _PATCH_TARGET, found.wanted))
+    return replace(found, wanted=put_over(rendered.new, found.wanted, patched(run.patches, _PATCH_TARGET, rendered.new)))
 
 
 def _old(run: UpgradeRun, state: ClusterState) -> Configuration:

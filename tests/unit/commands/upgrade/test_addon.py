@@ -192,3 +192,16 @@ def test_what_changes_meanwhile_is_merged_again() -> None:
     found = _object(api, "DaemonSet", "kube-proxy")
     assert found["metadata"]["labels"]["seen"] == "yes"
     assert _container(found)["image"].endswith(":v1.36.2")
+
+
+def test_a_patch_that_adds_to_a_list_adds_once() -> None:
+    from pykubeadm.config.source import Source
+    from pykubeadm.patches.files import read_patches
+
+    operation = b"[{op: add, path: /spec/template/spec/tolerations/-, value: {key: mine, operator: Exists}}]"
+    patches, _ = read_patches([Source("corednsdeployment+json.yaml", operation)])
+    api = cluster("v1.35.6")
+    for _ in range(2):
+        _upgraded(api, patches=patches)
+        tolerations = _object(api, "Deployment", "coredns")["spec"]["template"]["spec"]["tolerations"]
+        assert tolerations.count({"key": "mine", "operator": "Exists"}) == 1
