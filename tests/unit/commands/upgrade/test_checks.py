@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from pykubeadm.commands.upgrade.checks.certificates import certificates
 from pykubeadm.commands.upgrade.checks.deprecated import Deprecated, deprecated_checks, requested
 from pykubeadm.commands.upgrade.checks.disk import disk_space
 from pykubeadm.commands.upgrade.checks.disruption import blocking_budgets
@@ -23,11 +25,12 @@ from pykubeadm.errors import ApiError
 from pykubeadm.etcd.client import Member
 from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.node.port import Completed
+from pykubeadm.phases.certs.expiration import Expiration
 from pykubeadm.phases.preflight.check import FINE, Findings
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.util.kube_object import KubeObject
 from tests.support.api import FakeApi
-from tests.support.init_runs import configuration, init_run, perform
+from tests.support.init_runs import NOW, configuration, init_run, perform
 from tests.support.node import FakeNode
 from tests.support.upgrade_plans import cluster, node, upgrade_run
 
@@ -342,3 +345,32 @@ def test_a_manifest_in_other_words_is_no_edit() -> None:
     machine.put(path, text, 0o600)
     run, _ = upgrade_run(FakeApi(), "v1.36.2", node=machine)
     assert edited_manifests(run, "v1.36.2") == FINE
+
+
+def _certificates(monkeypatch: pytest.MonkeyPatch, *entries: Expiration, authorities: tuple[Expiration, ...] = ()) -> Findings:
+    place = "pykubeadm.commands.upgrade.checks.certificates"
+    found = {"leaf_expirations": entries, "kubelet_expirations": (), "authority_expirations": authorities}
+    for name, value in found.items():
+        monkeypatch.setattr(f"{place}.{name}", lambda _run, value=value: value)
+    run, _ = upgrade_run(FakeApi(), "v1.36.2")
+    return certificates(run, renewal=True)
+
+
+def test_certificates_that_last_are_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    ca = Expiration("ca", NOW + timedelta(days=3000))
+    assert _certificates(monkeypatch, Expiration("apiserver", NOW + timedelta(days=1), "ca"), authorities=(ca,)) == FINE
+
+
+def test_an_expired_certificate_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _certificates(monkeypatch, Expiration("apiserver", NOW - timedelta(days=3), "ca"))
+    assert found.errors == ("the certificate apiserver expired 3d ago: renew it with `pykubeadm certs renew apiserver`",)
+
+
+def test_a_ca_that_ends_within_a_year_and_one_kept_elsewhere_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    ca = Expiration("ca", NOW + timedelta(days=100), external=True)
+    found = _certificates(monkeypatch, Expiration("apiserver", NOW + timedelta(days=99), "ca", external=True), authorities=(ca,))
+    assert found.errors == ()
+    assert found.warnings == (
+        "the CA ca expires in 100d, before certificates that it signs now",
+        "the key of ca is kept elsewhere, so that the upgrade renews none of its certificates",
+    )
