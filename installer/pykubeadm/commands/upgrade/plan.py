@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,12 @@ from pykubeadm.commands.upgrade.planned import Component, ConfigVersion, compone
 from pykubeadm.commands.upgrade.policy import Allowed, Refusal, refusals
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.commands.upgrade.state import ClusterState, look_at
-from pykubeadm.config.release import LookUp, is_online, look_up, offline
+from pykubeadm.config.release import LookUp, is_online, look_up
 from pykubeadm.config.versions import Version, parse_version, pause_image
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.preflight import system
 from pykubeadm.phases.preflight.check import Check, look_all
-from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.phases.preflight.machine import Machine, Once
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Subscriber
 
@@ -53,9 +54,10 @@ class Plan:
 
 def plan(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> Plan:
     """By kubeadm's flags, with underscores, and `kubernetes_version`; warnings go to `emit`."""
+    online = Once(is_online)
+    threading.Thread(target=online, daemon=True).start()  # while the cluster is asked
     run = begin("plan", options, emit, rootfs=rootfs)
-    ask: LookUp = offline if run.upgrade.plan.kubernetes_version or not is_online() else look_up
-    return plan_of(run, ask, rehearsing=lambda: _rehearsing(run))
+    return plan_of(run, lambda label: look_up(label) if online() else None, rehearsing=lambda: _rehearsing(run))
 
 
 def plan_of(run: UpgradeRun, ask: LookUp, *, rehearsing: Callable[[], Api]) -> Plan:
