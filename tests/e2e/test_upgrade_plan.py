@@ -47,6 +47,19 @@ def test_plans_what_kubeadm_plans(old: Node, versions: Versions) -> None:
     assert ours == theirs
 
 
+def test_has_kubeadms_tables(old: Node, versions: Versions) -> None:
+    new = versions.new.version
+    theirs = old.run(f"{PROGRAMS}/{new}/kubeadm", "upgrade", "plan", new, *IGNORED, timeout=180).stdout
+    assert _tables(_plan(old, new)) == _tables(theirs)
+
+
+def _tables(text: str) -> list[str]:
+    """The rows of all tables, blanks included."""
+    titles = ("COMPONENT ", "API GROUP ")
+    names = ("kubelet ", "kube-", "CoreDNS ", "etcd ", "kubeproxy.", "kubelet.")
+    return [line for line in text.splitlines() if line.startswith((*titles, *names))]
+
+
 def test_offers_the_next_minor_without_a_network(old: Node, versions: Versions) -> None:
     assert f"\tpykubeadm upgrade apply {versions.new.version}\n" in _plan(old)
 
