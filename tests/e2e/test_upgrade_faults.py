@@ -44,9 +44,9 @@ class Old(NamedTuple):
 
 @pytest.fixture(scope="module")
 def old(versions: Versions, request: pytest.FixtureRequest) -> Iterator[Old]:
-    """A cluster of the old version that every test leaves as it was."""
+    """A cluster of the old version that every test leaves as it was; kubeadm's, in which etcd is to be upgraded, too."""
     with nodes_of(versions.old, request) as new_node:
-        yield Old(old_control_plane(new_node, versions, "upf"), versions)
+        yield Old(old_control_plane(new_node, versions, "upf", tool="kubeadm"), versions)
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,9 @@ def _argument(component: str, name: str, value: str) -> tuple[Callable[[Node, st
 
 
 def _full(node: Node, _version: str) -> None:
-    """A small file system, full but for a few blocks, where copies and the snapshot go."""
-    node.shell("mkdir -p /etc/kubernetes/tmp && mount -t tmpfs -o size=256k tmpfs /etc/kubernetes/tmp")
+    """A file system without a free block where copies and the snapshot go."""
+    place = "/etc/kubernetes/tmp"
+    node.shell(f"mkdir -p {place} && mount -t tmpfs -o size=64k tmpfs {place} && head -c 64k /dev/zero >{place}/full || true")
 
 
 def _not_full(node: Node, _version: str) -> None:
@@ -166,7 +167,7 @@ def test_the_api_server_crashes_meanwhile(old: Old) -> None:
 def test_killed_at_every_boundary(versions: Versions, request: pytest.FixtureRequest) -> None:
     """At the first boundary, run again, killed at the second, and so on to the last; no acknowledged write is lost."""
     with nodes_of(versions.old, request) as new_node:
-        node = old_control_plane(new_node, versions, "upk")
+        node = old_control_plane(new_node, versions, "upk", tool="kubeadm")
         words = apply_words(versions.new.version)
         with load.api_writes(node, node.address, per_second=5) as writes:
             for phase in phases_of(node, words):
