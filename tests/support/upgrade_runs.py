@@ -113,6 +113,7 @@ def made(version: str = OLD, **cluster: Any) -> tuple[ControlPlaneNode, FakeApi]
     perform(run, certs, kubeconfig, etcd, control_plane)
     node.put(f"{MANIFESTS}/etcd.yaml", node.text(f"{MANIFESTS}/etcd.yaml").replace("etcd:3.6.8-0", "etcd:3.6.6-0"), 0o600)
     node.write(kubelet_files(run))
+    node.put("/var/lib/etcd/member/snap/db", "data")
     node.remove(["/var/lib/pykubeadm"])
     return node, cluster_of(config)
 

@@ -55,7 +55,7 @@ def _apply(run: UpgradeRun) -> Changes:
             record = _upgrade(run, record, component, leaves, changes)
         changes += _renew_administrators(run, leaves)
     except PykubeadmError as error:
-        raise put_back(run, record, str(error)) from error
+        raise put_back(run, read_record(run.node) or record, str(error)) from error  # as far as it came
     remove_record(run.node)
     return changes
 

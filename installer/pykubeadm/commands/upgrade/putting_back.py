@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
     """The error that the run ends with: why the upgrade failed, and in which state the node is now.
 
-    The newest first: what speaks to an API server is never newer than it. An etcd that was seen to be healthy stays; older
-    API servers work with it, and it may not read its data with an older version.
+    The newest first: what speaks to an API server is never newer than it. An etcd of another minor version that was seen to be
+    healthy stays: older API servers work with it, and etcd does not support going back.
     """
     first, _, rest = why.partition("\n")
     run.note("warning", f"{first}; putting back what was changed", topic="control-plane")
@@ -31,7 +31,7 @@ def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
         record = record if record.restoring else updated(run.node, record, restoring=why)
     except PykubeadmError as error:  # a full disk may still take what is put back
         problems.append(str(error))
-    keeps_etcd = ETCD in record.healthy
+    keeps_etcd = ETCD in record.healthy and _has_moved(run, record)
     names = [name for name in reversed(record.components) if not (name == ETCD and keeps_etcd)]
     for name in names:
         try:
@@ -50,6 +50,21 @@ def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
     kept = " but for etcd, which stays at its new version" if keeps_etcd else ""
     state = f"everything that was changed here was put back{kept}, and this control plane runs {before} as before"
     return PhaseError(f"{first}; {state}\n{rest}".rstrip())
+
+
+def _has_moved(run: UpgradeRun, record: Record) -> bool:
+    """Whether etcd is of another minor version now; where that is not known, it is taken to be."""
+    from pykubeadm.commands.upgrade.components import image_tag
+    from pykubeadm.commands.upgrade.etcd import former_manifest
+    from pykubeadm.config.versions import etcd_version
+    from pykubeadm.phases.static_pods.manifests import read_static_pod
+
+    try:
+        pods = (former_manifest(run, record)[1], read_static_pod(run.node, ETCD) or {})
+        before, now = (etcd_version(image_tag(pod)) for pod in pods)
+    except (PhaseError, LookupError):
+        return True
+    return before is None or now is None or before[:2] != now[:2]
 
 
 def _put_back_component(run: UpgradeRun, record: Record, name: str) -> None:

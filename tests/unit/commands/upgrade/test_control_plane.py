@@ -30,8 +30,6 @@ from tests.support.upgrade_runs import (
     upgraded,
 )
 
-KUBE = COMPONENTS[1:]
-
 
 @pytest.fixture
 def etcd() -> FakeEtcd:
@@ -115,20 +113,24 @@ def test_what_does_not_become_healthy_is_put_back_with_all_before_it(node: Contr
     assert name in sentence
     assert "it crashed" in sentence
     assert f"this control plane runs {OLD} as before" in sentence
-    after = node.manifests()
-    assert [other for other in KUBE if after[other] != manifests[other]] == []
-    if name == "etcd":
-        assert after["etcd"] == manifests["etcd"]
-        assert {path: secrets(node)[path] for path in kept} == kept
-    else:  # which was healthy, and may not read its data with the older version
-        assert "3.6.8-0" in after["etcd"]
-        assert "but for etcd" in sentence
-        assert {path for path in kept if secrets(node)[path] != kept[path]} == {
-            f"/etc/kubernetes/pki/etcd/{base}.{end}"
-            for base in ("server", "peer", "healthcheck-client")
-            for end in ("crt", "key")
-        }
+    assert node.manifests() == manifests
+    assert {path: secrets(node)[path] for path in kept} == kept
     assert read_record(node) is None
+
+
+def test_an_etcd_of_another_minor_version_that_was_healthy_stays(node: ControlPlaneNode) -> None:
+    """It would have to read data of the newer one."""
+    path = f"{MANIFESTS}/etcd.yaml"
+    node.put(path, node.text(path).replace("etcd:3.6.6-0", "etcd:3.5.26-0"), 0o600)
+    manifests, kept = node.manifests(), secrets(node)
+    breaks(node, "kube-scheduler")
+    with pytest.raises(PhaseError, match=rf"put back but for etcd, which stays at its new version, .* runs {OLD} as before"):
+        upgraded(node)
+    assert {name for name, text in node.manifests().items() if text != manifests[name]} == {"etcd"}
+    assert "etcd:3.6.8-0" in node.text(path)
+    pairs = [f"/etc/kubernetes/pki/etcd/{base}" for base in ("server", "peer", "healthcheck-client")]
+    changed = {path for path in kept if secrets(node)[path] != kept[path]}
+    assert changed == {f"{pair}.{end}" for pair in pairs for end in ("crt", "key")}
 
 
 def test_after_what_was_in_the_way_is_gone_the_same_command_succeeds(node: ControlPlaneNode) -> None:
@@ -150,7 +152,7 @@ def test_what_cannot_be_put_back_is_named_and_the_next_run_goes_on_with_it(node:
     node.ails = lambda _name, _manifest: ""
     with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
         upgraded(node)
-    assert {name: text for name, text in node.manifests().items() if name != "etcd"} == {name: before[name] for name in KUBE}
+    assert node.manifests() == before
     upgraded(node)
     assert images(node) == {NEW, "3.6.8-0"}
 
@@ -242,3 +244,64 @@ def mirror(name: str, uid: str) -> dict[str, Any]:
         "metadata": {"name": f"{name}-cp1", "namespace": "kube-system", "annotations": annotations},
         "status": {"containerStatuses": [{"state": {"running": {}}}]},
     }
+
+
+class Moved:
+    """An etcd whose data the former version cannot read until they are those of the snapshot."""
+
+    def __init__(self, node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.restored: list[str] = []
+        self.restarted: list[str] = []
+        node.ails = lambda name, _manifest: "" if name != "etcd" or self.restored else "it cannot read its data"
+        monkeypatch.setattr("pykubeadm.phases.etcd.restore.restore_snapshot", self._restore)
+        monkeypatch.setattr("pykubeadm.phases.static_pods.restart.restart_components", self._restart)
+
+    def _restore(self, _run: object, _pod: object, snapshot: str, _phase: str) -> str:
+        self.restored.append(snapshot)
+        return "/var/lib/etcd/member-removed-1"
+
+    def _restart(self, _run: object, components: tuple[str, ...], **_rest: str) -> list[str]:
+        self.restarted += components
+        return []
+
+
+def test_where_the_former_etcd_cannot_read_its_data_they_are_the_snapshots(
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = node.manifests()
+    moved = Moved(node, monkeypatch)
+    run, events = upgrade_run(node, cluster_of())
+    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
+        run_phase(run, control_plane)
+    (snapshot,) = moved.restored
+    assert node.stat(snapshot) is not None
+    assert moved.restarted == ["kube-apiserver"]
+    assert node.manifests() == before
+    assert any("what was written since is lost, and kept in /var/lib/etcd/member-removed-1" in text for text in warnings(events))
+
+
+def test_data_that_are_gone_are_put_back_before_etcd_is_started(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was killed while it put them in place: without, etcd would begin an empty cluster."""
+    breaks(node, "kube-scheduler", "kube-scheduler")
+    with pytest.raises(PhaseError, match="not everything could be put back"):
+        upgraded(node)
+    record = read_record(node)
+    assert record is not None
+    assert record.restoring
+    node.remove(["/var/lib/etcd/member"])
+    moved = Moved(node, monkeypatch)
+    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
+        upgraded(node)
+    assert moved.restored == [record.snapshot]
+
+
+def test_one_of_several_members_does_not_get_an_old_copy_of_its_data(
+    node: ControlPlaneNode, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = (Member(number, f"cp{number}", (f"https://10.0.0.{number}:2380",), ("https://x",)) for number in (2, 3))
+    etcd.all = (*etcd.all, *others)
+    moved = Moved(node, monkeypatch)
+    with pytest.raises(PhaseError, match=r"the other 2 members have them: take this node out .*join again") as raised:
+        upgraded(node)
+    assert "not everything could be put back" in str(raised.value)
+    assert moved.restored == []
