@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node.causes import Cause, rank, recognise
@@ -93,16 +94,19 @@ def diagnose(
     since: float | None = None,
     unhealthy: Sequence[str] = (),
     components: Sequence[str] = CONTROL_PLANE,
+    replaced: Mapping[str, float] = MappingProxyType({}),
 ) -> Diagnosis:
     """Look at everything that may explain why `unhealthy` (of `components`) or the kubelet do not come up.
 
-    `since` (seconds since the epoch) leaves out what the journal holds of earlier starts; `socket` is the runtime's URL.
+    `since` (seconds since the epoch) leaves out what the journal holds of earlier starts; `replaced` says when components got
+    other manifests, so that the end of the former container is not taken for the reason; `socket` is the runtime's URL.
     Never raises NodeError: what cannot be looked at becomes a note.
     """
     notes: list[str] = []
     unit = node.unit("kubelet")
     journal = _journal(node, since, notes)
-    containers, logs = _containers(node, Cri(node, socket), components, unhealthy, notes)
+    cri = Cri(node, socket)
+    containers, logs = _containers(node, cri, {name: replaced.get(name, 0.0) for name in components}, unhealthy, notes)
     causes = [
         *_unit_causes(unit),
         *recognise(journal, "kubelet"),
@@ -149,9 +153,10 @@ def _journal(node: Node, since: float | None, notes: list[str]) -> tuple[str, ..
 
 
 def _containers(
-    node: Node, cri: Cri, components: Sequence[str], unhealthy: Sequence[str], notes: list[str]
+    node: Node, cri: Cri, components: Mapping[str, float], unhealthy: Sequence[str], notes: list[str]
 ) -> tuple[tuple[ContainerState, ...], dict[str, tuple[str, ...]]]:
-    """The state of each component's newest container, and the logs of those that do not run or are not healthy."""
+    """The state of each component's newest container, and the logs of those that do not run or are not healthy. `components` says
+    when each got another manifest, 0 for never: before that a container is the former one, which tells nothing."""
     try:
         every = cri.containers()
     except CrictlMissingError as error:
@@ -162,10 +167,10 @@ def _containers(
         return (), {}
     states: list[ContainerState] = []
     logs: dict[str, tuple[str, ...]] = {}
-    for name in components:
+    for name, replaced in components.items():
         newest = newest_container(every, name)
-        if newest is None:
-            states.append(ContainerState(name, "not created", 0))
+        if newest is None or newest.created < replaced * 1_000_000_000:
+            states.append(ContainerState(name, "not created" if newest is None else f"not replaced yet, {newest.state}", 0))
             continue
         running = newest.state == "running"
         states.append(ContainerState(name, newest.state, newest.attempt, None if running else _exit(cri, newest)))
@@ -218,7 +223,7 @@ def _log(cri: Cri, container: Container) -> tuple[str, ...]:
         return ()  # removed meanwhile
 
 
-def _from_log_files(node: Node, components: Sequence[str]) -> tuple[tuple[ContainerState, ...], dict[str, tuple[str, ...]]]:
+def _from_log_files(node: Node, components: Iterable[str]) -> tuple[tuple[ContainerState, ...], dict[str, tuple[str, ...]]]:
     """Without crictl: the kubelet keeps <namespace>_<pod>_<uid>/<container>/<attempt>.log below /var/log/pods."""
     states: list[ContainerState] = []
     logs: dict[str, tuple[str, ...]] = {}

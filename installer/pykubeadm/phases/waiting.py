@@ -35,7 +35,8 @@ def wait(
         began = run.kubelet_started or min(run.replaced.values(), default=None)
         started = began.timestamp() if began else None
         socket = run.configuration.this_node.node_registration.cri_socket
-        seen[:] = [diagnose(run.node, socket, since=started, unhealthy=tuple(left), components=components)]
+        replaced = {name: when.timestamp() for name, when in run.replaced.items()}
+        seen[:] = [diagnose(run.node, socket, since=started, unhealthy=tuple(left), components=components, replaced=replaced)]
         return seen[0]
 
     def report(target: str, reason: str) -> None:

@@ -71,6 +71,23 @@ def test_the_newest_container_of_a_name_counts() -> None:
     assert (etcd.state, etcd.attempt) == ("running", 0)
 
 
+def test_what_the_former_container_said_at_its_end_is_no_reason() -> None:
+    """Its certificates were renewed one file after the other while it ran; it is ended now, and has nothing to do with the new one."""
+    mismatch = 'E1127 dynamic_serving_content.go:144] "Unhandled Error" err="tls: private key does not match public key"\n'
+    machine = node(containers=[container("kube-apiserver", "running", created=50)], logs={"kube-apiserver": mismatch * 2})
+    found = diagnose(machine, SOCKET, unhealthy=("kube-apiserver",), components=("kube-apiserver",))
+    assert found.lasting is not None
+    found = diagnose(
+        machine, SOCKET, unhealthy=("kube-apiserver",), components=("kube-apiserver",), replaced={"kube-apiserver": 60e-9}
+    )
+    assert found.causes == ()
+    assert "kube-apiserver           not replaced yet, running" in found.render()
+    later = diagnose(
+        machine, SOCKET, unhealthy=("kube-apiserver",), components=("kube-apiserver",), replaced={"kube-apiserver": 40e-9}
+    )
+    assert later.lasting is not None
+
+
 def test_a_kubelet_with_a_bad_flag_is_certain_the_second_time() -> None:
     once = diagnose(node(unit=LOOPING, journal=BAD_FLAG, containers=[]), SOCKET, components=())
     assert once.lasting is None
