@@ -26,7 +26,7 @@ from pykubeadm.config.versions import NEWEST_KNOWN, Version, parse_version, rele
 REQUIRED = ("kubelet", "kubectl")
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 # What does not belong to one version of Kubernetes: where it is missing in a folder, another version's may lend it.
-SHARED = ("etcd", "etcdctl", "coredns", "crictl", "pause")
+SHARED = ("etcd", "etcdctl", "etcdutl", "coredns", "crictl", "pause")
 DOWNLOADS = ("kubeadm", "kubelet", "kubectl")
 
 

@@ -113,8 +113,8 @@ def images(assets: Assets) -> list[Image]:
 
 def _etcd_images(assets: Assets, own: Sequence[str]) -> list[Image]:
     release = release_of(assets.version)
-    etcd, etcdctl = _inside(assets, "etcd") or "/usr/bin/etcd", _inside(assets, "etcdctl")
-    client = {"/usr/local/bin/etcdctl": etcdctl} if etcdctl else {}
+    etcd = _inside(assets, "etcd") or "/usr/bin/etcd"
+    client = {f"/usr/local/bin/{name}": path for name in ("etcdctl", "etcdutl") if (path := _inside(assets, name))}
     default = f"{DEFAULT_REPOSITORY}/etcd:{release.etcd}"
     plain = Image(default, files={"/usr/local/bin/etcd": etcd, **client}, aliases=_aliases(default, own))
     if not assets.etcd_tag:
@@ -170,7 +170,7 @@ def _key(image: NodeImage, assets: Sequence[Assets]) -> str:
     parts = [image.tag, IMPORT, (Path(__file__).parent / "oci.py").read_text()]
     for each in assets:
         parts += [dump(images(each)), *_pulled(each)]
-        for name in (*CONTROL_PLANE, "etcd", "etcdctl", "coredns", "pause"):
+        for name in (*CONTROL_PLANE, "etcd", "etcdctl", "etcdutl", "coredns", "pause"):
             if program := each.program(name):
                 status = program.stat()
                 parts.append(f"{program} {status.st_size} {status.st_mtime_ns}")

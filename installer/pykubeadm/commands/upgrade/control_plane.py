@@ -53,6 +53,7 @@ def _apply(run: UpgradeRun) -> Changes:
             _require_possible(run, work, leaves)
         for component in work:
             record = _upgrade(run, record, component, leaves, changes)
+        _await_api_server(run, work)
         changes += _renew_administrators(run, leaves)
     except PykubeadmError as error:
         raise put_back(run, read_record(run.node) or record, str(error)) from error  # as far as it came
@@ -126,6 +127,15 @@ def _upgrade(run: UpgradeRun, record: Record, component: Component, leaves: Sequ
             changes.append(f"{name}: {component.step}")
         await_component(run, name, record.replaced.get(name, ""))
     return record if name in record.healthy else updated(run.node, record, healthy=(*record.healthy, name))
+
+
+def _await_api_server(run: UpgradeRun, work: Sequence[Component]) -> None:
+    """After etcd alone was replaced: it takes its time to come back to it."""
+    from pykubeadm.commands.upgrade.components import ETCD
+    from pykubeadm.commands.upgrade.replacing import await_ready
+
+    if work[-1].name == ETCD:
+        await_ready(run, "kube-apiserver", needs=(ETCD,))
 
 
 def _renew_administrators(run: UpgradeRun, leaves: Sequence[Leaf]) -> Changes:

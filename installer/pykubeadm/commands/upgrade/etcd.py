@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pykubeadm.commands.upgrade.copies import new_directory, remove_oldest
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import Unit
 
 if TYPE_CHECKING:
     from pykubeadm.commands.upgrade.record import Record
@@ -126,6 +127,7 @@ def restore_data(run: UpgradeRun, record: Record) -> None:
         f"etcd's data are those of the snapshot {record.snapshot}: what was written since is lost, and kept in {aside}",
         topic=PHASE,
     )
+    run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))  # starts at once what ended while etcd was away
     restart_components(run, ("kube-apiserver",), phase=PHASE)
 
 

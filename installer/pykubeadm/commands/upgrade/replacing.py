@@ -90,6 +90,17 @@ def await_component(run: UpgradeRun, name: str, former: str) -> None:
     wait(run, PHASE, {name: partial(_look, run, name, former)}, timeout, components=(name,))
 
 
+def await_ready(run: UpgradeRun, name: str, needs: Sequence[str]) -> None:
+    """Until `name`, which was not replaced, is ready again; `needs` was. PhaseError says why not."""
+    from pykubeadm.phases.static_pods.restart import component_health
+    from pykubeadm.phases.waiting import wait
+
+    if run.dry_run:
+        return
+    timeout = run.configuration.this_node.timeouts.upgrade_manifests
+    wait(run, PHASE, {name: component_health(run, name)}, timeout, components=(*needs, name))
+
+
 def _look(run: UpgradeRun, name: str, former: str) -> str | None:
     """What costs little is asked first: while a component stops and starts, the runtime is left alone."""
     from pykubeadm.phases.static_pods.restart import component_health

@@ -120,10 +120,11 @@ def _require_success(run: ClusterRun) -> None:
     container = _newest(run, NAME)
     if container is None:
         raise PhaseError("etcd's data could not be restored: the container that should do so is gone")
-    code = _cri(run).exit(container).code
-    if code != 0:
-        lines = _cri(run).logs(container, 5)
-        raise PhaseError("etcd's data could not be restored: " + (lines[-1] if lines else f"etcdutl ended with status {code}"))
+    ended = _cri(run).exit(container)
+    if ended.code != 0:
+        lines = [*_cri(run).logs(container, 5), *filter(None, [ended.message])]
+        why = lines[-1] if lines else f"etcdutl ended with status {ended.code} ({ended.reason})"
+        raise PhaseError(f"etcd's data could not be restored: {why}")
 
 
 def _wait(run: ClusterRun, phase: str, target: str, probe: Probe, timeout: timedelta) -> None:
