@@ -7,6 +7,7 @@ changed is put back (`putting_back`).
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pykubeadm.commands.upgrade.run import UpgradeRun
@@ -122,9 +123,13 @@ def _upgrade(run: UpgradeRun, record: Record, component: Component, leaves: Sequ
                 changes.append(f"took a snapshot of etcd: {record.snapshot or 'not in a dry run'}")
             changes += renew_certificates(run, leaves_with(name, leaves))
             others = tuple(other for other in record.healthy if other != name)
-            record = updated(run.node, record, healthy=others, replaced={**record.replaced, name: pod_uid(run, name)})
+            replaced = {**record.replaced, name: pod_uid(run, name)}
+            began = {**record.began, name: run.now().timestamp()}
+            record = updated(run.node, record, healthy=others, replaced=replaced, began=began)
             write_manifest(run, name, component.wanted)
             changes.append(f"{name}: {component.step}")
+        elif name in record.began:  # what is seen from then on may say why it does not start; what was before does not
+            run.replaced[name] = datetime.fromtimestamp(record.began[name], UTC)
         await_component(run, name, record.replaced.get(name, ""))
     return record if name in record.healthy else updated(run.node, record, healthy=(*record.healthy, name))
 

@@ -31,6 +31,7 @@ class Record:
     files: tuple[str, ...] = ()  # certificates, keys and kubeconfigs that may have been renewed
     copies: str = ""  # below which their former content is, each at its own path
     replaced: Mapping[str, str] = field(default_factory=dict)  # component → UID of the pod that ran before ("": none)
+    began: Mapping[str, float] = field(default_factory=dict)  # component → when its manifest was written, seconds since the epoch
     healthy: tuple[str, ...] = ()  # components that were seen to run as they are to
     snapshot: str = ""  # of etcd, taken before etcd was changed
     etcd_members: int = 0  # that there were then

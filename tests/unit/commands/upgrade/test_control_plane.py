@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pykubeadm.node.port import UnitState
 from tests.support.init_runs import warnings
 from tests.support.upgrade_runs import (
     COMPONENTS,
+    LATER,
     MANIFESTS,
     NEW,
     OLD,
@@ -305,3 +307,21 @@ def test_one_of_several_members_does_not_get_an_old_copy_of_its_data(
         upgraded(node)
     assert "not everything could be put back" in str(raised.value)
     assert moved.restored == []
+
+
+def test_a_run_that_goes_on_looks_for_reasons_from_when_the_manifest_was_written(node: ControlPlaneNode) -> None:
+    """What the kubelet's log holds of an earlier trouble is no reason to give up, what came since is."""
+
+    def interrupt(name: str, _manifest: str) -> str:
+        if name == "kube-apiserver":
+            raise KeyboardInterrupt
+        return ""
+
+    node.ails = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        upgraded(node)
+    node.ails = lambda _name, _manifest: ""
+    run, _events = upgrade_run(node, cluster_of(), now=lambda: LATER + timedelta(hours=1))
+    run_phase(run, control_plane)
+    assert run.replaced["kube-apiserver"] == LATER
+    assert run.replaced["kube-scheduler"] == LATER + timedelta(hours=1)
