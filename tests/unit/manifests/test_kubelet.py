@@ -94,7 +94,7 @@ def test_a_configuration_of_the_users_is_not_marked() -> None:
 
 
 def test_the_cluster_configuration_is_uploaded_with_its_readers() -> None:
-    config_map, role, binding = kubeadm_config_objects(CLUSTER)
+    config_map, role, binding = kubeadm_config_objects(CLUSTER.document())
     assert "kubernetesVersion: v1.36.2\n" in config_map["data"]["ClusterConfiguration"]
     assert role["rules"][0]["resourceNames"] == [config_map["metadata"]["name"]]
     assert binding["roleRef"]["name"] == role["metadata"]["name"]

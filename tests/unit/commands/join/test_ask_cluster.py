@@ -58,7 +58,10 @@ FILES = {
 
 def cluster(configuration: ClusterConfiguration = CLUSTER, **kubelet: object) -> FakeApi:
     api = FakeApi()
-    for document in (*kubeadm_config_objects(configuration), *kubelet_config_objects({**KUBELET, **kubelet}, user_supplied=True)):
+    for document in (
+        *kubeadm_config_objects(configuration.document()),
+        *kubelet_config_objects({**KUBELET, **kubelet}, user_supplied=True),
+    ):
         api.put(document)
     return api
 
