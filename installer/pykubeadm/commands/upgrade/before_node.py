@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pykubeadm.commands.upgrade.checks.every import node_checks
+from pykubeadm.commands.upgrade.checks.every import node_checks, worker_checks
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.versions import is_supported, parse_version, pause_image
 from pykubeadm.constants import KUBELET_CONFIG
@@ -19,8 +19,8 @@ def run_node_preflight(run: UpgradeRun) -> Changes:
     """Raises PreflightError with everything that is in the way. Returns the images that were pulled."""
     if not is_supported(parse_version(run.target)):
         raise PreflightError(f"the cluster is at {run.target}, which this pykubeadm does not know: upgrade pykubeadm first")
-    checks = node_checks(run) if run.is_control_plane and not run.resumed else ()
-    checked(run, (*machine_checks(run), *checks))
+    checks = node_checks(run) if run.is_control_plane else worker_checks(run)
+    checked(run, (*machine_checks(run), *(() if run.resumed else checks)))
     return pulled(run)
 
 

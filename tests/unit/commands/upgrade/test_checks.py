@@ -14,7 +14,7 @@ from pykubeadm.commands.upgrade.checks.disk import disk_space
 from pykubeadm.commands.upgrade.checks.disruption import blocking_budgets
 from pykubeadm.commands.upgrade.checks.dns import dns_checks
 from pykubeadm.commands.upgrade.checks.etcd import MemberState, members_fit
-from pykubeadm.commands.upgrade.checks.flags import removed_flags, removed_gates
+from pykubeadm.commands.upgrade.checks.flags import kubelet_checks, removed_flags, removed_gates
 from pykubeadm.commands.upgrade.checks.health import control_planes_ready, manifests_are_there
 from pykubeadm.commands.upgrade.checks.job import health_job, run_job, would_be_taken
 from pykubeadm.commands.upgrade.checks.manifests import edited_manifests
@@ -76,6 +76,13 @@ def test_names_feature_gates_that_the_new_version_refuses_wherever_they_stand() 
         f"the kubelet v1.36.2 does not know the feature gate TopologyAwareHints of {config_map_name}: remove it",
     )
     assert removed_gates(look_at(api), kube, machine, parse_version("v1.35.6")).errors == ()
+
+
+def test_a_worker_names_the_gates_that_its_kubelet_refuses() -> None:
+    machine = FakeNode()
+    machine.put("/var/lib/kubelet/kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--feature-gates=MemoryManager=true"\n')
+    (check,) = kubelet_checks(machine, _TARGET)
+    assert check.look(_machine()).errors[0].startswith("the kubelet v1.36.2 does not know the feature gate MemoryManager")
 
 
 def test_kubeadms_own_gates_that_are_gone_are_only_reported() -> None:

@@ -10,7 +10,7 @@ from pykubeadm.commands.upgrade.checks.disk import disk_checks
 from pykubeadm.commands.upgrade.checks.disruption import disruption_checks
 from pykubeadm.commands.upgrade.checks.dns import dns_checks
 from pykubeadm.commands.upgrade.checks.etcd import etcd_checks
-from pykubeadm.commands.upgrade.checks.flags import flag_checks
+from pykubeadm.commands.upgrade.checks.flags import flag_checks, kubelet_checks
 from pykubeadm.commands.upgrade.checks.health import health_checks
 from pykubeadm.commands.upgrade.checks.manifests import addon_changes, addon_checks, manifest_checks
 from pykubeadm.commands.upgrade.run import UpgradeRun
@@ -58,7 +58,12 @@ def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
     def addons(_machine: Machine) -> Findings:
         return addon_changes(run, look_at(cluster_api(run)), target)
 
-    return (*local_checks(run), *manifest_checks(run, target), Check("AddonChanges", addons))
+    return (*local_checks(run), *worker_checks(run), *manifest_checks(run, target), Check("AddonChanges", addons))
+
+
+def worker_checks(run: UpgradeRun) -> tuple[Check, ...]:
+    """What is asked of any node that comes to the cluster's version."""
+    return kubelet_checks(run.node, parse_version(run.target))
 
 
 def _metrics(run: UpgradeRun) -> Callable[[], str]:

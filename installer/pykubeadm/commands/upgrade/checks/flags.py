@@ -25,6 +25,11 @@ def flag_checks(state: ClusterState, cluster: ClusterConfiguration, node: Node, 
     )
 
 
+def kubelet_checks(node: Node, target: Version) -> tuple[Check, ...]:
+    """What this node alone gives its kubelet."""
+    return (Check("RemovedFeatureGates", lambda _machine: Findings(errors=tuple(_refused([_kubelet_gates(node)], target)))),)
+
+
 def removed_flags(cluster: ClusterConfiguration, node: Node, target: Version) -> Findings:
     errors: list[str] = []
     for place, component, args in _components(cluster):
@@ -39,11 +44,7 @@ def removed_flags(cluster: ClusterConfiguration, node: Node, target: Version) ->
 
 def removed_gates(state: ClusterState, cluster: ClusterConfiguration, node: Node, target: Version) -> Findings:
     """Kubernetes' own gates, which components refuse, are errors; kubeadm's own, which are dropped, are warnings."""
-    errors = [
-        f"{component} {target} does not know the feature gate {gate} of {place}: remove it"
-        for place, component, gates in _gates(state, cluster, node)
-        for gate in retired_gates(gates, target.minor)
-    ]
+    errors = _refused(_gates(state, cluster, node), target)
     warnings = []
     for name in cluster.feature_gates:
         gate = FEATURE_GATES.get(name)
@@ -53,6 +54,14 @@ def removed_gates(state: ClusterState, cluster: ClusterConfiguration, node: Node
                 " ignored"
             )
     return Findings(tuple(errors), tuple(warnings))
+
+
+def _refused(gates: Iterable[tuple[str, str, list[str]]], target: Version) -> list[str]:
+    return [
+        f"{component} {target} does not know the feature gate {gate} of {place}: remove it"
+        for place, component, names in gates
+        for gate in retired_gates(names, target.minor)
+    ]
 
 
 def kubelet_flags(node: Node) -> list[Arg]:
@@ -74,9 +83,13 @@ def _gates(state: ClusterState, cluster: ClusterConfiguration, node: Node) -> It
     for place, component, args in _components(cluster):
         if component != "etcd":
             yield place, component, _gates_of(args)
-    yield KUBELET_FLAGS_ENV, "the kubelet", _gates_of(kubelet_flags(node))
+    yield _kubelet_gates(node)
     for config_map, key, component in (("kubelet-config", "kubelet", "the kubelet"), ("kube-proxy", "config.conf", "kube-proxy")):
         yield f"ConfigMap kube-system/{config_map}", component, list(_configured_gates(state.config_maps.get(config_map), key))
+
+
+def _kubelet_gates(node: Node) -> tuple[str, str, list[str]]:
+    return KUBELET_FLAGS_ENV, "the kubelet", _gates_of(kubelet_flags(node))
 
 
 def _gates_of(args: Iterable[Arg]) -> list[str]:
