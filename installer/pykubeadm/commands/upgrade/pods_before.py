@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from pykubeadm.commands.upgrade.components import ETCD, Component, components, image_of, image_tag
 from pykubeadm.commands.upgrade.run import UpgradeRun
@@ -14,6 +14,8 @@ from pykubeadm.patches.three_way import three_way
 from pykubeadm.util.api_types import canonical
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.events import Event
+
+_FORMER_VOLUMES: Final = ("flexvolume-dir",)  # of the controller manager, until kubeadm 1.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def edited(run: UpgradeRun, version: str) -> Iterator[Edited]:
     former = _version(wanted) or run.stored.kubernetes_version
     for component in components(looking(run, former, patched=False)):
         base = _with_image(component)
-        live, target = (decoded(pod) for pod in (component.former, wanted[component.name].wanted))
+        live, target = (decoded(pod) for pod in (_without_kubeadms(component.former), wanted[component.name].wanted))
         kept = three_way(decoded(base), live, target).value
         if kept != target:
             yield Edited(component.name, target, kept)
@@ -69,6 +71,19 @@ def _with_image(component: Component) -> KubeObject:
         return pod
     containers: list[dict[str, Any]] = [pod["spec"]["containers"][0] | {"image": theirs}, *pod["spec"]["containers"][1:]]
     return pod | {"spec": pod["spec"] | {"containers": containers}}
+
+
+def _without_kubeadms(pod: KubeObject) -> KubeObject:
+    """Without the volumes that kubeadm no longer has: nobody put them there by hand."""
+
+    def others(entries: Any) -> list[Any]:
+        return [entry for entry in entries or () if entry.get("name") not in _FORMER_VOLUMES]
+
+    spec = pod["spec"]
+    if len(others(spec.get("volumes"))) == len(spec.get("volumes") or ()):
+        return pod
+    containers = [each | {"volumeMounts": others(each.get("volumeMounts"))} for each in spec["containers"]]
+    return pod | {"spec": spec | {"containers": containers, "volumes": others(spec["volumes"])}}
 
 
 def _repository(image: str) -> str:

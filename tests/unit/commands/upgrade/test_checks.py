@@ -345,6 +345,22 @@ def test_an_older_etcd_of_ours_is_no_edit_and_arguments_of_the_configuration_are
     assert edited_manifests(run, "v1.36.2") == FINE
 
 
+def test_what_kubeadm_once_mounted_is_no_edit() -> None:
+    machine = _node_of()
+    path = "/etc/kubernetes/manifests/kube-controller-manager.yaml"
+    plugins = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
+    text = machine.text(path).replace(
+        "    volumeMounts:\n", f"    volumeMounts:\n    - mountPath: {plugins}\n      name: flexvolume-dir\n"
+    )
+    text = text.replace(
+        "  volumes:\n", f"  volumes:\n  - hostPath: {{path: {plugins}, type: DirectoryOrCreate}}\n    name: flexvolume-dir\n"
+    )
+    assert text.count("flexvolume-dir") == 2
+    machine.put(path, text, 0o600)
+    run, _ = upgrade_run(FakeApi(), "v1.36.2", node=machine)
+    assert edited_manifests(run, "v1.36.2") == FINE
+
+
 def test_a_manifest_in_other_words_is_no_edit() -> None:
     machine = _node_of()
     path = "/etc/kubernetes/manifests/kube-scheduler.yaml"
