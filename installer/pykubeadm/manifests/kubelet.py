@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from posixpath import normpath
 from typing import Any
@@ -59,6 +60,12 @@ def for_node(document: Mapping[str, Any], host: HostFacts, note: Note) -> KubeOb
 def instance_configuration(registration: NodeRegistration) -> KubeObject:
     """What holds on this machine only; it is merged over the cluster's configuration on every change of that."""
     return {"containerRuntimeEndpoint": registration.cri_socket}
+
+
+def instance_text(instance: Mapping[str, object]) -> str:
+    """The content of instance-config.yaml, with values in quotes as kubeadm has them (phases/kubelet/config.go): so neither tool
+    finds a file of the other's that differs from its own."""
+    return "".join(f"{name}: {json.dumps(value)}\n" for name, value in instance.items())
 
 
 def kubelet_flags(registration: NodeRegistration, host: HostFacts, *, register_with_taints: bool) -> str:

@@ -43,9 +43,9 @@ def _apply(run: UpgradeRun) -> Changes:
 def _instance(run: UpgradeRun) -> tuple[dict[str, object], list[File]]:
     """What holds on this machine only, and the files that are to say so: kubeadm before 1.32 had it in the kubelet's flags."""
     from pykubeadm.commands.upgrade.kubelet_flags import RUNTIME_ENDPOINT, flag_value, read_flags, without_flags
+    from pykubeadm.manifests.kubelet import instance_text
     from pykubeadm.node.port import File
     from pykubeadm.phases.documents import read_document
-    from pykubeadm.util.yaml_output import to_yaml
 
     known = read_document(run.node, KUBELET_INSTANCE_CONFIG)
     if known is not None:
@@ -55,7 +55,7 @@ def _instance(run: UpgradeRun) -> tuple[dict[str, object], list[File]]:
     instance: dict[str, object] = {
         "containerRuntimeEndpoint": endpoint or run.configuration.this_node.node_registration.cri_socket
     }
-    files = [File(KUBELET_INSTANCE_CONFIG, to_yaml(instance).encode(), 0o644, replaces=True)]
+    files = [File(KUBELET_INSTANCE_CONFIG, instance_text(instance).encode(), 0o644, replaces=True)]
     # The flag goes last: a run that was killed in between finds it still.
     return instance, [*files, without_flags(run.node, words, (RUNTIME_ENDPOINT,))] if endpoint else files
 

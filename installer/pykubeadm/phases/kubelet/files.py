@@ -15,7 +15,7 @@ from pykubeadm.util.yaml_output import to_yaml
 
 def kubelet_files(run: ClusterRun, *, register_with_taints: bool = False) -> list[File | Directory]:
     """The files config.yaml, instance-config.yaml and kubeadm-flags.env, and their directory where it is missing."""
-    from pykubeadm.manifests.kubelet import instance_configuration, kubelet_flags
+    from pykubeadm.manifests.kubelet import instance_configuration, instance_text, kubelet_flags
 
     registration = run.configuration.this_node.node_registration
     instance = instance_configuration(registration)
@@ -23,7 +23,7 @@ def kubelet_files(run: ClusterRun, *, register_with_taints: bool = False) -> lis
     return [
         *missing_directory(run.node, KUBELET_DIR),
         _file(run, KUBELET_FLAGS_ENV, flags),
-        _file(run, KUBELET_INSTANCE_CONFIG, to_yaml(instance)),
+        _file(run, KUBELET_INSTANCE_CONFIG, instance_text(instance)),
         config_file(run, run.configuration.kubelet, instance),
     ]
 

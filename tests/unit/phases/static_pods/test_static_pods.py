@@ -118,7 +118,9 @@ def test_the_runtimes_socket_is_this_machines_business() -> None:
     config = replace(configuration(), kubelet={"containerRuntimeEndpoint": "unix:///of/another", "maxPods": 9})
     node.write(kubelet_files(init_run(node, config)[0]))
     socket = "unix:///var/run/containerd/containerd.sock"
-    assert yaml.safe_load(node.text("/var/lib/kubelet/instance-config.yaml")) == {"containerRuntimeEndpoint": socket}
+    assert node.text("/var/lib/kubelet/instance-config.yaml") == f'containerRuntimeEndpoint: "{socket}"\n', (
+        "kubeadm's, to the byte"
+    )
     written = yaml.safe_load(node.text("/var/lib/kubelet/config.yaml"))
     assert (written["containerRuntimeEndpoint"], written["maxPods"]) == (socket, 9)
     assert node.text("/var/lib/kubelet/kubeadm-flags.env") == 'KUBELET_KUBEADM_ARGS=""\n'
