@@ -1,5 +1,5 @@
-"""What kubeadm 1.35.6 made and nobody touched since is upgraded as what we would have made: only the images change, and nothing is
-taken for an edit. (`upgrade/`: what its init phases control-plane, etcd and addon write for the node cp1 at 10.0.0.9.)"""
+"""What kubeadm 1.35.6 made and nobody touched since is upgraded as what we would have made: only the images change, and nothing
+is taken for an edit. (`upgrade/`: what its init phases control-plane, etcd and addon write for the node cp1 at 10.0.0.9.)"""
 
 from __future__ import annotations
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pykubeadm.cli.lazy import CliCommand, Globals
-from pykubeadm.cli.options import flattened, option
+from pykubeadm.cli.options import document_options, flattened, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pykubeadm.commands.upgrade.plan import Plan, Upgrade
     from pykubeadm.commands.upgrade.planned import Component
+    from pykubeadm.output.forms import Form
 
 _UNREADY = "the cluster is not ready to be upgraded"
 # kubeadm's tables (cmd/upgrade/plan.go): Go's text/tabwriter with cells of ten characters at least and three blanks between them.
@@ -25,29 +26,29 @@ _CONFIG_TITLES = ("API GROUP", "CURRENT VERSION", "PREFERRED VERSION", "MANUAL U
 _BY_HAND, _NOT_LISTED = "kubelet", ("kubelet", "kubeadm")
 
 
-def _plan(ctx: click.Context, output: str, **values: Any) -> None:
+def _plan(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.cli.display import stamped, subscriber
+    from pykubeadm.cli.output import chosen_form
     from pykubeadm.commands.upgrade.plan import plan as make_plan
     from pykubeadm.phases.preflight.check import require_fine
 
     settings = ctx.ensure_object(Globals)
+    form = chosen_form(ctx, values)
     options = {name: flattened(value) if isinstance(value, tuple) else value for name, value in values.items()}
     emit = stamped(subscriber("text", verbosity=settings.verbosity, quiet=True))
     found = make_plan(options, emit, rootfs=settings.rootfs)
-    click.echo(rendered_as(found, output), nl=False)
+    click.echo(rendered_as(found, form), nl=False)
     require_fine(found.errors, _UNREADY)
 
 
-def rendered_as(plan: Plan, output: str) -> str:
-    """What is printed for `-o`: "text", "json" or "yaml"."""
-    if output == "text":
+def rendered_as(plan: Plan, form: Form) -> str:
+    """What is printed: tables for the form "text", else kubeadm's UpgradePlan."""
+    if form.name == "text":
         return _text(plan)
-    from pykubeadm.cli.documents import rendered
     from pykubeadm.commands.upgrade.planned import plan_document
 
-    form: Literal["json", "yaml"] = "json" if output == "json" else "yaml"
     upgrades = [(upgrade.offer, upgrade.components) for upgrade in plan.upgrades]
-    return rendered([plan_document(upgrades, plan.config_versions)], form)
+    return form.printed([plan_document(upgrades, plan.config_versions)])
 
 
 def _text(plan: Plan) -> str:
@@ -114,13 +115,7 @@ plan = CliCommand(
                 "print-config",
             )
         ),
-        click.Option(
-            ["-o", "--output"],
-            type=click.Choice(["text", "json", "yaml"]),
-            default="text",
-            show_default=True,
-            help="The form to print; json and yaml are kubeadm's UpgradePlan.",
-        ),
+        *document_options("text"),
     ],
     help="Show which versions the cluster can be upgraded to, and what would be in the way. Changes nothing. Ends with status 3"
     " where a check fails that `upgrade apply` would stop at.",

@@ -14,6 +14,7 @@ from pykubeadm.phases.run import ClusterRun
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration, UpgradeConfiguration
     from pykubeadm.config.upgrade_flags import Part
+    from pykubeadm.phases.preflight.machine import Machine
 
 
 KUBELET_KUBECONFIG: Final = f"{KUBERNETES_DIR}/kubelet.conf"
@@ -33,6 +34,7 @@ class UpgradeRun(ClusterRun):
     upgrade: UpgradeConfiguration
     stored: ClusterConfiguration
     has_control_plane: bool  # whether one runs on this node
+    machine: Machine | None = None  # what preflight has asked
     resumed: bool = False  # what an earlier run has begun to change here is not finished
     confirm: Callable[[], bool] = lambda: False  # asks the user
     interactive: bool = False  # whether the user is asked: not with --yes, --force or in a dry run

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from pykubeadm.cli.upgrade_plan import rendered_as
+from pykubeadm.cli import upgrade_plan
 from pykubeadm.commands.upgrade.plan import Plan, plan_of
 from pykubeadm.config.model import DNS, UpgradeConfiguration
 from pykubeadm.config.model import UpgradePlan as Section
 from pykubeadm.config.versions import RELEASES
+from pykubeadm.output.forms import form
 from pykubeadm.workflow.events import Event, Note
 from tests.support.api import FakeApi
 from tests.support.upgrade_plans import cluster, node, upgrade_run
@@ -81,6 +82,10 @@ kubelet.config.k8s.io     v1beta1           v1beta1             no
 _____________________________________________________________________
 
 """
+
+
+def rendered_as(plan: Plan, output: str) -> str:
+    return upgrade_plan.rendered_as(plan, form(output, allow_missing=True, read=lambda _path: b""))
 
 
 def _plan(api: FakeApi, version: str = "", answers: dict[str, str] | None = None, **section: Any) -> tuple[Plan, list[Event]]:

@@ -12,6 +12,7 @@ from pykubeadm.phases.certs.expiration import (
     kubelet_expirations,
     leaf_expirations,
 )
+from pykubeadm.phases.certs.place import Place
 from pykubeadm.phases.preflight.check import Check, Findings
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.age import age
@@ -26,10 +27,11 @@ def certificate_checks(run: ClusterRun, *, renewal: bool) -> tuple[Check, ...]:
 
 def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
     now = run.now()
-    leaves = leaf_expirations(run)
+    place = _place(run)
+    leaves = leaf_expirations(run.node, place)
     expired = [
         (entry.name, f"the certificate {entry.name} expired {age(now - entry.expires)} ago")
-        for entry in (*leaves, *kubelet_expirations(run))
+        for entry in (*leaves, *kubelet_expirations(run.node))
         if entry.expires is not None and entry.expires <= now
     ]
     errors = [
@@ -38,7 +40,7 @@ def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
     warnings = [
         f"{sentence}: logs and metrics of this node cannot be read" for name, sentence in expired if name == KUBELET_SERVING
     ]
-    authorities = authority_expirations(run)
+    authorities = authority_expirations(run.node, place)
     errors += [
         f"the CA {entry.name} has expired: its cluster cannot be upgraded" for entry in _within(authorities, run, timedelta())
     ]
@@ -53,6 +55,12 @@ def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
             f"the key of {', '.join(external)} is kept elsewhere, so that the upgrade renews none of its certificates"
         )
     return Findings(tuple(errors), tuple(warnings))
+
+
+def _place(run: ClusterRun) -> Place:
+    cluster = run.configuration.cluster
+    external = cluster.etcd.external.endpoints if cluster.etcd.external else ()
+    return Place(cluster.certificates_dir, run.kubeconfig_dir, external)
 
 
 def _within(entries: Iterable[Expiration], run: ClusterRun, span: timedelta) -> list[Expiration]:
