@@ -136,6 +136,10 @@ def test_a_budget_that_allows_nothing_keeps_the_node_in_service(old: Cluster) ->
     """The deadline names the pod and its budget; the pod runs on."""
     first, worker = old.control_plane, old.worker
     kubectl(first, "--namespace", load.NAMESPACE, "patch", "poddisruptionbudget/web", "--patch", '{"spec": {"minAvailable": 2}}')
+    budget = ("--namespace", load.NAMESPACE, "get", "poddisruptionbudget", "web")
+    cluster.eventually(
+        lambda: None if kubectl_json(first, *budget)["status"].get("desiredHealthy") == 2 else "not yet", "the budget", 120
+    )
     worker.switch(old.versions.old.version, "kubelet")
     cluster.eventually(
         lambda: None if kubelet_version(first, worker.name) == old.versions.old.version else "not yet", "the old kubelet", 60

@@ -6,15 +6,18 @@ and the node takes pods again. Every step looks at the node first, so that the n
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
+from pykubeadm.node.diagnose import CONTROL_PLANE
 from pykubeadm.node.port import Command, Unit
 from pykubeadm.workflow.events import Waiting
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pykubeadm.ansible.assets import Assets
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 NAME = "kubelet"
 KUBELET = "/usr/bin/kubelet"
 BEFORE = "/usr/bin/.kubelet-before"  # the old one, until the new one is Ready; beside it, so that it is a link and no copy
+_STEADY = 8.0  # seconds
 _FLAGS = ("config", "dry-run", "kubeconfig", "delete-emptydir-data", "drain-timeout")
 
 
@@ -76,9 +80,12 @@ def _replace(run: UpgradeRun) -> Changes:
 def _wait_ready(run: UpgradeRun) -> None:
     from pykubeadm.phases.waiting import wait
 
-    name, timeout = _node_name(run), run.configuration.this_node.timeouts.kubelet_health_check
+    name, timeouts = _node_name(run), run.configuration.this_node.timeouts
+    ready = {f"node {name} with kubelet {run.target}": lambda: _not_ready(run)}
     try:
-        wait(run, f"{NAME}/replace", {f"node {name} with kubelet {run.target}": lambda: _not_ready(run)}, timeout)
+        wait(run, f"{NAME}/replace", ready, timeouts.kubelet_health_check)
+        if run.is_control_plane:
+            wait(run, f"{NAME}/replace", {"the control plane of this node": _steady(run)}, timeouts.upgrade_manifests)
     except PhaseError as error:
         raise PhaseError(f"{error}\n{_back(run)}") from error
 
@@ -103,6 +110,27 @@ def _not_ready(run: UpgradeRun) -> str | None:
     conditions = {condition["type"]: condition for condition in found["status"].get("conditions") or ()}
     ready = conditions.get("Ready", {})
     return None if ready.get("status") == "True" else str(ready.get("message") or "it is not Ready yet")
+
+
+def _steady(run: UpgradeRun) -> Callable[[], str | None]:
+    """A probe that is satisfied once the static pods were healthy for some seconds: a kubelet of another minor version starts
+    them again, soon after the node is Ready."""
+    from pykubeadm.phases.static_pods.manifests import manifest_path
+    from pykubeadm.phases.static_pods.restart import component_health
+
+    names = [name for name in CONTROL_PLANE if run.node.stat(manifest_path(name)) is not None]
+    healthy, since = {name: component_health(run, name) for name in names}, 0.0
+
+    def look() -> str | None:
+        nonlocal since
+        reasons = [f"{name}: {reason}" for name, probe in healthy.items() if (reason := probe()) is not None]
+        now = time.monotonic()
+        since = 0.0 if reasons else since or now
+        if reasons:
+            return "; ".join(reasons)
+        return None if now - since >= _STEADY else "the new kubelet may start it again"
+
+    return look
 
 
 def _back(run: UpgradeRun) -> str:

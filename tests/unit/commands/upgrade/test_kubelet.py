@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pykubeadm.ansible import assets, playbook, workspace
+from pykubeadm.commands.upgrade import kubelet as module
 from pykubeadm.commands.upgrade.kubelet import BEFORE, KUBELET, kubelet
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.host import HostFacts
@@ -234,6 +235,26 @@ def test_what_packages_brought_packages_replace(machine: Machine, roles: Roles) 
     perform(machine)
     assert roles["variables"]["kubelet_source"] == "packages"
     assert not [command for command in machine.ran if command.argv[0] == "ln"]
+
+
+@pytest.mark.usefixtures("roles")
+def test_a_control_plane_is_awaited_until_its_pods_are_no_longer_started_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = run_of(machine)
+    machine.put("/etc/kubernetes/manifests/kube-apiserver.yaml")
+    now, answers = [100.0], iter([None, "connection refused", None, None, None])
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("pykubeadm.phases.static_pods.restart.component_health", lambda _run, _name: lambda: next(answers))
+    look = module._steady(run)
+    assert look() == "the new kubelet may start it again"
+    now[0] += 7
+    assert look() == "kube-apiserver: connection refused"
+    assert look() == "the new kubelet may start it again"
+    now[0] += 7
+    assert look() == "the new kubelet may start it again"
+    now[0] += 2
+    assert look() is None
 
 
 @pytest.mark.usefixtures("roles")
