@@ -69,7 +69,7 @@ REFUSED = """
     completion tcsh
     completion bash zsh
     """
-COMMANDS = {path: flags for path, flags in RECORDED["commands"].items() if path.split()[0] != "upgrade"}
+COMMANDS = RECORDED["commands"]
 
 
 def found(path: str) -> click.Context:
