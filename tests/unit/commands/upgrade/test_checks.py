@@ -374,24 +374,26 @@ def _certificates(monkeypatch: pytest.MonkeyPatch, *entries: Expiration, authori
     place = "pykubeadm.commands.upgrade.checks.certificates"
     found = {"leaf_expirations": entries, "kubelet_expirations": (), "authority_expirations": authorities}
     for name, value in found.items():
-        monkeypatch.setattr(f"{place}.{name}", lambda _run, value=value: value)
+        monkeypatch.setattr(f"{place}.{name}", lambda *_where, value=value: value)
     run, _ = upgrade_run(FakeApi(), "v1.36.2")
     return certificates(run, renewal=True)
 
 
 def test_certificates_that_last_are_fine(monkeypatch: pytest.MonkeyPatch) -> None:
-    ca = Expiration("ca", NOW + timedelta(days=3000))
-    assert _certificates(monkeypatch, Expiration("apiserver", NOW + timedelta(days=1), "ca"), authorities=(ca,)) == FINE
+    ca = Expiration("ca", NOW, NOW + timedelta(days=3000))
+    assert _certificates(monkeypatch, Expiration("apiserver", NOW, NOW + timedelta(days=1), "ca"), authorities=(ca,)) == FINE
 
 
 def test_an_expired_certificate_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = _certificates(monkeypatch, Expiration("apiserver", NOW - timedelta(days=3), "ca"))
+    found = _certificates(monkeypatch, Expiration("apiserver", NOW, NOW - timedelta(days=3), "ca"))
     assert found.errors == ("the certificate apiserver expired 3d ago: renew it with `pykubeadm certs renew apiserver`",)
 
 
 def test_a_ca_that_ends_within_a_year_and_one_kept_elsewhere_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    ca = Expiration("ca", NOW + timedelta(days=100), external=True)
-    found = _certificates(monkeypatch, Expiration("apiserver", NOW + timedelta(days=99), "ca", external=True), authorities=(ca,))
+    ca = Expiration("ca", NOW, NOW + timedelta(days=100), external=True)
+    found = _certificates(
+        monkeypatch, Expiration("apiserver", NOW, NOW + timedelta(days=99), "ca", external=True), authorities=(ca,)
+    )
     assert found.errors == ()
     assert found.warnings == (
         "the CA ca expires in 100d, before certificates that it signs now",
