@@ -10,6 +10,7 @@ from lab.node import Node
 
 Likeness = Mapping[str, tuple[str, ...]]  # kind → sorted names
 
+_RESOLVER = "127.0.0.11"  # Docker's, with rules for other ports after each start of a node
 _PLACES = "/etc /var/lib /var/log /usr/local /usr/libexec /opt /root /run"
 # What changes by itself; the lists of sandboxes and containers show what there is in containerd.
 _OTHERS = re.compile(
@@ -33,7 +34,7 @@ def likeness(node: Node) -> Likeness:
             f"{tables} {line}"
             for tables in ("iptables", "ip6tables")
             for line in node.run(f"{tables}-save").stdout.splitlines()
-            if line.startswith("-A") or re.match(r":\S+ - ", line)
+            if (line.startswith("-A") or re.match(r":\S+ - ", line)) and _RESOLVER not in line
         ),
         "nft": _lines(node, "nft list tables | grep -Ev '(filter|nat|mangle|raw)$'"),
         "units": _lines(

@@ -74,7 +74,10 @@ def _ask(run: ResetRun, manifest: EtcdManifest) -> tuple[EtcdClient, tuple[Membe
         if not more:
             raise EtcdError(str(error)) from error
         client = client.at(more)
-        return client, _members(run, client)
+        try:
+            return client, _members(run, client)
+        except (EtcdError, WaitError) as later:
+            raise EtcdError(f"{error}; {later}") from later
 
 
 def _is_alone(run: ResetRun, manifest: EtcdManifest) -> bool:
