@@ -56,7 +56,8 @@ class _Pods:
         yield from in_turn(_remove, [list(pods) for _, pods in groupby(wave, key=lambda pod: pod[0].socket)])
 
     def kill(self) -> Iterator[str]:
-        """All at once. A runtime ends one after the other, and where it does not answer none."""
+        """What a runtime that does not answer has left. (Killed before, pods would be gone while the runtime ends them, which
+        containerd takes for an error.)"""
         self.slice = self.run.node.unit(_SLICE.name)
         if self.slice.active == "active":
             self.run.node.run(_KILL)
@@ -71,7 +72,7 @@ def remove_sandboxes(run: ResetRun) -> Iterator[str]:
     runtime does not answer: what runs in the kubelet's slice ends with it."""
     pods = _Pods(run)
     others, control_plane = partial(pods.remove, static=False), partial(pods.remove, static=True)
-    parts: list[Callable[[], Iterator[str]]] = [pods.look, others, pods.kill, control_plane, pods.stop_slice]
+    parts: list[Callable[[], Iterator[str]]] = [pods.look, others, control_plane, pods.kill, pods.stop_slice]
     yield from in_turn(lambda part: part(), parts)
 
 
@@ -83,14 +84,23 @@ def _needs_no_runtime(run: ResetRun) -> bool:
 
 
 def _remove(pods: Sequence[tuple[Cri, Sandbox]]) -> Iterator[str]:
+    """Twice if need be, as kubeadm's reset tries again, too. What the crictl of a run that was killed removes meanwhile is an
+    error to ours."""
     cri, sandboxes = pods[0][0], [sandbox for _, sandbox in pods]
+    left, failure = _try_to_remove(cri, sandboxes)
+    if left:
+        left, failure = _try_to_remove(cri, left)
+    ids = {sandbox.id for sandbox in left}
+    yield from (f"removed the pod {sandbox}" for sandbox in sandboxes if sandbox.id not in ids)
+    if left and failure is not None:
+        raise failure
+
+
+def _try_to_remove(cri: Cri, sandboxes: Sequence[Sandbox]) -> tuple[Sequence[Sandbox], NodeError | None]:
+    """Those that are left, and why."""
     try:
         cri.remove_sandboxes(sandboxes)
-    except NodeError:
-        left = {sandbox.id for sandbox in cri.sandboxes()}
-        yield from (f"removed the pod {sandbox}" for sandbox in sandboxes if sandbox.id not in left)
-        if any(sandbox.id in left for sandbox in sandboxes):
-            raise
-        # Else the crictl of a run that was killed has removed one meanwhile, which is an error to ours.
-    else:
-        yield from (f"removed the pod {sandbox}" for sandbox in sandboxes)
+    except NodeError as error:
+        present = {sandbox.id for sandbox in cri.sandboxes()}
+        return [sandbox for sandbox in sandboxes if sandbox.id in present], error
+    return [], None

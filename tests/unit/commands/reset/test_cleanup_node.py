@@ -88,6 +88,15 @@ def test_pods_that_somebody_else_removes_meanwhile_are_gone_all_the_same(stays: 
         assert node.state() == bare_node().state()
 
 
+def test_a_pod_that_does_not_go_at_once_is_tried_again() -> None:
+    node = control_plane()
+    answers = [Completed(1, stderr="ttrpc: closed")]
+    node.commands["crictl"] = lambda command: answers.pop() if "rmp" in command.argv and answers else node._crictl(command)
+    clean(node)
+    assert answers == []
+    assert node.state() == bare_node().state()
+
+
 @dataclass
 class Mortal:
     """A node on which the run is killed after a number of calls that change something."""
