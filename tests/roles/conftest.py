@@ -47,9 +47,15 @@ def preparation(roles):
     for host, names in roles.items():
         hosts_of[tuple(names)].append(host)
     return [
-        play | {"hosts": hosts, "roles": [entry for entry in play["roles"] if not names or entry["tags"][-1] in names]}
+        play | {"hosts": _pattern(hosts), "roles": [entry for entry in play["roles"] if not names or entry["tags"][-1] in names]}
         for names, hosts in hosts_of.items()
     ]
+
+
+def _pattern(hosts):
+    """A template with a filter and a test, as in the playbook itself: what Ansible loads for it, the process of each task does
+    not load again."""
+    return f"{{{{ (prepare_hosts if prepare_hosts is defined else '{','.join(hosts)}') | default('') }}}}"
 
 
 def record(folder: Path, variables, systems, host_variables=None, *, roles=None, playbook="prepare", recorded=None) -> Recording:
