@@ -26,10 +26,10 @@ class Unusable(Exception):
 
 # What to do about errors that say little by themselves.
 HINTS = {
-    errno.EPERM: "lsattr tells whether it was made immutable, chattr -i undoes that",
+    errno.EPERM: "lsattr shows whether it was made immutable, chattr -i undoes that",
     errno.EROFS: "mount its file system writable",
     errno.EBUSY: "something is mounted on it; unmount that",
-    errno.ENOSPC: "df tells which file system is full",
+    errno.ENOSPC: "df shows which file system is full",
 }
 
 

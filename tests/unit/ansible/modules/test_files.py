@@ -78,14 +78,14 @@ def test_errors_name_the_file_and_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space left") as failure:
         fs.apply(mine(tmp_path / "f", content=b"new"))
-    assert fs.sentence(failure.value) == f"{tmp_path / 'f'}: No space left on device; df tells which file system is full"
+    assert fs.sentence(failure.value) == f"{tmp_path / 'f'}: No space left on device; df shows which file system is full"
     monkeypatch.setattr(
         os, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "Operation not permitted", "/temporary"))
     )
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
     with pytest.raises(PermissionError) as failure:
         fs.apply(mine(tmp_path / "f", content=b"new"))
-    assert fs.sentence(failure.value).startswith(f"{tmp_path / 'f'}: Operation not permitted; lsattr tells")
+    assert fs.sentence(failure.value).startswith(f"{tmp_path / 'f'}: Operation not permitted; lsattr shows")
     assert os.listdir(tmp_path) == []
 
 
