@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pykubeadm.constants import STATE_DIR
-from pykubeadm.node.port import Directory, File
+from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.phases.run import Run
 
 BACKUPS = f"{STATE_DIR}/backup"
@@ -22,5 +22,17 @@ def back_up(run: Run, paths: Iterable[str], place: str = "") -> str:
             files.append(File(f"{place}{path}", content, 0o600, secret=True))
     run.node.write(files)
     earlier = [name for name in run.node.list_dir(BACKUPS) if name.startswith("certs-")]
-    run.node.remove([f"{BACKUPS}/{name}" for name in earlier[:-KEPT]])
+    unfinished = [name for name in earlier if _is_unfinished(run.node, f"{BACKUPS}/{name}")]
+    finished = [name for name in earlier if name not in unfinished]
+    run.node.remove([f"{BACKUPS}/{name}" for name in (*unfinished, *finished[:-KEPT])])
     return place
+
+
+def _is_unfinished(node: Node, directory: str) -> bool:
+    """Whether files are there under the names that begin with a dot, which they have until they are whole."""
+    for name in node.list_dir(directory):
+        path = f"{directory}/{name}"
+        stat = node.stat(path)
+        if name.startswith(".") or (stat is not None and stat.kind == "directory" and _is_unfinished(node, path)):
+            return True
+    return False

@@ -89,6 +89,20 @@ def test_all_of_a_control_plane_below_another_root(tmp_path: Path) -> None:
     assert (journal["runs"][-1]["command"], journal["runs"][-1]["outcome"]) == ("certs renew all", "changed")
 
 
+def test_what_a_killed_run_left_of_its_copies_is_removed(tmp_path: Path) -> None:
+    begin_at = datetime.now(UTC) - timedelta(days=300)
+    write_control_plane(tmp_path, all_ends(begin_at), begin=begin_at)
+    (tmp_path / "cfg.yaml").write_text(CONFIG)
+    backups = tmp_path / "var/lib/pykubeadm/backup"
+    for name, file in (("certs-20260101T000000Z", "apiserver.key"), ("certs-20260102T000000Z", ".pykubeadm-tmp-3")):
+        (backups / name / "etc/kubernetes/pki").mkdir(parents=True)
+        (backups / name / "etc/kubernetes/pki" / file).write_text("a key")
+    renew("apiserver", {"config": "/cfg.yaml"}, lambda _event: None, rootfs=str(tmp_path))
+    kept = sorted(path.name for path in backups.iterdir())
+    assert kept[0] == "certs-20260101T000000Z"
+    assert len(kept) == 2
+
+
 def test_only_what_is_named_is_renewed() -> None:
     node = made()
     before = contents(node)
