@@ -130,7 +130,10 @@ def _node_name(node: Node) -> str:
         held = held_client(node, f"{KUBERNETES_DIR}/kubelet.conf")
     except PhaseError:
         return ""
-    users = [held.kubeconfig.user_name, *_common_names(held.certificate)] if held else []
+    if held is None:
+        return ""
+    user = held.kubeconfig.user_name
+    users = [user] if user.startswith(_NODE_USER) else _common_names(held.certificate)
     return next((user.removeprefix(_NODE_USER) for user in users if user.startswith(_NODE_USER)), "")
 
 
