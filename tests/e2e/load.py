@@ -25,6 +25,7 @@ from lab.node import Node
 NAMESPACE = "load"
 PORT = 30080  # of the web server, on every node
 _TIMEOUT = 5.0  # seconds for an answer
+_PAUSE = 1.0  # seconds before the one retry, as Kubernetes' own clients have it
 
 
 @dataclass
@@ -144,7 +145,9 @@ def _asking(once: Any, count: Count, per_second: float) -> Iterator[None]:
             count.requests += 1
             if reason := tried(name):
                 count.failures.append((time.monotonic() - began, reason))
-                if tried(name):
+                time.sleep(_PAUSE)
+                if again := tried(name):
+                    count.failures[-1] = (count.failures[-1][0], f"{reason}; again: {again}")
                     continue
                 count.answered_again += 1
             now = time.monotonic()

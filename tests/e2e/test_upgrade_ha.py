@@ -1,4 +1,4 @@
-"""Three control planes behind haproxy and a worker are upgraded while the API is written to and a web server in it is asked."""
+"""Three control planes behind haproxy and two workers are upgraded while the API is written to and a web server is asked."""
 
 from __future__ import annotations
 
@@ -31,32 +31,38 @@ def load_balancer(node: Node, control_planes: list[Node]) -> None:
     node.run("pykubeadm", "node", "prepare", "-i", "/root/hosts.yml", "--tags", "load_balancer", timeout=300)
 
 
-def _cluster(new_node: NewNode, versions: Versions, balancer: Node) -> tuple[list[Node], Node]:
+def _cluster(new_node: NewNode, versions: Versions, balancer: Node) -> tuple[list[Node], list[Node]]:
+    """Control planes, and workers."""
     start = with_both(new_node, versions)
     more = {"controlPlaneEndpoint": f"{balancer.address}:6443"}
-    others = [start(name) for name in ("uphb", "uphc", "uphw")]
+    others = [start(name) for name in ("uphb", "uphc", "uphw", "uphx")]
     # The balancer must know the first one's address before there is a cluster, so it is made here and not on the way.
     first = old_control_plane(
         new_node, versions, "upha", more=more, before=lambda made: load_balancer(balancer, [made, *others[:2]])
     )
     words = join_command(first, as_control_plane=True)
     side_by_side([partial(join, node, words) for node in others[:2]])
-    join(others[2], join_command(first))
+    plain = join_command(first)
+    side_by_side([partial(join, node, plain) for node in others[2:]])
     connect(first, (first, *others))
-    return [first, *others[:2]], others[2]
+    return [first, *others[:2]], others[2:]
 
 
 def test_no_acknowledged_write_is_lost(versions: Versions, request: pytest.FixtureRequest) -> None:
     with nodes_of(versions.old, request) as new_node:
         balancer = new_node("uphlb")
-        control_planes, worker = _cluster(new_node, versions, balancer)
+        control_planes, workers = _cluster(new_node, versions, balancer)
         first, version = control_planes[0], versions.new.version
         load.web_server(first)
-        with load.api_writes(first, balancer.address) as writes, load.web_requests([first.address, worker.address]) as web:
+        with (
+            load.api_writes(first, balancer.address) as writes,
+            load.web_requests([node.address for node in (first, *workers)]) as web,
+        ):
             upgrade(first, version)
             for node in control_planes[1:]:
                 upgrade(node, version, first=False)
-            upgrade(worker, version, "--kubelet", first=False)
+            for node in workers:
+                upgrade(node, version, "--kubelet", first=False)
         terminal = request.config.get_terminal_writer()
         terminal.line(f"\nwrites: {writes}; web: {web}")
         for when, why in [*writes.failures, *web.failures]:
@@ -64,7 +70,7 @@ def test_no_acknowledged_write_is_lost(versions: Versions, request: pytest.Fixtu
         for node in control_planes:
             wait_at(node, version)
         assert voters(first) == sorted(node.name for node in control_planes)
-        assert kubelet_version(first, worker.name) == version
+        assert {kubelet_version(first, node.name) for node in workers} == {version}
         cluster.wait_rolled_out(first, "daemonset/kube-proxy", "deployment/coredns")
         assert len(writes.acknowledged) > 100
         assert load.lost(first, writes) == set()
