@@ -332,7 +332,7 @@ def test_a_flag_that_somebody_wrote_into_a_manifest_is_shown() -> None:
     )
     run, _ = upgrade_run(FakeApi(), "v1.36.2", node=machine)
     (found,) = edited_manifests(run, "v1.36.2").warnings
-    assert found.startswith(f"{path} was edited, which an upgrade undoes")
+    assert found.startswith(f"{path} is not what the cluster's configuration gives, which an upgrade makes it")
     assert found.endswith(":\n-    - --v=4")
 
 

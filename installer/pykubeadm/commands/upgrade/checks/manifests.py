@@ -28,8 +28,9 @@ def edited_manifests(run: UpgradeRun, version: str) -> Findings:
     """A warning: manifests belong to the upgrade, but nobody shall lose a change without a word."""
     try:
         found = tuple(
-            f"{manifest_path(each.name)} was edited, which an upgrade undoes; put what you need into the cluster's configuration"
-            f" (extraArgs, extraVolumes, extraEnvs) or into a patch:\n{changed_lines(each.kept, each.wanted, _SHOWN)}"
+            f"{manifest_path(each.name)} is not what the cluster's configuration gives, which an upgrade makes it: what you have"
+            " changed by hand belongs into the cluster's configuration (extraArgs, extraVolumes, extraEnvs) or into a patch:\n"
+            f"{changed_lines(each.kept, each.wanted, _SHOWN)}"
             for each in edited(run, version)
         )
     except PhaseError as damaged:
