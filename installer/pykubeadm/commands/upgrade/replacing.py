@@ -75,8 +75,26 @@ def place_manifest(run: UpgradeRun, name: str, content: bytes) -> bool:
     path = manifest_path(name)
     stat = run.node.stat(path)
     mode, uid, gid = (stat.mode, stat.uid, stat.gid) if stat and stat.kind == "file" else (0o600, 0, 0)
+    if name in ("etcd", "kube-apiserver") and run.node.read(path) != content:
+        _end_api_server(run)
     run.replaced[name] = run.now()
     return bool(run.node.write([File(path, content, mode, uid, gid, replaces=True)]))
+
+
+def _end_api_server(run: UpgradeRun) -> None:
+    """With five seconds for requests that are under way, so that the API is gone for less time: an API server with open watches
+    uses up the 30 seconds that the kubelet gives it; one that has just lost its etcd does not answer the kubelet, which deletes
+    the former etcd's mirror pod before it starts the new one. The kubelet starts it again."""
+    from pykubeadm.node.cri import Cri
+    from pykubeadm.node.diagnose import newest_container
+
+    cri = Cri(run.node, _socket(run))
+    try:
+        container = newest_container(cri.containers(), "kube-apiserver")
+        if container is not None and container.state == "running":
+            cri.stop(container)
+    except NodeError as error:
+        run.note("info", f"kube-apiserver was not ended beforehand, so that the API is gone for longer: {error}", topic=PHASE)
 
 
 def await_component(run: UpgradeRun, name: str, former: str) -> None:

@@ -12,6 +12,7 @@ from pykubeadm.commands.upgrade.control_plane import control_plane
 from pykubeadm.commands.upgrade.record import PATH, read_record
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import Member
+from pykubeadm.node.cri import Cri
 from pykubeadm.node.port import UnitState
 from tests.support.init_runs import warnings
 from tests.support.upgrade_runs import (
@@ -218,6 +219,15 @@ def test_a_stopped_kubelet_stops_it(node: ControlPlaneNode) -> None:
     node.units["kubelet"] = UnitState("loaded", "inactive", "dead", "enabled")
     with pytest.raises(PhaseError, match="systemctl start kubelet"):
         upgraded(node)
+
+
+def test_the_api_server_is_ended_before_it_and_its_etcd_are_replaced(
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[tuple[str, set[str]]] = []
+    monkeypatch.setattr(Cri, "stop", lambda _cri, container: ended.append((container.name, images(node))))
+    upgraded(node)
+    assert ended == [("kube-apiserver", {OLD, "3.6.6-0"}), ("kube-apiserver", {OLD, "3.6.8-0"})]
 
 
 def test_without_crictl_the_mirror_pods_say_what_runs(node: ControlPlaneNode) -> None:
