@@ -67,7 +67,7 @@ class _Client:
             self._connection.close()
             self._connection = None
             raise
-        if answer.getheader("Connection") == "close":
+        if answer.status >= 500 or answer.getheader("Connection") == "close":  # a server that ends says 503 first
             self._connection.close()
             self._connection = None
         return answer.status
