@@ -56,6 +56,7 @@ def picture(node: Node) -> dict[str, str]:
                 kept = {key: metadata[key] for key in ("labels", "annotations") if metadata.get(key)}
                 body = {key: value for key, value in item.items() if key not in ("metadata", "status")} | {"metadata": kept}
                 title = f"{item['kind']} {namespace}/{metadata['name']}"
+                found |= {f"{title} {key}": text for key, text in (body.pop("data", None) or {}).items()}
                 found[title] = yaml.safe_dump(body)
     names = {node.name: "NODE", node.address: "ADDRESS"}
     return {_named(title, names): _named(text, names) for title, text in found.items()}
@@ -82,7 +83,8 @@ def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
     for title in sorted(one.keys() | other.keys()):
         lines = unified_diff(one.get(title, "").splitlines(), other.get(title, "").splitlines(), *TOOLS, n=0, lineterm="")
         changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-        found += [f"{title}: {line}" for line in changed if not any(value in line for value in _OWN_VALUES)]
+        named = [f"{title}: {line}" for line in changed]
+        found += [line for line in named if not any(value in line for value in _OWN_VALUES)]
     return found
 
 
