@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why something does not come up. `lasting`: it cannot pass by itself, so that waiting for it is no use."""
+    """Why something does not come up. `lasting`: it cannot pass by itself, so that waiting for it is no use; `in_words`: it is in
+    the command line alone, so that one container that ended with it is proof enough."""
 
     name: str
     where: str  # "kubelet", "kube-apiserver", …
     sentence: str
     advice: str
     lasting: bool = False
+    in_words: bool = False
     times: int = 1  # how often it was seen
 
     def __str__(self) -> str:
@@ -35,6 +37,7 @@ class _Pattern:
     sentence: str
     advice: str
     lasting: bool = False
+    in_words: bool = False
 
 
 _Q = r'\\*"'  # a quote, escaped or not: errors are quoted again by the logger, once or more
@@ -89,6 +92,7 @@ _PATTERNS = (
         "{where} does not know the flag {flag}",
         _EXTRA_ARGS,
         lasting=True,
+        in_words=True,
     ),
     _Pattern(
         "bad-flag",
@@ -96,6 +100,7 @@ _PATTERNS = (
         "{where} refuses {flag}={value}: {why}",
         _EXTRA_ARGS,
         lasting=True,
+        in_words=True,
     ),
     _Pattern(
         "bad-flag",
@@ -103,6 +108,7 @@ _PATTERNS = (
         "{where} refuses {flag}={value}: {why}",
         _EXTRA_ARGS,
         lasting=True,
+        in_words=True,
     ),
     _Pattern(
         "node-labels",
@@ -330,6 +336,7 @@ def _cause(pattern: _Pattern, match: re.Match[str], where: str, times: int) -> C
         sentence=pattern.sentence.format(**words),
         advice=pattern.advice.format(**words),
         lasting=pattern.lasting,
+        in_words=pattern.in_words,
         times=times,
     )
 

@@ -63,9 +63,11 @@ class Diagnosis:
     @property
     def lasting(self) -> Cause | None:
         """A cause that waiting will not cure, where that is certain."""
-        attempts = {container.name: container.attempt for container in self.containers}
+        containers = {container.name: container for container in self.containers}
         for cause in self.causes:
-            if cause.lasting and (cause.times >= _CERTAIN or attempts.get(cause.where, 0) >= _CERTAIN):
+            container = containers.get(cause.where)
+            tried = container is not None and (container.attempt >= _CERTAIN or (cause.in_words and container.state == "exited"))
+            if cause.lasting and (cause.times >= _CERTAIN or tried):
                 return cause
         return None
 

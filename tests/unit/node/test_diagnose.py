@@ -97,17 +97,25 @@ def test_a_kubelet_with_a_bad_flag_is_certain_the_second_time() -> None:
     assert "kubelet: activating (auto-restart), enabled, last result exit-code, restarted 3 times" in twice.render()
 
 
-def test_a_component_with_a_bad_flag_is_certain_once_it_was_started_again() -> None:
-    def found(attempt: int) -> Any:
-        machine = node(
-            containers=[container("kube-scheduler", "exited", attempt)],
-            exits={"kube-scheduler": {"exitCode": 1, "reason": "Error"}},
-            logs={"kube-scheduler": "Error: unknown flag: --nope\n"},
-        )
-        return diagnose(machine, SOCKET, components=("kube-scheduler",)).lasting
+def ended(log: str, attempt: int = 0, state: str = "exited") -> Any:
+    """What is certain of a scheduler whose newest container printed `log`."""
+    machine = node(
+        containers=[container("kube-scheduler", state, attempt)],
+        exits={"kube-scheduler": {"exitCode": 1, "reason": "Error"}},
+        logs={"kube-scheduler": log},
+    )
+    return diagnose(machine, SOCKET, unhealthy=("kube-scheduler",), components=("kube-scheduler",)).lasting
 
-    assert found(0) is None
-    assert found(2).sentence == "kube-scheduler does not know the flag --nope"
+
+def test_a_component_that_ended_with_a_bad_flag_is_certain_at_once() -> None:
+    assert ended("Error: unknown flag: --nope\n").sentence == "kube-scheduler does not know the flag --nope"
+    assert ended("Error: unknown flag: --nope\n", state="running") is None  # it did not keep it from starting
+
+
+def test_what_lies_outside_a_components_command_line_is_certain_once_it_was_started_again() -> None:
+    mismatch = "tls: private key does not match public key\n"
+    assert ended(mismatch) is None  # the other file may be on its way
+    assert ended(mismatch, attempt=2).name == "certificate-mismatch"
 
 
 def test_a_missing_image_shows_in_the_kubelets_journal() -> None:
