@@ -235,6 +235,13 @@ class _Jobs(FakeApi):
     """Runs Jobs: `status` is what becomes of each at once."""
 
     status: dict[str, Any] = {}  # noqa: RUF012 - set by each test
+    pod: dict[str, Any] = {  # noqa: RUF012 - as above
+        "spec": {"nodeName": "cp1"},
+        "status": {
+            "phase": "Pending",
+            "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}],
+        },
+    }
 
     def create(self, document: KubeObject) -> KubeObject:
         made = super().create(document)
@@ -242,8 +249,7 @@ class _Jobs(FakeApi):
             self.put(document | {"status": self.status})
             labels = {"batch.kubernetes.io/job-name": document["metadata"]["name"]}
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "kube-system", "labels": labels}}
-            waiting = {"reason": "ErrImagePull", "message": "no such image"}
-            self.put(pod | {"spec": {}, "status": {"phase": "Pending", "containerStatuses": [{"state": {"waiting": waiting}}]}})
+            self.put(pod | self.pod)
         return made
 
 
@@ -272,6 +278,28 @@ def test_a_job_that_does_not_run_is_named_with_its_reason_and_removed() -> None:
     assert "upgrade-health-check-7" in sentence
     assert "ErrImagePull: no such image" in sentence
     assert not api.objects
+
+
+@pytest.mark.parametrize(
+    ("pod", "said"),
+    [
+        ({"spec": {}, "status": {"phase": "Pending"}}, "is kube-scheduler running"),
+        ({"spec": {"nodeName": "cp1"}, "status": {"phase": "Pending"}}, "its pod is Pending, and the kubelet of cp1"),
+        ({"spec": {"nodeName": "cp1"}, "status": {"phase": "Succeeded"}}, "the controller manager has not taken note of"),
+        (
+            {
+                "spec": {},
+                "status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: too many pods"}]},
+            },
+            "0/1 nodes: too many pods",
+        ),
+    ],
+)
+def test_a_pod_that_waits_names_who_has_to_act(pod: dict[str, Any], said: str) -> None:
+    api = _Jobs()
+    api.pod = pod
+    (sentence,) = run_job(api, health_job("cp1", "pause:3.10", "7"), 0.05).errors
+    assert said in sentence
 
 
 def test_a_job_that_admission_refuses_is_tried_again() -> None:

@@ -127,7 +127,12 @@ def _why(api: Api, name: str) -> str:
     for condition in status.get("conditions") or ():
         if condition.get("status") == "False" and condition.get("message"):
             return str(condition["message"])
-    return f"its pod is {status.get('phase', 'of no phase')}"
+    node, phase = (pods[0].get("spec") or {}).get("nodeName"), status.get("phase", "of no phase")
+    if phase == "Succeeded":
+        return "its pod has succeeded, which the controller manager has not taken note of: is it running?"
+    if not node:
+        return "its pod was given to no node: is kube-scheduler running, or kept waiting after it ended (`crictl ps -a`)?"
+    return f"its pod is {phase}, and the kubelet of {node} does not say why"
 
 
 def _remove(api: Api, name: str) -> None:
