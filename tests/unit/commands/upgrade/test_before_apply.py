@@ -1,0 +1,59 @@
+"""What `upgrade apply` waits for before it tests the cluster."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pykubeadm.commands.upgrade import before_apply
+from pykubeadm.commands.upgrade.before_apply import await_who_runs_jobs
+from pykubeadm.commands.upgrade.state import ClusterState
+from pykubeadm.constants import LABEL_CONTROL_PLANE
+from tests.support.init_runs import warnings
+from tests.support.upgrade_runs import ControlPlaneNode, FakeEtcd, attach, cluster_of, made, upgrade_run
+
+
+def state(control_planes: int = 1) -> ClusterState:
+    names = [f"cp{number + 1}" for number in range(control_planes)]
+    return ClusterState(nodes=tuple({"metadata": {"name": name, "labels": {LABEL_CONTROL_PLANE: ""}}} for name in names))
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> ControlPlaneNode:
+    found, _api = made()
+    attach(monkeypatch, found, FakeEtcd())
+    return found
+
+
+def test_a_scheduler_that_the_kubelet_keeps_waiting_is_awaited(node: ControlPlaneNode) -> None:
+    looks: list[str] = []
+
+    def ails(name: str, _manifest: str) -> str:
+        looks.append(name)
+        return "connection refused" if name == "kube-scheduler" and looks.count(name) < 3 else ""
+
+    node.ails = ails
+    run, events = upgrade_run(node, cluster_of())
+    await_who_runs_jobs(run, state())
+    assert looks.count("kube-scheduler") == 3
+    assert looks.count("kube-controller-manager") == 1
+    assert warnings(events) == []
+
+
+def test_one_that_does_not_come_back_is_named_and_the_checks_go_on(
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(before_apply, "_LONGEST_PAUSE", timedelta(seconds=0.05))
+    node.ails = lambda name, _manifest: "connection refused" if name == "kube-scheduler" else ""
+    run, events = upgrade_run(node, cluster_of())
+    await_who_runs_jobs(run, state())
+    (said,) = warnings(events)
+    assert "kube-scheduler (connection refused)" in said
+
+
+def test_with_several_control_planes_others_run_the_job(node: ControlPlaneNode) -> None:
+    node.ails = lambda _name, _manifest: "connection refused"
+    run, events = upgrade_run(node, cluster_of())
+    await_who_runs_jobs(run, state(control_planes=3))
+    assert warnings(events) == []
