@@ -46,11 +46,21 @@ def etcd_endpoint(pod: Mapping[str, Any]) -> Endpoint | None:
     for container in pod["spec"]["containers"]:
         for probed in (container.get("readinessProbe"), container.get("livenessProbe")):
             request = probed.get("httpGet") if isinstance(probed, dict) else None
-            if isinstance(request, dict) and isinstance(request.get("port"), int):
+            port = _port(container, request.get("port")) if isinstance(request, dict) else None
+            if isinstance(request, dict) and port is not None:
                 host = str(request.get("host") or "127.0.0.1")
                 scheme, path = str(request.get("scheme") or "HTTP").lower(), request.get("path") or "/"
-                return Endpoint("etcd", f"{scheme}://{f'[{host}]' if ':' in host else host}:{request['port']}{path}")
+                return Endpoint("etcd", f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}")
     return None
+
+
+def _port(container: Mapping[str, Any], given: object) -> int | None:
+    """A probe's port, which may be the name of one of the container's (kubeadm: probe-port)."""
+    if isinstance(given, int):
+        return given
+    ports = {port.get("name"): port.get("containerPort") for port in container.get("ports") or ()}
+    found = ports.get(given)
+    return found if isinstance(found, int) else None
 
 
 def control_plane_endpoints(pods: Mapping[str, Mapping[str, Any]], advertise_address: str) -> tuple[Endpoint, ...]:

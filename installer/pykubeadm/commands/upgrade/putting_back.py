@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pykubeadm.commands.upgrade.components import ETCD
 from pykubeadm.commands.upgrade.record import PATH, Record, remove_record, updated
-from pykubeadm.commands.upgrade.replacing import await_component, place_manifest, pod_uid
+from pykubeadm.commands.upgrade.replacing import await_component, await_ready, place_manifest, pod_uid
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError, PykubeadmError
 from pykubeadm.node.port import File
@@ -86,6 +86,8 @@ def _put_back_component(run: UpgradeRun, record: Record, name: str) -> None:
         if name != ETCD:
             raise
         restore_data(run, record)
+    if name == ETCD:  # the last one; the API server takes its time to come back to it
+        await_ready(run, "kube-apiserver", needs=(ETCD,))
 
 
 def _has_run(record: Record, name: str, uid: str) -> bool:

@@ -121,6 +121,20 @@ def test_what_does_not_become_healthy_is_put_back_with_all_before_it(node: Contr
     assert read_record(node) is None
 
 
+def test_that_all_runs_as_before_is_said_once_the_api_server_has_come_back_to_etcd(node: ControlPlaneNode) -> None:
+    def ails(name: str, manifest: str) -> str:
+        if name == "etcd":
+            return "it crashed" if "3.6.8-0" in manifest else ""
+        return "etcd failed" if name == "kube-apiserver" else ""
+
+    node.ails = ails
+    with pytest.raises(PhaseError, match=r"not everything could be put back(.|\n)*kube-apiserver \(etcd failed\)"):
+        upgraded(node)
+    node.ails = lambda _name, _manifest: ""
+    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
+        upgraded(node)
+
+
 def test_an_etcd_of_another_minor_version_that_was_healthy_stays(node: ControlPlaneNode) -> None:
     """It would have to read data of the newer one."""
     path = f"{MANIFESTS}/etcd.yaml"
