@@ -97,18 +97,21 @@ def diagnose(
     unhealthy: Sequence[str] = (),
     components: Sequence[str] = CONTROL_PLANE,
     replaced: Mapping[str, float] = MappingProxyType({}),
+    former: Mapping[str, str] = MappingProxyType({}),
 ) -> Diagnosis:
     """Look at everything that may explain why `unhealthy` (of `components`) or the kubelet do not come up.
 
     `since` (seconds since the epoch) leaves out what the journal holds of earlier starts; `replaced` says when components got
-    other manifests, so that the end of the former container is not taken for the reason; `socket` is the runtime's URL.
+    other manifests, so that the end of the former container is not taken for the reason, and `former` which pods (UIDs) had the
+    former ones, whose containers the kubelet may start once more until it sees them; `socket` is the runtime's URL.
     Never raises NodeError: what cannot be looked at becomes a note.
     """
     notes: list[str] = []
     unit = node.unit("kubelet")
     journal = _journal(node, since, notes)
     cri = Cri(node, socket)
-    containers, logs = _containers(node, cri, {name: replaced.get(name, 0.0) for name in components}, unhealthy, notes)
+    since_replaced = {name: replaced.get(name, 0.0) for name in components}
+    containers, logs = _containers(node, cri, since_replaced, former=former, unhealthy=unhealthy, notes=notes)
     causes = [
         *_unit_causes(unit),
         *recognise(journal, "kubelet"),
@@ -155,7 +158,13 @@ def _journal(node: Node, since: float | None, notes: list[str]) -> tuple[str, ..
 
 
 def _containers(
-    node: Node, cri: Cri, components: Mapping[str, float], unhealthy: Sequence[str], notes: list[str]
+    node: Node,
+    cri: Cri,
+    components: Mapping[str, float],
+    *,
+    former: Mapping[str, str],
+    unhealthy: Sequence[str],
+    notes: list[str],
 ) -> tuple[tuple[ContainerState, ...], dict[str, tuple[str, ...]]]:
     """The state of each component's newest container, and the logs of those that do not run or are not healthy. `components` says
     when each got another manifest, 0 for never: before that a container is the former one, which tells nothing."""
@@ -171,7 +180,8 @@ def _containers(
     logs: dict[str, tuple[str, ...]] = {}
     for name, replaced in components.items():
         newest = newest_container(every, name)
-        if newest is None or newest.created < replaced * 1_000_000_000:
+        is_former = newest is not None and bool(newest.pod_uid) and newest.pod_uid == former.get(name)
+        if newest is None or is_former or newest.created < replaced * 1_000_000_000:
             states.append(ContainerState(name, "not created" if newest is None else f"not replaced yet, {newest.state}", 0))
             continue
         running = newest.state == "running"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
@@ -17,9 +18,16 @@ if TYPE_CHECKING:
 
 
 def wait(
-    run: ClusterRun, phase: str, targets: Mapping[str, Probe], timeout: timedelta, *, components: Sequence[str] = ()
+    run: ClusterRun,
+    phase: str,
+    targets: Mapping[str, Probe],
+    timeout: timedelta,
+    *,
+    components: Sequence[str] = (),
+    former: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Wait for `targets`; PhaseError says why they were not reached. `components` are the containers they depend on."""
+    """Wait for `targets`; PhaseError says why they were not reached. `components` are the containers they depend on, `former` the
+    UIDs of their pods that were replaced, which explain nothing."""
     seen: list[Diagnosis] = []
     left = dict.fromkeys(targets)  # in their order
 
@@ -36,7 +44,12 @@ def wait(
         started = began.timestamp() if began else None
         socket = run.configuration.this_node.node_registration.cri_socket
         replaced = {name: when.timestamp() for name, when in run.replaced.items()}
-        seen[:] = [diagnose(run.node, socket, since=started, unhealthy=tuple(left), components=components, replaced=replaced)]
+        unhealthy = tuple(left)
+        seen[:] = [
+            diagnose(
+                run.node, socket, since=started, unhealthy=unhealthy, components=components, replaced=replaced, former=former
+            )
+        ]
         return seen[0]
 
     def report(target: str, reason: str) -> None:

@@ -88,6 +88,22 @@ def test_what_the_former_container_said_at_its_end_is_no_reason() -> None:
     assert later.lasting is not None
 
 
+def test_a_replaced_pod_that_the_kubelet_starts_once_more_is_no_reason() -> None:
+    """It has not seen yet that the manifest with the bad flag was put back."""
+    crashed = container("kube-apiserver", "exited", 3, created=70)
+    crashed["labels"]["io.kubernetes.pod.uid"] = "bad"
+    machine = node(containers=[crashed], logs={"kube-apiserver": "Error: unknown flag: --nope\n"})
+
+    def lasting(former: str) -> Any:
+        names, replaced = ("kube-apiserver",), {"kube-apiserver": 60e-9}
+        return diagnose(
+            machine, SOCKET, unhealthy=names, components=names, replaced=replaced, former={"kube-apiserver": former}
+        ).lasting
+
+    assert lasting("bad") is None
+    assert lasting("another").name == "bad-flag"
+
+
 def test_a_kubelet_with_a_bad_flag_is_certain_the_second_time() -> None:
     once = diagnose(node(unit=LOOPING, journal=BAD_FLAG, containers=[]), SOCKET, components=())
     assert once.lasting is None

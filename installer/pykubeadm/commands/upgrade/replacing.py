@@ -105,7 +105,7 @@ def await_component(run: UpgradeRun, name: str, former: str) -> None:
     if run.dry_run:
         return
     timeout = run.configuration.this_node.timeouts.upgrade_manifests
-    wait(run, PHASE, {name: partial(_look, run, name, former)}, timeout, components=(name,))
+    wait(run, PHASE, {name: partial(_look, run, name, former)}, timeout, components=(name,), former={name: former})
 
 
 def await_ready(run: UpgradeRun, name: str, needs: Sequence[str]) -> None:
