@@ -12,7 +12,7 @@ from pykubeadm.phases.certs.expiration import (
     kubelet_expirations,
     leaf_expirations,
 )
-from pykubeadm.phases.certs.place import Place
+from pykubeadm.phases.certs.present import place_of
 from pykubeadm.phases.preflight.check import Check, Findings
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.age import age
@@ -27,7 +27,7 @@ def certificate_checks(run: ClusterRun, *, renewal: bool) -> tuple[Check, ...]:
 
 def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
     now = run.now()
-    place = _place(run)
+    place = place_of(run)
     leaves = leaf_expirations(run.node, place)
     expired = [
         (entry.name, f"the certificate {entry.name} expired {age(now - entry.expires)} ago")
@@ -55,12 +55,6 @@ def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
             f"the key of {', '.join(external)} is kept elsewhere, so that the upgrade renews none of its certificates"
         )
     return Findings(tuple(errors), tuple(warnings))
-
-
-def _place(run: ClusterRun) -> Place:
-    cluster = run.configuration.cluster
-    external = cluster.etcd.external.endpoints if cluster.etcd.external else ()
-    return Place(cluster.certificates_dir, run.kubeconfig_dir, external)
 
 
 def _within(entries: Iterable[Expiration], run: ClusterRun, span: timedelta) -> list[Expiration]:
