@@ -103,7 +103,7 @@ def test_a_look_at_a_bare_node_tells_all_and_changes_nothing(nodes, prepare):
     assert {name: each.shell(STATE) for name, each in nodes.items()} == before
 
 
-def test_prepared_and_then_found_as_wanted(nodes, prepare):
+def test_prepared_and_then_nothing_is_left_to_do(nodes, prepare):
     other = nodes["other"].shell(STATE)
     prepare()
     assert nodes["chosen"].shell("systemctl is-active containerd.service").strip() == "active"
