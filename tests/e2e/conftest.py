@@ -102,3 +102,14 @@ def control_plane(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> 
         cluster.install_cni(made)
         cluster.wait_node_ready(made)
         yield made
+
+
+@pytest.fixture(scope="module")
+def results(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Lines that the tests of a file add, printed at its end."""
+    lines: list[str] = []
+    yield lines
+    terminal = request.config.get_terminal_writer()
+    terminal.line()
+    for line in lines:
+        terminal.line(line)

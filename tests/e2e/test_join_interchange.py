@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from lab import assets, cluster
@@ -13,17 +11,6 @@ from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command, node_names, voters
 
 TOOLS = ("pykubeadm", "kubeadm")
-
-
-@pytest.fixture(scope="module")
-def results(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """A line for each pair of tools, printed at the end."""
-    lines: list[str] = []
-    yield lines
-    terminal = request.config.get_terminal_writer()
-    terminal.line()
-    for line in lines:
-        terminal.line(line)
 
 
 @pytest.mark.parametrize("made_by", TOOLS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from difflib import unified_diff
 from functools import partial
 
@@ -30,17 +29,6 @@ FILES = (
 KINDS = "configmaps,deployments,daemonsets,services,serviceaccounts,roles,rolebindings"
 CLUSTER_KINDS = "clusterroles,clusterrolebindings,nodes"
 OWN = ("kubeadm", "kube-proxy", "coredns", "kube-dns", "kubelet-config", "cluster-info", "system:coredns", "system:node-proxier")
-
-
-@pytest.fixture(scope="module")
-def results(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """A line for each way, printed at the end."""
-    lines: list[str] = []
-    yield lines
-    terminal = request.config.get_terminal_writer()
-    terminal.line()
-    for line in lines:
-        terminal.line(line)
 
 
 def picture(node: Node) -> dict[str, str]:

@@ -48,7 +48,7 @@ def test_new_content_is_never_open_to_others_before_its_mode_is_set(root, monkey
     assert modes == [0o600, 0o600]
 
 
-def test_what_is_as_wanted_is_left_alone(root):
+def test_what_is_up_to_date_is_left_alone(root):
     wanted = [Directory("/d", 0o700), File("/d/f", b"same", 0o600)]
     files.replace(root, wanted)
     before = os.stat(f"{root}/d/f")

@@ -59,7 +59,7 @@ def test_removed_trees_are_gone_and_stay_gone_when_their_directory_returns(node)
     assert node.read("/var/tree/a/b") is None
 
 
-def test_what_is_as_wanted_already_is_not_recorded(node):
+def test_what_is_up_to_date_is_not_recorded(node):
     assert node.write([File("/etc/old", b"one\ntwo\nthree\n")]) == ()
     assert node.write([File("/etc/new", b"x"), File("/etc/new", b"x")]) == ("/etc/new",)
     assert len(node.entries) == 1

@@ -12,7 +12,7 @@ from ansible_collections.pykubeadm.kube.plugins.modules import files
 from tests.support.modules import Machine, mine
 
 
-def test_a_file_is_made_with_its_parents_and_then_as_wanted(tmp_path):
+def test_a_file_is_made_with_its_parents_and_then_up_to_date(tmp_path):
     wanted = mine(tmp_path / "a" / "b", content=b"x", mode="0600")
     assert "content" in fs.differences(wanted)
     fs.apply(wanted)
