@@ -67,7 +67,7 @@ def _away(image: str) -> tuple[Callable[[Node, str], None], Callable[[Node, str]
     """Take the new version's image of a component away, and bring it back."""
 
     def make(node: Node, version: str) -> None:
-        node.run(*CTR, "tag", f"{REGISTRY}/{image}:{version}", f"{REGISTRY}/kept:{version}")
+        node.run(*CTR, "tag", "--force", f"{REGISTRY}/{image}:{version}", f"{REGISTRY}/kept:{version}")
         node.run(*CTR, "remove", f"{REGISTRY}/{image}:{version}")
 
     def mend(node: Node, version: str) -> None:
