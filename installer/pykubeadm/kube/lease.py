@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
 
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError
@@ -22,27 +23,26 @@ _RENEW_EVERY = 5.0  # seconds
 _LOOK_EVERY = 0.5  # seconds
 _PASSING = (408, 409, 429)  # another was faster, or the API server has too much to do
 
-Renew = Callable[[], None]  # to be called often; writes only every few seconds, and never raises
-
 
 @contextmanager
-def held(api: Api, name: str, holder: str, *, timeout: timedelta, report: Callable[[str], None]) -> Iterator[Renew]:
-    """Wait until the Lease `name` is `holder`'s, hold it while the block runs, then free it. A holder of the same name is
-    ourselves from an earlier run. PhaseError after `timeout`; `report` gets who has it meanwhile."""
+def held(api: Api, name: str, holder: str, *, timeout: timedelta, report: Callable[[str], None]) -> Iterator[None]:
+    """Wait until the Lease `name` is `holder`'s, hold it while the block runs, renewed by a thread of its own, then free it. A
+    holder of the same name is ourselves from an earlier run. PhaseError after `timeout`; `report` gets who has it meanwhile."""
     _acquire(api, name, holder, timeout, report)
-    renewed = time.monotonic()
-
-    def renew() -> None:
-        nonlocal renewed
-        if time.monotonic() - renewed < _RENEW_EVERY:
-            return
-        renewed = time.monotonic()
-        _write_if_ours(api, name, holder, holder)
-
+    done = Event()
+    renewing = Thread(target=_keep, args=(api, name, holder, done), name=f"lease {name}", daemon=True)
+    renewing.start()
     try:
-        yield renew
+        yield
     finally:
+        done.set()
+        renewing.join()
         _write_if_ours(api, name, holder, "")
+
+
+def _keep(api: Api, name: str, holder: str, done: Event) -> None:
+    while not done.wait(_RENEW_EVERY):
+        _write_if_ours(api, name, holder, holder)
 
 
 class _TakenError(Exception):
@@ -54,7 +54,11 @@ def _acquire(api: Api, name: str, holder: str, timeout: timedelta, report: Calla
 
     def take() -> None:
         nonlocal seen, seen_at
-        lease = api.get(API_VERSION, KIND, name, NAMESPACE)
+        try:
+            lease = api.get(API_VERSION, KIND, name, NAMESPACE)
+        except ApiError:  # while nobody answers, its holder cannot renew it either
+            seen = ""
+            raise
         if lease is None:
             api.create(_document(name, holder))
             return

@@ -17,7 +17,6 @@ from pykubeadm.workflow.phase import Changes, Phase
 if TYPE_CHECKING:
     from pykubeadm.etcd.client import EtcdClient, Member
     from pykubeadm.etcd.membership import Plan
-    from pykubeadm.kube.lease import Renew
 
 LEASE: Final = "pykubeadm-etcd-join"
 _NAME = "etcd-join"
@@ -74,31 +73,31 @@ def _apply(run: JoinRun) -> Changes:
         run.emit(Waiting(phase=_NAME, target="the turn of this node's etcd member", reason=reason))
 
     client = etcd_client(run)
-    with held(admin_api(run), LEASE, run.node_name, timeout=_QUEUE, report=report) as renew:
-        return _join(run, client, renew)
+    with held(admin_api(run), LEASE, run.node_name, timeout=_QUEUE, report=report):
+        return _join(run, client)
 
 
-def _join(run: JoinRun, client: EtcdClient, renew: Renew) -> Changes:
+def _join(run: JoinRun, client: EtcdClient) -> Changes:
     from pykubeadm.etcd.membership import Action
 
     plan, members = _plan(run, client)
     changes: list[str] = []
     for member in plan.remove:
-        members = _remove(run, client, renew, member)
+        members = _remove(run, client, member)
         changes.append(f"removed etcd's {member}, which an earlier life of this node left")
     if plan.discard_data:
         changes += _put_aside(run)
     if plan.action is Action.ADD:
-        members = _add(run, client, renew)
+        members = _add(run, client)
         changes.append(f"added {_peer_url(run)} to etcd's members as a learner")
     changes += _write_manifest(run, members)
     if plan.action is not Action.NOTHING:
-        _promote(run, client, renew)
+        _promote(run, client)
         changes.append("promoted this node's etcd member to a voting one")
     return changes
 
 
-def _add(run: JoinRun, client: EtcdClient, renew: Renew) -> tuple[Member, ...]:
+def _add(run: JoinRun, client: EtcdClient) -> tuple[Member, ...]:
     """Tried again while another tool's learner (kubeadm knows no queue) is in the way, or etcd elects a leader."""
     from pykubeadm.etcd.client import PeerUrlExistsError, TooManyLearnersError
     from pykubeadm.phases.etcd.members import wait_for_others
@@ -106,7 +105,6 @@ def _add(run: JoinRun, client: EtcdClient, renew: Renew) -> tuple[Member, ...]:
     members: list[Member] = []
 
     def added() -> str | None:
-        renew()
         try:
             members[:] = client.add_learner(_peer_url(run))
         except PeerUrlExistsError:  # an answer that was lost
@@ -122,7 +120,7 @@ def _add(run: JoinRun, client: EtcdClient, renew: Renew) -> tuple[Member, ...]:
     return tuple(members)
 
 
-def _remove(run: JoinRun, client: EtcdClient, renew: Renew, member: Member) -> tuple[Member, ...]:
+def _remove(run: JoinRun, client: EtcdClient, member: Member) -> tuple[Member, ...]:
     """Tried again while etcd elects a leader, or does not yet count enough members as healthy to do without one."""
     from pykubeadm.etcd.client import MemberNotFoundError
     from pykubeadm.phases.etcd.members import wait_for_others
@@ -130,7 +128,6 @@ def _remove(run: JoinRun, client: EtcdClient, renew: Renew, member: Member) -> t
     members: list[Member] = []
 
     def removed() -> str | None:
-        renew()
         try:
             members[:] = client.remove(member.id)
         except MemberNotFoundError:  # an answer that was lost
@@ -156,12 +153,11 @@ def _write_manifest(run: JoinRun, members: tuple[Member, ...]) -> Changes:
     return [*(f"made {path}" for path in made), *write_static_pod(run, NAME, pod)]
 
 
-def _promote(run: JoinRun, client: EtcdClient, renew: Renew) -> None:
+def _promote(run: JoinRun, client: EtcdClient) -> None:
     from pykubeadm.etcd.client import EtcdError, NotALearnerError
     from pykubeadm.phases.waiting import wait
 
     def votes() -> str | None:
-        renew()
         try:
             ours = next((member for member in client.members() if _peer_url(run) in member.peer_urls), None)
             if ours is None:
