@@ -24,7 +24,7 @@ from pykubeadm.config.versions import parse_version
 from pykubeadm.errors import ApiError
 from pykubeadm.etcd.client import Member
 from pykubeadm.kube.port import ApiStatusError
-from pykubeadm.node.port import Completed
+from pykubeadm.node.port import Command, Completed
 from pykubeadm.phases.certs.expiration import Expiration
 from pykubeadm.phases.preflight.check import FINE, Findings
 from pykubeadm.phases.preflight.machine import Machine
@@ -169,16 +169,27 @@ def test_members_of_different_versions_are_reported() -> None:
 
 
 def test_disk_space_is_counted_for_a_snapshot_and_what_is_restored_of_it() -> None:
+    def free(command: Command) -> Completed:
+        return Completed(0, f"Mounted on       Avail\n{mounts[command.argv[-1]]}\n")
+
+    snap = "/var/lib/etcd/member/snap"
     machine = FakeNode(
-        commands={
-            "df": Completed(0, "Avail\n104857600\n"),
-            "du --summarize --block-size=1 /var/lib/etcd/member/snap": Completed(0, "83886080\t/var/lib/etcd/member/snap\n"),
-        }
+        commands={"df": free, f"du --summarize --block-size=1 {snap}": Completed(0, f"{80 * 2**20}\t{snap}\n")},
     )
+    mounts = {"/etc/kubernetes": f"/  {100 * 2**20}", "/var/lib/etcd": f"/  {100 * 2**20}"}
     assert disk_space(machine, "/var/lib/etcd").errors == (
-        "/var/lib/etcd has 100 MiB left, and an upgrade may need 160 MiB: make room",
+        "/etc/kubernetes has 100 MiB left, and an upgrade may need 176 MiB there: free some space",
+    )
+    mounts = {"/etc/kubernetes": f"/  {100 * 2**20}", "/var/lib/etcd": f"/var/lib/etcd {79 * 2**20}"}
+    assert disk_space(machine, "/var/lib/etcd").errors == (
+        "/var/lib/etcd has 79 MiB left, and an upgrade may need 80 MiB there: free some space",
     )
     assert disk_space(machine, "") == FINE
+    machine.put("/etc/kubernetes/tmp/kept", "")
+    mounts |= {"/etc/kubernetes/tmp": "/etc/kubernetes/tmp 0"}
+    assert disk_space(machine, "").errors == (
+        "/etc/kubernetes/tmp has 0 MiB left, and an upgrade may need 16 MiB there: free some space",
+    )
 
 
 def test_disk_space_that_cannot_be_seen_is_not_in_the_way() -> None:

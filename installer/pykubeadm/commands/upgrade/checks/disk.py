@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pykubeadm.commands.upgrade.record import TMP_DIR
 from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.node.port import Command, Node
 from pykubeadm.phases.preflight.check import Check, Findings
@@ -16,23 +17,31 @@ def disk_checks(node: Node, data_dir: str) -> tuple[Check, ...]:
 
 
 def disk_space(node: Node, data_dir: str) -> Findings:
-    """As much as etcd's data takes, twice: the snapshot, and the data that a restore makes of it."""
-    needed = {KUBERNETES_DIR: _COPIES}
-    if data_dir and (size := _used(node, data_dir)) is not None:
-        needed[data_dir] = 2 * size
-    errors = []
-    for path, bytes_ in needed.items():
-        free = _free(node, path)
-        if free is not None and free < bytes_:
-            errors.append(f"{path} has {free // _MIB} MiB left, and an upgrade may need {bytes_ // _MIB} MiB: make room")
-    return Findings(errors=tuple(errors))
+    """For the copies and a snapshot as large as etcd's data, and beside these for what a restore makes of it. What lies in one
+    file system is added up."""
+    copies = TMP_DIR if node.stat(TMP_DIR) else KUBERNETES_DIR
+    size = (_used(node, data_dir) if data_dir else None) or 0
+    needed: dict[str, tuple[str, int, int]] = {}  # file system → one of the paths, free and needed bytes
+    for path, bytes_ in ((copies, _COPIES + size), (data_dir, size)):
+        found = _free(node, path) if bytes_ else None
+        if found is not None:
+            place, free = found
+            first, _free_there, before = needed.get(place, (path, free, 0))
+            needed[place] = first, free, before + bytes_
+    return Findings(
+        errors=tuple(
+            f"{path} has {free // _MIB} MiB left, and an upgrade may need {bytes_ // _MIB} MiB there: free some space"
+            for path, free, bytes_ in needed.values()
+            if free < bytes_
+        )
+    )
 
 
-def _free(node: Node, path: str) -> int | None:
-    """Bytes that are left where `path` is; None where that cannot be said."""
-    done = node.run(Command.look_up(("df", "--output=avail", "--block-size=1", path), "see how much space is left"))
-    last = done.stdout.split()[-1:]
-    return int(last[0]) if done.status == 0 and last and last[0].isdigit() else None
+def _free(node: Node, path: str) -> tuple[str, int] | None:
+    """The file system in which `path` is, and the bytes that are left there; None where that cannot be said."""
+    done = node.run(Command.look_up(("df", "--output=target,avail", "--block-size=1", path), "see how much space is left"))
+    place, _, free = done.stdout.strip().rpartition("\n")[2].rpartition(" ")
+    return (place.strip(), int(free)) if done.status == 0 and free.isdigit() else None
 
 
 def _used(node: Node, path: str) -> int | None:
