@@ -186,6 +186,7 @@ def images(node: ControlPlaneNode) -> set[str]:
 
 
 def attach(monkeypatch: pytest.MonkeyPatch, node: ControlPlaneNode, etcd: FakeEtcd) -> None:
-    """Have the phases find the node's components and etcd."""
+    """Have the phases find the node's components and etcd, and the cluster at its endpoint."""
     monkeypatch.setattr("pykubeadm.phases.static_pods.restart.component_health", node.health)
     monkeypatch.setattr("pykubeadm.phases.etcd.members.own_etcd_client", lambda _run: etcd)
+    monkeypatch.setattr("pykubeadm.phases.cluster.connection.endpoint_api", lambda run: run.api)

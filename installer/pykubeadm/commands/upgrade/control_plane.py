@@ -73,7 +73,7 @@ def _require_kubelet(run: UpgradeRun) -> None:
 def _require_possible(run: UpgradeRun, work: Sequence[Component], leaves: Sequence[Leaf]) -> None:
     """All that can be seen to be in the way is found out before the first file changes."""
     from pykubeadm.commands.upgrade.components import ETCD, image_of
-    from pykubeadm.commands.upgrade.etcd import require_healthy_etcd
+    from pykubeadm.commands.upgrade.etcd import await_healthy_etcd
     from pykubeadm.commands.upgrade.images import require_images
     from pykubeadm.phases.certs.renew import require_renewable
 
@@ -81,7 +81,7 @@ def _require_possible(run: UpgradeRun, work: Sequence[Component], leaves: Sequen
         require_renewable(run, leaf, as_before=False)
     require_images(run, [image_of(component.wanted) for component in work if component.differs])
     if any(component.name == ETCD and component.differs for component in work):
-        require_healthy_etcd(run)
+        await_healthy_etcd(run)
 
 
 def _begin(run: UpgradeRun, record: Record | None, work: Sequence[Component], leaves: Sequence[Leaf]) -> Record:

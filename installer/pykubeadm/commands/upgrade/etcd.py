@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.upgrade.copies import new_directory, remove_oldest
+from pykubeadm.commands.upgrade.replacing import PHASE
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Unit
@@ -22,20 +23,24 @@ _KIND: Final = "kubeadm-backup-etcd"
 _QUEUE: Final = timedelta(minutes=10)  # for all that are before us
 
 
-def require_healthy_etcd(run: UpgradeRun) -> tuple[Member, ...]:
-    """All members; PhaseError where etcd could not do without this one while it is replaced."""
+def await_healthy_etcd(run: UpgradeRun) -> int:
+    """How many members there are, once etcd could do without this node's while it is replaced: another may be replaced just now.
+    PhaseError where that does not come."""
     from pykubeadm.etcd.client import EtcdError
-    from pykubeadm.phases.etcd.members import own_etcd_client
+    from pykubeadm.phases.etcd.members import own_etcd_client, wait_for_others
+
+    client = own_etcd_client(run)
+    members: list[Member] = []
+
+    def problem() -> str | None:
+        members[:] = client.members()
+        return members_problem(run, members, client) or None
 
     try:
-        client = own_etcd_client(run)
-        members = client.members()
-        problem = members_problem(run, members, client)
-    except EtcdError as error:
-        raise PhaseError(f"etcd is not changed, as it is not healthy: {error}") from error
-    if problem:
-        raise PhaseError(f"etcd is not changed: {problem}")
-    return members
+        wait_for_others(run, PHASE, "etcd's members", problem)
+    except (EtcdError, PhaseError) as error:
+        raise PhaseError(f"etcd is not changed: {error}") from error
+    return len(members)
 
 
 def members_problem(run: UpgradeRun, members: Sequence[Member], client: EtcdClient) -> str:
@@ -66,30 +71,23 @@ def members_problem(run: UpgradeRun, members: Sequence[Member], client: EtcdClie
 @contextmanager
 def etcds_turn(run: UpgradeRun, *, wanted: bool) -> Iterator[int]:
     """Where it is `wanted` and etcd has several members: hold the queue in which they are replaced, with all of them healthy.
-    Gives the number of members, 0 where it is not asked for."""
+    Gives the number of members, 0 where it is not asked for. Held at the endpoint of all control planes: this node's own API
+    server is away while its etcd is."""
     from pykubeadm.kube.lease import held
-    from pykubeadm.phases.cluster.connection import cluster_api
+    from pykubeadm.phases.cluster.connection import endpoint_api
     from pykubeadm.workflow.events import Waiting
 
-    members = len(require_healthy_etcd(run)) if wanted and not run.dry_run else 0
+    members = await_healthy_etcd(run) if wanted and not run.dry_run else 0
     if members < 2:
         yield members
         return
 
     def report(reason: str) -> None:
-        run.emit(Waiting(phase="control-plane", target="the turn of this node's etcd member", reason=reason))
+        run.emit(Waiting(phase=PHASE, target="the turn of this node's etcd member", reason=reason))
 
-    with held(cluster_api(run), LEASE, run.node_name, timeout=_QUEUE, report=report):
-        _await_others(run)
+    with held(endpoint_api(run), LEASE, run.node_name, timeout=_QUEUE, report=report):
+        await_healthy_etcd(run)  # the node before us may have replaced its member just now
         yield members
-
-
-def _await_others(run: UpgradeRun) -> None:
-    """The node before us may have replaced its member just now."""
-    from pykubeadm.phases.etcd.members import own_etcd_client, wait_for_others
-
-    client = own_etcd_client(run)
-    wait_for_others(run, "control-plane", "etcd's members", lambda: members_problem(run, client.members(), client) or None)
 
 
 def take_snapshot(run: UpgradeRun) -> str:
@@ -109,7 +107,7 @@ def take_snapshot(run: UpgradeRun) -> str:
 def restore_data(run: UpgradeRun, record: Record) -> None:
     """The former etcd does not start on its data any more: put back those of the snapshot, and have the API server read them.
     PhaseError, which says what to do, where that is not the way."""
-    from pykubeadm.commands.upgrade.replacing import PHASE, await_component, place_manifest
+    from pykubeadm.commands.upgrade.replacing import await_component, place_manifest
     from pykubeadm.phases.etcd.restore import restore_snapshot
     from pykubeadm.phases.static_pods.restart import restart_components
 

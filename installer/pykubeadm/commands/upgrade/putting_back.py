@@ -68,7 +68,7 @@ def _has_moved(run: UpgradeRun, record: Record) -> bool:
 
 
 def _put_back_component(run: UpgradeRun, record: Record, name: str) -> None:
-    from pykubeadm.commands.upgrade.etcd import lacks_data, restore_data
+    from pykubeadm.commands.upgrade.etcd import etcds_turn, lacks_data, restore_data
 
     content = run.node.read(f"{record.manifests}/{name}.yaml")
     if content is None:
@@ -77,6 +77,14 @@ def _put_back_component(run: UpgradeRun, record: Record, name: str) -> None:
     if name == ETCD and lacks_data(run, record):
         restore_data(run, record)
         return
+    shared = name == ETCD and record.etcd_members > 1 and name in record.healthy
+    with etcds_turn(run, wanted=shared):
+        _place_former(run, record, name, content)
+
+
+def _place_former(run: UpgradeRun, record: Record, name: str, content: bytes) -> None:
+    from pykubeadm.commands.upgrade.etcd import restore_data
+
     failed = pod_uid(run, name)
     if not place_manifest(run, name, content) and name not in record.replaced:
         return  # it was not changed yet

@@ -45,13 +45,18 @@ def admin_credentials(run: ClusterRun) -> Credentials:
 
 def admin_api(run: ClusterRun) -> Api:
     """The cluster as admin.conf sees it, at controlPlaneEndpoint: this node's own API server needs etcd first."""
+    if run.api is None:
+        _warn_of_expiry(run, admin_credentials(run))
+        run.api = endpoint_api(run)
+    return run.api
+
+
+def endpoint_api(run: ClusterRun) -> Api:
+    """The cluster at the server of the kubeconfig, which answers while this node's own API server does not, if another is
+    behind it."""
     from pykubeadm.kube.client import ClusterApi
 
-    if run.api is None:
-        credentials = admin_credentials(run)
-        _warn_of_expiry(run, credentials)
-        run.api = ClusterApi(credentials, call_timeout=run.configuration.this_node.timeouts.kubernetes_api_call)
-    return run.api
+    return ClusterApi(admin_credentials(run), call_timeout=run.configuration.this_node.timeouts.kubernetes_api_call)
 
 
 def _api(run: ClusterRun, credentials: Credentials) -> Api:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from pykubeadm.commands.upgrade.control_plane import control_plane
+from pykubeadm.commands.upgrade.etcd import LEASE
 from pykubeadm.commands.upgrade.record import PATH, read_record
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import Member
 from pykubeadm.node.cri import Cri
 from pykubeadm.node.port import UnitState
+from pykubeadm.workflow.events import Waiting
+from tests.support.api import FakeApi
 from tests.support.init_runs import warnings
 from tests.support.upgrade_runs import (
     COMPONENTS,
@@ -212,6 +215,91 @@ def test_with_a_learner_or_without_a_majority_etcd_is_not_changed(node: ControlP
         upgraded(node)
 
 
+def turn(api: FakeApi) -> str | None:
+    """Who replaces its etcd member: the holder of the Lease; None where there is no Lease."""
+    lease = api.get("coordination.k8s.io/v1", "Lease", LEASE, "kube-system")
+    return lease["spec"]["holderIdentity"] if lease else None
+
+
+def others() -> tuple[Member, ...]:
+    return tuple(Member(number, f"cp{number}", (f"https://10.0.0.{number}:2380",), ("https://x",)) for number in (2, 3))
+
+
+def test_one_of_several_members_is_replaced_in_its_turn_which_is_given_back(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
+    etcd.all = (*etcd.all, *others())
+    api, held = cluster_of(), dict[str, str | None]()
+
+    def note(name: str, _manifest: str) -> str:
+        held[name] = turn(api)
+        return ""
+
+    node.ails = note
+    run_phase(upgrade_run(node, api)[0], control_plane)
+    assert held == {"etcd": "cp1"} | dict.fromkeys(COMPONENTS[1:], "")
+    assert turn(api) == ""
+
+
+def test_the_only_member_waits_for_nobody(node: ControlPlaneNode) -> None:
+    api = cluster_of()
+    run_phase(upgrade_run(node, api)[0], control_plane)
+    assert turn(api) is None
+
+
+def test_a_turn_that_its_node_did_not_live_to_give_back_is_taken_over(
+    node: ControlPlaneNode, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pykubeadm.kube.lease._LOOK_EVERY", 0.001)
+    etcd.all, api = (*etcd.all, *others()), cluster_of()
+    spec = {"holderIdentity": "cp2", "leaseDurationSeconds": 0.01}
+    api.put(
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": LEASE, "namespace": "kube-system"},
+            "spec": spec,
+        }
+    )
+    run, events = upgrade_run(node, api)
+    run_phase(run, control_plane)
+    assert images(node) == {NEW, "3.6.8-0"}
+    assert any(isinstance(event, Waiting) and f"cp2 has the Lease kube-system/{LEASE}" in event.reason for event in events)
+
+
+def test_a_healthy_member_is_put_back_in_its_turn_too(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
+    etcd.all, api = (*etcd.all, *others()), cluster_of()
+    held: list[tuple[bool, str | None]] = []
+
+    def ails(name: str, manifest: str) -> str:
+        if name == "etcd":
+            held.append(("3.6.8-0" in manifest, turn(api)))
+        return "it crashed" if name == "kube-scheduler" and NEW in manifest else ""
+
+    node.ails = ails
+    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
+        run_phase(upgrade_run(node, api)[0], control_plane)
+    assert held == [(True, "cp1"), (False, "cp1")]
+    assert turn(api) == ""
+
+
+def test_a_member_that_others_need_now_is_put_back_by_the_next_run(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
+    etcd.all, before = (*etcd.all, *others()), node.manifests()
+
+    def ails(name: str, manifest: str) -> str:
+        if name == "kube-scheduler" and NEW in manifest:
+            etcd.ailments = {2: "connection refused"}
+            return "it crashed"
+        return ""
+
+    node.ails = ails
+    with pytest.raises(PhaseError, match=r"not everything could be put back(.|\n)*etcd: .*it would have no majority"):
+        upgraded(node)
+    assert "3.6.8-0" in node.manifests()["etcd"]
+    etcd.ailments = {}
+    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
+        upgraded(node)
+    assert node.manifests() == before
+
+
 def test_a_damaged_snapshot_stops_it_and_is_not_kept(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
     etcd.database = etcd.database[:-40]
     before = node.manifests()
@@ -324,8 +412,7 @@ def test_data_that_are_gone_are_put_back_before_etcd_is_started(node: ControlPla
 def test_one_of_several_members_does_not_get_an_old_copy_of_its_data(
     node: ControlPlaneNode, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = (Member(number, f"cp{number}", (f"https://10.0.0.{number}:2380",), ("https://x",)) for number in (2, 3))
-    etcd.all = (*etcd.all, *others)
+    etcd.all = (*etcd.all, *others())
     moved = Moved(node, monkeypatch)
     with pytest.raises(PhaseError, match=r"the other 2 members have them: take this node out .*join again") as raised:
         upgraded(node)
