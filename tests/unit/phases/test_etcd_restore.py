@@ -12,7 +12,7 @@ import yaml
 from pykubeadm.config.model import Timeouts
 from pykubeadm.errors import PhaseError
 from pykubeadm.manifests.etcd import etcd_pod
-from pykubeadm.node.port import Command, Completed, File
+from pykubeadm.node.port import Command, Completed, Directory, File
 from pykubeadm.phases.etcd import restore
 from pykubeadm.phases.etcd.restore import has_data, restore_pod, restore_snapshot
 from tests.support.init_runs import configuration, init_run
@@ -29,6 +29,7 @@ class Node(FakeNode):
     """Its kubelet runs what has a manifest; etcdutl makes the directory it is told to, or fails."""
 
     failure: str = ""
+    owner: str = ""  # that the restored data got
 
     def __post_init__(self) -> None:
         self.put("/var/lib/etcd/member/snap/db", "of a newer etcd")
@@ -51,7 +52,7 @@ class Node(FakeNode):
         return {"id": name, "metadata": {"name": name}, "labels": {"io.kubernetes.pod.namespace": "kube-system"}, "state": state}
 
     def _swap(self, command: Command) -> Completed:
-        member, aside, restored = command.argv[4:]
+        member, aside, restored, self.owner = command.argv[4:]
         for source, target in ((member, aside), (f"{restored}/member", member)):
             content = self.read(f"{source}/snap/db") or b""
             self.remove([source])
@@ -69,6 +70,14 @@ def test_the_data_are_the_snapshots_and_the_former_are_kept() -> None:
     assert node.list_dir(MANIFESTS) == ()  # whoever calls has etcd started again
     assert node.list_dir("/var/lib/etcd") == ("member", aside.rpartition("/")[2])
     assert has_data(run, POD)
+
+
+def test_the_data_belong_to_whom_the_former_do() -> None:
+    """etcd runs as a user of its own with the feature gate RootlessControlPlane."""
+    node = Node()
+    node.write([Directory("/var/lib/etcd", 0o700, 2001, 2002)])
+    restore_snapshot(init_run(node, CONFIG)[0], POD, SNAPSHOT, "control-plane")
+    assert node.owner == "2001:2002"
 
 
 def test_where_etcdutl_fails_the_data_stay_and_the_reason_is_said() -> None:

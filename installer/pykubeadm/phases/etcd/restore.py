@@ -52,10 +52,16 @@ def restore_snapshot(run: ClusterRun, pod: Mapping[str, Any], snapshot: str, pha
         node.remove([manifest_path(NAME)])
     aside = f"{data}/member-removed-{run.now():%Y%m%dT%H%M%SZ}"
     # Were it killed between the two, `has_data` says so to the next run.
-    script = 'if [ -e "$1" ]; then mv -- "$1" "$2"; fi; mv -- "$3/member" "$1" && rmdir -- "$3"'
-    argv = ("sh", "-c", script, "sh", f"{data}/member", aside, restored)
+    script = 'if [ -e "$1" ]; then mv -- "$1" "$2"; fi; chown -R "$4" -- "$3/member" && mv -- "$3/member" "$1" && rmdir -- "$3"'
+    argv = ("sh", "-c", script, "sh", f"{data}/member", aside, restored, _owner(run, data))
     node.run(Command(argv, "put the restored data of etcd in place"))
     return aside
+
+
+def _owner(run: ClusterRun, data: str) -> str:
+    """UID:GID of the data directory: etcd need not run as root (RootlessControlPlane), etcdutl does."""
+    stat = run.node.stat(data)
+    return f"{stat.uid}:{stat.gid}" if stat else "0:0"
 
 
 def restore_pod(pod: Mapping[str, Any], snapshot: str, directory: str) -> KubeObject:
