@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.versions import DEFAULT_MINOR, parse_version
@@ -50,6 +50,14 @@ def check_feature_gates(cluster: ClusterConfiguration, report: Report) -> None:
             )
         elif gate.deprecated:
             report.note(f'the feature gate "{name}" is deprecated; {gate.deprecated}')
+
+
+def without_removed_gates(cluster: ClusterConfiguration) -> ClusterConfiguration:
+    """Without the gates that its version of Kubernetes no longer has: nobody else takes them out of what is stored."""
+    minor = parse_version(cluster.kubernetes_version).minor
+    gone = {name for name, gate in FEATURE_GATES.items() if gate.removed_from and minor >= gate.removed_from}
+    kept = {name: enabled for name, enabled in cluster.feature_gates.items() if name not in gone}
+    return replace(cluster, feature_gates=kept)
 
 
 def parse_feature_gates(pairs: Iterable[str]) -> dict[str, bool]:

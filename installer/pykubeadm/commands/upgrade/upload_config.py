@@ -16,6 +16,7 @@ _OLD_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"  # on Nodes; the kubelet'
 
 
 def _kubeadm(run: UpgradeRun) -> Changes:
+    from pykubeadm.config.features import without_removed_gates
     from pykubeadm.config.model import API_VERSION
     from pykubeadm.kube.apply import ensure_all
     from pykubeadm.manifests.cluster_objects import kubeadm_config_objects
@@ -24,8 +25,12 @@ def _kubeadm(run: UpgradeRun) -> Changes:
 
     api = cluster_api(run)
     stored = stored_cluster_document(api, reader_of(run.kubeconfig_path))
-    ours = run.configuration.cluster.document()
+    cluster = without_removed_gates(run.configuration.cluster)
+    ours = cluster.document()
     document = stored | {"kubernetesVersion": run.target} if stored.get("apiVersion") == API_VERSION else ours
+    if cluster != run.configuration.cluster:  # what PublicKeysECDSA said is encryptionAlgorithm there
+        document |= {"featureGates": ours.get("featureGates"), "encryptionAlgorithm": cluster.encryption_algorithm}
+        document = {name: value for name, value in document.items() if value is not None}
     return ensure_all(api, kubeadm_config_objects(document))
 
 

@@ -69,6 +69,26 @@ def test_a_v1beta3_configuration_is_stored_as_v1beta4(cluster: tuple[ControlPlan
     assert stored(api)["kubernetesVersion"] == NEW
 
 
+@pytest.mark.parametrize(
+    ("gates", "target", "left", "algorithm"),
+    [
+        ({"PublicKeysECDSA": True, "RootlessControlPlane": True}, "v1.37.1", {"RootlessControlPlane": True}, "ECDSA-P256"),
+        ({"PublicKeysECDSA": False}, "v1.37.1", None, "RSA-2048"),
+        ({"PublicKeysECDSA": True}, NEW, {"PublicKeysECDSA": True}, None),
+    ],
+)
+def test_gates_that_the_new_version_does_not_have_go(
+    gates: dict[str, bool], target: str, left: dict[str, bool] | None, algorithm: str | None
+) -> None:
+    """kubeadm 1.37 would complain of them forever."""
+    node, api = made(feature_gates=gates)
+    algorithms = {"encryption_algorithm": algorithm} if algorithm else {}
+    run_phase(upgrade_run(node, api, target, cluster={"feature_gates": gates} | algorithms)[0], upload_config)
+    assert stored(api).get("featureGates") == left
+    if algorithm:
+        assert stored(api)["encryptionAlgorithm"] == algorithm
+
+
 @pytest.mark.parametrize("by_hand", [True, False])
 def test_the_kubelets_configuration_stays_and_so_does_its_mark(cluster: tuple[ControlPlaneNode, FakeApi], by_hand: bool) -> None:
     node, api = cluster
