@@ -86,7 +86,9 @@ class FakeApi:
         self._call()
         assert how == "merge"
         assert isinstance(body, dict)
-        live = self.objects[api_version, kind, namespace, name]
+        live = self.objects.get((api_version, kind, namespace, name))
+        if live is None:
+            raise ApiStatusError("there is none", code=404, reason="NotFound")
         version = body.get("metadata", {}).get("resourceVersion")
         if version not in (None, live["metadata"]["resourceVersion"]):
             raise ApiStatusError("it was changed", code=409, reason="Conflict")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.commands.upgrade.waking import CONFIG_HASH, Waker
 from pykubeadm.errors import ApiError, NodeError
 from pykubeadm.node.port import File
 from pykubeadm.phases.cluster.connection import cluster_api
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from pykubeadm.workflow.phase import Changes
 
 PHASE: Final = "control-plane"
-CONFIG_HASH: Final = "kubernetes.io/config.hash"  # annotation of mirror pods (kubernetes: pkg/kubelet/types)
+# While they are replaced, this node's API server, of which the kubelet would hear, is away.
+_WITHOUT_API: Final = ("etcd", "kube-apiserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def await_component(run: UpgradeRun, name: str, former: str) -> None:
     if run.dry_run:
         return
     timeout = run.configuration.this_node.timeouts.upgrade_manifests
-    wait(run, PHASE, {name: partial(_look, run, name, former)}, timeout, components=(name,), former={name: former})
+    waker = None if name in _WITHOUT_API else Waker(run, name, former)
+    wait(run, PHASE, {name: partial(_look, run, name, former, waker)}, timeout, components=(name,), former={name: former})
 
 
 def await_ready(run: UpgradeRun, name: str, needs: Sequence[str]) -> None:
@@ -119,10 +122,12 @@ def await_ready(run: UpgradeRun, name: str, needs: Sequence[str]) -> None:
     wait(run, PHASE, {name: component_health(run, name)}, timeout, components=(*needs, name))
 
 
-def _look(run: UpgradeRun, name: str, former: str) -> str | None:
+def _look(run: UpgradeRun, name: str, former: str, waker: Waker | None) -> str | None:
     """What costs little is asked first: while a component stops and starts, the runtime is left alone."""
     from pykubeadm.phases.static_pods.restart import component_health
 
+    if waker:
+        waker()
     reason = component_health(run, name)()
     if reason is not None:
         return reason
