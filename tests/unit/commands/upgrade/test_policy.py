@@ -43,6 +43,24 @@ def test_decides_as_kubeadm_of_the_newest_known_minor_does(running: str, target:
     assert decided == expected, found
 
 
+# From each minor that is deployed (rows) to those from 1.33 to 1.38: "+" goes, "f" has to be forced, "-" never.
+STEPS = """
+34  - + + - - -
+35  - f + + - -
+36  - - f + + -
+37  - - - f + -
+"""
+
+
+@pytest.mark.parametrize("row", STEPS.split("\n")[1:-1])
+def test_every_step_between_the_minors_that_are_deployed(row: str) -> None:
+    running, *decisions = row.split()
+    for target, expected in enumerate(decisions, 33):
+        found = refusals(parse_version(f"v1.{target}.1"), cluster(f"v1.{running}.1"), Allowed())
+        decided = "+" if not found else "f" if all(refusal.forceable for refusal in found) else "-"
+        assert decided == expected, (target, found)
+
+
 @pytest.mark.parametrize(
     ("target", "allowed"),
     [
