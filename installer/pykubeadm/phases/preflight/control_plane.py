@@ -20,7 +20,7 @@ from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.preflight.network import firewalld, http_proxy, http_proxy_cidr
 from pykubeadm.phases.preflight.paths import authority_keys, closed_to_others, directory_available, file_available, file_existing
 from pykubeadm.phases.preflight.ports import static_pod_port
-from pykubeadm.phases.preflight.versions import kubernetes_version
+from pykubeadm.phases.preflight.versions import deployed_version, kubernetes_version
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.phase import Changes
 
@@ -37,6 +37,7 @@ def control_plane_checks(cluster: ClusterConfiguration, advertise_address: str, 
         system.number_of_cpus(_CPUS),
         system.memory(_MEMORY),
         kubernetes_version(cluster.kubernetes_version),
+        deployed_version(manifest("kube-apiserver"), cluster.kubernetes_version),
         firewalld((bind_port, KUBELET_PORT)),
         static_pod_port(bind_port, "kube-apiserver", manifest("kube-apiserver")),
         static_pod_port(SCHEDULER_PORT, "kube-scheduler", manifest("kube-scheduler")),

@@ -31,7 +31,7 @@ HTTPProxy HTTPProxyCIDR CRI ContainerRuntimeVersion Swap FileExisting-losetup Fi
 SystemVerification Hostname KubeletVersion Service-kubelet Port-10250 FileContent--proc-sys-net-ipv4-ip_forward
 Port-2379 Port-2380 DirAvailable--var-lib-etcd
 """
-OURS = "CAKeys PKIPermissions CgroupDriver SandboxImage ResolvConf"
+OURS = "CAKeys DeployedVersion PKIPermissions CgroupDriver SandboxImage ResolvConf"
 MANIFESTS = "/etc/kubernetes/manifests"
 
 

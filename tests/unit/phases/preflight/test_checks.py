@@ -213,6 +213,26 @@ def test_commands_in_path(look, node, monkeypatch):
     assert look(check) == FINE
 
 
+@pytest.mark.parametrize(
+    ("image", "fine"),
+    [
+        ("registry.k8s.io/kube-apiserver:v1.36.1", True),
+        ("registry.k8s.io/kube-apiserver:v1.35.6", False),
+        ("registry:5000/kube-apiserver:v1.37.0@sha256:0123", False),
+        ("registry:5000/kube-apiserver:ours", True),
+        ("registry:5000/kube-apiserver", True),
+    ],
+)
+def test_another_minor_version_that_is_deployed_is_a_case_for_upgrades(look, node, image, fine):
+    check = versions.deployed_version(MANIFEST, "v1.36.2")
+    assert look(check) == FINE
+    node.put(MANIFEST, f"kind: Pod\nspec:\n  containers:\n  - image: {image}\n")
+    found = look(check)
+    assert found == FINE if fine else error(found, f"{MANIFEST} deploys v1.3.* has v1.36.2: `pykubeadm upgrade`")
+    node.put(MANIFEST, "- damaged\n")
+    assert look(check) == FINE
+
+
 API_PORT = ports.static_pod_port(6443, "kube-apiserver", MANIFEST)
 
 
