@@ -5,8 +5,8 @@ phase replaces what others brought), a user where the last run stopped, and `res
 where it does not know is found out by looking (`preflight.ownership`, `join.member`); it forgets only what is removed.
 
 Schema `pykubeadm.journal/v1`: `files` maps each path that was ever written to the sha256 of its last content, `directories`
-lists those that had to be made for them, `units` lists systemd units that were started, `runs` holds the last runs (command,
-start, end, phase reached, outcome).
+lists those that had to be made for them, `units` lists systemd units that were started, `remade` lists files that were made again
+and that programs which run may have read before, `runs` holds the last runs (command, start, end, phase reached, outcome).
 """
 
 from __future__ import annotations
@@ -122,6 +122,22 @@ class Journal:
             self._state["units"].append(name)
             self._save()
 
+    def will_remake(self, path: str) -> None:
+        """Record that a file is about to be made again which programs that run may have read."""
+        if path not in self._state["remade"]:
+            self._state["remade"].append(path)
+            self._save()
+
+    def remade(self) -> tuple[str, ...]:
+        """What was made again since those programs were last started, by this run or by one that was killed."""
+        return tuple(self._state["remade"])
+
+    def started_with_remade(self) -> None:
+        """The programs that read such files were started with those that are there now."""
+        if self._state["remade"]:
+            self._state["remade"] = []
+            self._save()
+
     def forget(self, paths: Sequence[str]) -> None:
         if any(self._state["files"].pop(path, None) for path in paths):
             self._save()
@@ -150,7 +166,7 @@ class Journal:
 
 
 def _fresh() -> dict[str, Any]:
-    return {"schema": SCHEMA, "files": {}, "directories": [], "units": [], "runs": []}
+    return {"schema": SCHEMA, "files": {}, "directories": [], "units": [], "remade": [], "runs": []}
 
 
 def _parse(content: bytes) -> dict[str, Any] | None:
@@ -168,6 +184,8 @@ def _parse(content: bytes) -> dict[str, Any] | None:
         and isinstance(state["directories"], list)
         and isinstance(state["units"], list)
         and all(isinstance(unit, str) for unit in state["units"])
+        and isinstance(state["remade"], list)
+        and all(isinstance(path, str) for path in state["remade"])
         and isinstance(state["runs"], list)
         and all(isinstance(run, dict) for run in state["runs"])
     )

@@ -67,7 +67,6 @@ class ClusterRun(Run):
     kubelet_started: datetime | None = None  # when this run last started the kubelet: what its journal says before is history
     prepared: bool = False  # whether `prepare` has worked on the node: what was found out before may be otherwise by now
     missing_parts: frozenset[str] = frozenset()  # what a dry run of `prepare` found missing, by its playbook's tags
-    remade: bool = False  # whether certificates that components may have read were made again
     replaced: dict[str, datetime] = field(default_factory=dict)  # static pods whose manifest this run changed, and when
     api: Api | None = None  # the cluster, once `phases.cluster.connection` has connected to it
     begun_keys: KeyPool | None = None  # begun before the configuration was read, of an algorithm that was guessed

@@ -237,7 +237,7 @@ def test_components_that_have_certificates_that_were_made_again_are_ended_and_wa
     node.commands[f"{crictl} stop"] = completed()
     node.put(PEM, node.text("/etc/kubernetes/pki/apiserver-kubelet-client.crt"))
     assert [change for change in perform(run, kubelet_start) if change.startswith("ended")] == []
-    run.remade = True
+    run.journal.will_remake("/etc/kubernetes/pki/apiserver.crt")
     changes = perform(run, kubelet_start)
     ended = ("kube-apiserver", "kube-controller-manager")
     assert [change.split(",")[0] for change in changes[:-1]] == [f"ended {name}" for name in ended]
@@ -251,6 +251,21 @@ def test_components_that_have_certificates_that_were_made_again_are_ended_and_wa
     run.now = lambda: NOW - timedelta(days=3)
     assert f"removed {PEM}, whose certificate was not valid yet" in perform(run, kubelet_start)
     assert not node.stat(PEM)
+
+
+def test_a_run_that_was_killed_before_the_kubelet_leaves_the_restart_to_the_next() -> None:
+    node = machine(ACTIVE)
+    ahead, _ = init_run(node)
+    ahead.now = lambda: NOW + timedelta(days=3)
+    perform(ahead, certs, kubeconfig, control_plane, kubelet_start)
+    perform(init_run(node)[0], certs)  # and no more
+    crictl = f"crictl --timeout 10s --runtime-endpoint {SOCKET} --image-endpoint {SOCKET}"
+    node.commands[f"{crictl} ps"] = completed(containers(**dict.fromkeys(COMPONENTS, "running")))
+    node.commands[f"{crictl} stop"] = completed()
+    node.units["kubelet"] = UnitState("loaded", "inactive", "dead", "enabled")  # whose pods run on without it
+    changes = perform(init_run(node)[0], certs, kubelet_start)
+    assert [change.split(",")[0] for change in changes] == [*(f"ended {name}" for name in COMPONENTS), "started the kubelet"]
+    assert perform(init_run(node)[0], certs, kubelet_start) == []
 
 
 def test_kubelet_conf_is_pointed_to_the_renewed_certificate_once() -> None:

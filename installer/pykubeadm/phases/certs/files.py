@@ -61,9 +61,10 @@ def make_ca(run: ClusterRun, entry: CertificateSpec) -> Changes:
     key, files = _key_for(run, pair)
     subject = subject_of(entry, run.configuration, run.now())
     files.append(File(pair.certificate_path, encode_certificate(issue_ca(subject, key)), 0o644))
+    if pair.certificate is not None:
+        run.journal.will_remake(pair.certificate_path)
     run.node.write(files)
     if pair.certificate is not None:
-        run.remade = True
         return [f"made {pair.certificate_path} again, which was not valid yet"]
     return [f"made the certificate authority {pair.certificate_path}"]
 
@@ -112,8 +113,9 @@ def make_leaf(run: ClusterRun, entry: CertificateSpec) -> Changes:
     key, files = _key_for(run, pair)
     certificate = issue_leaf(subject, key.public_key(), authority)
     files.append(File(pair.certificate_path, encode_certificate(certificate), 0o644))
+    if pair.certificate is not None:
+        run.journal.will_remake(pair.certificate_path)
     run.node.write(files)
-    run.remade = run.remade or pair.certificate is not None
     issued = f"issued {pair.certificate_path}" + (" again, which was not valid yet," if pair.certificate is not None else "")
     if Usage.SERVER_AUTH in entry.usages:
         issued += f" for {', '.join([*subject.names.dns, *map(str, subject.names.ips)])}"

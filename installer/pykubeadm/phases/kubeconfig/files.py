@@ -61,9 +61,9 @@ def make_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> Changes:
         certificate=encode_certificate(issue_leaf(subject, key.public_key(), authority)),
         key=encode_private_key(key),
     )
-    again = run.node.stat(path) is not None
+    if again := run.node.stat(path) is not None:
+        run.journal.will_remake(path)
     run.node.write([File(path, content, 0o600, secret=True)])
-    run.remade = run.remade or again
     why = " again, as its certificate was not valid yet" if again else ""
     return [f"wrote {path} for {user} at {entry.server(run.configuration)}{why}"]
 

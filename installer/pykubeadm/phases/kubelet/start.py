@@ -31,9 +31,11 @@ def start_kubelet(run: ClusterRun, files: Sequence[File | Directory]) -> Changes
     # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
     missing = _missing(run) if unit.active == "active" and not changed else ()
     dropped = _without_premature_pair(run)
-    ended = _end_components(run) if run.remade and unit.active == "active" else ()
-    restart = changed or missing or dropped or ended or run.remade
+    remade = run.journal.remade()
+    ended = _end_components(run) if remade else ()
+    restart = changed or missing or dropped or remade
     actions = node.ensure_unit(Unit(_UNIT, state="restarted" if restart else "started"), known=unit)
+    run.journal.started_with_remade()
     if "started" in actions or "restarted" in actions:
         run.kubelet_started = started
     why = f", so that it starts {' and '.join(missing)} at once" if missing else ""
