@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from pykubeadm.commands.source import read_source
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration, Timeouts
 from pykubeadm.constants import ADMIN_KUBECONFIG
-from pykubeadm.errors import UsageError
+from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.kube.port import Api
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.local import LocalNode
@@ -35,14 +35,26 @@ class Existing:
     kubeconfig: str
 
 
-def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> Existing:
+def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/", problems: Sequence[Problem] = ()) -> Existing:
     """By kubeadm's flags config, cert-dir and kubeconfig (with underscores, None where not given). ConfigError with every problem
-    of the file; a cluster that cannot be asked is only reported."""
+    of the file, these flags and other `problems` of the command line; a cluster that cannot be asked is only reported."""
     machine = LocalNode(rootfs)
-    host = host_facts(machine)
     kubeconfig = os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG)
     if options.get("kubeconfig") and machine.stat(kubeconfig) is None:
-        raise UsageError(f"--kubeconfig: {kubeconfig} does not exist")
+        problems = [*problems, Problem("--kubeconfig", 0, 0, "", f"{kubeconfig} does not exist")]
+    if problems and not options.get("config"):
+        raise ConfigError(problems)
+    try:
+        found = _existing(machine, kubeconfig, options, emit)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from error
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _existing(machine: LocalNode, kubeconfig: str, options: Mapping[str, Any], emit: Subscriber) -> Existing:
+    host = host_facts(machine)
 
     def warn(message: str) -> None:
         emit(Note(level="warning", topic="", message=message))
@@ -50,7 +62,7 @@ def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/")
     found = find_configuration(
         machine,
         host,
-        source=read_source(options["config"], rootfs) if options.get("config") else None,
+        source=read_source(options["config"], machine.root) if options.get("config") else None,
         connect=(lambda: connect(machine, kubeconfig, warn)) if machine.stat(kubeconfig) else None,
         reader=administrator(kubeconfig),
         note=warn,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pykubeadm.commands.existing import existing
-from pykubeadm.errors import UsageError
+from pykubeadm.errors import Problem
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import File
@@ -17,14 +17,18 @@ from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.duration import parse_duration
 from pykubeadm.workflow.events import Subscriber
 
+_SHORTEST = timedelta(seconds=1)  # the resolution of times in certificates (RFC 5280, 4.1.2.5)
+
 
 def kubeconfig_user(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> str:
-    """The kubeconfig as text; "" where --output-file took it. `options` are the flags with underscores, None where not given."""
-    user = _user(options, rootfs)
+    """The kubeconfig as text; "" where --output-file took it. `options` are the flags with underscores, None where not given.
+    ConfigError with every problem of them."""
+    problems: list[Problem] = []
+    user = _user(options, rootfs, problems)
     place = os.path.abspath(options["output_file"]) if options.get("output_file") else ""
     if place and LocalNode(rootfs).stat(place) is not None:
-        raise UsageError(f"--output-file: {place} exists; give another name, or remove it first")
-    found = existing(options, emit, rootfs=rootfs)
+        problems.append(Problem("--output-file", 0, 0, "", f"{place} exists; give another name, or remove it first"))
+    found = existing(options, emit, rootfs=rootfs, problems=problems)
     run = ClusterRun(configuration=found.configuration, node=found.node, host=found.host, journal=Journal(found.node), emit=emit)
     content = user_kubeconfig(run, user, known=found.known)
     if not place:
@@ -33,36 +37,42 @@ def kubeconfig_user(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str
     return ""
 
 
-def _user(options: Mapping[str, Any], rootfs: str) -> User:
+def _user(options: Mapping[str, Any], rootfs: str, problems: list[Problem]) -> User:
+    """As the flags have it, with stand-ins for what is among the `problems`."""
     request = options.get("csr") or ""
     if request and options.get("token"):
-        raise UsageError("--csr is for a certificate and --token for none; give one of them")
-    if not options["client_name"].strip():
-        raise UsageError("--client-name is empty; give the name that the cluster shall know the user by")
-    return User(
+        problems.append(Problem("--csr", 0, 0, "", "is for a certificate and --token for none; give one of them"))
+    user = User(
         name=options["client_name"],
         organizations=tuple(options.get("org") or ()),
         token=options.get("token") or "",
-        period=_period(options.get("validity_period")),
+        period=_period(options.get("validity_period"), problems),
         request_path=request,
-        request=_request(request, rootfs) if request else b"",
+        request=_request(request, rootfs, problems) if request else b"",
     )
+    if not user.name.strip():
+        problems.append(Problem("--client-name", 0, 0, "", "is empty; give the name that the cluster shall know the user by"))
+    for flag, text in (("--client-name", user.name), ("--token", user.token), *(("--org", name) for name in user.organizations)):
+        if not text.isprintable():  # bytes that are no text, and what nobody could tell from another name
+            problems.append(Problem(flag, 0, 0, "", "holds characters that cannot be printed"))
+    return user
 
 
-def _request(path: str, rootfs: str) -> bytes:
+def _request(path: str, rootfs: str, problems: list[Problem]) -> bytes:
     content = LocalNode(rootfs).read(os.path.abspath(path))
     if content is None:
-        raise UsageError(f"--csr: {path} does not exist")
-    return content
+        problems.append(Problem("--csr", 0, 0, "", f"{path} does not exist"))
+    return content or b""
 
 
-def _period(text: str | None) -> timedelta | None:
+def _period(text: str | None, problems: list[Problem]) -> timedelta | None:
     if text is None:
         return None
     try:
         period = parse_duration(text)
     except ValueError as error:
-        raise UsageError(f"--validity-period: {error}") from error
-    if period <= timedelta():
-        raise UsageError(f"--validity-period: {text} is no time to come; give one such as 720h")
+        problems.append(Problem("--validity-period", 0, 0, "", str(error)))
+        return None
+    if period < _SHORTEST:
+        problems.append(Problem("--validity-period", 0, 0, "", f"{text} is no time to come; give one such as 720h"))
     return period

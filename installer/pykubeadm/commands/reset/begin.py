@@ -17,7 +17,7 @@ from pykubeadm.config.model import ResetConfiguration
 from pykubeadm.config.read import read_reset
 from pykubeadm.config.reset_flags import ResetFlags
 from pykubeadm.constants import ADMIN_KUBECONFIG
-from pykubeadm.errors import UsageError
+from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.local import LocalNode
@@ -31,13 +31,21 @@ def begin(rootfs: str, options: Mapping[str, Any], emit: Subscriber, confirm: Ca
 
     The journal is only read: writing would need space, which a full disk does not have.
     """
-    keep = _kept(options.get("keep") or ())
     machine = LocalNode(rootfs)
+    keep, kubeconfig = frozenset(options.get("keep") or ()), os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG)
+    problems = [Problem("--keep", 0, 0, "", f"there is no {name}; choose among {', '.join(KEEPABLE)}") for name in _unknown(keep)]
+    if options.get("kubeconfig") and machine.stat(kubeconfig) is None:
+        problems.append(Problem("--kubeconfig", 0, 0, "", f"{kubeconfig} does not exist"))
     host = host_facts(machine)
     sockets = _sockets(runtime_endpoint(machine), host)
     source = read_source(options["config"], machine.root) if options.get("config") else None
     reads = environment(machine, replace(host, cri_sockets=sockets[:1]), emit, PHASES, [])
-    reset = read_reset(source, ResetFlags.of(options), reads)
+    try:
+        reset = read_reset(source, ResetFlags.of(options), reads)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from error
+    if problems:
+        raise ConfigError(problems)
     node: Node = machine
     if reset.dry_run:
         from pykubeadm.commands.dry_run import rehearsal
@@ -56,7 +64,7 @@ def begin(rootfs: str, options: Mapping[str, Any], emit: Subscriber, confirm: Ca
         confirm=confirm,
         keep=keep if machine.root == "/" else keep | KERNELS,
         home=os.environ.get("HOME", ""),
-        kubeconfig_path=os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG),
+        kubeconfig_path=kubeconfig,
     )
 
 
@@ -69,8 +77,5 @@ def _asked(reset: ResetConfiguration, sockets: tuple[str, ...]) -> tuple[str, ..
     return sockets if reset.cri_socket in sockets[:1] else (reset.cri_socket,)
 
 
-def _kept(names: tuple[str, ...]) -> frozenset[str]:
-    unknown = [name for name in names if name not in KEEPABLE]
-    if unknown:
-        raise UsageError(f"--keep: there is no {', '.join(unknown)}; choose among {', '.join(KEEPABLE)}")
-    return frozenset(names)
+def _unknown(keep: frozenset[str]) -> list[str]:
+    return sorted(keep.difference(KEEPABLE))

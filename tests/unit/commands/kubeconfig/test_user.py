@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pykubeadm.commands.kubeconfig.user import kubeconfig_user
-from pykubeadm.errors import PhaseError, UsageError
+from pykubeadm.errors import ConfigError, PhaseError
 from pykubeadm.pki.check import is_for_key, load_certificates
 from pykubeadm.pki.issue import Subject, encode_certificate, make_request
 from pykubeadm.pki.keys import encode_private_key, generate_key, load_private_key
@@ -123,16 +123,28 @@ def test_a_request_whose_key_its_sender_does_not_have_is_refused(root: Path) -> 
         ({"validity_period": "0"}, "--validity-period: 0 is no time to come"),
         ({"validity_period": "-1h"}, "--validity-period: -1h is no time to come"),
         ({"validity_period": "1 day"}, '--validity-period: "1 day" is not a duration'),
-        ({"client_name": " "}, "--client-name is empty"),
-        ({"csr": "/jane.csr", "token": "t"}, "--csr is for a certificate and --token for none"),
+        ({"client_name": " "}, "--client-name: is empty"),
+        ({"client_name": "j\udcff"}, "--client-name: holds characters that cannot be printed"),
+        ({"org": ("web", "o\nps")}, "--org: holds characters that cannot be printed"),
+        ({"validity_period": "999ms"}, "--validity-period: 999ms is no time to come"),
+        ({"csr": "/jane.csr", "token": "t"}, "--csr: is for a certificate and --token for none"),
         ({"csr": "/none.csr"}, "--csr: /none.csr does not exist"),
         ({"output_file": "/cfg.yaml"}, "--output-file: /cfg.yaml exists"),
         ({"config": None, "kubeconfig": "/none.conf"}, "--kubeconfig: /none.conf does not exist"),
     ],
 )
 def test_nonsense_is_refused(root: Path, options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
+    with pytest.raises(ConfigError, match=sentence):
         made(root, **options)
+
+
+def test_all_that_is_wrong_is_said_at_once(root: Path) -> None:
+    (root / "cfg.yaml").write_text(CONFIG + "clusterName: 1\n")
+    wrong = {"client_name": "", "csr": "/none.csr", "token": "t", "validity_period": "x", "output_file": "/cfg.yaml"}
+    with pytest.raises(ConfigError) as caught:
+        made(root, **wrong, kubeconfig="/none.conf")
+    flags = [line.split(":")[0] for line in str(caught.value).splitlines()]
+    assert flags == ["--client-name", "--csr", "--csr", "--kubeconfig", "--output-file", "--validity-period", "/cfg.yaml"]
 
 
 def test_what_would_outlive_the_ca_is_refused(root: Path) -> None:

@@ -15,7 +15,7 @@ from pykubeadm.cli.reset import reset
 from pykubeadm.commands.reset.begin import begin
 from pykubeadm.commands.reset.preflight import preflight
 from pykubeadm.commands.reset.run import ResetRun
-from pykubeadm.errors import ConfigError, DeclinedError, UsageError
+from pykubeadm.errors import ConfigError, DeclinedError
 from tests.support.reset_runs import control_plane, reset_run
 
 HEAD = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n"
@@ -119,9 +119,13 @@ def test_of_two_runtimes_the_kubelets_is_asked(tmp_path: Path, monkeypatch: pyte
         assert begun(tmp_path, cri_socket=CONTAINERD).sockets == (CONTAINERD,)
 
 
-def test_an_unknown_group_is_not_kept(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no firewall; choose among cni, "):
-        begun(tmp_path, keep=("rules", "firewall"))
+def test_all_that_is_wrong_with_flags_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        begun(tmp_path, keep=("rules", "firewall"), kubeconfig="/none.conf", cert_dir="pki", cri_socket="here")
+    said = [line.partition(": ")[::2] for line in str(caught.value).splitlines()]
+    assert [flag for flag, _ in said] == ["--cert-dir", "--cri-socket", "--keep", "--kubeconfig"]
+    assert said[2][1].startswith("there is no firewall; choose among cni, ")
+    assert said[3][1] == "/none.conf does not exist"
 
 
 def test_another_root_has_no_kernel_of_its_own(tmp_path: Path) -> None:
