@@ -81,6 +81,8 @@ def remove_routes(run: ResetRun) -> Iterator[str]:
     """Those to the pods of other nodes, which our role cni's unit set: "route replace CIDR via ADDRESS"."""
     lines = (run.node.read(ROUTES) or b"").decode(errors="replace").splitlines()
     words = [line.split() for line in lines if line.startswith("route replace ")]
+    if not words:
+        return
     present = {
         (str(route.get("dst")), str(route.get("gateway")))
         for family in ("-4", "-6")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from pykubeadm.commands.reset.run import ResetRun, in_turn
 from pykubeadm.constants import KUBELET_DIR
@@ -20,7 +20,24 @@ _PROCESSES: Final = Command.look_up(
     ("sh", "-c", "find /sys/fs/cgroup -path '*/kubepods*' -name cgroup.procs -exec cat {} + 2>/dev/null | head -n 1"),
     "look for processes of pods",
 )
-
+# Plugins that need nothing but the node to take a pod off its network (containernetworking/plugins, flannel-io/cni-plugin).
+_OF_THE_NODE: Final = frozenset(
+    {
+        "bandwidth",
+        "bridge",
+        "firewall",
+        "flannel",
+        "host-local",
+        "ipvlan",
+        "loopback",
+        "macvlan",
+        "portmap",
+        "ptp",
+        "static",
+        "tuning",
+    }
+)
+_CNI: Final = "/etc/cni/net.d"
 
 _SLICE: Final = Unit("kubepods.slice", enabled=None, state="stopped")
 # As the runtime ends a pod. An API server that is asked to end waits a minute for an etcd that has ended.
@@ -29,14 +46,18 @@ _KILL: Final = Command(("systemctl", "kill", "--signal=SIGKILL", "--", _SLICE.na
 
 @dataclass(slots=True)
 class _Pods:
-    """The pods that the kubelet made, each with its runtime, and the state of the kubelet's slice."""
+    """The pods that the kubelet made, each with its runtime; whether these are all, and whether all are gone; the state of the
+    kubelet's slice."""
 
     run: ResetRun
     found: list[tuple[Cri, Sandbox]] = field(default_factory=list)
+    are_all: bool = False
+    are_gone: bool = False
     slice: UnitState = NOT_FOUND
 
     def look(self) -> Iterator[str]:
         yield from in_turn(self._look_in, self.run.sockets)
+        self.are_all = True
 
     def _look_in(self, socket: str) -> Iterator[str]:
         cri = Cri(self.run.node, socket)
@@ -51,15 +72,19 @@ class _Pods:
         self.found += [(cri, sandbox) for sandbox in sandboxes if sandbox.of_kubelet]
         yield from ()
 
-    def remove(self, *, static: bool) -> Iterator[str]:
-        wave = [(cri, sandbox) for cri, sandbox in self.found if sandbox.static is static]
-        yield from in_turn(_remove, [list(pods) for _, pods in groupby(wave, key=lambda pod: pod[0].socket)])
+    def remove(self) -> Iterator[str]:
+        """All at once, or the control plane's last where what takes a pod off its network may ask the API."""
+        first = [pod for pod in self.found if not pod[1].static]
+        last = [pod for pod in self.found if pod[1].static]
+        waves = [first, last] if first and last and not _frees_pods_alone(self.run) else [self.found]
+        yield from in_turn(_remove, [list(pods) for wave in waves for _, pods in groupby(wave, key=lambda pod: pod[0].socket)])
+        self.are_gone = self.are_all
 
     def kill(self) -> Iterator[str]:
         """What a runtime that does not answer has left. (Killed before, pods would be gone while the runtime ends them, which
         containerd takes for an error.)"""
         self.slice = self.run.node.unit(_SLICE.name)
-        if self.slice.active == "active":
+        if not self.are_gone and self.slice.active == "active":
             self.run.node.run(_KILL)
         yield from ()
 
@@ -68,12 +93,30 @@ class _Pods:
 
 
 def remove_sandboxes(run: ResetRun) -> Iterator[str]:
-    """The control plane's last: what takes a pod off its network may ask the API. With the systemd cgroup driver also where the
-    runtime does not answer: what runs in the kubelet's slice ends with it."""
+    """With the systemd cgroup driver also where the runtime does not answer: what runs in the kubelet's slice ends with it."""
     pods = _Pods(run)
-    others, control_plane = partial(pods.remove, static=False), partial(pods.remove, static=True)
-    parts: list[Callable[[], Iterator[str]]] = [pods.look, others, control_plane, pods.kill, pods.stop_slice]
+    parts: list[Callable[[], Iterator[str]]] = [pods.look, pods.remove, pods.kill, pods.stop_slice]
     yield from in_turn(lambda part: part(), parts)
+
+
+def _frees_pods_alone(run: ResetRun) -> bool:
+    """Whether every network plugin that is configured is known to ask nobody; False where none is."""
+    types: set[str] = set()
+    for name in run.node.list_dir(_CNI):
+        if name.endswith((".conf", ".conflist", ".json")):
+            try:
+                types.update(_types(json.loads(run.node.read(f"{_CNI}/{name}") or b"{}")))
+            except (ValueError, RecursionError):
+                return False
+    return bool(types) and types <= _OF_THE_NODE
+
+
+def _types(value: Any) -> Iterator[str]:
+    """Of plugins, of those for addresses, and of those that plugins hand on to."""
+    if isinstance(value, dict):
+        yield from (str(found) for name, found in value.items() if name == "type")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _types(inner)
 
 
 def _needs_no_runtime(run: ResetRun) -> bool:

@@ -61,11 +61,32 @@ def test_nothing_is_to_be_done_on_a_clean_node() -> None:
     assert not [command for command in node.ran if command.changes]
 
 
-def test_the_control_planes_pods_go_last() -> None:
+_FIRST, _LAST = ["id-coredns-1"], ["id-etcd-cp1", "id-kube-apiserver-cp1"]
+
+
+@pytest.mark.parametrize(
+    ("network", "waves"),
+    [
+        ({"type": "bridge", "ipam": {"type": "host-local"}}, [_FIRST + _LAST]),
+        ({"type": "calico", "ipam": {"type": "host-local"}}, [_FIRST, _LAST]),
+        ({"type": "bridge", "ipam": {"type": "whereabouts"}}, [_FIRST, _LAST]),
+        ({}, [_FIRST, _LAST]),
+    ],
+)
+def test_pods_go_at_once_unless_the_network_may_ask_the_api(network: dict[str, Any], waves: list[list[str]]) -> None:
     node = control_plane()
+    node.put("/etc/cni/net.d/10-bridge.conflist", json.dumps({"plugins": [network]}))
+    node.put("/etc/cni/net.d/README", "no JSON")
     clean(node)
-    removed = [command.argv[command.argv.index("--force") + 1 :] for command in node.ran if "rmp" in command.argv]
-    assert removed == [("id-coredns-1",), ("id-etcd-cp1", "id-kube-apiserver-cp1")]
+    assert [[*command.argv[command.argv.index("--force") + 1 :]] for command in node.ran if "rmp" in command.argv] == waves
+
+
+def test_nothing_is_killed_where_the_runtime_has_ended_all() -> None:
+    node = control_plane()
+    node.units["kubepods.slice"] = UnitState("loaded", "active", "active", "")
+    clean(node)
+    assert not [command for command in node.ran if "kill" in command.argv]
+    assert ("kubepods.slice", "stopped") in node.unit_actions
 
 
 @pytest.mark.parametrize("stays", [True, False])
