@@ -34,11 +34,12 @@ from tests.support.node import FakeNode, completed
 
 PHASES = (preflight, certs, kubeconfig, etcd, control_plane, kubelet_start, wait_control_plane, kubelet_finalize)
 PEM = "/var/lib/kubelet/pki/kubelet-client-current.pem"
-MORE = ("newline", "a directory", "gone")  # of which the content depends on the file
-# Text that is no PEM is one thing to whoever looks for PEM; the others are ways for YAML to be damaged, of which the unit tests
-# of manifests and kubeconfigs have more.
-OF_PEM = ("empty", "zeroes", "not UTF-8", "a word", *MORE)
-WAYS = (*OF_PEM, "a comment", "cut", "a list", "two keys", "an endless alias", "deep")
+ALWAYS = ("empty", "newline", "a directory", "gone")  # of which the content may depend on the file
+# Ways to be damaged that are much alike to who reads the file, one after the other for one file after the other. Text that is no
+# PEM is one thing to whoever looks for PEM; the unit tests of manifests and kubeconfigs have more of YAML's.
+OF_PEM = ("zeroes", "not UTF-8", "a word")
+OF_YAML = (*OF_PEM, "a comment", "cut", "a list", "two keys", "an endless alias", "deep")
+YAML_EACH = 3  # of the nine
 
 
 class WatchedNode(FakeNode):
@@ -114,13 +115,27 @@ def test_the_files_are_those_of_a_control_plane() -> None:
     assert {"/var/lib/kubelet/config.yaml", "/etc/kubernetes/admin.conf"} <= set(paths)
 
 
-@pytest.mark.parametrize("damage", WAYS)
+def damages() -> list[tuple[str, str]]:
+    """Each file with the ways it is damaged: over all the files, every way comes up several times."""
+    _, paths = healthy()
+    pairs = []
+    for index, path in enumerate(paths):
+        pem = path.endswith((".crt", ".key", ".pub", ".pem"))
+        alike, number = (OF_PEM, 1) if pem else (OF_YAML, YAML_EACH)
+        pairs += [(path, damage) for damage in (*ALWAYS, *(alike[(index * number + n) % len(alike)] for n in range(number)))]
+    return pairs
+
+
+def test_each_way_comes_up() -> None:
+    assert {damage for _, damage in damages()} == {*ALWAYS, *OF_YAML}
+
+
+@pytest.mark.parametrize("damage", [*ALWAYS, *OF_YAML])
 def test_each_file_that_is_read(damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "probe", lambda *_arguments: None)
-    node, paths = healthy()
-    for path in paths:
-        if damage in OF_PEM or not path.endswith((".crt", ".key", ".pub", ".pem")):
-            assert _outcome(node, path, damage) == "", path
+    node, _ = healthy()
+    for path in [path for path, its_damage in damages() if its_damage == damage]:
+        assert _outcome(node, path, damage) == "", path
 
 
 def _others(node: FakeNode, path: str) -> dict[str, File | Directory]:

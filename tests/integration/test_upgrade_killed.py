@@ -1,13 +1,17 @@
-"""Upgrades of a control plane that are killed after each single change, fail then, or find the disk full: some hundred runs."""
+"""Upgrades of a control plane that are killed before each single change, fail then, or find the disk full: some hundred runs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from pykubeadm.commands.upgrade.record import read_record
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.node.port import Directory, File
 from tests.support.upgrade_runs import (
     COMPONENTS,
     NEW,
@@ -25,46 +29,39 @@ KUBE = COMPONENTS[1:]
 EVERY = 4  # where each single change would cost more than it shows
 
 
-class PowerCutError(Exception):
-    pass
+@dataclass
+class WatchedNode(ControlPlaneNode):
+    """Keeps its files as they were before each change, also in the middle of a batch: what a power cut there would leave."""
 
-
-class FailingNode(ControlPlaneNode):
-    """Loses power after a number of changes, also in the middle of a batch."""
-
-    left = -1
-
-    def _spend(self) -> None:
-        if self.left == 0:
-            raise PowerCutError
-        self.left -= 1
+    states: list[dict[str, File | Directory]] = field(default_factory=list)
 
     def write(self, files):
         for file in files:
-            self._spend()
+            self.before_change()
             super().write([file])
         return tuple(file.path for file in files)
 
     def remove(self, paths):
-        self._spend()
+        self.before_change()
         return super().remove(paths)
 
+    def before_change(self) -> None:
+        self.states.append(dict(self.files))
 
-def cut_at(template: ControlPlaneNode, changes: int, monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> FailingNode | None:
-    """The node after a run that was killed after so many changes; None where it came to its end before."""
-    node = FailingNode(name="cp1", files=dict(template.files))
-    for name, value in attributes.items():
-        setattr(node, name, value)
-    attach(monkeypatch, node, FakeEtcd())
-    node.left = changes
+
+def killed(template: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> Iterator[ControlPlaneNode]:
+    """The node as runs leave it that are killed before each of their changes; `attributes` are those of the node."""
+    watched = WatchedNode(name="cp1", files=dict(template.files), **attributes)
+    attach(monkeypatch, watched, FakeEtcd())
     try:
-        upgraded(node)
-    except PowerCutError:
-        node.left = -1
-        return node
-    except PykubeadmError:
-        return None
-    return None
+        upgraded(watched)
+    except PhaseError:
+        assert attributes
+    assert len(watched.states) > 50
+    for files in watched.states:
+        node = ControlPlaneNode(name="cp1", files=files, **attributes)
+        attach(monkeypatch, node, FakeEtcd())
+        yield node
 
 
 def outcome(node: ControlPlaneNode) -> str:
@@ -76,20 +73,16 @@ def outcome(node: ControlPlaneNode) -> str:
     return ""
 
 
-def test_killed_after_any_change_the_next_run_finishes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    template, _api = made()
-    changes = 0
-    while (node := cut_at(template, changes, monkeypatch)) is not None:
+def test_killed_before_any_change_the_next_run_finishes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for changes, node in enumerate(killed(made()[0], monkeypatch)):
         upgraded(node)
         assert images(node) == {NEW, "3.6.8-0"}, changes
         assert read_record(node) is None
         if changes % EVERY == 0:
             assert upgraded(node) == []
-        changes += 1
-    assert changes > 50
 
 
-def test_killed_after_a_change_and_failing_then_all_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_before_a_change_and_failing_then_all_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """The former content comes from the copies of the run that began, not from what the next one finds."""
     template, _api = made()
     manifests, kept = template.manifests(), secrets(template)
@@ -97,23 +90,22 @@ def test_killed_after_a_change_and_failing_then_all_is_as_before(monkeypatch: py
     def ails(name: str, manifest: str) -> str:
         return "it crashed" if name == "kube-scheduler" and NEW in manifest else ""
 
-    changes = 0
-    while (node := cut_at(template, changes, monkeypatch, ails=ails)) is not None:
+    for changes, node in enumerate(islice(killed(template, monkeypatch, ails=ails), 0, None, EVERY)):
         said = outcome(node)
         assert said == "" or f"runs {OLD} as before" in said, changes
         assert node.manifests() == manifests, changes
         assert {path for path in kept if secrets(node)[path] != kept[path]} == set(), changes
         assert read_record(node) is None
-        changes += EVERY
-    assert changes > 50
 
 
 def test_a_full_disk_at_any_change_ends_at_either_version_once_there_is_space(monkeypatch: pytest.MonkeyPatch) -> None:
     template, _api = made()
     manifests = template.manifests()
 
-    class FullNode(FailingNode):
-        def _spend(self) -> None:
+    class FullNode(WatchedNode):
+        left = -1
+
+        def before_change(self) -> None:
             if self.left == 0:
                 raise NodeError("no space is left on its file system")
             self.left -= 1
