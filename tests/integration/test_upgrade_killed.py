@@ -11,6 +11,7 @@ import pytest
 
 from pykubeadm.commands.upgrade.record import read_record
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.node.journal import PATH as JOURNAL
 from pykubeadm.node.port import Directory, File
 from tests.support.upgrade_runs import (
     COMPONENTS,
@@ -31,13 +32,15 @@ EVERY = 4  # where each single change would cost more than it shows
 
 @dataclass
 class WatchedNode(ControlPlaneNode):
-    """Keeps its files as they were before each change, also in the middle of a batch: what a power cut there would leave."""
+    """Keeps its files as they were before each change, also in the middle of a batch: what a power cut there would leave. The
+    journal has the change by then; that it is written is no change of its own."""
 
     states: list[dict[str, File | Directory]] = field(default_factory=list)
 
     def write(self, files):
         for file in files:
-            self.before_change()
+            if file.path != JOURNAL:
+                self.before_change()
             super().write([file])
         return tuple(file.path for file in files)
 
@@ -57,7 +60,7 @@ def killed(template: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, **attrib
         upgraded(watched)
     except PhaseError:
         assert attributes
-    assert len(watched.states) > 50
+    assert len(watched.states) > 40
     for files in watched.states:
         node = ControlPlaneNode(name="cp1", files=files, **attributes)
         attach(monkeypatch, node, FakeEtcd())
@@ -110,7 +113,7 @@ def test_a_full_disk_at_any_change_ends_at_either_version_once_there_is_space(mo
                 raise NodeError("no space is left on its file system")
             self.left -= 1
 
-    for changes in range(0, 60, 7):
+    for changes in range(0, 40, 5):
         node = FullNode(name="cp1", files=dict(template.files))
         attach(monkeypatch, node, FakeEtcd())
         node.left = changes
