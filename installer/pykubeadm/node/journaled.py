@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.journal import Journal
-from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Node, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Node, Unit, UnitState
+from pykubeadm.transport.route import Route
 
 # The system's, to which lines are added; and our own directory.
 _ADDED_TO = ("/etc/passwd", "/etc/group")
@@ -30,6 +32,16 @@ class JournaledNode:
     @property
     def dry_run(self) -> bool:
         return self._inner.dry_run
+
+    @property
+    def route(self) -> Route:
+        return self._inner.route
+
+    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
+        return self._inner.exclusive(purpose)
+
+    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+        return self._inner.unhealthy(endpoints, patience)
 
     def read(self, path: str) -> bytes | None:
         return self._inner.read(path)

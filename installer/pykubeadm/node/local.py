@@ -8,12 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 from pykubeadm.errors import NodeError
-from pykubeadm.node import files, systemd
+from pykubeadm.node import files, health, lock, systemd
 from pykubeadm.node.outcome import checked
-from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Unit, UnitState
+from pykubeadm.transport.route import DIRECT, Route
 
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
@@ -32,14 +33,23 @@ class LocalNode:
 
     dry_run = False
 
-    def __init__(self, root: str = "/") -> None:
+    def __init__(self, root: str = "/", *, name: str = "this node") -> None:
+        """`name` is the machine's in messages."""
         self.root = os.path.realpath(root)
+        self._name = name
         if not os.path.isdir(self.root):
             raise NodeError(f"the root directory {root} does not exist; create it first")
 
     @property
     def name(self) -> str:
-        return "this node" if self.root == "/" else f"the tree below {self.root}"
+        return self._name if self.root == "/" else f"the tree below {self.root}"
+
+    @property
+    def route(self) -> Route:
+        return DIRECT
+
+    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
+        return lock.exclusive(self.root, purpose)
 
     def read(self, path: str) -> bytes | None:
         return files.read(self.root, path)
@@ -49,6 +59,9 @@ class LocalNode:
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         return files.entries(self.root, path)
+
+    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+        return health.unhealthy(endpoints, patience)
 
     def write(self, wanted: Sequence[File | Directory]) -> tuple[str, ...]:
         return files.replace(self.root, wanted)

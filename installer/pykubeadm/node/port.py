@@ -1,14 +1,20 @@
-"""The `Node` port. Phases know only this; `LocalNode` acts on this machine (below another root with --rootfs),
-`RecordingNode` (--dry-run) answers reads from another node and keeps what would have been changed."""
+"""The `Node` port. Phases know only this; `LocalNode` acts on this machine (below another root with --rootfs), `SshNode` on another
+one, `RecordingNode` (--dry-run) answers reads from another node and keeps what would have been changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from pykubeadm.transport.route import Route
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """A file as it shall be. `secret` content is masked in dry runs and events. `mode` holds from the first byte on."""
 
@@ -21,7 +27,7 @@ class File:
     replaces: bool = field(default=False, compare=False)  # also what others put there, as the user asked for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Directory:
     """A directory as it shall be; parents are made with mode 0755."""
 
@@ -31,7 +37,7 @@ class Directory:
     gid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileStat:
     """What lstat(2) says. `kind` is "file", "directory", "link", "socket" or "other"."""
 
@@ -41,7 +47,7 @@ class FileStat:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Command:
     """A command to be run to its end, without a shell.
 
@@ -67,7 +73,7 @@ class Command:
         return " ".join(self.argv)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Completed:
     """How a command ended."""
 
@@ -76,7 +82,7 @@ class Completed:
     stderr: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnitState:
     """systemd's view of a unit (systemctl show): "loaded"/"not-found"/…, "active"/"failed"/…, "enabled"/"disabled"/…"""
 
@@ -89,7 +95,7 @@ class UnitState:
     needs_reload: bool = False  # its files changed since systemd read them
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unit:
     """A systemd unit as it shall be, `state` in the words of Ansible's systemd module: "restarted" also where it runs already.
     None leaves it as it is."""
@@ -99,8 +105,20 @@ class Unit:
     state: Literal["started", "restarted", "stopped"] | None = "started"
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a program of a node says by HTTP whether it is healthy. `ca`, PEM, is whom to trust; empty for whoever answers, to whom
+    nothing secret may be shown. `certificate` and `key`, PEM, are shown to the server where they are not empty."""
+
+    url: str
+    ca: bytes = field(default=b"", repr=False)
+    certificate: bytes = field(default=b"", repr=False)
+    key: bytes = field(default=b"", repr=False)
+
+
 class Node(Protocol):
-    """A machine. Paths are absolute. Every method may raise NodeError with a sentence naming node and path or command."""
+    """A machine. Paths are absolute. Every method may raise NodeError with a sentence naming node and path or command. One that is
+    reached over a network needs a round trip for each call, and takes calls of several threads at a time."""
 
     @property
     def name(self) -> str:
@@ -109,6 +127,13 @@ class Node(Protocol):
     @property
     def dry_run(self) -> bool:
         """True where changes are only recorded, so that waits for their effects must not be tried."""
+
+    @property
+    def route(self) -> Route:
+        """How servers are reached from this node."""
+
+    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold the node's lock, that no two pykubeadm change it at a time; LockedError names who else holds it and what for."""
 
     # reading
     def read(self, path: str) -> bytes | None:
@@ -119,6 +144,10 @@ class Node(Protocol):
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         """Sorted entry names; () where the directory does not exist."""
+
+    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+        """Of each endpoint, asked from the node itself, the reason why it does not answer 200, "" where it does. They are asked
+        again until all do, for at most `patience` seconds."""
 
     # changing
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:

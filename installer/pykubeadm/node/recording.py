@@ -8,13 +8,15 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from pykubeadm.node import systemd
 from pykubeadm.node.files import explained, has_owner, normal
 from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Node, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Node, Unit, UnitState
+from pykubeadm.transport.route import Route
 
 # What must not be shown even where a writer forgot to call the file secret: PEM private keys, kubeconfig credentials.
 _SECRET = re.compile(rb"PRIVATE KEY-----|^\s*(?:client-key-data|token|password):\s*\S", re.MULTILINE)
@@ -75,6 +77,17 @@ class RecordingNode:
     @property
     def name(self) -> str:
         return self._inner.name
+
+    @property
+    def route(self) -> Route:
+        return self._inner.route
+
+    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
+        """Nothing is changed, so others may be at work."""
+        return nullcontext()
+
+    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+        return self._inner.unhealthy(endpoints, patience)
 
     def read(self, path: str) -> bytes | None:
         found, entry = self._recorded(path)

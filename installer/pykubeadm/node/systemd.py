@@ -52,26 +52,24 @@ def planned(state: UnitState, unit: Unit) -> tuple[str, ...]:
         actions.append("enabled")
     if unit.enabled is False and state.enabled == "enabled":
         actions.append("disabled")
-    match unit.state:
-        case "started" | "restarted" if state.active != "active":
-            actions.append("started")
-        case "restarted":
-            actions.append("restarted")
-        case "stopped" if state.active not in _STANDING:
-            actions.append("stopped")
+    if unit.state in ("started", "restarted") and state.active != "active":
+        actions.append("started")
+    elif unit.state == "restarted":
+        actions.append("restarted")
+    elif unit.state == "stopped" and state.active not in _STANDING:
+        actions.append("stopped")
     return tuple(actions)
 
 
 def after(state: UnitState, actions: tuple[str, ...]) -> UnitState:
     """The state of a unit to which `actions` were done, as far as that is known without asking."""
     for action in actions:
-        match action:
-            case "enabled" | "disabled":
-                state = replace(state, load="loaded", enabled=action)
-            case "started" | "restarted":
-                state = replace(state, load="loaded", active="active", sub="running", result="success", needs_reload=False)
-            case "stopped":
-                state = replace(state, active="inactive", sub="dead")
+        if action in ("enabled", "disabled"):
+            state = replace(state, load="loaded", enabled=action)
+        elif action in ("started", "restarted"):
+            state = replace(state, load="loaded", active="active", sub="running", result="success", needs_reload=False)
+        elif action == "stopped":
+            state = replace(state, active="inactive", sub="dead")
     return state
 
 

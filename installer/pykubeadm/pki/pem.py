@@ -28,7 +28,7 @@ class EncryptedKeyError(ValueError):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """`label` is what follows BEGIN, as in "CERTIFICATE"; `content` is usually DER."""
 

@@ -11,19 +11,21 @@ from contextlib import suppress
 from queue import Empty, LifoQueue
 
 from pykubeadm.transport.http import Response, UnansweredError, checked_url, connection_to, received
+from pykubeadm.transport.route import Dial
 
 _KEPT = 5.0  # seconds; what lies between may have forgotten an older connection without a word
 
 
 class Connections:
     """To the server at a URL; `proxy` is that of an HTTP proxy, "" for none. `timeout` is in seconds, for connecting and for each
-    wait after that. ApiError where either URL is none that can be used."""
+    wait after that; `dial` opens connections in place of this process. ApiError where either URL is none that can be used."""
 
-    def __init__(self, server: str, tls: ssl.SSLContext, *, timeout: float, proxy: str) -> None:
+    def __init__(self, server: str, tls: ssl.SSLContext, *, timeout: float, proxy: str, dial: Dial | None = None) -> None:
         self._server = server
         self._tls = tls
         self._timeout = timeout
         self._proxy = proxy
+        self._dial = dial
         checked_url(server)
         self._new()  # is not opened yet, and refuses a proxy that cannot be used
         self._idle: LifoQueue[tuple[http.client.HTTPConnection, float]] = LifoQueue()  # each with when it was last used
@@ -72,4 +74,4 @@ class Connections:
         return None
 
     def _new(self) -> http.client.HTTPConnection:
-        return connection_to(self._server, timeout=self._timeout, tls=self._tls, proxy=self._proxy)
+        return connection_to(self._server, timeout=self._timeout, tls=self._tls, proxy=self._proxy, dial=self._dial)

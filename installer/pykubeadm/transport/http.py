@@ -13,12 +13,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pykubeadm.errors import ApiError
 from pykubeadm.transport.proxies import without_password
+from pykubeadm.transport.route import Dial
 
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 _PATH = re.compile(r"[!-~]*")  # no spaces, nothing but ASCII
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Response:
     """An answer; `date` is the header in which the server says its time."""
 
@@ -49,12 +50,13 @@ def exchange(
     timeout: float,
     tls: ssl.SSLContext | None = None,
     proxy: str = "",
+    dial: Dial | None = None,
 ) -> Response:
     """One request on a connection of its own; parameters as in `connection_to`. UnansweredError, or ApiError where a URL is none
     that can be used."""
     parts = checked_url(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection = connection_to(url, timeout=timeout, tls=tls, proxy=proxy)
+    connection = connection_to(url, timeout=timeout, tls=tls, proxy=proxy, dial=dial)
     try:
         return received(connection, method, target, body, headers or {})[0]
     except (OSError, http.client.HTTPException) as error:
@@ -73,17 +75,47 @@ def received(
     return response, not answer.will_close
 
 
-def connection_to(url: str, *, timeout: float, tls: ssl.SSLContext | None = None, proxy: str = "") -> http.client.HTTPConnection:
+def connection_to(
+    url: str, *, timeout: float, tls: ssl.SSLContext | None = None, proxy: str = "", dial: Dial | None = None
+) -> http.client.HTTPConnection:
     """An unopened connection to where `url` leads. `timeout` is in seconds, for connecting and for each wait after that. `proxy`
-    is that of an HTTP proxy for https, "" for none; ApiError where it cannot be used."""
+    is that of an HTTP proxy for https, "" for none; ApiError where it cannot be used, as it cannot with `dial`, which opens the
+    connection in place of this process."""
     parts = urlsplit(url)
     host = parts.hostname or ""
+    if dial is not None:
+        if proxy:
+            raise ApiError(f"the proxy {without_password(proxy)} for {parts.netloc} cannot be used over SSH")
+        return _dialled(dial, host, parts, timeout, tls)
     if proxy and parts.scheme == "https":
         return _tunnel(_checked_proxy(proxy, parts), parts, timeout, tls)
     # Without a port http.client looks for one in the host, and takes the end of an IPv6 address.
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, parts.port or 80, timeout=timeout)
     return http.client.HTTPSConnection(host, parts.port or 443, timeout=timeout, context=tls)
+
+
+class _Dialled(http.client.HTTPConnection):
+    """Over a connection that somebody else opens, with TLS where there is a context."""
+
+    def __init__(self, dial: Dial, host: str, port: int, *, timeout: float, tls: ssl.SSLContext | None) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._dial, self._seconds, self._tls = dial, timeout, tls
+
+    def connect(self) -> None:
+        plain = self._dial(self.host, self.port, self._seconds)
+        plain.settimeout(self._seconds)
+        try:
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
+        except BaseException:
+            plain.close()
+            raise
+
+
+def _dialled(dial: Dial, host: str, parts: SplitResult, timeout: float, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    if parts.scheme == "http":
+        return _Dialled(dial, host, parts.port or 80, timeout=timeout, tls=None)
+    return _Dialled(dial, host, parts.port or 443, timeout=timeout, tls=tls or ssl.create_default_context())
 
 
 def checked_url(url: str) -> SplitResult:
@@ -121,7 +153,7 @@ def _why(failure: OSError | http.client.HTTPException, timeout: float) -> str:
     if isinstance(failure, ssl.SSLCertVerificationError):
         why = _UNTRUSTED.get(failure.verify_code, failure.verify_message)
         return f"its certificate is not accepted: {why}"
-    if isinstance(failure, ssl.SSLEOFError | http.client.RemoteDisconnected | ConnectionResetError):
+    if isinstance(failure, (ssl.SSLEOFError, http.client.RemoteDisconnected, ConnectionResetError)):
         return "it closed the connection"
     if isinstance(failure, ssl.SSLError):
         reason = getattr(failure, "reason", None) or ""

@@ -1,0 +1,80 @@
+"""Which host keys are known, and sentences about those that are not (OpenSSH: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import paramiko
+
+from pykubeadm.errors import NodeError
+
+_USER = "~/.ssh/known_hosts"
+_SYSTEM = "/etc/ssh/ssh_known_hosts"
+
+
+class KnownHosts:
+    """Of one host, by the files that `options` of ~/.ssh/config name, or OpenSSH's own."""
+
+    def __init__(self, host: str, port: int, options: Mapping[str, Any]) -> None:
+        self._host, self._port = host, port
+        self._files = shlex.split(str(options.get("userknownhostsfile", _USER)))
+        self._files = [os.path.expanduser(path) for path in self._files]
+        self.accepts_new = str(options.get("stricthostkeychecking", "")).lower() == "accept-new"
+
+    def load_into(self, client: paramiko.SSHClient) -> None:
+        """Have the client know them; files that are not there hold nothing."""
+        for path in (*self._files, _SYSTEM):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                try:
+                    client.load_system_host_keys(path)
+                except (OSError, UnicodeDecodeError) as error:
+                    raise NodeError(f"{path} cannot be read: {error}") from error
+
+    def is_revoked(self, key: paramiko.PKey) -> bool:
+        return any(
+            line.startswith("@revoked") and key.get_base64() in line.split() for path in (*self._files, _SYSTEM) for line in _lines(path)
+        )
+
+    def add(self, key: paramiko.PKey) -> None:
+        """Know this key from now on."""
+        path = self._files[0]
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{self._name} {key.get_name()} {key.get_base64()}\n")
+
+    @property
+    def _name(self) -> str:
+        return self._host if self._port == 22 else f"[{self._host}]:{self._port}"
+
+    def unknown(self, node: str, key: paramiko.PKey) -> str:
+        return (
+            f"{node}: the host key of {self._name} is not known: {_shown(key)}; if `ssh-keygen -lf` of its key on the machine shows the "
+            f"same, `ssh-keyscan -p {self._port} {self._host} >>{self._files[0]}` adds it"
+        )
+
+    def changed(self, node: str, key: paramiko.PKey, known: paramiko.PKey) -> str:
+        return (
+            f"{node}: the host key of {self._name} is {_shown(key)}, but {_shown(known)} is known: somebody may stand between; if the "
+            f"machine was installed again, `ssh-keygen -R '{self._name}' -f {self._files[0]}` forgets the former key"
+        )
+
+    def revoked(self, node: str, key: paramiko.PKey) -> str:
+        return f"{node}: the host key of {self._name}, {_shown(key)}, is revoked: give the machine another one"
+
+
+def _lines(path: str) -> list[str]:
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        return file.readlines()
+    return []
+
+
+def _shown(key: paramiko.PKey) -> str:
+    """As `ssh-keygen -l` shows it."""
+    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode("ascii").rstrip("=")
+    return f"SHA256:{digest} ({key.get_name()})"
