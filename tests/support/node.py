@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from pykubeadm.errors import NodeError
-from pykubeadm.node import systemd
+from pykubeadm.node import health, systemd
 from pykubeadm.node.files import normal
 from pykubeadm.node.outcome import checked
-from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Unit, UnitState
+from pykubeadm.transport.route import DIRECT, Route
 from tests.support.systemctl import Systemctl
 
 Answer = Completed | Callable[[Command], Completed]
@@ -39,6 +41,8 @@ class FakeNode:
     units: dict[str, UnitState] = field(default_factory=dict)
     ran: list[Command] = field(default_factory=list)
     unit_actions: list[tuple[str, str]] = field(default_factory=list)
+    route: Route = DIRECT
+    held_for: list[str] = field(default_factory=list)  # whoever had the lock
     _parents: set[str] = field(default_factory=set)  # directories that were made on the way to files
 
     def put(self, path: str, content: str | bytes = b"", mode: int = 0o644) -> None:
@@ -79,6 +83,14 @@ class FakeNode:
         if found is not None and found.kind != "directory":
             raise NodeError(f"cannot list {path}: it is a {found.kind}")
         return self._below(at)
+
+    @contextmanager
+    def exclusive(self, purpose: str) -> Iterator[None]:
+        self.held_for.append(purpose)
+        yield
+
+    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+        return health.unhealthy(endpoints, patience)
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
         for file in files:

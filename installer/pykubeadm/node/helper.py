@@ -25,7 +25,7 @@ from pykubeadm.node.port import Node
 
 SILENCE = 60.0  # seconds without any message after which the other end is given up
 _OPERATIONS = frozenset(
-    {"read", "stat", "list_dir", "look", "unhealthy", "write", "remove", "run", "unit", "ensure_unit"}
+    {"read", "stat", "list_dir", "look", "unhealthy", "write", "remove", "run", "unit"}
 )  # called by their names
 
 
@@ -73,6 +73,7 @@ class Helper:
             "hear": lambda: None,
             "lock": self._lock,
             "unlock": self._held.close,
+            "ensure_unit": lambda unit, known: self._node.ensure_unit(unit, known=known),
             "save": lambda path, mode: self._node.save(path, self._chunks(number), mode),
             "stream": lambda argv, timeout: self._lines(number, argv, timeout),
         }

@@ -30,11 +30,12 @@ class KnownHosts:
     def load_into(self, client: paramiko.SSHClient) -> None:
         """Have the client know them; files that are not there hold nothing."""
         for path in (*self._files, _SYSTEM):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                try:
-                    client.load_system_host_keys(path)
-                except (OSError, UnicodeDecodeError) as error:
-                    raise NodeError(f"{path} cannot be read: {error}") from error
+            try:
+                client.load_system_host_keys(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, UnicodeDecodeError) as error:
+                raise NodeError(f"{path} cannot be read: {error}") from error
 
     def is_revoked(self, key: paramiko.PKey) -> bool:
         return any(

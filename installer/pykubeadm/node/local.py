@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 
 from pykubeadm.errors import NodeError
-from pykubeadm.node import files, health, lock, systemd
+from pykubeadm.node import files, lock, systemd
 from pykubeadm.node.outcome import checked
 from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Unit, UnitState
 from pykubeadm.transport.route import DIRECT, Route
@@ -61,6 +61,8 @@ class LocalNode:
         return files.entries(self.root, path)
 
     def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+        from pykubeadm.node import health  # with all of HTTP
+
         return health.unhealthy(endpoints, patience)
 
     def write(self, wanted: Sequence[File | Directory]) -> tuple[str, ...]:
