@@ -11,7 +11,7 @@ from pykubeadm.errors import NodeError
 from pykubeadm.node import health, systemd
 from pykubeadm.node.files import normal
 from pykubeadm.node.outcome import checked
-from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Unit, UnitState
 from pykubeadm.transport.route import DIRECT, Route
 from tests.support.systemctl import Systemctl
 
@@ -89,7 +89,7 @@ class FakeNode:
         self.held_for.append(purpose)
         yield
 
-    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+    def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         return health.unhealthy(endpoints, patience)
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:

@@ -62,7 +62,9 @@ class Sshd:
 def oldest_python() -> str:
     """The path of a Python 3.9, the oldest that nodes may have; of another one where there is none here."""
     uv = shutil.which("uv")
-    found = uv and subprocess.run([uv, "python", "find", "--no-python-downloads", "3.9"], capture_output=True, text=True, check=False)
+    found = uv and subprocess.run(
+        [uv, "python", "find", "--no-python-downloads", "3.9"], capture_output=True, text=True, check=False
+    )
     return found.stdout.strip() if found and found.returncode == 0 else "python3"
 
 

@@ -8,6 +8,8 @@ from pykubeadm.cli.phase_commands import Phased, PhasedGroup
 
 if TYPE_CHECKING:
     from pykubeadm.commands.init.run import InitRun
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Choose, Phase
 
@@ -46,10 +48,10 @@ def _phases() -> tuple[Phase[InitRun], ...]:
     return PHASES
 
 
-def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, *, machine: Node, source: Source | None) -> None:
     from pykubeadm.commands.init.command import init as run_init
 
-    run_init(options, emit, choose=choose, name=name, rootfs=rootfs)
+    run_init(options, emit, choose=choose, name=name, machine=machine, source=source)
 
 
 init = PhasedGroup(

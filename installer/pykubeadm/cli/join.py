@@ -8,6 +8,8 @@ from pykubeadm.cli.phase_commands import Argument, Phased, PhasedGroup
 
 if TYPE_CHECKING:
     from pykubeadm.commands.join.run import JoinRun
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Choose, Phase
 
@@ -45,10 +47,10 @@ def _phases() -> tuple[Phase[JoinRun], ...]:
     return PHASES
 
 
-def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, *, machine: Node, source: Source | None) -> None:
     from pykubeadm.commands.join.command import join as run_join
 
-    run_join(options, emit, choose=choose, name=name, rootfs=rootfs)
+    run_join(options, emit, choose=choose, name=name, machine=machine, source=source)
 
 
 join = PhasedGroup(

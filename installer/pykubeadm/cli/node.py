@@ -46,7 +46,6 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.commands.source import read_source
     from pykubeadm.node.facts import host_facts
     from pykubeadm.node.local import LocalNode
-    from pykubeadm.node.lock import exclusive
 
     settings = ctx.ensure_object(Globals)
     given: dict[str, Any] = {name: value for name, value in values.items() if name not in _OWN}
@@ -68,7 +67,7 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
         addresses=() if nodes.inventories else (run.host.hostname, *sorted(run.host.addresses)),
     )
     here = not nodes.inventories and not values["check"]
-    with exclusive(settings.rootfs, "pykubeadm node prepare") if here else nullcontext():
+    with LocalNode(settings.rootfs).exclusive("pykubeadm node prepare") if here else nullcontext():
         prepare_nodes(nodes, variables, emit, check=values["check"], diff=values["diff"], tags=tags)
 
 

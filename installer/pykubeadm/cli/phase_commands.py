@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -12,6 +12,8 @@ from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals, as_click_has_it
 from pykubeadm.cli.options import flattened, option, output_option
 
 if TYPE_CHECKING:
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Choose, Phase, Step
 
@@ -26,14 +28,22 @@ class Argument:
     is_for: Callable[[Sequence[str]], bool] = lambda _flags: True
 
 
+class Work(Protocol):
+    """Does the chosen steps; `source` is what the user gave with --config."""
+
+    def __call__(
+        self, options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, *, machine: Node, source: Source | None
+    ) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Phased:
     """What sets one command with phases apart from another. `name` is what the run is called ("upgrade apply"); `load` brings the
-    phases in when they are needed; `run` takes options, where to report, which steps, the run's name and the root."""
+    phases in when they are needed."""
 
     name: str
     load: Callable[[], tuple[Phase[Any], ...]]
-    run: Callable[[dict[str, Any], Subscriber, Choose, str, str], None]
+    run: Work
     argument: Argument | None = None
     flag_help: Mapping[str, str] | None = None
 
@@ -59,12 +69,16 @@ class Phased:
         """From click's values to a run of the chosen steps."""
         from pykubeadm.cli.display import stamped, subscriber
         from pykubeadm.cli.hangup import outlasting, survived
+        from pykubeadm.commands.source import read_source
+        from pykubeadm.node.local import LocalNode
 
         settings = ctx.ensure_object(Globals)
         options = {key: flattened(value) if isinstance(value, tuple) else value for key, value in values.items()}
         display = subscriber(settings.output, verbosity=settings.verbosity, quiet=bool(options.get("print_manifest")))
         with survived():
-            self.run(options, stamped(outlasting(display)), choose, name, settings.rootfs)
+            machine = LocalNode(settings.rootfs)
+            source = read_source(str(options["config"]), machine.root) if options.get("config") else None
+            self.run(options, stamped(outlasting(display)), choose, name, machine=machine, source=source)
 
 
 class PhasedGroup(CliGroup):

@@ -11,6 +11,8 @@ from pykubeadm.cli.phase_commands import Phased, PhasedGroup
 
 if TYPE_CHECKING:
     from pykubeadm.commands.reset.run import ResetRun
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Choose, Phase
 
@@ -49,10 +51,10 @@ def _confirm() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, *, machine: Node, source: Source | None) -> None:
     from pykubeadm.commands.reset.command import reset as run_reset
 
-    run_reset(options, emit, confirm=_confirm, choose=choose, name=name, rootfs=rootfs)
+    run_reset(options, emit, confirm=_confirm, choose=choose, name=name, machine=machine, source=source)
 
 
 reset = PhasedGroup(

@@ -11,6 +11,8 @@ from pykubeadm.cli.phase_commands import Argument, Phased, PhasedGroup
 
 if TYPE_CHECKING:
     from pykubeadm.commands.upgrade.run import UpgradeRun
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Choose, Phase
 
@@ -51,10 +53,10 @@ def _confirm() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, *, machine: Node, source: Source | None) -> None:
     from pykubeadm.commands.upgrade.command import upgrade
 
-    upgrade("apply", options, emit, choose=choose, name=name, confirm=_confirm, rootfs=rootfs)
+    upgrade("apply", options, emit, choose=choose, name=name, confirm=_confirm, machine=machine, source=source)
 
 
 apply = PhasedGroup(

@@ -14,11 +14,15 @@ _DIFFERENT = 1  # as diff(1), git and kubectl have it; errors of pykubeadm's dif
 
 def _diff(ctx: click.Context, output: str, *, exit_code: bool, **options: Any) -> None:
     from pykubeadm.cli.display import stamped, subscriber
+    from pykubeadm.commands.source import read_source
     from pykubeadm.commands.upgrade.diff import diff as show_diff
+    from pykubeadm.node.local import LocalNode
 
     settings = ctx.ensure_object(Globals)
+    machine = LocalNode(settings.rootfs)
+    source = read_source(options["config"], machine.root) if options.get("config") else None
     emit = stamped(subscriber(output, verbosity=settings.verbosity, quiet=True))
-    if show_diff(options, emit, rootfs=settings.rootfs) and exit_code:
+    if show_diff(options, emit, machine=machine, source=source) and exit_code:
         ctx.exit(_DIFFERENT)
 
 

@@ -8,6 +8,8 @@ from pykubeadm.cli.phase_commands import Phased, PhasedGroup
 
 if TYPE_CHECKING:
     from pykubeadm.commands.upgrade.run import UpgradeRun
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Choose, Phase
 
@@ -37,10 +39,10 @@ def _phases() -> tuple[Phase[UpgradeRun], ...]:
     return NODE
 
 
-def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, rootfs: str) -> None:
+def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, *, machine: Node, source: Source | None) -> None:
     from pykubeadm.commands.upgrade.command import upgrade
 
-    upgrade("node", options, emit, choose=choose, name=name, rootfs=rootfs)
+    upgrade("node", options, emit, choose=choose, name=name, machine=machine, source=source)
 
 
 node = PhasedGroup(

@@ -29,14 +29,18 @@ _BY_HAND, _NOT_LISTED = "kubelet", ("kubelet", "kubeadm")
 def _plan(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.cli.display import stamped, subscriber
     from pykubeadm.cli.output import chosen_form
+    from pykubeadm.commands.source import read_source
     from pykubeadm.commands.upgrade.plan import plan as make_plan
+    from pykubeadm.node.local import LocalNode
     from pykubeadm.phases.preflight.check import require_fine
 
     settings = ctx.ensure_object(Globals)
     form = chosen_form(ctx, values)
     options = {name: flattened(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    machine = LocalNode(settings.rootfs)
+    source = read_source(str(options["config"]), machine.root) if options.get("config") else None
     emit = stamped(subscriber("text", verbosity=settings.verbosity, quiet=True))
-    found = make_plan(options, emit, rootfs=settings.rootfs)
+    found = make_plan(options, emit, machine=machine, source=source)
     click.echo(rendered_as(found, form), nl=False)
     require_fine(found.errors, _UNREADY)
 

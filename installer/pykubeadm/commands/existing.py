@@ -92,4 +92,4 @@ def connect(
     credentials = parse_kubeconfig(node.read(path) or b"", path)
     if (sentence := expiry_warning(credentials, utc_now())) is not None:
         warn(sentence)
-    return ClusterApi(credentials, server=server, call_timeout=call_timeout, dry_run=dry_run)
+    return ClusterApi(credentials, server=server, call_timeout=call_timeout, dry_run=dry_run, route=node.route)

@@ -19,6 +19,7 @@ from typing import Any
 from pykubeadm.errors import ApiError
 from pykubeadm.pki.tls import client_context, unverified_context
 from pykubeadm.transport.http import Response, UnansweredError, checked_url, exchange
+from pykubeadm.transport.route import Dial
 
 TIMEOUT = 10.0  # seconds for one request
 # kubeadm backdates certificates by five minutes, so less than that does no harm (constants.CertificateBackdate).
@@ -44,10 +45,19 @@ class Answer:
     ahead: timedelta
 
 
-def ask(server: str, path: str, ca: bytes | None, now: datetime, *, server_name: str = "", proxy: str = "") -> Answer:
+def ask(
+    server: str,
+    path: str,
+    ca: bytes | None,
+    now: datetime,
+    *,
+    server_name: str = "",
+    proxy: str = "",
+    dial: Dial | None = None,
+) -> Answer:
     """GET `path` of `server` (https://host:port). `ca` holds the trusted certificates (PEM), b"" stands for the system's,
     None trusts whoever answers. Its certificate has to be for `server_name` where that is given. EndpointError says why there is
-    no answer of an API server, ApiError why `proxy` ("" for none) cannot be used."""
+    no answer of an API server, ApiError why `proxy` ("" for none) cannot be used; `dial` is that of a node's route."""
     url = checked_url(server)
     place = url.netloc
     try:
@@ -56,11 +66,14 @@ def ask(server: str, path: str, ca: bytes | None, now: datetime, *, server_name:
         raise EndpointError(f"the CA by which {place} is to be known {error}") from error
     headers = {"Accept": "application/json", "User-Agent": "pykubeadm"}
     try:
-        response = exchange(f"{server.rstrip('/')}{path}", headers=headers, timeout=TIMEOUT, tls=context, proxy=proxy)
+        response = exchange(f"{server.rstrip('/')}{path}", headers=headers, timeout=TIMEOUT, tls=context, proxy=proxy, dial=dial)
     except UnansweredError as error:
         if isinstance(error.failure, ssl.SSLCertVerificationError):
-            sentence = _untrusted(server_name or place, error.failure, lambda: ask(server, "/version", None, now, proxy=proxy))
-            raise EndpointError(sentence) from error
+
+            def ask_again() -> Answer:
+                return ask(server, "/version", None, now, proxy=proxy, dial=dial)
+
+            raise EndpointError(_untrusted(server_name or place, error.failure, ask_again)) from error
         raise _unanswered(place, error) from error
     return _answer(place, response, now)
 

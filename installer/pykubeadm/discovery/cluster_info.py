@@ -18,6 +18,7 @@ from pykubeadm.errors import ApiError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.tokens.bootstrap import Token
 from pykubeadm.tokens.jws import is_signed_with
+from pykubeadm.transport.route import Dial
 from pykubeadm.util.retry import RanOutError, every, try_again
 
 T = TypeVar("T")
@@ -62,14 +63,15 @@ def discover_by_token(
     timeout: timedelta,
     now: Callable[[], datetime],
     report: Callable[[str], None],
+    dial: Dial | None = None,
 ) -> Cluster:
     """The cluster at `endpoint` ("host:port"), trusted by `token` and, where there are any, `pins` ("sha256:<hex>" of a
     CA's SubjectPublicKeyInfo). Tries again until `timeout` while the endpoint may yet come up; `report` gets the reason.
-    ApiError says in a sentence what does not fit and what to do."""
+    `dial` is that of a node's route. ApiError says in a sentence what does not fit and what to do."""
     server = f"https://{endpoint}"
 
     def signed_kubeconfig() -> str:
-        info = _cluster_info(server, None, now)
+        info = _cluster_info(server, None, now, dial)
         return _signed(info, token, endpoint, young_for=_young_for(info, timeout, now()))
 
     kubeconfig = _patiently(signed_kubeconfig, timeout, report)
@@ -78,7 +80,7 @@ def discover_by_token(
         _check_pins(cluster.ca, pins, endpoint)
 
     def over_the_ca() -> Answer:
-        return _cluster_info(server, cluster.ca, now)
+        return _cluster_info(server, cluster.ca, now, dial)
 
     again = _patiently(over_the_ca, timeout, report)
     if abs(again.ahead) > TOLERATED_SKEW:
@@ -91,14 +93,19 @@ def discover_by_token(
 
 
 def refresh_from_file(
-    cluster: Cluster, *, timeout: timedelta, now: Callable[[], datetime], report: Callable[[str], None]
+    cluster: Cluster,
+    *,
+    timeout: timedelta,
+    now: Callable[[], datetime],
+    report: Callable[[str], None],
+    dial: Dial | None = None,
 ) -> Cluster:
     """The cluster that a discovery file names, its TLS checked; a CA that is missing there is taken from cluster-info, and nobody
     else is trusted from then on. ApiError where that has none either."""
 
     def look() -> Answer:
         ca = None if cluster.insecure else cluster.ca
-        return ask(cluster.server, CLUSTER_INFO, ca, now(), server_name=cluster.server_name, proxy=cluster.proxy)
+        return ask(cluster.server, CLUSTER_INFO, ca, now(), server_name=cluster.server_name, proxy=cluster.proxy, dial=dial)
 
     answer = _patiently(look, timeout, report)
     if abs(answer.ahead) > TOLERATED_SKEW:
@@ -116,8 +123,8 @@ def refresh_from_file(
     return replace(cluster, ca=ca, insecure=False)
 
 
-def _cluster_info(server: str, ca: bytes | None, now: Callable[[], datetime]) -> Answer:
-    answer = ask(server, CLUSTER_INFO, ca, now())
+def _cluster_info(server: str, ca: bytes | None, now: Callable[[], datetime], dial: Dial | None) -> Answer:
+    answer = ask(server, CLUSTER_INFO, ca, now(), dial=dial)
     place = urlsplit(server).netloc
     if answer.status == 404:
         raise _NotYetError(

@@ -17,6 +17,7 @@ from typing import Any
 from pykubeadm.errors import ApiError, PykubeadmError
 from pykubeadm.pki.tls import client_context, show_certificate
 from pykubeadm.transport.http import UnansweredError, connection_to, exchange
+from pykubeadm.transport.route import DIRECT, Dial, Route
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
 
@@ -117,16 +118,24 @@ def tls_context(ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
 
 
 class EtcdClient:
-    """The members behind `endpoints` (client URLs); a request goes to the first that can answer it."""
+    """The members behind `endpoints` (client URLs), as reached by `route`; a request goes to the first that can answer it."""
 
-    def __init__(self, endpoints: Sequence[str], tls: ssl.SSLContext | None, *, timeout: float = REQUEST_TIMEOUT) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        tls: ssl.SSLContext | None,
+        *,
+        timeout: float = REQUEST_TIMEOUT,
+        route: Route = DIRECT,
+    ) -> None:
         self.endpoints = tuple(dict.fromkeys(endpoints))
         self._tls = tls
         self._timeout = timeout
+        self._route = route
 
     def at(self, endpoints: Sequence[str]) -> EtcdClient:
         """The same cluster, asked at other endpoints."""
-        return EtcdClient(endpoints, self._tls, timeout=self._timeout)
+        return EtcdClient(endpoints, self._tls, timeout=self._timeout, route=self._route)
 
     def members(self) -> tuple[Member, ...]:
         """All members, as a majority of them agrees; EtcdUnreachableError or ClusterUnhealthyError where there is no majority."""
@@ -146,7 +155,7 @@ class EtcdClient:
 
     def status(self, endpoint: str) -> Status:
         """What the member at `endpoint` says of itself; EtcdUnreachableError where it does not answer."""
-        answer = _post(endpoint, "/v3/maintenance/status", {}, self._tls, self._timeout)
+        answer = self._post(endpoint, "/v3/maintenance/status", {})
         return Status(
             member_id=int(answer.get("header", {}).get("member_id", 0)),
             version=answer.get("version", ""),
@@ -158,7 +167,7 @@ class EtcdClient:
 
     def snapshot(self, endpoint: str) -> Iterator[bytes]:
         """The database of the member at `endpoint` as `etcdctl snapshot save` writes it: its SHA-256 are the last 32 bytes."""
-        return _stream(endpoint, "/v3/maintenance/snapshot", self._tls, self._timeout)
+        return _stream(endpoint, "/v3/maintenance/snapshot", self._tls, self._timeout, self._route.dial)
 
     def unhealthy(self, members: Sequence[Member]) -> dict[int, str]:
         """Those of `members` that do not answer or report errors or see no leader, by id, with the reason."""
@@ -179,7 +188,7 @@ class EtcdClient:
         failures: list[EtcdError] = []
         for endpoint in self.endpoints:
             try:
-                answer = _post(endpoint, path, body, self._tls, self._timeout)
+                answer = self._post(endpoint, path, body)
             except (EtcdUnreachableError, ClusterUnhealthyError) as error:  # cut off from the others, perhaps
                 failures.append(error)
             else:  # a dead member costs its timeout once, not with every request
@@ -189,6 +198,25 @@ class EtcdClient:
             ClusterUnhealthyError if any(isinstance(error, ClusterUnhealthyError) for error in failures) else EtcdUnreachableError
         )
         raise kind("; ".join(str(error) for error in failures) or "no etcd endpoint is known")
+
+    def _post(self, endpoint: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        url, content = f"{endpoint.rstrip('/')}{path}", json.dumps(body).encode()
+        json_type = {"Content-Type": "application/json"}
+        try:
+            answer = exchange(
+                url,
+                method="POST",
+                body=content,
+                headers=json_type,
+                timeout=self._timeout,
+                tls=self._tls,
+                dial=self._route.dial,
+            )
+        except ApiError:
+            raise EtcdUnreachableError(f'"{endpoint}" is not the URL of an etcd member') from None
+        except UnansweredError as error:
+            raise EtcdUnreachableError(f"etcd at {endpoint} cannot be reached: {error}") from error
+        return _answer(endpoint, path, answer.status, answer.body)
 
 
 def _members(answer: Mapping[str, Any]) -> tuple[Member, ...]:
@@ -204,23 +232,10 @@ def _members(answer: Mapping[str, Any]) -> tuple[Member, ...]:
     )
 
 
-def _post(endpoint: str, path: str, body: Mapping[str, Any], tls: ssl.SSLContext | None, timeout: float) -> dict[str, Any]:
-    url, content = f"{endpoint.rstrip('/')}{path}", json.dumps(body).encode()
-    try:
-        answer = exchange(
-            url, method="POST", body=content, headers={"Content-Type": "application/json"}, timeout=timeout, tls=tls
-        )
-    except ApiError:
-        raise EtcdUnreachableError(f'"{endpoint}" is not the URL of an etcd member') from None
-    except UnansweredError as error:
-        raise EtcdUnreachableError(f"etcd at {endpoint} cannot be reached: {error}") from error
-    return _answer(endpoint, path, answer.status, answer.body)
-
-
-def _stream(endpoint: str, path: str, tls: ssl.SSLContext | None, timeout: float) -> Iterator[bytes]:
+def _stream(endpoint: str, path: str, tls: ssl.SSLContext | None, timeout: float, dial: Dial | None) -> Iterator[bytes]:
     """The blobs of an answer that is one JSON object a line."""
     url = f"{endpoint.rstrip('/')}{path}"
-    connection = connection_to(url, timeout=timeout, tls=tls)
+    connection = connection_to(url, timeout=timeout, tls=tls, dial=dial)
     try:
         connection.request("POST", path, b"{}", {"Content-Type": "application/json"})
         answer = connection.getresponse()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
@@ -14,6 +13,7 @@ from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, PatchKind, 
 from pykubeadm.transport.connections import Connections
 from pykubeadm.transport.http import UnansweredError, checked_url
 from pykubeadm.transport.proxies import proxy_for
+from pykubeadm.transport.route import DIRECT, Route
 from pykubeadm.util.kube_object import KubeObject
 
 REQUEST_TIMEOUT = 10.0  # seconds for one request; client-go's default for kubeadm's clients
@@ -31,11 +31,17 @@ class ClusterApi:
     """A cluster as a kubeconfig names it. Connections are kept, so several threads may share one."""
 
     def __init__(
-        self, credentials: Credentials, *, server: str = "", call_timeout: timedelta = timedelta(minutes=1), dry_run: bool = False
+        self,
+        credentials: Credentials,
+        *,
+        server: str = "",
+        call_timeout: timedelta = timedelta(minutes=1),
+        dry_run: bool = False,
+        route: Route = DIRECT,
     ) -> None:
         """`server` takes the place of the kubeconfig's: requests to the local API server instead of the endpoint that
         balances the load. Such requests never go through a proxy of the environment. With `dry_run` the server
-        computes what each write would give and stores nothing."""
+        computes what each write would give and stores nothing. `route` is how the node that asks reaches servers."""
         self._server = (server or credentials.server).rstrip("/")
         self._call_timeout = call_timeout
         if credentials.user.get("exec"):
@@ -45,8 +51,9 @@ class ClusterApi:
         self._deleting = {"dryRun": "All"} if dry_run else {}
         self._writing = {"fieldManager": FIELD_MANAGER, **self._deleting}
         self._headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER, **authorization(credentials)}
-        proxy = "" if server else _proxy(credentials)
-        self._connections = Connections(self._server, tls_context(credentials), timeout=REQUEST_TIMEOUT, proxy=proxy)
+        proxy = "" if server else _proxy(credentials, route.environment)
+        tls = tls_context(credentials)
+        self._connections = Connections(self._server, tls, timeout=REQUEST_TIMEOUT, proxy=proxy, dial=route.dial)
 
     @property
     def server(self) -> str:
@@ -202,7 +209,7 @@ def _path(api_version: str, kind: str, name: str, namespace: str) -> str:
     return f"{base}{place}/{collection}" + (f"/{quote(name, safe=':/')}" if name else "")
 
 
-def _proxy(credentials: Credentials) -> str:
+def _proxy(credentials: Credentials, environment: Mapping[str, str]) -> str:
     """The kubeconfig's, else the environment's for this server; "" for none."""
     url = checked_url(credentials.server)
-    return str(credentials.cluster.get("proxy-url") or "") or proxy_for(url.hostname or "", os.environ, url.port or 443)
+    return str(credentials.cluster.get("proxy-url") or "") or proxy_for(url.hostname or "", environment, url.port or 443)

@@ -1,19 +1,12 @@
-"""Health endpoints of kubelet and control plane: where they are, and one look at one of them."""
+"""Health endpoints of the control plane: where they are."""
 
 from __future__ import annotations
 
-import json
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pykubeadm.constants import API_SERVER_PORT, CONTROLLER_MANAGER_PORT, SCHEDULER_PORT
-from pykubeadm.errors import ApiError
-from pykubeadm.transport.http import UnansweredError, exchange
-
-PROBE_TIMEOUT = 5.0  # seconds for one look
-_SHOWN = 200  # characters of an unhealthy answer that are worth showing
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +77,3 @@ def _flags(pod: Mapping[str, Any], command: str) -> dict[str, str]:
             pairs = (word.lstrip("-").partition("=") for word in [*words[1:], *(container.get("args") or ())])
             return {name: value for name, _, value in pairs}
     return {}
-
-
-def probe(url: str, context: ssl.SSLContext | None = None) -> str | None:
-    """None where `url` answers 200, else the reason why it is not healthy."""
-    try:
-        answer = exchange(url, timeout=PROBE_TIMEOUT, tls=context)
-    except (UnansweredError, ApiError) as error:
-        return str(error)
-    return None if answer.status == 200 else _unhealthy(answer.status, answer.body.decode(errors="replace"))
-
-
-def _unhealthy(status: int, body: str) -> str:
-    """The failed checks that a health endpoint lists as "[-]etcd failed: reason withheld", else how the answer begins."""
-    failed = [line[3:].split(" failed")[0] for line in body.splitlines() if line.startswith("[-]")]
-    if failed:
-        return f"status {status}, not healthy yet: {', '.join(failed)}"
-    try:
-        said = str(json.loads(body)["message"])  # a metav1.Status
-    except (ValueError, KeyError, TypeError):
-        said = body.strip()
-    first = said.splitlines()[0][:_SHOWN] if said else ""
-    return f"status {status}: {first}" if first else f"status {status}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from pykubeadm.errors import PhaseError
-from pykubeadm.util.retry import RanOutError, try_again
+from pykubeadm.util.retry import RanOutError, every, try_again
 
 INTERVAL = 0.02  # seconds between looks; more where looking takes long itself: a slow machine shall come up, not answer us
 _PAUSE_SHARE = 10  # times what the look took
@@ -40,10 +40,12 @@ def wait_for(
     *,
     report: Callable[[str, str], None],
     hopeless: Callable[[], str | None] = lambda: None,
+    patient: bool = False,
 ) -> None:
     """Poll until every target is so; WaitError after `timeout`. `report` gets (targets, reasons) at most once a second.
 
-    `hopeless` is asked now and then: a sentence from it ends the wait at once, as waiting longer cannot help.
+    `hopeless` is asked now and then: a sentence from it ends the wait at once, as waiting longer cannot help. Targets that are
+    `patient` wait themselves for a while before they say no.
     """
     began = reported = time.monotonic()
     ask_at = began + _ASK_EVERY
@@ -74,7 +76,8 @@ def wait_for(
             answered = time.monotonic()
             ask_at = answered + max(_ASK_EVERY, _ASK_SHARE * (answered - now))
 
+    pause = every(INTERVAL) if patient else lambda took: min(max(INTERVAL, _PAUSE_SHARE * took), _LONGEST_PAUSE)
     try:
-        try_again(look, patience, pause=lambda took: min(max(INTERVAL, _PAUSE_SHARE * took), _LONGEST_PAUSE), report=between)
+        try_again(look, patience, pause=pause, report=between)
     except RanOutError as error:
         raise WaitError(reasons, error.spent) from None

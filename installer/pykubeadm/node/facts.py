@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -37,7 +36,7 @@ def host_facts(node: Node) -> HostFacts:
         cri_sockets=tuple(url for url in CRI_SOCKETS if _is_socket(node, url.removeprefix("unix://"))),
         resolved_active=_resolved_runs(node),
         ca_directories=tuple(path for path in CA_DIRECTORIES if _exists(node, path)),
-        proxy_env={name: value for name, value in os.environ.items() if value and name.lower().endswith("_proxy")},
+        proxy_env={name: value for name, value in node.route.environment.items() if value and name.lower().endswith("_proxy")},
         cgroup_version=_cgroup_version(machine),
     )
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from pykubeadm.errors import ApiError
-from pykubeadm.node.port import Endpoint
+from pykubeadm.node.port import HealthEndpoint
 from pykubeadm.pki.tls import client_context, show_certificate, unverified_context
 from pykubeadm.transport.http import UnansweredError, exchange
 
@@ -19,11 +19,11 @@ _LONGEST_PAUSE = 0.5  # seconds
 _SHOWN = 200  # characters of an unhealthy answer that are worth showing
 
 
-def unhealthy(endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+def unhealthy(endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
     """As `Node.unhealthy`."""
     end = time.monotonic() + patience
-    contexts: dict[Endpoint, ssl.SSLContext] = {}
-    reasons: dict[Endpoint, str] = {}
+    contexts: dict[HealthEndpoint, ssl.SSLContext] = {}
+    reasons: dict[HealthEndpoint, str] = {}
     while True:
         began = time.monotonic()
         for endpoint in endpoints:
@@ -36,8 +36,8 @@ def unhealthy(endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str
         time.sleep(pause)
 
 
-def _look(endpoint: Endpoint, contexts: dict[Endpoint, ssl.SSLContext]) -> str:
-    """"" where it answers 200, else the reason why it is not healthy."""
+def _look(endpoint: HealthEndpoint, contexts: dict[HealthEndpoint, ssl.SSLContext]) -> str:
+    """The reason why it is not healthy, "" where it answers 200."""
     try:
         if endpoint not in contexts:
             contexts[endpoint] = _context(endpoint)
@@ -47,7 +47,7 @@ def _look(endpoint: Endpoint, contexts: dict[Endpoint, ssl.SSLContext]) -> str:
     return "" if answer.status == 200 else _said(answer.status, answer.body.decode(errors="replace"))
 
 
-def _context(endpoint: Endpoint) -> ssl.SSLContext:
+def _context(endpoint: HealthEndpoint) -> ssl.SSLContext:
     context = client_context(endpoint.ca) if endpoint.ca else unverified_context()
     if endpoint.certificate and endpoint.key:
         show_certificate(context, endpoint.certificate, endpoint.key)

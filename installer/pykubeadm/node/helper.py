@@ -1,5 +1,5 @@
-"""The program that answers for a node at the other end of a connection: messages come on standard input, answers go out on standard
-output, several at a time. It acts by `LocalNode`, so a node behaves alike from near and far.
+"""The program that answers for a node at the other end of a connection: messages come on standard input, answers go out on
+standard output, several at a time. It acts by `LocalNode`, so a node behaves alike from near and far.
 
 It is sent as source (`remote.payload`), runs from memory on Python 3.9 with nothing but the standard library, and ends with its
 input, or where nobody was heard for a minute: then it ends the commands that it runs, and the kernel gives the lock back.
@@ -59,7 +59,7 @@ class Helper:
             value = self._act(number, call, arguments)
         except PykubeadmError as error:
             answer = {"id": number, "error": str(error), "kind": type(error).__name__}
-        except BaseException:
+        except Exception:  # noqa: BLE001 - whoever asked gets it
             answer = {"id": number, "bug": traceback.format_exc()}
         else:
             answer = {"id": number, "value": value}

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.journal import Journal
-from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Node, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Node, Unit, UnitState
 from pykubeadm.transport.route import Route
 
 # The system's, to which lines are added; and our own directory.
@@ -40,7 +40,7 @@ class JournaledNode:
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         return self._inner.exclusive(purpose)
 
-    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+    def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         return self._inner.unhealthy(endpoints, patience)
 
     def read(self, path: str) -> bytes | None:

@@ -8,11 +8,12 @@ import os
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
-
-import paramiko
+from typing import TYPE_CHECKING, Any
 
 from pykubeadm.errors import NodeError
+
+if TYPE_CHECKING:
+    import paramiko
 
 _USER = "~/.ssh/known_hosts"
 _SYSTEM = "/etc/ssh/ssh_known_hosts"
@@ -39,7 +40,9 @@ class KnownHosts:
 
     def is_revoked(self, key: paramiko.PKey) -> bool:
         return any(
-            line.startswith("@revoked") and key.get_base64() in line.split() for path in (*self._files, _SYSTEM) for line in _lines(path)
+            line.startswith("@revoked") and key.get_base64() in line.split()
+            for path in (*self._files, _SYSTEM)
+            for line in _lines(path)
         )
 
     def add(self, key: paramiko.PKey) -> None:
@@ -55,14 +58,14 @@ class KnownHosts:
 
     def unknown(self, node: str, key: paramiko.PKey) -> str:
         return (
-            f"{node}: the host key of {self._name} is not known: {_shown(key)}; if `ssh-keygen -lf` of its key on the machine shows the "
-            f"same, `ssh-keyscan -p {self._port} {self._host} >>{self._files[0]}` adds it"
+            f"{node}: the host key of {self._name} is not known: {_shown(key)}; if `ssh-keygen -lf` of its key on the machine shows "
+            f"the same, `ssh-keyscan -p {self._port} {self._host} >>{self._files[0]}` adds it"
         )
 
     def changed(self, node: str, key: paramiko.PKey, known: paramiko.PKey) -> str:
         return (
-            f"{node}: the host key of {self._name} is {_shown(key)}, but {_shown(known)} is known: somebody may stand between; if the "
-            f"machine was installed again, `ssh-keygen -R '{self._name}' -f {self._files[0]}` forgets the former key"
+            f"{node}: the host key of {self._name} is {_shown(key)}, but {_shown(known)} is known: somebody may stand between; if "
+            f"the machine was installed again, `ssh-keygen -R '{self._name}' -f {self._files[0]}` forgets the former key"
         )
 
     def revoked(self, node: str, key: paramiko.PKey) -> str:

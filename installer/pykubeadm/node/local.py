@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, suppress
 from pykubeadm.errors import NodeError
 from pykubeadm.node import files, lock, systemd
 from pykubeadm.node.outcome import checked
-from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Unit, UnitState
 from pykubeadm.transport.route import DIRECT, Route
 
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -60,7 +60,7 @@ class LocalNode:
     def list_dir(self, path: str) -> tuple[str, ...]:
         return files.entries(self.root, path)
 
-    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+    def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         from pykubeadm.node import health  # with all of HTTP
 
         return health.unhealthy(endpoints, patience)

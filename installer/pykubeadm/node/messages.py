@@ -9,11 +9,11 @@ import struct
 from collections.abc import Mapping
 from typing import IO, Any
 
-from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Unit, UnitState
 
 _LENGTH = struct.Struct(">I")
 _VALUES: Mapping[str, Any] = {
-    each.__name__: each for each in (Command, Completed, Directory, Endpoint, File, FileStat, Unit, UnitState)
+    each.__name__: each for each in (Command, Completed, Directory, HealthEndpoint, File, FileStat, Unit, UnitState)
 }
 
 

@@ -1,5 +1,5 @@
-"""The `Node` port. Phases know only this; `LocalNode` acts on this machine (below another root with --rootfs), `SshNode` on another
-one, `RecordingNode` (--dry-run) answers reads from another node and keeps what would have been changed."""
+"""The `Node` port. Phases know only this; `LocalNode` acts on this machine (below another root with --rootfs), `SshNode` on
+another one, `RecordingNode` (--dry-run) answers reads from another node and keeps what would have been changed."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """Where a program of a node says by HTTP whether it is healthy. `ca`, PEM, is whom to trust; empty for whoever answers, to whom
-    nothing secret may be shown. `certificate` and `key`, PEM, are shown to the server where they are not empty."""
+class HealthEndpoint:
+    """Where a program of a node says by HTTP whether it is healthy. `ca`, PEM, is whom to trust; empty for whoever answers, to
+    whom nothing secret may be shown. `certificate` and `key`, PEM, are shown to the server where they are not empty."""
 
     url: str
     ca: bytes = field(default=b"", repr=False)
@@ -117,8 +117,8 @@ class Endpoint:
 
 
 class Node(Protocol):
-    """A machine. Paths are absolute. Every method may raise NodeError with a sentence naming node and path or command. One that is
-    reached over a network needs a round trip for each call, and takes calls of several threads at a time."""
+    """A machine. Paths are absolute. Every method may raise NodeError with a sentence naming node and path or command. One that
+    is reached over a network needs a round trip for each call, and takes calls of several threads at a time."""
 
     @property
     def name(self) -> str:
@@ -145,7 +145,7 @@ class Node(Protocol):
     def list_dir(self, path: str) -> tuple[str, ...]:
         """Sorted entry names; () where the directory does not exist."""
 
-    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+    def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         """Of each endpoint, asked from the node itself, the reason why it does not answer 200, "" where it does. They are asked
         again until all do, for at most `patience` seconds."""
 

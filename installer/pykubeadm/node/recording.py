@@ -15,7 +15,7 @@ from itertools import groupby
 from pykubeadm.node import systemd
 from pykubeadm.node.files import explained, has_owner, normal
 from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Node, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Node, Unit, UnitState
 from pykubeadm.transport.route import Route
 
 # What must not be shown even where a writer forgot to call the file secret: PEM private keys, kubeconfig credentials.
@@ -86,7 +86,7 @@ class RecordingNode:
         """Nothing is changed, so others may be at work."""
         return nullcontext()
 
-    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+    def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         return self._inner.unhealthy(endpoints, patience)
 
     def read(self, path: str) -> bytes | None:

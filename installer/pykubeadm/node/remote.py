@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from pykubeadm.errors import LockedError, NodeError
 from pykubeadm.node.messages import receive, send
-from pykubeadm.node.port import Command, Completed, Directory, Endpoint, File, FileStat, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Unit, UnitState
 from pykubeadm.transport.route import DIRECT, Route
 
 # What the helper imports, all of it for Python 3.9 and with nothing but the standard library.
@@ -75,13 +75,19 @@ def _source(name: str) -> tuple[str, bool]:
 
 
 class RemoteNode:
-    """Implements the `Node` port over two streams; threads may share it. `lost` makes the error for when they end, from why reading
-    failed, None where it is simply their end."""
+    """Implements the `Node` port over two streams; threads may share it. `lost` makes the error for when they end, from why
+    reading failed, None where it is simply their end."""
 
     dry_run = False
 
     def __init__(
-        self, name: str, source: IO[bytes], sink: IO[bytes], *, lost: Callable[[Exception | None], NodeError], route: Route = DIRECT
+        self,
+        name: str,
+        source: IO[bytes],
+        sink: IO[bytes],
+        *,
+        lost: Callable[[Exception | None], NodeError],
+        route: Route = DIRECT,
     ) -> None:
         self._name, self._route = name, route
         self._source, self._sink, self._lost = source, sink, lost
@@ -122,7 +128,7 @@ class RemoteNode:
     def list_dir(self, path: str) -> tuple[str, ...]:
         return tuple(self._call("list_dir", path))
 
-    def unhealthy(self, endpoints: Sequence[Endpoint], patience: float = 0.0) -> tuple[str, ...]:
+    def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         return tuple(self._call("unhealthy", endpoints, patience))
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A machine reached over SSH, which needs no more than Python 3.9 and, for a user other than root, sudo.
 
-One connection a node: `connect` logs in, starts a small program as root (`pykubeadm.node.helper`, which ends with the connection and
-leaves nothing behind), and from then on each method of the node is one message and its answer, several at a time.
+One connection a node: `connect` logs in, starts a small program as root (`pykubeadm.node.helper`, which ends with the connection
+and leaves nothing behind), and from then on each method of the node is one message and its answer, several at a time.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _login(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
             place.host,
             place.port,
             place.user,
-            key_filename=identities,
+            key_filename=cast("Any", identities),  # one or several
             sock=_way(settings, place, opened),
             timeout=settings.connect_timeout,
             banner_timeout=settings.connect_timeout,
@@ -212,11 +212,13 @@ def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
         before, _, last = jump.rpartition(",")
         through = _login(_jump_host(settings, last, before), opened)
         try:
-            return through.open_channel("direct-tcpip", (place.host, place.port), ("127.0.0.1", 0), timeout=settings.connect_timeout)
+            return through.open_channel(
+                "direct-tcpip", (place.host, place.port), ("127.0.0.1", 0), timeout=settings.connect_timeout
+            )
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise UnreachableError(
-                f"{settings.title} cannot be reached at {place.host} port {place.port} from the jump host {last}: check address and "
-                "firewalls, and that sshd there allows it (AllowTcpForwarding)"
+                f"{settings.title} cannot be reached at {place.host} port {place.port} from the jump host {last}: check address "
+                "and firewalls, and that sshd there allows it (AllowTcpForwarding)"
             ) from error
     command = str(place.options.get("proxycommand", ""))
     if command and command.lower() != "none" and not settings.jump:
@@ -261,7 +263,7 @@ class _Refusing(paramiko.MissingHostKeyPolicy):
 
 def _not_let_in(settings: SshSettings, place: _Place) -> str:
     return (
-        f"{settings.title}: sshd at {place.host} port {place.port} does not let {place.user} in with the keys that there are here: "
+        f"{settings.title}: sshd at {place.host} port {place.port} does not let {place.user} in with the keys that are here: "
         f"`ssh-copy-id {place.user}@{place.host}` puts one there, or name the right user or identity file"
     )
 
@@ -277,7 +279,9 @@ def _unreachable(settings: SshSettings, place: _Place, error: BaseException) -> 
         why = "what answers there does not speak SSH, or hung up"
     else:
         why = str(error) or "the connection ended"
-    return f"{settings.title} cannot be reached at {place.host} port {place.port}: {why}; check that it runs, address and firewalls"
+    return (
+        f"{settings.title} cannot be reached at {place.host} port {place.port}: {why}; check that it runs, address and firewalls"
+    )
 
 
 # becoming root, and the helper
@@ -353,7 +357,7 @@ def _not_started(settings: SshSettings, channel: paramiko.Channel, said: str) ->
         return SudoError(f"{title}: there is no sudo there, and {user} is not root: install it, or log in as root")
     if "not found" in said or "No such file" in said:
         return PythonMissingError(
-            f"{title}: there is no {command} there: install Python 3.9 or newer (`apt-get install python3`, `dnf install python3`)"
+            f"{title}: there is no {command} there: install Python 3.9 or newer (`apt-get install python3` or the like)"
         )
     return SshError(f"{title}: Python could not be started as root there: {last}")
 
@@ -371,7 +375,7 @@ def _lost(settings: SshSettings, channel: paramiko.Channel, why: Exception | Non
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     silent = f": nothing was heard for {_SILENCE:g} s" if isinstance(why, TimeoutError) else f": {last}" if last else ""
     return ConnectionLostError(
-        f"{settings.title}: the connection was lost in the middle of the work{silent}; run this again when the node can be reached"
+        f"{settings.title}: the connection was lost in the middle of the work{silent}; run this again when it can be reached"
     )
 
 

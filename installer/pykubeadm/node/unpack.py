@@ -1,4 +1,4 @@
-"""Sent before the helper, and the first thing that runs on the node: has Python import the modules that come after it from memory."""
+"""Sent before the helper, and the first thing that runs on the node: imports the modules that come after it from memory."""
 
 from __future__ import annotations
 

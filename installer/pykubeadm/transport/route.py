@@ -13,7 +13,7 @@ Dial = Callable[[str, int, float], socket.socket]
 
 @dataclass(frozen=True)
 class Route:
-    """`dial` opens connections, None for those of this process; `environment` has the variables that name proxies."""
+    """`dial` opens connections, None for those of this process; `environment` has their variables (proxies, PATH)."""
 
     dial: Dial | None = None
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -21,7 +21,7 @@ NAME = "certs generate-csr"
 def generate_csr(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
     """By kubeadm's flags cert-dir, config and kubeconfig-dir, with underscores."""
     run = begin(options, emit, rootfs=rootfs)
-    execute(NAME, tuple(steps(PHASES)), run, node_name=run.node_name, rootfs=rootfs)
+    execute(NAME, tuple(steps(PHASES)), run, node_name=run.node_name)
 
 
 def _certificate(spec: CertificateSpec, run: CertsRun) -> Changes:

@@ -39,7 +39,7 @@ def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: st
     if run.as_before:
         run.note("info", "without the cluster's configuration, key algorithm and period stay as they are, and no names are added")
     _order_keys(run)
-    execute(f"{NAME} {name}", steps_of((name,)), run, node_name=run.node_name, rootfs=rootfs)
+    execute(f"{NAME} {name}", steps_of((name,)), run, node_name=run.node_name)
 
 
 def _begin_keys(leaves: Sequence[Leaf], options: Mapping[str, Any], rootfs: str) -> KeyPool | None:

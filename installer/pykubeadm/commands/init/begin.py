@@ -17,7 +17,6 @@ from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Node
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.run import patches_directory
@@ -25,7 +24,7 @@ from pykubeadm.workflow.events import Note, Subscriber
 
 
 def begin(
-    machine: LocalNode,
+    machine: Node,
     options: Mapping[str, Any],
     emit: Subscriber,
     *,

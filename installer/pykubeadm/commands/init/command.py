@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pykubeadm.commands.source import read_source
-from pykubeadm.node.local import LocalNode
+from pykubeadm.config.source import Source
+from pykubeadm.node.port import Node
 from pykubeadm.phases.certs.keys import begin_keys, order_keys
 from pykubeadm.workflow.events import Subscriber
 from pykubeadm.workflow.phase import Choose
@@ -14,10 +14,17 @@ from pykubeadm.workflow.phase import Choose
 NAME = "init"
 
 
-def init(options: Mapping[str, Any], emit: Subscriber, *, choose: Choose, name: str = NAME, rootfs: str = "/") -> None:
-    """Run the steps that `choose` picks. `options` are kubeadm's flags with underscores; `name` is what the run is called."""
-    machine = LocalNode(rootfs)
-    source = read_source(options["config"], machine.root) if options.get("config") else None
+def init(
+    options: Mapping[str, Any],
+    emit: Subscriber,
+    *,
+    choose: Choose,
+    machine: Node,
+    source: Source | None = None,
+    name: str = NAME,
+) -> None:
+    """Run the steps that `choose` picks on `machine`. `options` are kubeadm's flags with underscores; `source` is what
+    --config names; `name` is what the run is called."""
     begun = begin_keys(machine, [step.path for step in choose(())], source.content if source else b"")
 
     # Imported while the keys are made.
@@ -28,4 +35,4 @@ def init(options: Mapping[str, Any], emit: Subscriber, *, choose: Choose, name: 
     run.begun_keys = begun
     steps = choose(run.init.skip_phases)
     order_keys(run, [step.path for step in steps])
-    execute(name, steps, run, node_name=run.node_name, rootfs=rootfs)
+    execute(name, steps, run, node_name=run.node_name)

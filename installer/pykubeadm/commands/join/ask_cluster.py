@@ -100,7 +100,7 @@ def _connect(
     if earlier is not None:
         for trust in (earlier, *earlier.elsewhere(join)):
             try:
-                api = trust.api(join)
+                api = trust.api(join, node)
                 return trust, api, stored_cluster(api, _reader(trust), warn, patient=False)
             except ApiError as error:
                 # A control plane's leads to its own API server, which may be down.
@@ -119,7 +119,7 @@ def _connect(
     else:
         trust = administrator or discover(join, node, now=now, report=report, say=say)
     trust = as_member(trust, node, kubelet_name(join.node_registration), now()) or trust  # a certificate that can be used
-    api = trust.api(join)
+    api = trust.api(join, node)
     return trust, api, stored_cluster(api, _reader(trust), warn)
 
 

@@ -11,15 +11,14 @@ from pykubeadm.commands.join.kubelet_start import BOOTSTRAP_CONF
 from pykubeadm.commands.join.phases import PHASES
 from pykubeadm.commands.join.run import JoinRun
 from pykubeadm.commands.join.trust import KUBELET_CONF
-from pykubeadm.commands.source import read_source
 from pykubeadm.config.join_flags import JoinFlags
 from pykubeadm.config.read import read_join
+from pykubeadm.config.source import Source
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Node
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.preflight.machine import Machine
@@ -31,14 +30,18 @@ if TYPE_CHECKING:
 
 
 def begin(
-    rootfs: str, options: Mapping[str, Any], emit: Subscriber, *, needs_discovery: bool = True, look_ahead: bool = False
+    machine: Node,
+    options: Mapping[str, Any],
+    emit: Subscriber,
+    *,
+    source: Source | None = None,
+    needs_discovery: bool = True,
+    look_ahead: bool = False,
 ) -> JoinRun:
     """The run of `join` for these options (kubeadm's flags with underscores, None where not given). With `look_ahead` the
     machine is asked what preflight wants to know while the cluster is. Raises ConfigError with every problem of flags and file,
     and what `ask_cluster` and `load_patches` raise."""
-    machine = LocalNode(rootfs)
     host = host_facts(machine)
-    source = read_source(options["config"], rootfs) if options.get("config") else None
     if source is None and not needs_discovery:
         options = {**options, "discovery_file": _left_by_earlier_phases(machine)}
     join = read_join(source, JoinFlags.of(options), environment(machine, host, emit, PHASES, []))

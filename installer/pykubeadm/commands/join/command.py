@@ -8,6 +8,8 @@ from typing import Any
 from pykubeadm.commands.execute import execute
 from pykubeadm.commands.join.begin import begin
 from pykubeadm.commands.join.control_plane_prepare import steps_with_keys
+from pykubeadm.config.source import Source
+from pykubeadm.node.port import Node
 from pykubeadm.phases.certs.keys import order_keys
 from pykubeadm.workflow.events import Subscriber
 from pykubeadm.workflow.phase import Choose
@@ -29,14 +31,22 @@ To use the cluster from here as a regular user:
   sudo chown $(id -u):$(id -g) $HOME/.kube/config"""
 
 
-def join(options: Mapping[str, Any], emit: Subscriber, *, choose: Choose, name: str = NAME, rootfs: str = "/") -> None:
-    """Run the steps that `choose` picks; the cluster is asked before the node is locked or changed. `options` are kubeadm's
-    flags with underscores; `name` is what the run is called."""
+def join(
+    options: Mapping[str, Any],
+    emit: Subscriber,
+    *,
+    choose: Choose,
+    machine: Node,
+    source: Source | None = None,
+    name: str = NAME,
+) -> None:
+    """Run the steps that `choose` picks on `machine`; the cluster is asked before the node is locked or changed. `options` are
+    kubeadm's flags with underscores; `source` is what --config names; `name` is what the run is called."""
     whole = name == NAME
     # Phases that have no flags for discovery go on with what the ones before them wrote.
-    run = begin(rootfs, options, emit, needs_discovery="discovery_file" in options, look_ahead=whole)
+    run = begin(machine, options, emit, source=source, needs_discovery="discovery_file" in options, look_ahead=whole)
     order_keys(run, steps_with_keys(run))
-    execute(name, choose(run.join.skip_phases), run, node_name=run.node_name, rootfs=rootfs)
+    execute(name, choose(run.join.skip_phases), run, node_name=run.node_name)
     if whole and not run.dry_run:
         etcd = ", with a member of etcd" if run.has_local_etcd else ""
         text = _CONTROL_PLANE_JOINED if run.is_control_plane else _WORKER_JOINED

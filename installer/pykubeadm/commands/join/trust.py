@@ -92,8 +92,9 @@ class Trust:
         """To connect with; ApiError where nobody could."""
         return parse_kubeconfig(self.kubeconfig("kubernetes"), self.source)
 
-    def api(self, join: JoinConfiguration) -> Api:
-        return ClusterApi(self.credentials, call_timeout=join.timeouts.kubernetes_api_call)
+    def api(self, join: JoinConfiguration, node: Node) -> Api:
+        """The cluster as `node` reaches it."""
+        return ClusterApi(self.credentials, call_timeout=join.timeouts.kubernetes_api_call, route=node.route)
 
 
 def of_earlier_run(join: JoinConfiguration, node: Node, journal: Journal) -> Trust | None:
@@ -142,6 +143,7 @@ def discover(
             timeout=timeout,
             now=now,
             report=report,
+            dial=node.route.dial,
         )
         cluster = {"certificate-authority-data": base64.b64encode(found.ca).decode("ascii"), "server": found.server}
         user = {"token": join.discovery.tls_bootstrap_token}
@@ -169,7 +171,7 @@ def discover(
         server_name=str(trust.cluster.get("tls-server-name") or ""),
         proxy=str(trust.cluster.get("proxy-url") or ""),
     )
-    ca = refresh_from_file(named, timeout=timeout, now=now, report=report).ca
+    ca = refresh_from_file(named, timeout=timeout, now=now, report=report, dial=node.route.dial).ca
     described: dict[str, Any] = {**trust.cluster, "certificate-authority-data": base64.b64encode(ca).decode("ascii")}
     described.pop("insecure-skip-tls-verify", None)  # from here on the CA is known
     if join.discovery.tls_bootstrap_token:

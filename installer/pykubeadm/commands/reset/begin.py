@@ -11,11 +11,11 @@ from pykubeadm.commands.environment import environment
 from pykubeadm.commands.reset.found import look, runtime_endpoint
 from pykubeadm.commands.reset.phases import PHASES
 from pykubeadm.commands.reset.run import KEEPABLE, KERNELS, ResetRun
-from pykubeadm.commands.source import read_source
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import ResetConfiguration
 from pykubeadm.config.read import read_reset
 from pykubeadm.config.reset_flags import ResetFlags
+from pykubeadm.config.source import Source
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.node.facts import host_facts
@@ -25,20 +25,20 @@ from pykubeadm.node.port import Node
 from pykubeadm.workflow.events import Subscriber
 
 
-def begin(rootfs: str, options: Mapping[str, Any], emit: Subscriber, confirm: Callable[[], bool]) -> ResetRun:
+def begin(
+    machine: Node, options: Mapping[str, Any], emit: Subscriber, confirm: Callable[[], bool], *, source: Source | None = None
+) -> ResetRun:
     """The run of `reset` for these options (kubeadm's flags with underscores, None where not given). Raises ConfigError with
     every problem of flags and file.
 
     The journal is only read: writing would need space, which a full disk does not have.
     """
-    machine = LocalNode(rootfs)
     keep, kubeconfig = frozenset(options.get("keep") or ()), os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG)
     problems = [Problem("--keep", 0, 0, "", f"there is no {name}; choose among {', '.join(KEEPABLE)}") for name in _unknown(keep)]
     if options.get("kubeconfig") and machine.stat(kubeconfig) is None:
         problems.append(Problem("--kubeconfig", 0, 0, "", f"{kubeconfig} does not exist"))
     host = host_facts(machine)
     sockets = _sockets(runtime_endpoint(machine), host)
-    source = read_source(options["config"], machine.root) if options.get("config") else None
     reads = environment(machine, replace(host, cri_sockets=sockets[:1]), emit, PHASES, [])
     try:
         reset = read_reset(source, ResetFlags.of(options), reads)
@@ -62,8 +62,8 @@ def begin(rootfs: str, options: Mapping[str, Any], emit: Subscriber, confirm: Ca
         found=look(machine, reset.certificates_dir),
         sockets=_asked(reset, sockets),
         confirm=confirm,
-        keep=keep if machine.root == "/" else keep | KERNELS,
-        home=os.environ.get("HOME", ""),
+        keep=keep | KERNELS if isinstance(machine, LocalNode) and machine.root != "/" else keep,
+        home=machine.route.environment.get("HOME", ""),
         kubeconfig_path=kubeconfig,
     )
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from pykubeadm.commands.execute import execute
 from pykubeadm.commands.reset.begin import begin
+from pykubeadm.config.source import Source
+from pykubeadm.node.port import Node
 from pykubeadm.workflow.events import Subscriber
 from pykubeadm.workflow.phase import Choose
 
@@ -22,12 +24,13 @@ def reset(
     *,
     confirm: Callable[[], bool],
     choose: Choose,
+    machine: Node,
+    source: Source | None = None,
     name: str = NAME,
-    rootfs: str = "/",
 ) -> None:
-    """Run the steps that `choose` picks. `options` are kubeadm's flags with underscores; `confirm` asks the user whether to go
-    on; `name` is what the run is called."""
-    run = begin(rootfs, options, emit, confirm)
-    changed = execute(name, choose(run.reset.skip_phases), run, node_name=run.host.hostname, rootfs=rootfs)
+    """Run the steps that `choose` picks on `machine`. `options` are kubeadm's flags with underscores; `source` is what
+    --config names; `confirm` asks the user whether to go on; `name` is what the run is called."""
+    run = begin(machine, options, emit, confirm, source=source)
+    changed = execute(name, choose(run.reset.skip_phases), run, node_name=run.host.hostname)
     if name == NAME and changed and not run.dry_run:
         run.result("reset", _DONE.format(name=run.host.hostname), node=run.host.hostname)

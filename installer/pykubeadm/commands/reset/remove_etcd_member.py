@@ -109,7 +109,7 @@ def _client(run: ResetRun, manifest: EtcdManifest) -> EtcdClient:
         contents.append(content)
     # Those of the others are as they were when this member was added; who has come since is known to any of them.
     others = (url.rpartition(":")[0] + ":2379" for url in manifest.initial_cluster.values())
-    return EtcdClient([*manifest.client_urls, *others], tls_context(*contents))
+    return EtcdClient([*manifest.client_urls, *others], tls_context(*contents), route=run.node.route)
 
 
 def _endpoints_of_pods(run: ResetRun, failure: Exception) -> tuple[str, ...]:
@@ -126,7 +126,8 @@ def _endpoints_of_pods(run: ResetRun, failure: Exception) -> tuple[str, ...]:
     if content is None:
         raise failure
     try:
-        return etcd_endpoints(ClusterApi(parse_kubeconfig(content, run.kubeconfig_path), call_timeout=timedelta(seconds=_ANSWER)))
+        credentials = parse_kubeconfig(content, run.kubeconfig_path)
+        return etcd_endpoints(ClusterApi(credentials, call_timeout=timedelta(seconds=_ANSWER), route=run.node.route))
     except PykubeadmError as error:
         raise EtcdError(f"{failure}; {error}") from error
 

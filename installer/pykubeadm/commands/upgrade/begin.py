@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.environment import environment
 from pykubeadm.commands.existing import connect
-from pykubeadm.commands.source import read_source
 from pykubeadm.commands.upgrade.record import Record, read_record
 from pykubeadm.commands.upgrade.run import DRAIN_TIMEOUT, KUBELET_KUBECONFIG, UpgradeRun, reader_of
 from pykubeadm.config.endpoint import local_url
@@ -22,7 +21,6 @@ from pykubeadm.errors import ApiError, PhaseError, PreflightError, UsageError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.local import LocalNode
 from pykubeadm.phases.cluster.found import node_configuration, own_endpoint
 from pykubeadm.phases.cluster.stored import stored_cluster
 from pykubeadm.phases.patching import load_patches
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from pykubeadm.config.model import ClusterConfiguration, UpgradeConfiguration
+    from pykubeadm.config.source import Source
     from pykubeadm.kube.port import Api
     from pykubeadm.node.port import Node
     from pykubeadm.workflow.phase import Phase
@@ -44,17 +43,16 @@ def begin(
     options: Mapping[str, Any],
     emit: Subscriber,
     *,
+    machine: Node,
+    source: Source | None = None,
     phases: Sequence[Phase[UpgradeRun]] = (),
     confirm: Callable[[], bool] = lambda: False,
-    rootfs: str = "/",
 ) -> UpgradeRun:
     """The run of `upgrade PART` for these options (kubeadm's flags with underscores, None where not given). The cluster is asked
     for its configuration, the node is only read. Raises ConfigError with every problem of flags, file or stored configuration,
     UsageError, PreflightError, PhaseError, ApiError."""
     drain_timeout = _drain_timeout(options.get("drain_timeout"))
-    machine = LocalNode(rootfs)
     host = host_facts(machine)
-    source = read_source(options["config"], machine.root) if options.get("config") else None
     upgrade = read_upgrade(source, part, UpgradeFlags.of(options), environment(machine, host, emit, phases, []))
     section = getattr(upgrade, part)
     if part == "apply" and not section.kubernetes_version:

@@ -30,6 +30,7 @@ from pykubeadm.workflow.events import Subscriber
 from pykubeadm.workflow.phase import Phase, steps
 
 if TYPE_CHECKING:
+    from pykubeadm.config.source import Source
     from pykubeadm.node.port import Node
 
 # After the static pods, which are waited for where they are upgraded, in the order in which they are shown.
@@ -48,10 +49,10 @@ class Difference:
     text: str
 
 
-def diff(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> bool:
-    """Whether there are differences; each is a result of the run. By kubeadm's flags, with underscores, and
-    `kubernetes_version`; patches are those of `options`, else those of `apply` in the UpgradeConfiguration."""
-    run = begin("diff", {**options, "patches": None}, emit, rootfs=rootfs)
+def diff(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> bool:
+    """Whether there are differences; each is a result of the run. By kubeadm's flags, with underscores, and `kubernetes_version`;
+    `source` is what --config names; patches are those of `options`, else those of `apply` in the UpgradeConfiguration."""
+    run = begin("diff", {**options, "patches": None}, emit, machine=machine, source=source)
     given = run.upgrade.apply.patches
     directory = options.get("patches") or (given.directory if given else "")
     patches = load_patches(run.node, directory, lambda message: run.note("warning", message, topic="patches"))

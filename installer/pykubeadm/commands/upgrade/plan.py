@@ -28,7 +28,9 @@ from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Subscriber
 
 if TYPE_CHECKING:
+    from pykubeadm.config.source import Source
     from pykubeadm.kube.port import Api
+    from pykubeadm.node.port import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,11 @@ class Plan:
     configuration: str = ""
 
 
-def plan(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> Plan:
-    """By kubeadm's flags, with underscores, and `kubernetes_version`; warnings go to `emit`."""
+def plan(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> Plan:
+    """By kubeadm's flags, with underscores, and `kubernetes_version`; `source` is what --config names. Warnings go to `emit`."""
     online = Once(is_online)
     threading.Thread(target=online, daemon=True).start()  # while the cluster is asked
-    run = begin("plan", options, emit, rootfs=rootfs)
+    run = begin("plan", options, emit, machine=machine, source=source)
     return plan_of(run, lambda label: look_up(label) if online() else None, rehearsing=lambda: _rehearsing(run))
 
 

@@ -14,6 +14,7 @@ from pykubeadm.constants import ENDPOINT_ANNOTATION, KUBERNETES_DIR
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.credentials import Credentials, parse_kubeconfig
 from pykubeadm.kube.port import Api
+from pykubeadm.node.port import HealthEndpoint
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.workflow.events import Planned
@@ -43,6 +44,21 @@ def admin_credentials(run: ClusterRun) -> Credentials:
         raise PhaseError(f"{error}; {remedy}") from error
 
 
+def health_endpoint(run: ClusterRun, url: str) -> HealthEndpoint:
+    """The API server's endpoint at `url`, to be asked as the run's kubeconfig says."""
+    found = admin_credentials(run)
+
+    def content(inline: bytes, path: str) -> bytes:
+        return inline or (path and run.node.read(path)) or b""
+
+    return HealthEndpoint(
+        url,
+        b"" if found.insecure else content(found.ca, found.ca_path),
+        content(found.certificate, found.certificate_path),
+        content(found.key, found.key_path),
+    )
+
+
 def admin_api(run: ClusterRun) -> Api:
     """The cluster as admin.conf sees it, at controlPlaneEndpoint: this node's own API server needs etcd first."""
     if run.api is None:
@@ -56,7 +72,9 @@ def endpoint_api(run: ClusterRun) -> Api:
     behind it."""
     from pykubeadm.kube.client import ClusterApi
 
-    return ClusterApi(admin_credentials(run), call_timeout=run.configuration.this_node.timeouts.kubernetes_api_call)
+    return ClusterApi(
+        admin_credentials(run), call_timeout=run.configuration.this_node.timeouts.kubernetes_api_call, route=run.node.route
+    )
 
 
 def _api(run: ClusterRun, credentials: Credentials) -> Api:
@@ -66,7 +84,7 @@ def _api(run: ClusterRun, credentials: Credentials) -> Api:
     _warn_of_expiry(run, credentials)
     server = _local_server(run) if run.kubeconfig_path == _ADMIN_CONF else ""
     timeout = run.configuration.this_node.timeouts.kubernetes_api_call
-    return ClusterApi(credentials, server=server, call_timeout=timeout, dry_run=run.node.dry_run)
+    return ClusterApi(credentials, server=server, call_timeout=timeout, dry_run=run.node.dry_run, route=run.node.route)
 
 
 def _warn_of_expiry(run: ClusterRun, credentials: Credentials) -> None:
@@ -108,8 +126,6 @@ def _bootstrapped_api(run: ClusterRun) -> Api:
 
 def _recording_api(run: ClusterRun) -> Api:
     """Reads what there is where a cluster answers already; in its place an empty one with this node in it."""
-    from pykubeadm.kube.credentials import tls_context
-    from pykubeadm.kube.health import probe
     from pykubeadm.kube.recording import RecordingApi
 
     inner: Api | None = None
@@ -118,7 +134,7 @@ def _recording_api(run: ClusterRun) -> Api:
         credentials = admin_credentials(run)
         if run.kubeconfig_path != _ADMIN_CONF:
             server = credentials.server
-        if probe(f"{server}/livez", tls_context(credentials)) is None:
+        if run.node.unhealthy([health_endpoint(run, f"{server}/livez")]) == ("",):
             inner = _api(run, credentials)
     name = run.configuration.this_node.node_registration.name
     node = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import KUBELET_CONFIG, KUBELET_HEALTHZ_PORT
 from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import HealthEndpoint
 from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.manifests import manifest_path, read_static_pod
@@ -23,37 +25,37 @@ _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 def wait_for_kubelet(run: ClusterRun) -> None:
     """Until the kubelet's healthz answers; not at all where its configuration switches healthz off."""
-    from pykubeadm.kube.health import probe
     from pykubeadm.phases.waiting import wait
 
     url = _kubelet_healthz(run)
     if url is None:
         run.note("info", "the kubelet has healthzPort: 0, so its health is not checked", topic=_NAME)
         return
-    wait(run, _NAME, {f"the kubelet at {url}": partial(probe, url)}, run.configuration.this_node.timeouts.kubelet_health_check)
+    wait(run, _NAME, {f"the kubelet at {url}": HealthEndpoint(url)}, run.configuration.this_node.timeouts.kubelet_health_check)
 
 
 def wait_for_components(run: ClusterRun) -> None:
     """Until the static pods' health endpoints answer, side by side."""
-    from pykubeadm.kube.credentials import tls_context
-    from pykubeadm.kube.health import control_plane_endpoints, probe
-    from pykubeadm.phases.cluster.connection import admin_credentials
+    from pykubeadm.kube.health import control_plane_endpoints
+    from pykubeadm.phases.cluster.connection import health_endpoint
     from pykubeadm.phases.static_pods.restart import healthy_again
-    from pykubeadm.phases.waiting import wait
-    from pykubeadm.pki.tls import unverified_context
+    from pykubeadm.phases.waiting import probe, wait
 
     pods = _static_pods(run)
     endpoints = control_plane_endpoints(pods, run.configuration.this_node.local_api_endpoint.advertise_address)
-    trusted, unverified = tls_context(admin_credentials(run)), unverified_context()
-    probes: dict[str, Probe] = {
-        endpoint.component: partial(probe, endpoint.url, trusted if endpoint.component == "kube-apiserver" else unverified)
+    trusted = health_endpoint(run, "")
+    asked = {
+        endpoint.component: replace(trusted, url=endpoint.url)
+        if endpoint.component == "kube-apiserver"
+        else HealthEndpoint(endpoint.url)
         for endpoint in endpoints
     }
+    targets: dict[str, Probe | HealthEndpoint] = {**asked}
     for name in run.replaced:
-        probes[name] = partial(healthy_again, run, name, probes.get(name, lambda: None))
+        targets[name] = partial(healthy_again, run, name, probe(run.node, asked[name]) if name in asked else lambda: None)
     timeout = run.configuration.this_node.timeouts.control_plane_component_health_check
     etcd = () if run.configuration.cluster.etcd.external else ("etcd",)
-    wait(run, _NAME, probes, timeout, components=(*etcd, *_COMPONENTS))
+    wait(run, _NAME, targets, timeout, components=(*etcd, *_COMPONENTS))
 
 
 def _verify(run: ClusterRun) -> None:

@@ -22,12 +22,12 @@ _PODS = {"component": "etcd", "tier": "control-plane"}
 def etcd_client(run: ClusterRun) -> EtcdClient:
     """The members there are. PhaseError where the certificates of control-plane-prepare are missing."""
     tls = _tls(run)
-    return EtcdClient(etcd_endpoints(admin_api(run)), tls)
+    return EtcdClient(etcd_endpoints(admin_api(run)), tls, route=run.node.route)
 
 
 def own_etcd_client(run: ClusterRun) -> EtcdClient:
     """The members as the one on this node knows them, whether there is an API server or not. PhaseError as above."""
-    return EtcdClient([own_endpoint(run)], _tls(run))
+    return EtcdClient([own_endpoint(run)], _tls(run), route=run.node.route)
 
 
 def own_endpoint(run: ClusterRun) -> str:

@@ -15,6 +15,7 @@ from pykubeadm.phases.preflight.check import Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.pki.tls import client_context
 from pykubeadm.transport.http import UnansweredError, exchange
+from pykubeadm.transport.route import Dial
 from pykubeadm.util.retry import every, try_again
 from pykubeadm.util.side_by_side import side_by_side
 
@@ -37,7 +38,8 @@ def _version(external: ExternalEtcd, machine: Machine) -> Findings:
     except FileNotFoundError as missing:
         return error(f"{missing.filename} does not exist; put it there, or correct the path in etcd.external")
     endpoints = external.http_endpoints or external.endpoints
-    found = side_by_side(lambda endpoint: _judge(endpoint, tls), endpoints, len(endpoints))
+    dial = machine.node.route.dial
+    found = side_by_side(lambda endpoint: _judge(endpoint, tls, dial), endpoints, len(endpoints))
     return Findings(errors=tuple(sentence for sentence in found if sentence))
 
 
@@ -61,10 +63,10 @@ def _tls(external: ExternalEtcd, machine: Machine) -> ssl.SSLContext:
         raise EtcdError(f"{external.ca_file} {failure}") from failure
 
 
-def _judge(endpoint: str, tls: ssl.SSLContext) -> str:
+def _judge(endpoint: str, tls: ssl.SSLContext, dial: Dial | None) -> str:
     """What is wrong with the member at `endpoint`, "" where nothing is."""
     try:
-        found = _ask(endpoint, tls)
+        found = _ask(endpoint, tls, dial)
         version = parse_version(found)
     except (UnansweredError, ApiError, ValueError) as failure:
         return f"external etcd {endpoint} does not say its version: {failure}; check its address, firewall and certificates"
@@ -73,21 +75,21 @@ def _judge(endpoint: str, tls: ssl.SSLContext) -> str:
     return ""
 
 
-def _ask(endpoint: str, tls: ssl.SSLContext) -> str:
+def _ask(endpoint: str, tls: ssl.SSLContext, dial: Dial | None) -> str:
     left = [_TIMEOUT_IN_ALL] * (_ATTEMPTS - 1)
 
     def patience(error: Exception, _spent: float) -> timedelta | None:
         return left.pop() if left and _may_pass(error) else None
 
-    return try_again(lambda: _get_version(endpoint, tls), patience, pause=every(_PAUSE))
+    return try_again(lambda: _get_version(endpoint, tls, dial), patience, pause=every(_PAUSE))
 
 
 def _may_pass(error: Exception) -> bool:
     return isinstance(error, UnansweredError) and isinstance(error.failure, ConnectionError | TimeoutError)
 
 
-def _get_version(endpoint: str, tls: ssl.SSLContext) -> str:
-    answer = exchange(f"{endpoint.rstrip('/')}/version", timeout=_TIMEOUT, tls=tls)
+def _get_version(endpoint: str, tls: ssl.SSLContext, dial: Dial | None) -> str:
+    answer = exchange(f"{endpoint.rstrip('/')}/version", timeout=_TIMEOUT, tls=tls, dial=dial)
     if answer.status != 200:
         raise ValueError(f"it answers with status {answer.status}")
     try:

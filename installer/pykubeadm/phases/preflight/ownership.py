@@ -18,6 +18,7 @@ from pykubeadm.constants import KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.phases.preflight.machine import Once
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.transport.route import Dial
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -169,7 +170,8 @@ class ControlPlane:
         endpoint = self.run.configuration.this_node.local_api_endpoint
         if endpoint.advertise_address not in self.run.host.addresses:
             return  # a load balancer's, or one that is yet to come
-        if not _is_trusted(endpoint.advertise_address, endpoint.bind_port, encode_certificate(authority)):
+        dial = self.run.node.route.dial or _dial
+        if not _is_trusted(dial, endpoint.advertise_address, endpoint.bind_port, encode_certificate(authority)):
             address = join_host_port(endpoint.advertise_address, endpoint.bind_port)
             yield f"the API server that runs at {address} has a certificate of another CA than {self._pki('ca.crt')}"
 
@@ -202,13 +204,17 @@ def _signs(ca: x509.Certificate, pem: bytes) -> bool:
     return is_signed_by(first, intermediates, ca)
 
 
-def _is_trusted(address: str, port: int, ca: bytes) -> bool:
+def _dial(host: str, port: int, timeout: float) -> socket.socket:
+    return socket.create_connection((host, port), timeout)
+
+
+def _is_trusted(dial: Dial, address: str, port: int, ca: bytes) -> bool:
     """Whether what listens there shows a certificate of `ca` (PEM), or nothing does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     try:
         context.load_verify_locations(cadata=ca.decode("ascii"))
-        with socket.create_connection((address, port), _PATIENCE) as plain, context.wrap_socket(plain):
+        with dial(address, port, _PATIENCE) as plain, context.wrap_socket(plain):
             return True
     except ssl.SSLCertVerificationError as error:
         return error.verify_code in (_NOT_YET_VALID, _EXPIRED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from functools import partial
 
@@ -121,7 +120,7 @@ def _file_content(path: str, wanted: str, remedy: str, machine: Machine) -> Find
 
 
 def _in_path(command: str, machine: Machine) -> Findings:
-    directories = dict.fromkeys([*filter(None, os.environ.get("PATH", "").split(":")), *_SYSTEM_PATH])
+    directories = dict.fromkeys([*filter(None, machine.node.route.environment.get("PATH", "").split(":")), *_SYSTEM_PATH])
     for directory in directories:
         found = machine.node.stat(f"{directory}/{command}") if directory.startswith("/") else None
         if found is not None and found.kind in ("file", "link"):

@@ -9,7 +9,7 @@ from functools import partial
 from pykubeadm.kube.waits import Probe
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.manifests import read_static_pod
-from pykubeadm.phases.waiting import wait
+from pykubeadm.phases.waiting import probe, wait
 from pykubeadm.workflow.phase import Changes
 
 # The kubelet looks at manifests every 20 s at the latest (fileCheckFrequency) and gives a pod 30 s to end.
@@ -73,17 +73,17 @@ def healthy_again(run: ClusterRun, component: str, healthy: Probe) -> str | None
 def component_health(run: ClusterRun, component: str) -> Probe:
     """One look whether the component is ready to do its work. Its certificate is not looked at: it may be what is being
     replaced."""
-    from pykubeadm.kube.health import control_plane_endpoints, etcd_endpoint, probe
-    from pykubeadm.pki.tls import unverified_context
+    from pykubeadm.kube.health import control_plane_endpoints, etcd_endpoint
+    from pykubeadm.node.port import HealthEndpoint
 
     pod = read_static_pod(run.node, component)
     if pod is None:
         return lambda: None
     if component == "etcd":
         endpoint = etcd_endpoint(pod)
-        return partial(probe, endpoint.url, unverified_context()) if endpoint else lambda: None
+        return probe(run.node, HealthEndpoint(endpoint.url)) if endpoint else lambda: None
     address = run.configuration.this_node.local_api_endpoint.advertise_address
     endpoints = control_plane_endpoints({component: pod}, address)
     # /readyz has what /livez has, and says no while an API server fills its caches or shuts down.
     urls = [endpoint.url.replace("/livez", "/readyz") for endpoint in endpoints]
-    return partial(probe, urls[0], unverified_context()) if urls else lambda: None
+    return probe(run.node, HealthEndpoint(urls[0])) if urls else lambda: None
