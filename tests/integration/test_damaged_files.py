@@ -16,7 +16,7 @@ from pykubeadm.commands.init.kubelet_finalize import kubelet_finalize
 from pykubeadm.commands.init.kubelet_start import kubelet_start
 from pykubeadm.commands.init.preflight import preflight
 from pykubeadm.errors import BUG, PykubeadmError
-from pykubeadm.kube import health
+from pykubeadm.node import health
 from pykubeadm.node.diagnose import CONTROL_PLANE
 from pykubeadm.node.journal import PATH
 from pykubeadm.node.port import Directory, File, UnitState
@@ -86,7 +86,7 @@ def healthy() -> tuple[FakeNode, tuple[str, ...]]:
     """A node that a run has nothing to do on, and the files that it reads there, those of the kernel left out."""
     node = machine()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(health, "probe", lambda *_arguments: None)
+        patch.setattr(health, "look", lambda *_arguments: "")
         assert run(node)[1] is None
         node.put(PEM, node.text("/etc/kubernetes/pki/apiserver-kubelet-client.crt"))
         assert run(node)[1] is None
@@ -132,7 +132,7 @@ def test_each_way_comes_up() -> None:
 
 @pytest.mark.parametrize("damage", [*ALWAYS, *OF_YAML])
 def test_each_file_that_is_read(damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "probe", lambda *_arguments: None)
+    monkeypatch.setattr(health, "look", lambda *_arguments: "")
     node, _ = healthy()
     for path in [path for path, its_damage in damages() if its_damage == damage]:
         assert _outcome(node, path, damage) == "", path

@@ -28,7 +28,7 @@ def unhealthy(endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tup
         began = time.monotonic()
         for endpoint in endpoints:
             if reasons.get(endpoint, "not asked yet"):
-                reasons[endpoint] = _look(endpoint, contexts)
+                reasons[endpoint] = look(endpoint, contexts)
         took = time.monotonic() - began
         pause = min(max(_INTERVAL, _PAUSE_SHARE * took), _LONGEST_PAUSE)
         if not any(reasons.values()) or time.monotonic() + pause >= end:
@@ -36,7 +36,7 @@ def unhealthy(endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tup
         time.sleep(pause)
 
 
-def _look(endpoint: HealthEndpoint, contexts: dict[HealthEndpoint, ssl.SSLContext]) -> str:
+def look(endpoint: HealthEndpoint, contexts: dict[HealthEndpoint, ssl.SSLContext]) -> str:
     """The reason why it is not healthy, "" where it answers 200."""
     try:
         if endpoint not in contexts:

@@ -58,14 +58,14 @@ class KnownHosts:
 
     def unknown(self, node: str, key: paramiko.PKey) -> str:
         return (
-            f"{node}: the host key of {self._name} is not known: {_shown(key)}; if `ssh-keygen -lf` of its key on the machine shows "
-            f"the same, `ssh-keyscan -p {self._port} {self._host} >>{self._files[0]}` adds it"
+            f"{node}: the host key of {self._name} is not known: {_shown(key)}; if `ssh-keygen -lf` of its key on the machine "
+            f"shows the same, `ssh-keyscan -p {self._port} {self._host} >>{self._files[0]}` adds it"
         )
 
     def changed(self, node: str, key: paramiko.PKey, known: paramiko.PKey) -> str:
         return (
-            f"{node}: the host key of {self._name} is {_shown(key)}, but {_shown(known)} is known: somebody may stand between; if "
-            f"the machine was installed again, `ssh-keygen -R '{self._name}' -f {self._files[0]}` forgets the former key"
+            f"{node}: the host key of {self._name} is {_shown(key)}, but {_shown(known)} is known: somebody may stand between; "
+            f"if the machine was installed again, `ssh-keygen -R '{self._name}' -f {self._files[0]}` forgets the former key"
         )
 
     def revoked(self, node: str, key: paramiko.PKey) -> str:

@@ -27,8 +27,8 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Options of each plan that is made, which finds an error and has a warning."""
     asked: list[dict[str, Any]] = []
 
-    def plan(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str) -> Plan:
-        asked.append({**options, "rootfs": rootfs})
+    def plan(options: Mapping[str, Any], emit: Subscriber, **_machine: object) -> Plan:
+        asked.append(dict(options))
         emit(Note(level="warning", topic="preflight", message="[WARNING EtcdMembers]: pinned"))
         return Plan(parse_version("v1.36.2"), (), (), (ERROR,))
 
@@ -58,8 +58,7 @@ def test_json_is_alone_on_standard_output() -> None:
 def different(monkeypatch: pytest.MonkeyPatch) -> None:
     """A diff that finds a difference."""
 
-    def diff(_options: Mapping[str, Any], emit: Subscriber, *, rootfs: str) -> bool:
-        assert rootfs == "/"
+    def diff(_options: Mapping[str, Any], emit: Subscriber, **_machine: object) -> bool:
         emit(Shown(name="difference", text="--- a\n+++ b\n@@ -1 +1 @@\n-1\n+2", data={"what": "a"}))
         return True
 

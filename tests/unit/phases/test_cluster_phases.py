@@ -302,7 +302,7 @@ def test_a_dry_run_hands_out_no_key_and_no_command(node: FakeNode, api: FakeApi)
 
 
 def test_a_dry_run_tells_and_sends_nothing(files: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pykubeadm.kube.health.probe", lambda *_arguments: "connection refused")
+    monkeypatch.setattr("pykubeadm.node.health.look", lambda *_arguments: "connection refused")
     node = FakeNode(files=dict(files), dry_run=True)
     run, events = init_run(node, configured())
     assert len(perform(run, *PHASES)) > 25

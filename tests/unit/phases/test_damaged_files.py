@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pykubeadm.commands.init.kubelet_finalize import kubelet_finalize
 from pykubeadm.errors import PhaseError
-from pykubeadm.kube import health
+from pykubeadm.node import health
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.cluster.wait_control_plane import wait_for_components, wait_for_kubelet
@@ -38,7 +38,7 @@ def files() -> dict[str, Any]:
 
 @pytest.fixture
 def node(files: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> FakeNode:
-    monkeypatch.setattr(health, "probe", lambda *_arguments: None)
+    monkeypatch.setattr(health, "look", lambda *_arguments: "")
     return FakeNode(files=dict(files))
 
 

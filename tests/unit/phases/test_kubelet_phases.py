@@ -14,7 +14,8 @@ from pykubeadm.commands.init.kubelet_start import kubelet_start
 from pykubeadm.config.model import Configuration, Timeouts
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
-from pykubeadm.kube import health, waits
+from pykubeadm.kube import waits
+from pykubeadm.node import health
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import File, Unit, UnitState
 from pykubeadm.phases.certs.phase import certs
@@ -151,7 +152,7 @@ def test_a_node_without_kubelet_service_gets_the_files() -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_a_kubelet_that_does_not_come_up_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "probe", lambda *_arguments: "connection refused")
+    monkeypatch.setattr(health, "look", lambda *_arguments: "connection refused")
     node = machine(UnitState("loaded", "activating", "auto-restart", "enabled", "exit-code", 1))
     node.commands["journalctl"] = completed('F1120 1 2 run.go:72] "command failed" err="failed to run Kubelet: validate service'
         ' connection: dial unix /run/containerd/containerd.sock: connect: no such file or directory"')  # fmt: skip
@@ -169,7 +170,7 @@ def test_a_kubelet_that_does_not_come_up_is_explained(monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("clock")
 def test_a_kubelet_that_cannot_come_up_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "probe", lambda *_arguments: "connection refused")
+    monkeypatch.setattr(health, "look", lambda *_arguments: "connection refused")
     node = machine(ACTIVE)
     line = 'E1120 1 2 run.go:72] "command failed" err="failed to parse kubelet flag: unknown flag: --nope"'
     node.commands["journalctl"] = completed(f"{line}\n{line}\n")
@@ -179,7 +180,7 @@ def test_a_kubelet_that_cannot_come_up_is_not_waited_for(monkeypatch: pytest.Mon
 
 def test_healthz_follows_the_kubelets_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(health, "probe", lambda url, *_more: asked.append(url))
+    monkeypatch.setattr(health, "look", lambda endpoint, _contexts: asked.append(endpoint.url) or "")
     node = machine(ACTIVE)
     for settings in ("healthzPort: 12345\n", 'healthzBindAddress: "::1"\n', "healthzPort: 0\n"):
         node.put("/var/lib/kubelet/config.yaml", settings)
@@ -189,7 +190,7 @@ def test_healthz_follows_the_kubelets_configuration(monkeypatch: pytest.MonkeyPa
 
 def test_components_are_asked_where_their_manifests_say(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(health, "probe", lambda url, *_more: asked.append(url))
+    monkeypatch.setattr(health, "look", lambda endpoint, _contexts: asked.append(endpoint.url) or "")
     run, _ = init_run(machine(ACTIVE), configuration(port=8443))
     perform(run, certs, kubeconfig, control_plane)
     wait_for_components(run)
@@ -198,7 +199,7 @@ def test_components_are_asked_where_their_manifests_say(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("clock")
 def test_the_pod_of_a_former_manifest_is_not_taken_for_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "probe", lambda *_arguments: None)
+    monkeypatch.setattr(health, "look", lambda *_arguments: "")
     node = machine(ACTIVE)
     crictl = f"crictl --timeout 10s --runtime-endpoint {SOCKET} --image-endpoint {SOCKET} ps"
     node.commands[crictl] = completed(containers(**dict.fromkeys(COMPONENTS, "running")))
@@ -243,7 +244,7 @@ def test_components_that_have_certificates_that_were_made_again_are_ended_and_wa
     assert [change.split(",")[0] for change in changes[:-1]] == [f"ended {name}" for name in ended]
     assert changes[-1] == "restarted the kubelet, so that it starts kube-scheduler at once"
     assert [command.argv[-1] for command in node.ran if "stop" in command.argv] == [f"{name}-1" for name in ended]
-    monkeypatch.setattr(health, "probe", lambda *_arguments: None)
+    monkeypatch.setattr(health, "look", lambda *_arguments: "")
     monkeypatch.setattr(waits.time, "sleep", lambda _seconds: setattr(run, "now", lambda: NOW + timedelta(minutes=2)))
     wait_for_components(run)  # the former ones answer, and are believed only when no others come
     assert run.now() > NOW

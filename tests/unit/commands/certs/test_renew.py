@@ -17,7 +17,7 @@ from pykubeadm.config.model import Configuration
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.port import File, UnitState
+from pykubeadm.node.port import File, HealthEndpoint, UnitState
 from pykubeadm.phases.certs.leaves import LEAVES
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
@@ -226,11 +226,11 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> Health:
     """What is wrong at the health endpoints at each look, by port; all is well where nothing is left."""
     answers: Health = {}
 
-    def probe(url: str, _context: object = None) -> str | None:
-        left = answers.get(url.rpartition(":")[2].partition("/")[0])
-        return left.pop(0) if left else None
+    def look(endpoint: HealthEndpoint, _contexts: object) -> str:
+        left = answers.get(endpoint.url.rpartition(":")[2].partition("/")[0])
+        return left.pop(0) if left else ""
 
-    monkeypatch.setattr("pykubeadm.kube.health.probe", probe)
+    monkeypatch.setattr("pykubeadm.node.health.look", look)
     return answers
 
 

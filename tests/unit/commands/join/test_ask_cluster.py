@@ -88,7 +88,7 @@ def ask(
     node = node or FakeNode()
     reported: list[str] = []
     monkeypatch.setattr(discovery, "discover", lambda *_args, **_options: trust)
-    monkeypatch.setattr(Trust, "api", lambda _trust, _join: api)
+    monkeypatch.setattr(Trust, "api", lambda _trust, _join, _node: api)
     answers = ask_cluster(
         join,
         node,

@@ -15,7 +15,9 @@ from pykubeadm.cli.reset import reset
 from pykubeadm.commands.reset.begin import begin
 from pykubeadm.commands.reset.preflight import preflight
 from pykubeadm.commands.reset.run import ResetRun
+from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError, DeclinedError
+from pykubeadm.node.local import LocalNode
 from tests.support.reset_runs import control_plane, reset_run
 
 HEAD = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n"
@@ -27,10 +29,11 @@ def parsed(*words: str) -> dict[str, Any]:
 
 
 def begun(root: Path, config: str = "", **options: Any) -> ResetRun:
+    source = None
     if config:
-        (root / "reset.yaml").write_text(HEAD + config)
         options["config"] = "/reset.yaml"
-    return begin(str(root), options, lambda _event: None, lambda: False)
+        source = Source("/reset.yaml", (HEAD + config).encode())
+    return begin(LocalNode(str(root)), options, lambda _event: None, lambda: False, source=source)
 
 
 def test_every_flag_of_kubeadms_reset_is_known() -> None:
@@ -94,9 +97,9 @@ def test_what_is_wrong_is_said_where_it_stands(tmp_path: Path, config: str, opti
 
 
 def test_a_file_without_the_document_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "init.yaml").write_text(HEAD.replace("Reset", "Init"))
+    source = Source("/init.yaml", HEAD.replace("Reset", "Init").encode())
     with pytest.raises(ConfigError, match="ResetConfiguration"):
-        begin(str(tmp_path), {"config": "/init.yaml"}, lambda _event: None, lambda: False)
+        begin(LocalNode(str(tmp_path)), {"config": "/init.yaml"}, lambda _event: None, lambda: False, source=source)
 
 
 def test_flags_beside_the_file_win_over_it(tmp_path: Path) -> None:

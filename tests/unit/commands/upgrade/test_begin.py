@@ -18,6 +18,7 @@ from pykubeadm.commands.upgrade.begin import begin
 from pykubeadm.commands.upgrade.phases import APPLY
 from pykubeadm.commands.upgrade.record import Record, write_record
 from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.config.source import Source
 from pykubeadm.errors import ApiError, ConfigError, PhaseError, PreflightError, UsageError
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.node.local import LocalNode
@@ -56,10 +57,11 @@ def begun(tmp_path: Path, files: list[File], api: FakeApi, monkeypatch: pytest.M
 
     def run(part: Any = "apply", config: str = "", **options: Any) -> tuple[UpgradeRun, list[Event]]:
         events: list[Event] = []
+        source = None
         if config:
-            (tmp_path / "upgrade.yaml").write_text(config if config.startswith("apiVersion") else HEAD + config)
             options["config"] = "/upgrade.yaml"
-        return begin(part, options, events.append, phases=APPLY, rootfs=str(tmp_path)), events
+            source = Source("/upgrade.yaml", (config if config.startswith("apiVersion") else HEAD + config).encode())
+        return begin(part, options, events.append, machine=LocalNode(str(tmp_path)), source=source, phases=APPLY), events
 
     run.asked = asked  # type: ignore[attr-defined]
     return run
