@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 EXPIRES_SOON: Final = 7  # no error, but an answer: of `certs check-expiration --warn-days`
+UNHEALTHY: Final = 10  # an answer, too: of `verify` and `doctor`, something is wrong with the cluster
 BUG: Final = 70  # an error of none of these families (EX_SOFTWARE of sysexits.h)
 INTERRUPTED: Final = 130  # the shell's status of a command ended by SIGINT
 

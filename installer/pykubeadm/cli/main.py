@@ -33,6 +33,7 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
         "reset": ("pykubeadm.cli.reset:reset", "Take this node out of its cluster, undo what init or join did"),
         "token": ("pykubeadm.cli.token:token", "Bootstrap tokens"),
         "upgrade": ("pykubeadm.cli.upgrade:upgrade", "Upgrade the cluster to another version of Kubernetes"),
+        "verify": ("pykubeadm.cli.verify:verify", "Show on the cluster that it does what Kubernetes promises"),
         "version": ("pykubeadm.cli.version:version", "Print pykubeadm's version"),
     },
     aliases={"certificates": "certs"},

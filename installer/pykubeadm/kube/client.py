@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
-from pykubeadm.kube.credentials import Credentials, authorization, tls_context
+from pykubeadm.kube.credentials import Credentials, authorization, proxy_of, tls_context
 from pykubeadm.kube.kinds import plural
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, PatchKind, UntrustedServerError, title
 from pykubeadm.transport.connections import Connections
-from pykubeadm.transport.http import UnansweredError, checked_url
-from pykubeadm.transport.proxies import proxy_for
+from pykubeadm.transport.http import UnansweredError
 from pykubeadm.transport.route import DIRECT, Route
 from pykubeadm.util.kube_object import KubeObject
 
@@ -51,7 +50,7 @@ class ClusterApi:
         self._deleting = {"dryRun": "All"} if dry_run else {}
         self._writing = {"fieldManager": FIELD_MANAGER, **self._deleting}
         self._headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER, **authorization(credentials)}
-        proxy = "" if server else _proxy(credentials, route.environment)
+        proxy = "" if server else proxy_of(credentials, route.environment)
         tls = tls_context(credentials)
         self._connections = Connections(self._server, tls, timeout=REQUEST_TIMEOUT, proxy=proxy, dial=route.dial)
 
@@ -207,9 +206,3 @@ def _path(api_version: str, kind: str, name: str, namespace: str) -> str:
     base = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
     place = f"/namespaces/{quote(namespace)}" if namespaced and namespace else ""
     return f"{base}{place}/{collection}" + (f"/{quote(name, safe=':/')}" if name else "")
-
-
-def _proxy(credentials: Credentials, environment: Mapping[str, str]) -> str:
-    """The kubeconfig's, else the environment's for this server; "" for none."""
-    url = checked_url(credentials.server)
-    return str(credentials.cluster.get("proxy-url") or "") or proxy_for(url.hostname or "", environment, url.port or 443)

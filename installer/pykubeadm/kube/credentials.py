@@ -15,6 +15,8 @@ from pykubeadm.config.section import DocumentError
 from pykubeadm.errors import ApiError
 from pykubeadm.kubeconfig.read import usable_kubeconfig
 from pykubeadm.pki.tls import client_context, show_certificate, unverified_context
+from pykubeadm.transport.http import checked_url
+from pykubeadm.transport.proxies import proxy_for
 
 _SENDABLE = re.compile(r"[!-~]+")  # in a header: no spaces, nothing but ASCII
 
@@ -122,3 +124,9 @@ def authorization(credentials: Credentials) -> dict[str, str]:
         pair = f"{user['username']}:{user.get('password') or ''}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
     return {}
+
+
+def proxy_of(credentials: Credentials, environment: Mapping[str, str]) -> str:
+    """The kubeconfig's proxy, else the environment's for this server; "" for none."""
+    url = checked_url(credentials.server)
+    return str(credentials.cluster.get("proxy-url") or "") or proxy_for(url.hostname or "", environment, url.port or 443)
