@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,7 @@ _WIDTH = 30
 
 
 @click.command(cls=CliCommand)
-@click.option("--only", type=Strings(), multiple=True, metavar="LIST", help="Only these rows or groups, such as services,pods/shared.")
+@click.option("--only", type=Strings(), multiple=True, metavar="LIST", help="Only these rows or groups: services,pods/shared.")
 @click.option("--skip", type=Strings(), multiple=True, metavar="LIST", help="All but these rows or groups.")
 @click.option(
     "--image",
@@ -31,7 +31,12 @@ _WIDTH = 30
 )
 @click.option("--list", "listed", is_flag=True, help="List the rows and what each shows; ask nothing of the cluster.")
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True, help="How to print the results."
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="How to print the results.",
 )
 @click.option(
     "--kubeconfig",
@@ -39,16 +44,7 @@ _WIDTH = 30
     help="The kubeconfig to speak to the cluster with (default: $KUBECONFIG, ~/.kube/config, /etc/kubernetes/admin.conf).",
 )
 @click.pass_context
-def verify(
-    ctx: click.Context,
-    only: tuple[tuple[str, ...], ...],
-    skip: tuple[tuple[str, ...], ...],
-    image: str,
-    output: str,
-    kubeconfig: str | None,
-    *,
-    listed: bool,
-) -> None:
+def verify(ctx: click.Context, /, image: str, output: str, kubeconfig: str | None, *, listed: bool, **named: Any) -> None:
     """Show on the cluster that it does what Kubernetes promises: containers, pods, controllers, services, storage, control plane.
 
     Each row makes what it needs in a namespace of its own, which is removed again, and says what it has seen, or on a
@@ -59,7 +55,7 @@ def verify(
     from pykubeadm.commands.verify.command import verify as run
     from pykubeadm.errors import UNHEALTHY
 
-    wanted, unwanted = flattened(only) or (), flattened(skip) or ()
+    wanted, unwanted = flattened(named["only"]) or (), flattened(named["skip"]) or ()
     rows = chosen(wanted, unwanted)
     if listed:
         for row in rows:

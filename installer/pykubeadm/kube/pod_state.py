@@ -20,6 +20,8 @@ def why_not_ready(pod: Mapping[str, Any]) -> str | None:
     if is_ready(pod):
         return None
     status = pod.get("status") or {}
+    if status.get("phase") == "Succeeded":
+        return "it has succeeded"
     for container, state in _container_states(pod):
         if (what := state.get("waiting")) and what.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
             return _words(f"container {container} waits", what)

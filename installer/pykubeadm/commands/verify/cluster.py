@@ -56,7 +56,7 @@ def look_at(api: Api, streams: PodStreams, credentials: Credentials, *, namespac
     """`image` is the user's choice, "" for none. ApiError where the API server gives no answer."""
     nodes = tuple(sorted(api.list("v1", "Node"), key=lambda node: str(node["metadata"]["name"])))
     if not nodes:
-        raise PykubeadmError("the cluster has no Nodes, so that there is nothing to show; see what keeps the kubelets from joining")
+        raise PykubeadmError("the cluster has no Nodes, so that nothing can be shown; see what keeps the kubelets from joining")
     return Cluster(
         api=api,
         streams=streams,

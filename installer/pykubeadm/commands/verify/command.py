@@ -37,8 +37,8 @@ class Verification:
 def verify(
     credentials: Credentials, *, only: Sequence[str], skip: Sequence[str], image: str, begin: Begin, report: Report
 ) -> Verification:
-    """Run the rows that `only` and `skip` name, by row or group, and report each. UsageError where they name what is not there, ApiError
-    where the cluster gives no answer at all."""
+    """Run the rows that `only` and `skip` leave, by name or group, and report each. UsageError where they name what is not there,
+    ApiError where the cluster gives no answer at all."""
     rows = chosen(only, skip)
     began = time.monotonic()
     namespace = f"{NAMESPACE_PREFIX}{secrets.token_hex(3)}"

@@ -45,7 +45,9 @@ def fetching(host: str, port: int = 80, seconds: int = 3) -> str:
     return f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w {seconds} {host} {port}"
 
 
-def workload(api_version: str, kind: str, name: str, template: Mapping[str, Any], labels: Mapping[str, str], **spec: Any) -> KubeObject:
+def workload(
+    api_version: str, kind: str, name: str, template: Mapping[str, Any], labels: Mapping[str, str], **spec: Any
+) -> KubeObject:
     """A Deployment, StatefulSet or DaemonSet with pods of the spec `template`."""
     return {
         "apiVersion": api_version,

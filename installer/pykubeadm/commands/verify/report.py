@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 from pykubeadm.commands.verify.command import Verification
 
@@ -36,7 +36,7 @@ def document(found: Verification) -> dict[str, Any]:
 
 def junit(found: Verification) -> str:
     """A test suite with a case for each row; what is not served is skipped."""
-    suite = Xml.Element(
+    suite = ET.Element(
         "testsuite",
         name="pykubeadm verify",
         tests=str(len(found.results)),
@@ -46,16 +46,16 @@ def junit(found: Verification) -> str:
     )
     for result in found.results:
         group, _, name = result.row.name.partition("/")
-        case = Xml.SubElement(suite, "testcase", classname=group, name=name, time=f"{result.seconds:.1f}")
+        case = ET.SubElement(suite, "testcase", classname=group, name=name, time=f"{result.seconds:.1f}")
         if result.outcome == "failed":
-            failure = Xml.SubElement(case, "failure", message=_printable(result.said))
+            failure = ET.SubElement(case, "failure", message=_printable(result.said))
             failure.text = _printable("\n".join(result.evidence))
         elif result.outcome == "not served":
-            Xml.SubElement(case, "skipped", message=_printable(result.said))
+            ET.SubElement(case, "skipped", message=_printable(result.said))
         else:
-            Xml.SubElement(case, "system-out").text = _printable(result.said)
-    Xml.indent(suite)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{Xml.tostring(suite, encoding="unicode")}\n'
+            ET.SubElement(case, "system-out").text = _printable(result.said)
+    ET.indent(suite)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suite, encoding="unicode")}\n'
 
 
 def _printable(text: str) -> str:

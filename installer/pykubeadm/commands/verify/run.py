@@ -30,13 +30,16 @@ _NO_SHELL: Final = (
     " registry.k8s.io/e2e-test-images/busybox:1.37.0-1"
 )
 
+# What would make pods again.
+_MAKERS: Final = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "CronJob"))
+
 Report = Callable[[RowResult], None]
 Begin = Callable[[Row], None]
 
 
 def run_rows(cluster: Cluster, rows: Sequence[Row], begin: Begin, report: Report) -> list[RowResult]:
-    """The results in the order of `rows`. `begin` is called as a row begins and `report` as it ends, one at a time. ApiError where
-    the namespace cannot be made."""
+    """The results in the order of `rows`. `begin` is called as a row begins and `report` as it ends, one at a time.
+    ApiError where the namespace cannot be made."""
     remove_abandoned(cluster.api, time.time())
     make_namespace(cluster.api, cluster.namespace)
     try:
@@ -82,7 +85,7 @@ def run_row(cluster: Cluster, row: Row) -> RowResult:
     def spent() -> float:
         return time.monotonic() - began
 
-    if row.shell and not cluster.shell:
+    if row.needs_shell and not cluster.shell:
         return RowResult(row, "not served", 0.0, _NO_SHELL)
     try:
         said = row.run(trial)
@@ -129,7 +132,7 @@ def remove_abandoned(api: Api, now: float) -> None:
 def _remove_pods(trial: Trial) -> None:
     """What rows leave running costs those that come after them."""
     api, labels = trial.cluster.api, {ROW_LABEL: trial.row}
-    for api_version, kind in (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "CronJob")):
+    for api_version, kind in _MAKERS:
         for found in api.list(api_version, kind, trial.namespace, labels=labels):
             api.delete(api_version, kind, found["metadata"]["name"], trial.namespace)
     for pod in api.list("v1", "Pod", trial.namespace, labels=labels):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -125,7 +124,8 @@ class Trial:
         """What a script of sh prints in a pod. NotShownError where it fails."""
         done = self.run(pod, "sh", "-c", script, container=container)
         if done.status:
-            raise NotShownError(f"`{script}` in Pod {pod} ended with status {done.status}: {done.stderr.strip() or done.stdout.strip()}")
+            said = done.stderr.strip() or done.stdout.strip()
+            raise NotShownError(f"`{script}` in Pod {pod} ended with status {done.status}: {said}")
         return done.stdout
 
     def fetch(self, pod: str, host: str, port: int = 80) -> str:
@@ -133,7 +133,8 @@ class Trial:
         answer = self.run(pod, "sh", "-c", fetching(host, port)).stdout
         head, separator, body = answer.replace("\r\n", "\n").partition("\n\n")
         if not separator or " 200 " not in head.partition("\n")[0]:
-            raise NotShownError(f"{host}:{port} does not answer Pod {pod}" + (f" but {head.partition(chr(10))[0]!r}" if head else ""))
+            said = head.partition("\n")[0]
+            raise NotShownError(f"{host}:{port} does not answer Pod {pod}" + (f" as it should: {said!r}" if said else ""))
         return body.strip()
 
     def answers(self, pod: str, host: str, port: int = 80) -> Probe:
@@ -149,18 +150,11 @@ class Trial:
         return probe
 
 
-def at_once(actions: Sequence[Callable[[], Any]]) -> list[Any]:
-    """The results of actions that do not depend on each other."""
-    from pykubeadm.util.side_by_side import side_by_side
-
-    return side_by_side(lambda action: action(), actions, 4)
-
-
 def _pod_spec(document: KubeObject) -> dict[str, Any] | None:
     """Where the document describes pods: their spec."""
     spec = document.get("spec") or {}
     if document["kind"] == "Pod":
-        return spec  # type: ignore[no-any-return]
+        return spec
     if "jobTemplate" in spec:
         spec = spec["jobTemplate"]["spec"]
     found = (spec.get("template") or {}).get("spec")

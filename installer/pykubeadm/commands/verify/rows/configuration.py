@@ -34,9 +34,10 @@ def _mounted(trial: Trial, kind: str, encoded: Callable[[str], str]) -> str:
     """As a variable and as a file, which follows a change."""
     name, api = trial.name(), trial.cluster.api
     trial.create({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "data": {"key": encoded("before")}})
-    volume, reference = (
-        ({"configMap": {"name": name}}, "configMapKeyRef") if kind == "ConfigMap" else ({"secret": {"secretName": name}}, "secretKeyRef")
-    )
+    if kind == "ConfigMap":
+        volume, reference = {"configMap": {"name": name}}, "configMapKeyRef"
+    else:
+        volume, reference = {"secret": {"secretName": name}}, "secretKeyRef"
     variable = {"name": "KEY", "valueFrom": {reference: {"name": name, "key": "key"}}}
     mounted = shell(trial.cluster.shell, IDLE, env=[variable], volumeMounts=[{"name": "given", "mountPath": "/given"}])
     pod = trial.start_pod("", mounted, volumes=[{"name": "given", **volume}])
@@ -121,7 +122,7 @@ def _network_policy(trial: Trial) -> str:
         try:
             trial.wait("the policy's effect", open_still, _ENFORCED_WITHIN)
         except WaitError as error:
-            raise NotServedError("the network plugin does not enforce NetworkPolicies: one that allows nothing changed nothing") from error
+            raise NotServedError("the network plugin enforces no NetworkPolicy: one that allows nobody in did nothing") from error
     else:
         trial.wait(f"{plugin} to enforce the policy", open_still)
     return "a server that was reached was not any more under a policy that allows nobody in"
@@ -133,8 +134,18 @@ def _enforcing(trial: Trial) -> str | None:
 
 
 ROWS: Final = (
-    Row("configuration/config-map", "a ConfigMap is a pod's variable and file, and the file follows it", _config_map, shell=True),
-    Row("configuration/secret", "a Secret is a pod's variable and file, and the file follows it", _secret, shell=True),
-    Row("configuration/service-account", "a pod has an identity, which is allowed what roles say", _service_account, shell=True),
-    Row("configuration/network-policy", "a NetworkPolicy keeps others out", _network_policy, shell=True),
+    Row(
+        "configuration/config-map",
+        "a ConfigMap is a variable and a file, which follows it",
+        _config_map,
+        needs_shell=True,
+    ),
+    Row("configuration/secret", "a Secret is a variable and a file, which follows it", _secret, needs_shell=True),
+    Row(
+        "configuration/service-account",
+        "a pod is allowed what its roles say",
+        _service_account,
+        needs_shell=True,
+    ),
+    Row("configuration/network-policy", "a NetworkPolicy keeps others out", _network_policy, needs_shell=True),
 )

@@ -68,7 +68,7 @@ def _memory_limit(trial: Trial) -> str:
     trial.create(_once(trial, hungry))
     ended = _terminated(trial.wait_ended(trial.name()))
     if ended.get("reason") != "OOMKilled" and ended.get("exitCode") != _KILLED:
-        raise NotShownError(f"it ended as {ended.get('reason')} with status {ended.get('exitCode')}, was not killed for its memory")
+        raise NotShownError(f"it was not killed for its memory: {ended.get('reason')}, status {ended.get('exitCode')}")
     return f"a process that took more than {_MEMORY} was killed: {ended.get('reason')}, status {ended.get('exitCode')}"
 
 
@@ -143,11 +143,16 @@ def _terminated(document: KubeObject) -> dict[str, object]:
 
 
 ROWS: Final = (
-    Row("containers/process", "a container's command is process 1, in namespaces of its own", _process, shell=True),
-    Row("containers/cpu-limit", f"a CPU limit of {_MILLICORES}m is the quota of its cgroup, and holds", _cpu_limit, shell=True),
-    Row("containers/memory-limit", "what takes more than its memory limit is killed", _memory_limit, shell=True),
-    Row("containers/layers", "a writable layer lies over the image, and is gone after a restart", _layers, shell=True),
+    Row("containers/process", "a container's command is process 1, in namespaces of its own", _process, needs_shell=True),
+    Row(
+        "containers/cpu-limit",
+        "a CPU limit is the quota of its cgroup, and holds",
+        _cpu_limit,
+        needs_shell=True,
+    ),
+    Row("containers/memory-limit", "what takes more than its memory limit is killed", _memory_limit, needs_shell=True),
+    Row("containers/layers", "a writable layer lies over the image, and is gone after a restart", _layers, needs_shell=True),
     Row("containers/exec", "commands run in running containers", _exec),
     Row("containers/logs", "what a container says is kept", _logs),
-    Row("containers/port-forward", "a port of a pod can be reached through the API server", _port_forward, shell=True),
+    Row("containers/port-forward", "a port of a pod can be reached through the API server", _port_forward, needs_shell=True),
 )

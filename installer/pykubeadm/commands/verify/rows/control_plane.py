@@ -72,7 +72,7 @@ def _etcd(trial: Trial) -> str:
     if any(each.get("alarms") for each in alarms):
         raise NotShownError(f"etcd has raised alarms: {json.dumps(alarms)}")
     size = max(member["Status"]["dbSize"] for member in members) / 2**20
-    count = "the only member is healthy and leads" if len(members) == 1 else f"{len(members)} members are healthy and agree on a leader"
+    count = "the only member is healthy" if len(members) == 1 else f"{len(members)} members are healthy and agree on a leader"
     return f"{count}, version {members[0]['Status']['version']}, {size:.1f} MiB"
 
 
@@ -94,7 +94,8 @@ def _asked(trial: Trial, pod: Mapping[str, Any], *words: str) -> list[dict[str, 
             raise NotServedError("etcd's image has no etcdctl to ask its members with") from error
         raise
     if done.status:
-        raise NotShownError(f"{' '.join(('etcdctl', *words))} in Pod {pod['metadata']['name']}: {done.stderr.strip().splitlines()[-1:]}")
+        said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise NotShownError(f"etcdctl {' '.join(words)} in Pod {pod['metadata']['name']}: {said[0]}")
     found = json.loads(done.stdout)
     return found if isinstance(found, list) else [found]
 
@@ -109,7 +110,7 @@ def _leaders(trial: Trial) -> str:
         first = lease["spec"].get("renewTime")
         duration = int(lease["spec"].get("leaseDurationSeconds") or 15)
 
-        def old(component: str = component, first: object = first) -> str | None:
+        def old(component: str = component, first: object = first, lease: KubeObject = lease) -> str | None:
             found = trial.cluster.api.get("coordination.k8s.io/v1", "Lease", component, _NAMESPACE) or lease
             return None if found["spec"].get("renewTime") != first else _stale(found)
 
@@ -180,7 +181,8 @@ def _write(trial: Trial, servers: list[Api], stop: Event, written: list[str]) ->
     number = 0
     while not stop.is_set():
         name = trial.name(f"write-{number}")
-        document: KubeObject = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": trial.namespace}}
+        metadata = {"name": name, "namespace": trial.namespace}
+        document: KubeObject = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
         try:
             servers[number % len(servers)].create(document)
             written.append(name)
@@ -195,10 +197,11 @@ def _write(trial: Trial, servers: list[Api], stop: Event, written: list[str]) ->
 
 def _end(trial: Trial, node: str) -> None:
     """Let the API server of a node end as by `kill`, from a container that sees the node's processes."""
-    script = 'for each in /proc/[0-9]*; do read -r name <$each/comm; [ "$name" = kube-apiserver ] && kill ${each#/proc/}; done; true'
+    ours = '[ "$name" = kube-apiserver ] && kill ${each#/proc/}'
+    script = f"for each in /proc/[0-9]*; do read -r name <$each/comm; {ours}; done; true"
     killer = shell(trial.cluster.shell, script, securityContext={"privileged": True})
-    everywhere = [{"operator": "Exists"}]
-    trial.create(pod_document(trial.name("end"), killer, nodeName=node, hostPID=True, restartPolicy="Never", tolerations=everywhere))
+    where = {"nodeName": node, "hostPID": True, "tolerations": [{"operator": "Exists"}]}
+    trial.create(pod_document(trial.name("end"), killer, restartPolicy="Never", **where))
     trial.wait_ended(trial.name("end"), 30)
 
 
@@ -206,5 +209,5 @@ ROWS: Final = (
     Row("control-plane/components", "every component is ready on every control plane", _components),
     Row("control-plane/etcd", "etcd's members are healthy and agree", _etcd),
     Row("control-plane/leaders", "controller manager and scheduler have leaders", _leaders),
-    Row("control-plane/restart", "an API server that ends costs no acknowledged write", _restart, shell=True, alone=True),
+    Row("control-plane/restart", "an API server that ends costs no acknowledged write", _restart, needs_shell=True, alone=True),
 )

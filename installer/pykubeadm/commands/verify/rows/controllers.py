@@ -119,7 +119,7 @@ def _job(trial: Trial) -> str:
             raise NotShownError(f"Job {trial.name()} failed: {ended['Failed'].get('message', '')}")
         return None if "Complete" in ended else f"{status.get('succeeded', 0)} of 3 runs have succeeded"
 
-    trial.wait(f"the end of Job {trial.name()}", running)
+    trial.wait(f"the end of Job {trial.name()}", running, 2 * PATIENCE)
     return "three runs, two at a time, were done"
 
 
@@ -185,10 +185,10 @@ def _autoscaler(trial: Trial) -> str:
 
 
 ROWS: Final = (
-    Row("controllers/deployment", "a Deployment is updated and rolled back without a lost request", _deployment, shell=True, slow=True),
+    Row("controllers/deployment", "an update and a rollback cost no request", _deployment, needs_shell=True, slow=True),
     Row("controllers/stateful-set", "pods of a StatefulSet keep their names", _stateful_set),
     Row("controllers/daemon-set", "a DaemonSet has a pod on every node", _daemon_set),
     Row("controllers/job", "a Job runs to its end", _job),
     Row("controllers/cron-job", "a CronJob runs at its time", _cron_job, slow=True),
-    Row("controllers/autoscaler", "a HorizontalPodAutoscaler gives a busy workload more pods", _autoscaler, shell=True, slow=True),
+    Row("controllers/autoscaler", "a busy workload gets more pods", _autoscaler, needs_shell=True, slow=True),
 )

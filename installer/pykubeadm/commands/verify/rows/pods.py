@@ -50,6 +50,6 @@ def _init_container(trial: Trial) -> str:
 
 
 ROWS: Final = (
-    Row("pods/shared", "two containers of a pod share its network and a volume", _shared, shell=True),
-    Row("pods/init-container", "init containers run before a pod's own, in their order", _init_container, shell=True),
+    Row("pods/shared", "two containers of a pod share its network and a volume", _shared, needs_shell=True),
+    Row("pods/init-container", "init containers run before a pod's own, in their order", _init_container, needs_shell=True),
 )

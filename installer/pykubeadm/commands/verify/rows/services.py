@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from pykubeadm.commands.verify.documents import PORT, pod_spec, service, shell, web_server, workload
 from pykubeadm.commands.verify.row import NotShownError, Row
-from pykubeadm.commands.verify.trial import IDLE, Trial, at_once
+from pykubeadm.commands.verify.trial import IDLE, Trial
 from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.side_by_side import side_by_side
 
 _EVERYWHERE: Final = [{"operator": "Exists"}]
 _SETTLED: Final = 30.0  # seconds until every node knows of a Service
 # With more nodes than this not each is asked from each, but its next ones.
 _ALL_PAIRS: Final = 5
+_AT_A_TIME: Final = 4
 
 
 def _pod_network(trial: Trial) -> str:
@@ -29,8 +32,8 @@ def _pod_network(trial: Trial) -> str:
             trial.wait(way, trial.answers(here["metadata"]["name"], address, PORT), 20)
 
     pairs = _pairs(pods)
-    at_once([lambda pair=pair: reach(pair) for pair in pairs])  # type: ignore[misc]
-    return f"pods on {len(pods)} nodes reached each other in {len(pairs)} directions" if len(pods) > 1 else "a pod reached itself"
+    side_by_side(reach, pairs, _AT_A_TIME)
+    return f"pods on {len(pods)} nodes reached each other in {len(pairs)} directions" if pods[1:] else "a pod reached itself"
 
 
 def _on_nodes(trial: Trial, pods: Sequence[KubeObject]) -> list[KubeObject]:
@@ -94,7 +97,7 @@ def _dns(trial: Trial) -> str:
     for client in clients:
         name, node = client["metadata"]["name"], client["spec"]["nodeName"]
         host = f"{trial.name()}.{trial.namespace}.svc.{_domain(trial, name)}"
-        trial.wait(f"the name {host} from a pod on {node}", lambda name=name, host=host: _unresolved(trial, name, host, [address]), 40)  # type: ignore[misc]
+        trial.wait(f"the name {host} from a pod on {node}", partial(_unresolved, trial, name, host, [address]), 40)
     return f"{trial.name()}.{trial.namespace}.svc resolved to {address} in {_nodes(clients)}"
 
 
@@ -112,7 +115,8 @@ def _node_port(trial: Trial) -> str:
     port = made["spec"]["ports"][0]["nodePort"]
     clients = _clients(trial)
     trial.wait_pods("web", 1)
-    places = [(node["metadata"]["name"], address) for node in trial.cluster.nodes for address in trial.cluster.addresses(node)[:1]]
+    nodes = trial.cluster.nodes
+    places = [(node["metadata"]["name"], address) for node in nodes for address in trial.cluster.addresses(node)[:1]]
     for client in clients:
         for name, address in places:
             way = f"port {port} of {name} ({address}) from a pod on {client['spec']['nodeName']}"
@@ -125,7 +129,7 @@ def _nodes(clients: Sequence[KubeObject]) -> str:
 
 
 def _domain(trial: Trial, pod: str) -> str:
-    """The cluster's domain, as the kubelet gives it to pods: the last of "x.svc.cluster.local svc.cluster.local cluster.local"."""
+    """The cluster's domain, as the kubelet gives it to pods: that of "svc.cluster.local"."""
     for line in trial.sh(pod, "cat /etc/resolv.conf").splitlines():
         words = line.split()
         for word in words[1:] if words[:1] == ["search"] else ():
@@ -141,9 +145,9 @@ def _unresolved(trial: Trial, pod: str, host: str, addresses: Sequence[str]) -> 
 
 
 ROWS: Final = (
-    Row("services/pod-network", "pods on each node reach those on each other", _pod_network, shell=True),
-    Row("services/cluster-ip", "a Service has one address that outlives its pods, on every node", _cluster_ip, shell=True),
-    Row("services/dns", "a Service has a name, which resolves on every node", _dns, shell=True),
-    Row("services/headless", "the name of a headless Service leads to its pods", _headless, shell=True),
-    Row("services/node-port", "a port of every node leads to a Service", _node_port, shell=True),
+    Row("services/pod-network", "pods on each node reach those on each other", _pod_network, needs_shell=True),
+    Row("services/cluster-ip", "a Service's one address outlives its pods, on every node", _cluster_ip, needs_shell=True),
+    Row("services/dns", "a Service has a name, which resolves on every node", _dns, needs_shell=True),
+    Row("services/headless", "the name of a headless Service leads to its pods", _headless, needs_shell=True),
+    Row("services/node-port", "a port of every node leads to a Service", _node_port, needs_shell=True),
 )

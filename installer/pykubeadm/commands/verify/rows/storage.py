@@ -42,7 +42,7 @@ def _host_path(trial: Trial) -> str:
 
 
 def _with_directory(trial: Trial, suffix: str, path: str, node: str = "") -> str:
-    where = {"nodeName": node} if node else {}
+    where: dict[str, Any] = {"nodeName": node} if node else {}
     volume = {"name": "data", "hostPath": {"path": path, "type": "DirectoryOrCreate"}}
     mount = [{"name": "data", "mountPath": "/data/own"}]
     return trial.start_pod(suffix, shell(trial.cluster.shell, IDLE, volumeMounts=mount), volumes=[volume], **where)
@@ -153,13 +153,14 @@ def _csi(trial: Trial) -> str:
     names = sorted({name for each in drivers.values() for name in each})
     if not names:
         raise NotServedError("no CSI driver is registered with a kubelet: install one for volumes of a storage system")
-    return "; ".join(f"{name} is registered on {', '.join(sorted(node for node in drivers if name in drivers[node]))}" for name in names)
+    where = {name: ", ".join(sorted(node for node in drivers if name in drivers[node])) for name in names}
+    return "; ".join(f"{name} is registered on {nodes}" for name, nodes in where.items())
 
 
 ROWS: Final = (
-    Row("storage/empty-dir", "a pod has a directory, also in memory", _empty_dir, shell=True),
-    Row("storage/host-path", "pods share a directory of their node", _host_path, shell=True),
-    Row("storage/local-volume", "a claim gets a local volume, whose data outlives a pod", _local_volume, shell=True),
-    Row("storage/default-class", "a claim gets a volume that is made for it", _default_class, shell=True),
+    Row("storage/empty-dir", "a pod has a directory, also in memory", _empty_dir, needs_shell=True),
+    Row("storage/host-path", "pods share a directory of their node", _host_path, needs_shell=True),
+    Row("storage/local-volume", "a claim gets a local volume, whose data outlives a pod", _local_volume, needs_shell=True),
+    Row("storage/default-class", "a claim gets a volume that is made for it", _default_class, needs_shell=True),
     Row("storage/csi", "a CSI driver is registered with the kubelets", _csi),
 )
