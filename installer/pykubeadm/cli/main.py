@@ -25,6 +25,7 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
         "certs": ("pykubeadm.cli.certs:certs", "Keys and certificates"),
         "completion": ("pykubeadm.cli.completion:completion", "Print the completion code for bash, zsh or fish"),
         "config": ("pykubeadm.cli.config:config", "Validate, print, migrate configuration; list images"),
+        "doctor": ("pykubeadm.cli.doctor:doctor", "Look for what is wrong on this node and in its cluster"),
         "help": ("pykubeadm.cli.help:help_", "Print the help of a command"),
         "init": ("pykubeadm.cli.init:init", "Make this node the first control plane of a cluster"),
         "join": ("pykubeadm.cli.join:join", "Make this node a part of a cluster: a worker, or a further control plane"),

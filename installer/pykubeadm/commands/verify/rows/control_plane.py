@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pykubeadm.commands.verify.row import NotServedError, NotShownError, Row
 from pykubeadm.commands.verify.trial import Trial
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.client import ClusterApi
+from pykubeadm.kube.etcd_pods import NoEtcdctlError, ask_etcd, etcd_pods
 from pykubeadm.kube.pod_state import is_ready, restarts, why_not_ready
 from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.util.kube_object import KubeObject
@@ -25,7 +25,6 @@ _NAMESPACE: Final = "kube-system"
 _COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _LEADERS: Final = ("kube-controller-manager", "kube-scheduler")
 _LEASE_MARGIN: Final = timedelta(seconds=5)
-_ETCDCTL: Final = "etcdctl"
 
 
 def _components(trial: Trial) -> str:
@@ -53,51 +52,30 @@ def _static_pods(trial: Trial) -> dict[tuple[str, str], KubeObject]:
 
 
 def _etcd(trial: Trial) -> str:
-    """Each member is asked for its own health, and the first for all of them."""
-    pods = [pod for (_, component), pod in sorted(_static_pods(trial).items()) if component == "etcd"]
+    """Each member's pod, and then all members together."""
+    pods = etcd_pods(trial.cluster.api)
     if not pods:
         raise NotServedError("etcd does not run as pods of this cluster: it is external, and cannot be asked from here")
     for pod in pods:
         if (why := why_not_ready(pod)) is not None:
             raise NotShownError(f"etcd on {pod['spec']['nodeName']}: {why}")
-    members = _asked(trial, pods[0], "endpoint", "status", "--cluster")
-    alarms = _asked(trial, pods[0], "alarm", "list")
+    try:
+        state = ask_etcd(trial.cluster.streams, pods[0])
+    except NoEtcdctlError as error:
+        raise NotServedError(str(error)) from error
+    members = state.members
     if len(members) != len(pods):
-        raise NotShownError(f"etcd has {len(members)} members, and {len(pods)} of them run as pods of this cluster")
-    leaders = {member["Status"]["leader"] for member in members}
+        raise NotShownError(f"{len(members)} members of etcd answer, and {len(pods)} of them run as pods of this cluster")
+    leaders = {member.leader for member in members}
     if len(leaders) != 1 or 0 in leaders:
         raise NotShownError(f"etcd's members do not agree on a leader: {len(leaders)} are named")
-    if learners := [member["Endpoint"] for member in members if member["Status"].get("isLearner")]:
+    if learners := [member.endpoint for member in members if member.learner]:
         raise NotShownError(f"{', '.join(learners)} may not vote yet: an etcd member that is a learner")
-    if any(each.get("alarms") for each in alarms):
-        raise NotShownError(f"etcd has raised alarms: {json.dumps(alarms)}")
-    size = max(member["Status"]["dbSize"] for member in members) / 2**20
+    if state.alarms:
+        raise NotShownError(f"etcd has raised the alarm {', '.join(state.alarms)}")
+    size = max(member.bytes for member in members) / 2**20
     count = "the only member is healthy" if len(members) == 1 else f"{len(members)} members are healthy and agree on a leader"
-    return f"{count}, version {members[0]['Status']['version']}, {size:.1f} MiB"
-
-
-def _asked(trial: Trial, pod: Mapping[str, Any], *words: str) -> list[dict[str, Any]]:
-    """What etcdctl says in a member's pod, with the certificates that kubeadm's layout has for it."""
-    command = pod["spec"]["containers"][0].get("command") or ()
-    flags = dict(word.lstrip("-").split("=", 1) for word in command if word.startswith("--") and "=" in word)
-    folder = flags.get("trusted-ca-file", "/etc/kubernetes/pki/etcd/ca.crt").rpartition("/")[0]
-    tls = (
-        f"--cacert={flags.get('trusted-ca-file', f'{folder}/ca.crt')}",
-        f"--cert={folder}/healthcheck-client.crt",
-        f"--key={folder}/healthcheck-client.key",
-    )
-    argv = (_ETCDCTL, "--endpoints=https://127.0.0.1:2379", "--command-timeout=10s", *tls, *words, "--write-out=json")
-    try:
-        done = trial.cluster.streams.run(_NAMESPACE, pod["metadata"]["name"], argv)
-    except ApiError as error:
-        if "executable file not found" in str(error):
-            raise NotServedError("etcd's image has no etcdctl to ask its members with") from error
-        raise
-    if done.status:
-        said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise NotShownError(f"etcdctl {' '.join(words)} in Pod {pod['metadata']['name']}: {said[0]}")
-    found = json.loads(done.stdout)
-    return found if isinstance(found, list) else [found]
+    return f"{count}, version {members[0].version}, {size:.1f} MiB"
 
 
 def _leaders(trial: Trial) -> str:

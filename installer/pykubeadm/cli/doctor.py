@@ -1,0 +1,100 @@
+"""`pykubeadm doctor`"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from pykubeadm.cli.lazy import CliCommand, Globals
+from pykubeadm.errors import UsageError
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.doctor.check import Examined
+    from pykubeadm.commands.doctor.command import Diagnosis
+
+_WORDS = {
+    "problem": ("PROBLEM", "red"),
+    "warning": ("warning", "yellow"),
+    "unknown": ("unknown", "cyan"),
+    "fine": ("fine", "green"),
+}
+
+
+@click.command(cls=CliCommand)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "html"]),
+    default="text",
+    show_default=True,
+    help="How to print what is found.",
+)
+@click.option(
+    "--kubeconfig",
+    metavar="TEXT",
+    help="The kubeconfig to speak to the cluster with (default: $KUBECONFIG, ~/.kube/config, /etc/kubernetes/admin.conf).",
+)
+@click.pass_context
+def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
+    """Look for what is wrong, on this node and in its cluster, and say what to run; nothing is changed.
+
+    On a node its kernel, disks, certificates, runtime, kubelet and static pods are looked at; with a kubeconfig, from anywhere,
+    the cluster is. Ends with status 10 where there is a problem.
+    """
+    from datetime import UTC, datetime
+
+    from pykubeadm.cli.kubeconfig import credentials
+    from pykubeadm.commands.doctor.command import diagnose, is_node
+    from pykubeadm.errors import UNHEALTHY
+    from pykubeadm.node.local import LocalNode
+
+    here = LocalNode(ctx.ensure_object(Globals).rootfs)
+    node = here if is_node(here) else None
+    try:
+        found_credentials = credentials(ctx, kubeconfig)
+    except UsageError:
+        if node is None or kubeconfig:
+            raise
+        found_credentials = None  # a worker: what is asked of the node is all there is
+    found = diagnose(node, (lambda: found_credentials) if found_credentials else None, datetime.now(UTC))
+    click.echo(_printed(found, output), nl=False)
+    if found.remarks("problem"):
+        ctx.exit(UNHEALTHY)
+
+
+def _printed(found: Diagnosis, output: str) -> str:
+    from pykubeadm.commands.doctor.report import document, html
+
+    if output == "json":
+        return json.dumps(document(found), indent=2, ensure_ascii=False) + "\n"
+    return html(found) if output == "html" else _text(found)
+
+
+def _text(found: Diagnosis) -> str:
+    lines = [line for each in found.examined for line in _lines(each)]
+    counts = {level: len(found.remarks(level)) for level in ("problem", "warning", "unknown")}
+    said = [f"{count} {level}{'s' if count > 1 and level != 'unknown' else ''}" for level, count in counts.items() if count]
+    where = " and ".join(filter(None, (found.node, found.server)))
+    return "".join(
+        f"{line}\n" for line in [*lines, f"{', '.join(said) or 'Nothing is wrong'}, of {len(found.examined)} checks of {where}"]
+    )
+
+
+def _lines(each: Examined) -> list[str]:
+    if not each.remarks:
+        return [f"{_word('fine')} {each.name}"]
+    lines = []
+    for remark in each.remarks:
+        lines.append(f"{_word(remark.level)} {each.name}: {remark.found}")
+        if remark.level != "unknown":
+            lines.append(f"          why it matters: {each.why}")
+        if remark.run:
+            lines.append(f"          what to do: {remark.run}")
+    return lines
+
+
+def _word(level: str) -> str:
+    word, colour = _WORDS[level]
+    return click.style(f"{word:<9}", fg=colour)

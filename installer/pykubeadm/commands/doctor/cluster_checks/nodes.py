@@ -1,0 +1,92 @@
+"""The Nodes: ready, of versions that go together, with clocks that agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from pykubeadm.commands.doctor.check import Check, Remark, problem, warning
+from pykubeadm.commands.doctor.cluster import ClusterView
+from pykubeadm.config.versions import KUBELET_SKEW, Version, parse_version
+from pykubeadm.kube.pod_state import is_ready
+from pykubeadm.util.age import age
+from pykubeadm.util.timestamp import parse_timestamp
+
+_PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+_LEASES: Final = "kube-node-lease"
+_APART: Final = 5.0  # seconds between two clocks; certificates and Leases bear less
+
+
+def _ready(view: ClusterView) -> Iterable[Remark]:
+    for node in view.nodes:
+        name = node["metadata"]["name"]
+        conditions = {each["type"]: each for each in (node.get("status") or {}).get("conditions") or ()}
+        if not is_ready(node):
+            ready = conditions.get("Ready") or {}
+            since = (
+                f", since {age(view.now - parse_timestamp(ready['lastTransitionTime']))}"
+                if ready.get("lastTransitionTime")
+                else ""
+            )
+            why = ready.get("message") or "its kubelet has said nothing yet"
+            yield problem(f"{name} is not ready{since}: {why}", f"on {name}: pykubeadm doctor")
+        for kind in _PRESSURES:
+            if (conditions.get(kind) or {}).get("status") == "True":
+                yield problem(f"{name} has {kind}: {conditions[kind].get('message', '')}", f"on {name}: pykubeadm doctor")
+        if (node.get("spec") or {}).get("unschedulable"):
+            yield warning(f"{name} takes no new pods: it is cordoned", f"kubectl uncordon {name}")
+
+
+def _skew(view: ClusterView) -> Iterable[Remark]:
+    servers = [_tag(pod["spec"]["containers"][0]["image"]) for pod in view.pods_with("component", "kube-apiserver")]
+    versions = [version for version in servers if version is not None]
+    if not versions:
+        return
+    oldest, newest = min(versions), max(versions)
+    if newest.minor - oldest.minor > 1:
+        yield problem(
+            f"API servers are {newest.minor - oldest.minor} minor versions apart: {oldest} and {newest}",
+            "upgrade the older control planes",
+        )
+    for node in view.nodes:
+        kubelet = parse_version(node["status"]["nodeInfo"]["kubeletVersion"])
+        name = node["metadata"]["name"]
+        if kubelet.minor > oldest.minor:
+            yield problem(
+                f"the kubelet of {name}, {kubelet}, is newer than the API server {oldest}", "upgrade the control planes first"
+            )
+        elif newest.minor - kubelet.minor > KUBELET_SKEW:
+            yield problem(
+                f"the kubelet of {name}, {kubelet}, is too old for the API server {newest}",
+                f"on {name}: pykubeadm upgrade node --kubelet",
+            )
+
+
+def _tag(image: str) -> Version | None:
+    try:
+        return parse_version(image.partition("@")[0].rpartition(":")[2])
+    except ValueError:
+        return None
+
+
+def _clocks(view: ClusterView) -> Iterable[Remark]:
+    """A kubelet renews its Lease every ten seconds and writes the time by its own clock: a time in the future is a clock that is
+    fast, and of a Node that is ready one long ago a clock that is slow."""
+    ready = {node["metadata"]["name"] for node in view.nodes if is_ready(node)}
+    for lease in view.api.list("coordination.k8s.io/v1", "Lease", _LEASES):
+        name, renewed = lease["metadata"]["name"], lease["spec"].get("renewTime")
+        if name not in ready or not renewed:
+            continue
+        behind = (view.now - parse_timestamp(renewed)).total_seconds()
+        if behind < -_APART or behind > int(lease["spec"].get("leaseDurationSeconds") or 40) + _APART:
+            how = f"{-behind:.0f} s ahead of" if behind < 0 else f"{behind:.0f} s behind"
+            yield problem(
+                f"the clock of {name} is {how} this machine's", f"on {name}: timedatectl set-ntp true, chronyc makestep"
+            )
+
+
+CHECKS: Final = (
+    Check("cluster/nodes", "on a Node that is not ready pods do not run", _ready),
+    Check("cluster/skew", "components of versions too far apart do not understand each other", _skew),
+    Check("cluster/clocks", "certificates, tokens and Leases count by the clock", _clocks),
+)

@@ -1,0 +1,70 @@
+"""`doctor`: which checks, and what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pykubeadm.commands.doctor.check import Examined, Remark, examine, problem
+from pykubeadm.errors import ApiError
+from pykubeadm.kube.credentials import Credentials
+from pykubeadm.node.port import Node
+
+KUBELET_FILES = ("/etc/kubernetes", "/var/lib/kubelet/config.yaml")
+_WHY = "everything goes through the API server"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was looked at: `node` is this machine's name, "" where it is no node; `server` the cluster's, "" without one."""
+
+    at: datetime
+    node: str
+    server: str
+    examined: tuple[Examined, ...]
+
+    def remarks(self, level: str) -> tuple[tuple[Examined, Remark], ...]:
+        return tuple((each, remark) for each in self.examined for remark in each.remarks if remark.level == level)
+
+
+def is_node(node: Node) -> bool:
+    """Whether this machine is, or was, one of a cluster's."""
+    return any(node.stat(path) is not None for path in KUBELET_FILES)
+
+
+def diagnose(node: Node | None, credentials: Callable[[], Credentials] | None, now: datetime) -> Diagnosis:
+    """Look at `node`, where that is one, and at the cluster, where there is a kubeconfig. Raises nothing that a node or cluster
+    can be the reason of."""
+    examined: list[Examined] = []
+    name = server = ""
+    if node is not None:
+        from pykubeadm.commands.doctor.here import Here
+        from pykubeadm.commands.doctor.node_checks import CHECKS as NODE_CHECKS
+
+        here = Here(node, now)
+        name = here.machine.host.hostname
+        examined += examine(NODE_CHECKS, here)
+    if credentials is not None:
+        found, server = _cluster(credentials, now)
+        examined += found
+    return Diagnosis(now, name, server, tuple(examined))
+
+
+def _cluster(credentials: Callable[[], Credentials], now: datetime) -> tuple[list[Examined], str]:
+    from pykubeadm.commands.doctor.cluster import ClusterView
+    from pykubeadm.commands.doctor.cluster_checks import CHECKS
+    from pykubeadm.kube.client import ClusterApi
+    from pykubeadm.kube.pod_streams import PodStreams
+
+    server = ""
+    try:
+        found = credentials()
+        server = found.server
+        api = ClusterApi(found)
+        api.list("v1", "Node")
+        view = ClusterView(api, ClusterApi(found, dry_run=True), PodStreams(found), found, now)
+    except ApiError as error:
+        advice = "on a control plane: pykubeadm doctor"
+        return [Examined("cluster/api", _WHY, (problem(str(error), advice),))], server
+    return examine(CHECKS, view), server

@@ -1,0 +1,89 @@
+"""Names, resolvers, firewalls, proxies, MTU, and whose rules are in netfilter."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from pykubeadm.commands.doctor.check import Check, Remark, warning
+from pykubeadm.commands.doctor.here import Here
+from pykubeadm.commands.doctor.preflight import remarks_of
+from pykubeadm.constants import API_SERVER_PORT, KUBELET_PORT
+from pykubeadm.phases.preflight.network import firewalld, hostname, resolv_conf
+
+_OF_PODS: Final = re.compile(r"cni|cali|cilium|flannel|vxlan|veth|weave")
+_CHAINS: Final = re.compile(r"^:KUBE-", re.MULTILINE)
+_PROXY: Final = re.compile(r"\b(HTTPS?_PROXY|https?_proxy)=")
+_NO_PROXY: Final = re.compile(r"\b(NO_PROXY|no_proxy)=(\S+)")
+
+
+def _resolver(here: Here) -> Iterable[Remark]:
+    configured = here.kubelet_config.get("resolvConf")
+    return remarks_of(resolv_conf(None if configured is None else str(configured)), here)
+
+
+def _name(here: Here) -> Iterable[Remark]:
+    return remarks_of(hostname(here.machine.host.hostname.lower()), here)
+
+
+def _firewall(here: Here) -> Iterable[Remark]:
+    ports = [KUBELET_PORT, *((API_SERVER_PORT,) if "kube-apiserver" in here.static_pods else ())]
+    return remarks_of(firewalld(ports), here)
+
+
+def _mtu(here: Here) -> Iterable[Remark]:
+    """Interfaces of pods must not send more than the way out takes."""
+    try:
+        links = json.loads(here.ask("ip", "-j", "link") or "[]")
+        routes = json.loads(here.ask("ip", "-j", "route", "show", "default") or "[]")
+        sizes = {link["ifname"]: int(link["mtu"]) for link in links}
+    except (ValueError, KeyError, TypeError):
+        return
+    way_out = next((sizes[route["dev"]] for route in routes if route.get("dev") in sizes), None)
+    if way_out is None:
+        return
+    for name, size in sizes.items():
+        if _OF_PODS.match(name) and size > way_out:
+            yield warning(
+                f"the MTU of {name} is {size}, that of the way out only {way_out}: large packets of pods are lost",
+                "set the MTU in the network plugin's configuration, and start the pods again",
+            )
+            return
+
+
+def _rules(here: Here) -> Iterable[Remark]:
+    """Chains of Kubernetes in both of iptables' back ends: each sees only its own, and the kernel goes by all."""
+    with_chains = [name for name in ("iptables-legacy-save", "iptables-nft-save") if _CHAINS.search(here.ask(name))]
+    if len(with_chains) > 1:
+        yield warning(
+            "Kubernetes' rules are in iptables' old tables and in nftables, too: an earlier cluster or another program left some",
+            "restart the node, or remove the KUBE- chains of the one that kube-proxy does not use",
+        )
+
+
+def _proxies(here: Here) -> Iterable[Remark]:
+    for unit in ("kubelet", "containerd"):
+        environment = here.ask("systemctl", "show", unit, "--property=Environment", "--value")
+        if _PROXY.search(environment):
+            excepted = _NO_PROXY.search(environment)
+            if excepted is None or not {"10.96.0.0/12", ".svc", "127.0.0.1", "localhost"} & set(
+                excepted[2].strip('"').split(",")
+            ):
+                yield warning(
+                    f"{unit} uses a proxy, and NO_PROXY does not name what is in the cluster: requests to it go through the proxy",
+                    f"systemctl edit {unit}: NO_PROXY=localhost,127.0.0.1,SERVICE_CIDR,POD_CIDR,NODES,.svc,.cluster.local",
+                )
+
+
+CHECKS: Final = (
+    Check(
+        "node/resolver", "pods get this node's name servers; one on the loopback interface makes CoreDNS ask itself", _resolver
+    ),
+    Check("node/host-name", "components look up the node's name", _name),
+    Check("node/firewall", "other nodes have to reach these ports", _firewall),
+    Check("node/mtu", "large packets are lost where pods may send more than the way out takes", _mtu),
+    Check("node/netfilter", "rules in two places contradict each other", _rules),
+    Check("node/proxies", "a proxy cannot reach what is inside the cluster", _proxies),
+)

@@ -1,0 +1,91 @@
+"""etcd asked through its pods, with their own etcdctl: what is known of its members to who has only a kubeconfig."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pykubeadm.errors import ApiError
+from pykubeadm.kube.pod_streams import PodStreams
+from pykubeadm.kube.port import Api
+from pykubeadm.util.kube_object import KubeObject
+
+NAMESPACE: Final = "kube-system"
+_LABELS: Final = {"component": "etcd", "tier": "control-plane"}
+_CA: Final = "/etc/kubernetes/pki/etcd/ca.crt"  # where the manifest does not say
+_MISSING: Final = "executable file not found"
+
+
+class NoEtcdctlError(ApiError):
+    """etcd's image has no etcdctl to ask with."""
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """As it sees itself; `leader` is 0 where it knows none, `bytes` the size of its database."""
+
+    endpoint: str
+    version: str
+    leader: int
+    bytes: int
+    learner: bool
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdState:
+    """`members` are those that answered; `alarms` the names of what etcd has raised ("NOSPACE")."""
+
+    members: tuple[EtcdMember, ...]
+    alarms: tuple[str, ...] = ()
+
+
+def etcd_pods(api: Api) -> list[KubeObject]:
+    """By the names of their nodes."""
+    return sorted(api.list("v1", "Pod", NAMESPACE, labels=_LABELS), key=lambda pod: str(pod["spec"].get("nodeName")))
+
+
+def ask_etcd(streams: PodStreams, pod: Mapping[str, Any]) -> EtcdState:
+    """All members, asked in one's pod. NoEtcdctlError, or ApiError with what etcdctl says."""
+    members = tuple(_member(each) for each in _asked(streams, pod, "endpoint", "status", "--cluster"))
+    raised = [alarm for each in _asked(streams, pod, "alarm", "list") for alarm in each.get("alarms") or ()]
+    names = {1: "NOSPACE", 2: "CORRUPT"}  # etcd: api/etcdserverpb/rpc.proto, AlarmType
+    return EtcdState(members, tuple(names.get(alarm.get("alarm"), "of an unknown kind") for alarm in raised))
+
+
+def _member(entry: Mapping[str, Any]) -> EtcdMember:
+    status = entry["Status"]
+    return EtcdMember(
+        endpoint=entry["Endpoint"],
+        version=status.get("version", ""),
+        leader=int(status.get("leader") or 0),
+        bytes=int(status.get("dbSize") or 0),
+        learner=bool(status.get("isLearner")),
+        errors=tuple(status.get("errors") or ()),
+    )
+
+
+def _asked(streams: PodStreams, pod: Mapping[str, Any], *words: str) -> list[dict[str, Any]]:
+    ca = _flags(pod["spec"]["containers"][0].get("command") or ()).get("trusted-ca-file", _CA)
+    folder = ca.rpartition("/")[0]
+    client = (f"--cacert={ca}", f"--cert={folder}/healthcheck-client.crt", f"--key={folder}/healthcheck-client.key")
+    argv = ("etcdctl", "--endpoints=https://127.0.0.1:2379", "--command-timeout=5s", *client, *words, "--write-out=json")
+    name = pod["metadata"]["name"]
+    try:
+        done = streams.run(NAMESPACE, name, argv)
+    except ApiError as error:
+        if _MISSING in str(error):
+            raise NoEtcdctlError(f"the image of Pod {name} has no etcdctl to ask etcd's members with") from error
+        raise
+    if done.status:
+        said = done.stderr.strip().splitlines() or ["it says nothing"]
+        raise ApiError(f"etcdctl {' '.join(words)} in Pod {name} ended with status {done.status}: {said[-1]}")
+    found = json.loads(done.stdout)
+    return found if isinstance(found, list) else [found]
+
+
+def _flags(command: Sequence[str]) -> dict[str, str]:
+    parts = (word.lstrip("-").partition("=") for word in command if word.startswith("--"))
+    return {name: value for name, _, value in parts}
