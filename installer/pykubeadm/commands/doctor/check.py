@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.util.side_by_side import side_by_side
 
 Level = Literal["problem", "warning", "unknown", "fine"]
 Subject = TypeVar("Subject")
-_AT_A_TIME = 6
+LEVELS: Final[tuple[Level, ...]] = ("problem", "warning", "unknown", "fine")  # the worst first
+_AT_A_TIME: Final = 6
+# What a file or object of an unexpected shape ends in.
+_ODD: Final = (AttributeError, LookupError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that is wrong: `found` says what, `run` what to do about it. A "problem" keeps something from working, a "warning"
-    will, or may; "unknown" is what could not be looked at."""
+    """Something that is wrong: `found` says what, `run` what to do about it. A "problem" keeps something from working, a
+    "warning" will, or may; "unknown" is what could not be looked at."""
 
     level: Level
     found: str
@@ -56,8 +59,7 @@ class Examined:
     @property
     def level(self) -> Level:
         """That of the worst remark."""
-        levels = {remark.level for remark in self.remarks}
-        return next((level for level in ("problem", "warning", "unknown") if level in levels), "fine")  # type: ignore[return-value]
+        return min((remark.level for remark in self.remarks), key=LEVELS.index, default="fine")
 
 
 def examine(checks: Sequence[Check[Subject]], subject: Subject) -> list[Examined]:
@@ -68,6 +70,8 @@ def examine(checks: Sequence[Check[Subject]], subject: Subject) -> list[Examined
             remarks = tuple(check.look(subject))
         except PykubeadmError as error:
             remarks = (unknown(f"this could not be looked at: {error}"),)
+        except _ODD as error:  # whatever is in the way of one check, the others shall be made
+            remarks = (unknown(f"this could not be looked at: {type(error).__name__}: {error}"),)
         return Examined(check.name, check.why, remarks)
 
     return side_by_side(one, checks, _AT_A_TIME)

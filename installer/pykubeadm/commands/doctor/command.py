@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pykubeadm.commands.doctor.check import Examined, Remark, examine, problem
+from pykubeadm.constants import KUBELET_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.node.port import Node
 
-KUBELET_FILES = ("/etc/kubernetes", "/var/lib/kubelet/config.yaml")
+_OF_NODES = (KUBELET_CONFIG, f"{KUBERNETES_DIR}/kubelet.conf", f"{KUBERNETES_DIR}/bootstrap-kubelet.conf", MANIFESTS_DIR)
 _WHY = "everything goes through the API server"
 
 
@@ -30,7 +31,7 @@ class Diagnosis:
 
 def is_node(node: Node) -> bool:
     """Whether this machine is, or was, one of a cluster's."""
-    return any(node.stat(path) is not None for path in KUBELET_FILES)
+    return any(node.stat(path) is not None for path in _OF_NODES)
 
 
 def diagnose(node: Node | None, credentials: Callable[[], Credentials] | None, now: datetime) -> Diagnosis:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from html import escape
 from typing import Any, Final
 
-from pykubeadm.commands.doctor.check import Examined
+from pykubeadm.commands.doctor.check import LEVELS, Examined
 from pykubeadm.commands.doctor.command import Diagnosis
 
 SCHEMA: Final = "pykubeadm.doctor/v1"
 _STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328; background: #fff }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-table { border-collapse: collapse; width: 100% } td, th { border-bottom: 1px solid #d0d7de; padding: .4rem .6rem; text-align: left; vertical-align: top }
+body {
+  font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328; background: #fff
+}
+h1 { font-size: 1.5rem }
+table { border-collapse: collapse; width: 100% }
+td, th { border-bottom: 1px solid #d0d7de; padding: .4rem .6rem; text-align: left; vertical-align: top }
 code { background: #f0f2f4; padding: .1rem .3rem; border-radius: 3px; white-space: pre-wrap; word-break: break-word }
-.level { font-weight: 600; white-space: nowrap } .problem { color: #b42318 } .warning { color: #8a6100 } .unknown { color: #4b5563 } .fine { color: #17693b }
+.level { font-weight: 600; white-space: nowrap }
+.problem { color: #b42318 } .warning { color: #8a6100 } .unknown { color: #4b5563 } .fine { color: #17693b }
 .why { color: #57606a }
 """
 
@@ -43,15 +47,9 @@ def document(found: Diagnosis) -> dict[str, Any]:
 def html(found: Diagnosis) -> str:
     """One page that needs nothing else: no script, no picture, nothing from the network."""
     where = " and ".join(filter(None, (found.node, found.server)))
-    problems, warnings = len(found.remarks("problem")), len(found.remarks("warning"))
+    counts = ", ".join(f"{len(found.remarks(level))} {level}s" for level in ("problem", "warning"))
     title = f"pykubeadm doctor: {where}"
-    rows = "\n".join(
-        row
-        for level in ("problem", "warning", "unknown", "fine")
-        for each in found.examined
-        if each.level == level
-        for row in _rows(each)
-    )
+    rows = "\n".join(row for level in LEVELS for each in found.examined if each.level == level for row in _rows(each))
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -62,7 +60,7 @@ def html(found: Diagnosis) -> str:
 </head>
 <body>
 <h1>{escape(title)}</h1>
-<p>{found.at:%Y-%m-%d %H:%M:%S} UTC: {problems} problem{"" if problems == 1 else "s"}, {warnings} warning{"" if warnings == 1 else "s"}, {len(found.examined)} checks.</p>
+<p>{found.at:%Y-%m-%d %H:%M:%S} UTC: {counts}, {len(found.examined)} checks.</p>
 <table>
 <thead><tr><th>Level</th><th>Check</th><th>What was found, and what to do</th></tr></thead>
 <tbody>

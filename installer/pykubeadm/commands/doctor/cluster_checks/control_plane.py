@@ -108,7 +108,8 @@ def _etcd(view: ClusterView) -> Iterable[Remark]:
             )
         if member.bytes >= _LARGE:
             yield warning(
-                f"etcd's database at {member.endpoint} has {mebibytes:.0f} MiB, and at {_FULL >> 20} (its quota) it takes no more writes",
+                f"etcd's database at {member.endpoint} has {mebibytes:.0f} MiB, and at {_FULL >> 20} (its quota) it"
+                " takes no more writes",
                 "etcdctl defrag; look for what makes so many objects",
             )
 

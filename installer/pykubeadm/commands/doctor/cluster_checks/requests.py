@@ -39,7 +39,8 @@ def _tokens(view: ClusterView) -> Iterable[Remark]:
             )
         elif token.expires < view.now:
             yield warning(
-                f"the bootstrap token {token.text.partition('.')[0]} has expired and is still there: is the controller manager running?",
+                f"the bootstrap token {token.text.partition('.')[0]} has expired and is still there: is the"
+                " controller manager running?",
                 f"pykubeadm token delete {token.text.partition('.')[0]}",
             )
 

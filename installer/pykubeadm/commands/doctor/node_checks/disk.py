@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from pykubeadm.commands.doctor.check import Check, Remark, problem, warning
 from pykubeadm.commands.doctor.here import Here
+from pykubeadm.node.port import Command
 
 _PLACES: Final = (
     "/",
@@ -49,8 +50,6 @@ def _uses(here: Here, option: str) -> Iterator[_Use]:
     """df(1) in POSIX's form; a file system counts once, and those that do not count inodes not at all."""
     places = [place for place in _PLACES if here.node.stat(place) is not None]
     seen: set[str] = set()
-    from pykubeadm.node.port import Command
-
     done = here.node.run(Command.look_up(("df", option, *places), "ask for room on the disks"))
     for line in done.stdout.splitlines()[1:]:
         words = line.split(maxsplit=5)

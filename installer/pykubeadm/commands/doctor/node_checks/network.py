@@ -72,7 +72,8 @@ def _proxies(here: Here) -> Iterable[Remark]:
                 excepted[2].strip('"').split(",")
             ):
                 yield warning(
-                    f"{unit} uses a proxy, and NO_PROXY does not name what is in the cluster: requests to it go through the proxy",
+                    f"{unit} uses a proxy, and NO_PROXY does not name what is in the cluster: requests to it go"
+                    " through the proxy",
                     f"systemctl edit {unit}: NO_PROXY=localhost,127.0.0.1,SERVICE_CIDR,POD_CIDR,NODES,.svc,.cluster.local",
                 )
 

@@ -1,0 +1,286 @@
+"""`verify` shows a new cluster to be one, and `doctor` finds nothing; then something is broken, one thing at a time: a row of
+`verify` fails for it, and `doctor` says what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from lab import assets, cluster
+from lab.cluster import eventually, kubectl
+from lab.node import Node
+from tests.e2e.conftest import NewNode, nodes_of
+from tests.e2e.joining import connect, first_control_plane, join, join_command
+
+UNHEALTHY = 10
+# What the lab's clusters do not have.
+_NOT_SERVED = {
+    "controllers/autoscaler",
+    "configuration/network-policy",
+    "storage/default-class",
+    "storage/csi",
+    "devices/plugin",
+    "control-plane/restart",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A control plane and a worker."""
+
+    plane: Node
+    worker: Node
+
+
+@pytest.fixture(scope="module", params=["pykubeadm"])
+def pair(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    with nodes_of(kubernetes, request) as new_node:
+        yield make_pair(new_node, kubernetes, request.param)
+
+
+def make_pair(new_node: NewNode, kubernetes: assets.Assets, tool: str) -> Pair:
+    """A cluster of two nodes, made by `tool`."""
+    plane = first_control_plane(new_node, kubernetes, "verify", tool=tool)
+    worker = new_node("verifyw")
+    join(worker, join_command(plane, tool=tool), tool=tool)
+    connect(plane, (plane, worker))
+    cluster.wait_rolled_out(plane, "daemonset/kube-proxy", "deployment/coredns")
+    return Pair(plane, worker)
+
+
+def verify(plane: Node, *rows: str) -> dict[str, Any]:
+    """What `verify` says of some rows, or of all."""
+    only = [f"--only={','.join(rows)}"] if rows else []
+    done = plane.run("pykubeadm", "verify", "--output=json", *only, check=False, timeout=400)
+    assert "Traceback" not in done.stderr, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == (UNHEALTHY if found["failed"] else 0), done.stderr
+    left = kubectl(plane, "get", "namespaces", "--output=name")
+    assert found["namespace"] not in left
+    return found
+
+
+def doctor(node: Node) -> dict[str, Any]:
+    done = node.run("pykubeadm", "doctor", "--output=json", check=False, timeout=120)
+    assert "Traceback" not in done.stderr, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == (UNHEALTHY if found["problems"] else 0), done.stderr
+    return found
+
+
+def said(found: dict[str, Any], *levels: str) -> list[str]:
+    """The remarks of these levels, each with the name of its check."""
+    return [
+        f"{check['name']}: {remark['found']}"
+        for check in found["checks"]
+        for remark in check["remarks"]
+        if remark["level"] in levels
+    ]
+
+
+def test_every_row_is_shown_on_a_new_cluster(pair: Pair, results: list[str]) -> None:
+    found = verify(pair.plane)
+    failed = [f"{row['name']}: {row['said']} {row['evidence']}" for row in found["rows"] if row["outcome"] == "failed"]
+    assert failed == []
+    assert {row["name"] for row in found["rows"] if row["outcome"] == "not served"} == _NOT_SERVED
+    results.append(f"verify: {found['passed']} rows in {found['seconds']} s")
+    results += [f"  {row['name']:<30} {row['seconds']:>5} s  {row['said']}" for row in found["rows"]]
+
+
+def test_without_an_image_with_a_shell_it_says_which_rows_need_one(pair: Pair) -> None:
+    done = pair.plane.run(
+        "pykubeadm", "verify", "--only=controllers/job,pods", "--image=pykubeadm.test/none:1", check=False, timeout=300
+    )
+    assert done.returncode == UNHEALTHY
+    assert "shown           controllers/job" in done.stdout
+    assert "FAILED          pods/shared" in done.stdout
+    assert "pykubeadm.test/none:1" in done.stdout
+
+
+def test_nothing_is_wrong_with_the_nodes_of_a_new_cluster(pair: Pair) -> None:
+    for node in (pair.plane, pair.worker):
+        assert said(doctor(node), "problem", "unknown") == []
+
+
+def test_the_page_to_send_needs_nothing_else(pair: Pair) -> None:
+    page = pair.plane.run("pykubeadm", "doctor", "--output=html", check=False).stdout
+    assert page.startswith("<!doctype html>")
+    assert "cluster/etcd" in page
+    assert "src=" not in page
+    assert "<script" not in page
+
+
+Change = Callable[[Pair], None]
+
+
+def _on(which: str, script: str) -> Change:
+    def change(pair: Pair) -> None:
+        (pair.plane if which == "plane" else pair.worker).shell(script, timeout=120)
+
+    return change
+
+
+def _kubectl(*words: str) -> Change:
+    return lambda pair: [kubectl(pair.plane, *words)][0] and None
+
+
+_DENY = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: deny}
+webhooks:
+- name: deny.example.org
+  rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+  clientConfig: {service: {name: nobody, namespace: default, path: /}}
+  sideEffects: None
+  admissionReviewVersions: [v1]
+  timeoutSeconds: 2
+"""
+_CONTAINERD = "/etc/containerd/config.toml"
+_CONFLIST = cluster.CNI_CONFIG
+_SCHEDULER = "/etc/kubernetes/manifests/kube-scheduler.yaml"
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """`row` fails where `do` was done, and `doctor` on `where` says `words`."""
+
+    name: str
+    do: Change
+    undo: Change
+    row: str
+    where: str
+    words: str
+    level: str = "problem"
+
+
+SABOTAGES = (
+    Sabotage(
+        "CoreDNS scaled to 0",
+        _kubectl("--namespace=kube-system", "scale", "deployment", "coredns", "--replicas=0"),
+        _kubectl("--namespace=kube-system", "scale", "deployment", "coredns", "--replicas=2"),
+        "services/dns",
+        "plane",
+        "cluster/dns: coredns is scaled to 0",
+    ),
+    Sabotage(
+        "kube-proxy kept off the nodes",
+        _kubectl(
+            *("--namespace=kube-system", "patch", "daemonset", "kube-proxy", "--type=merge"),
+            '--patch={"spec":{"template":{"spec":{"nodeSelector":{"nowhere":"true"}}}}}',
+        ),
+        _kubectl(
+            *("--namespace=kube-system", "patch", "daemonset", "kube-proxy", "--type=merge"),
+            '--patch={"spec":{"template":{"spec":{"nodeSelector":{"nowhere":null}}}}}',
+        ),
+        "services/cluster-ip",
+        "plane",
+        "cluster/kube-proxy: kube-proxy is to run on 0 of 2 nodes",
+    ),
+    Sabotage(
+        "CNI configuration removed",
+        _on("worker", f"mv {_CONFLIST} /root/cni"),
+        _on("worker", f"mv /root/cni {_CONFLIST}"),
+        "controllers/daemon-set",
+        "worker",
+        "node/network-plugin: there is no network configuration in /etc/cni/net.d",
+    ),
+    Sabotage(
+        "a webhook with nobody behind it",
+        lambda pair: [kubectl(pair.plane, "apply", "--filename=-", stdin=_DENY)][0] and None,
+        _kubectl("delete", "validatingwebhookconfiguration", "deny"),
+        "containers/exec",
+        "plane",
+        "cluster/webhooks: the webhook deny.example.org",
+    ),
+    Sabotage(
+        "an image that is not there",
+        _on("plane", rf"sed -i.bak 's|\(image: .*kube-scheduler:\).*|\1v1.36.99|' {_SCHEDULER} && mv {_SCHEDULER}.bak /root/"),
+        _on("plane", f"mv /root/kube-scheduler.yaml.bak {_SCHEDULER}"),
+        "control-plane/components",
+        "plane",
+        "node/images: the image registry.k8s.io/kube-scheduler:v1.36.99 of kube-scheduler is not on the node",
+    ),
+    Sabotage(
+        "a full disk",
+        _on("worker", "mount -t tmpfs -o size=1M full /var/log && { cat /dev/zero >/var/log/full || true; } 2>/dev/null"),
+        _on("worker", "umount /var/log"),
+        "controllers/daemon-set",
+        "worker",
+        "node/disk: /var/log is full",
+    ),
+    Sabotage(
+        "the cgroup driver of the runtime changed",
+        _on(
+            "worker",
+            "sed -i.bak 's/SystemdCgroup = true/SystemdCgroup = false/' /etc/containerd/config.toml && systemctl restart containerd",
+        ),
+        _on("worker", "mv /etc/containerd/config.toml.bak /etc/containerd/config.toml && systemctl restart containerd"),
+        "controllers/daemon-set",
+        "worker",
+        "node/cgroup-driver: the container runtime uses the cgroup driver cgroupfs",
+        "warning",
+    ),
+    Sabotage(
+        "a resolver on the loopback interface",
+        _on("plane", "cp /etc/resolv.conf /root/resolv.conf && echo nameserver 127.0.0.53 >/etc/resolv.conf"),
+        _on("plane", "cat /root/resolv.conf >/etc/resolv.conf"),
+        "",
+        "plane",
+        "node/resolver: the name server 127.0.0.53",
+        "warning",
+    ),
+    Sabotage(
+        "packets between pods of two nodes dropped",
+        _on("worker", "iptables -I FORWARD -i eth0 -d 10.244.0.0/16 -j DROP"),
+        _on("worker", "iptables -D FORWARD -i eth0 -d 10.244.0.0/16 -j DROP"),
+        "services/pod-network",
+        "",
+        "",
+    ),
+    Sabotage(
+        "the kubelet stopped",
+        _on("worker", "systemctl stop kubelet"),
+        _on("worker", "systemctl start kubelet"),
+        "controllers/daemon-set",
+        "worker",
+        "node/units: the unit kubelet is inactive",
+    ),
+)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
+def test_what_was_broken_is_found(pair: Pair, sabotage: Sabotage, results: list[str]) -> None:
+    sabotage.do(pair)
+    try:
+        if sabotage.row:
+            found = verify(pair.plane, sabotage.row)
+            assert found["failed"] == 1, found["rows"]
+            [row] = found["rows"]
+            results.append(f"{sabotage.name}: {row['name']} failed after {row['seconds']} s: {row['said'][:200]}")
+        if sabotage.where:
+            remarks = said(doctor(pair.plane if sabotage.where == "plane" else pair.worker), sabotage.level)
+            assert [remark for remark in remarks if remark.startswith(sabotage.words)], remarks
+            results.append(f"{sabotage.name}: doctor: {remarks[0][:200]}")
+    finally:
+        sabotage.undo(pair)
+    for node in (pair.plane, pair.worker):
+        cluster.wait_node_ready(pair.plane, node.name)
+    cluster.wait_rolled_out(pair.plane, "daemonset/kube-proxy", "deployment/coredns")
+    eventually(lambda: _unready(pair.plane), "a control plane that is ready again", 90)
+
+
+def _unready(plane: Node) -> str | None:
+    """Static pods that are not ready."""
+    pods = cluster.kubectl_json(plane, "--namespace=kube-system", "get", "pods", "--selector=tier=control-plane")["items"]
+    missing = [
+        pod["metadata"]["name"]
+        for pod in pods
+        if not any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions") or ())
+    ]
+    return ", ".join(missing) or None
