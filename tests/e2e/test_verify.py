@@ -215,11 +215,8 @@ SABOTAGES = (
     ),
     Sabotage(
         "the cgroup driver of the runtime changed",
-        _on(
-            "worker",
-            "sed -i.bak 's/SystemdCgroup = true/SystemdCgroup = false/' /etc/containerd/config.toml && systemctl restart containerd",
-        ),
-        _on("worker", "mv /etc/containerd/config.toml.bak /etc/containerd/config.toml && systemctl restart containerd"),
+        _on("worker", f"sed -i.bak 's/SystemdCgroup = true/SystemdCgroup = false/' {_CONTAINERD}; systemctl restart containerd"),
+        _on("worker", f"mv {_CONTAINERD}.bak {_CONTAINERD} && systemctl restart containerd"),
         "controllers/daemon-set",
         "worker",
         "node/cgroup-driver: the container runtime uses the cgroup driver cgroupfs",

@@ -1,0 +1,254 @@
+"""What `doctor` says of a cluster, from its objects alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pykubeadm.commands.doctor.check import examine
+from pykubeadm.commands.doctor.cluster import ClusterView
+from pykubeadm.commands.doctor.cluster_checks import CHECKS
+from pykubeadm.kube.credentials import Credentials
+from pykubeadm.kube.pod_streams import Ended
+from pykubeadm.kube.port import ApiStatusError
+from pykubeadm.util.kube_object import KubeObject
+from tests.support.api import FakeApi
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+SYSTEM = "kube-system"
+
+
+@dataclass
+class FakeStreams:
+    """Answers of etcdctl and logs of pods."""
+
+    answers: dict[str, str] = field(default_factory=dict)
+    said: str = ""
+
+    def run(self, _namespace: str, _pod: str, argv: tuple[str, ...], **_more: Any) -> Ended:
+        return Ended(0, next(answer for words, answer in self.answers.items() if words in " ".join(argv)), "")
+
+    def logs(self, _namespace: str, _pod: str, _container: str = "", **_more: Any) -> str:
+        return self.said
+
+
+def at(**ago: float) -> str:
+    return (NOW - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+
+
+def pod(
+    name: str, labels: dict[str, str], *, ready: bool = True, node: str = "cp", image: str = "x:v1.36.2", **status: Any
+) -> KubeObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": SYSTEM, "labels": labels},
+        "spec": {"nodeName": node, "containers": [{"name": name, "image": image, "command": ["x"]}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}], **status},
+    }
+
+
+def component(name: str, **more: Any) -> KubeObject:
+    return pod(f"{name}-{more.get('node', 'cp')}", {"tier": "control-plane", "component": name}, **more)
+
+
+def node(name: str, *, version: str = "v1.36.2", ready: bool = True, plane: bool = False, **spec: Any) -> KubeObject:
+    condition = {
+        "type": "Ready",
+        "status": str(ready),
+        "message": "cni plugin not initialized",
+        "lastTransitionTime": at(minutes=5),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"node-role.kubernetes.io/control-plane": ""} if plane else {}},
+        "spec": spec,
+        "status": {"conditions": [condition], "nodeInfo": {"kubeletVersion": version}},
+    }
+
+
+def lease(name: str, namespace: str, **ago: float) -> KubeObject:
+    spec = {"renewTime": at(**ago), "holderIdentity": name, "leaseDurationSeconds": 40}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+
+
+def dns(*, replicas: int = 2, available: int = 2) -> KubeObject:
+    metadata = {"name": "coredns", "namespace": SYSTEM, "labels": {"k8s-app": "kube-dns"}}
+    spec, status = {"replicas": replicas}, {"availableReplicas": available}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec, "status": status}
+
+
+def proxy(wanted: int, ready: int) -> KubeObject:
+    status = {"desiredNumberScheduled": wanted, "numberReady": ready}
+    metadata = {"name": "kube-proxy", "namespace": SYSTEM}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": {}, "status": status}
+
+
+def member(name: str, *, leader: int = 7, size: int = 1000, learner: bool = False) -> str:
+    return f'{{"Endpoint":"https://{name}:2379","Status":{{"version":"3.6.0","leader":{leader},"dbSize":{size},"isLearner":{str(learner).lower()}}}}}'
+
+
+@dataclass
+class Scene:
+    """A healthy cluster of two nodes, and what a test makes of it."""
+
+    api: FakeApi
+    streams: FakeStreams
+
+    def said(self, name: str) -> list[str]:
+        """ "level: what was found -> what to run"."""
+        view = ClusterView(self.api, self.api, self.streams, Credentials(self.api.server, insecure=True), NOW)  # type: ignore[arg-type]
+        checks = [check for check in CHECKS if check.name == f"cluster/{name}"]
+        assert checks
+        return [f"{remark.level}: {remark.found} -> {remark.run}" for each in examine(checks, view) for remark in each.remarks]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    api = FakeApi()
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"):
+        api.put(component(name))
+    for document in (node("cp", plane=True), node("w"), dns(), proxy(2, 2)):
+        api.put(document)
+    for name in ("kube-controller-manager", "kube-scheduler"):
+        api.put(lease(name, SYSTEM, seconds=2))
+    for name in ("cp", "w"):
+        api.put(lease(name, "kube-node-lease", seconds=4))
+    return Scene(api, FakeStreams({"endpoint status": f"[{member('cp')}]", "alarm list": "{}"}))
+
+
+def test_a_healthy_cluster(scene: Scene) -> None:
+    quiet = [check.name for check in CHECKS if check.name not in ("cluster/api", "cluster/api-certificate")]
+    assert {name: found for name in quiet if (found := scene.said(name.removeprefix("cluster/")))} == {}
+
+
+def test_components_that_are_missing_or_not_ready(scene: Scene) -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    scene.api.put(component("kube-scheduler", ready=False, containerStatuses=[{"name": "kube-scheduler", "state": waiting}]))
+    scene.api.delete("v1", "Pod", "kube-controller-manager-cp", SYSTEM)
+    scene.api.put(component("etcd", containerStatuses=[{"name": "etcd", "restartCount": 9, "state": {}}]))
+    assert [line.partition(" ->")[0] for line in scene.said("components")] == [
+        "problem: kube-controller-manager has no pod on cp",
+        "problem: kube-scheduler on cp is not ready: container kube-scheduler waits (ImagePullBackOff): no such image",
+        "warning: etcd on cp was started again 9 times",
+    ]
+
+
+def test_etcd_without_a_member_or_a_leader_and_nearly_full(scene: Scene) -> None:
+    scene.api.put(component("etcd", node="cp2"))
+    scene.streams.answers = {
+        "endpoint status": f"[{member('cp', leader=0, size=1_700_000_000, learner=True)}]",
+        "alarm list": '{"alarms":[{"memberID":1,"alarm":1}]}',
+    }
+    found = "\n".join(scene.said("etcd"))
+    assert "problem: only 1 of 2 members of etcd answer" in found
+    assert "problem: etcd's members do not agree on a leader" in found
+    assert "problem: etcd has raised the alarm NOSPACE and takes no more writes" in found
+    assert "warning: the etcd member at https://cp:2379 is a learner" in found
+    assert "warning: etcd's database at https://cp:2379 has 1621 MiB, and at 2048 (its quota)" in found
+
+
+def test_a_component_without_a_leader(scene: Scene) -> None:
+    scene.api.put(lease("kube-scheduler", SYSTEM, minutes=20))
+    [remark] = scene.said("leaders")
+    assert remark.startswith("problem: kube-scheduler has no leader: kube-scheduler renewed the Lease 20m ago")
+
+
+def test_nodes_that_take_no_pods(scene: Scene) -> None:
+    scene.api.put(node("w", ready=False, unschedulable=True))
+    assert [line.partition(" ->")[0] for line in scene.said("nodes")] == [
+        "problem: w is not ready, since 5m: cni plugin not initialized",
+        "warning: w takes no new pods: it is cordoned",
+    ]
+
+
+def test_versions_that_do_not_go_together(scene: Scene) -> None:
+    scene.api.put(node("w", version="v1.37.0"))
+    assert scene.said("skew")[0].startswith("problem: the kubelet of w, v1.37.0, is newer than the API server v1.36.2")
+    scene.api.put(node("w", version="v1.32.0"))
+    assert scene.said("skew")[0].startswith("problem: the kubelet of w, v1.32.0, is too old for the API server v1.36.2")
+
+
+def test_clocks_that_are_fast_or_slow(scene: Scene) -> None:
+    scene.api.put(lease("cp", "kube-node-lease", seconds=-90))
+    scene.api.put(lease("w", "kube-node-lease", seconds=120))
+    fast, slow = scene.said("clocks")
+    assert fast.startswith("problem: the clock of cp is 90 s ahead of this machine's")
+    assert slow.startswith("problem: the clock of w is 120 s behind this machine's")
+
+
+def test_dns_that_is_off_partly_there_or_asks_itself(scene: Scene) -> None:
+    scene.api.put(dns(replicas=0, available=0))
+    assert scene.said("dns")[0].startswith("problem: coredns is scaled to 0: no name is resolved")
+    scene.api.put(dns(available=1))
+    scene.api.put(pod("coredns-1", {"k8s-app": "kube-dns"}, ready=False))
+    scene.streams.said = "[FATAL] plugin/loop: Loop (127.0.0.1:3 -> :53) detected"
+    partly, loop = scene.said("dns")
+    assert partly.startswith("warning: 1 of 2 pods of coredns are ready: coredns-1: ")
+    assert loop.startswith("problem: coredns-1 asks itself (Loop detected)")
+
+
+def test_kube_proxy_that_does_not_run_everywhere(scene: Scene) -> None:
+    scene.api.put(proxy(1, 0))
+    scene.api.put(pod("kube-proxy-1", {"k8s-app": "kube-proxy"}, ready=False, node="w"))
+    few, unready = scene.said("kube-proxy")
+    assert few.startswith("problem: kube-proxy is to run on 1 of 2 nodes")
+    assert unready.startswith("problem: kube-proxy is ready on 0 of 1 nodes (w: ")
+    scene.api.delete("v1", "Pod", "kube-proxy-1", SYSTEM)
+    scene.api.delete("apps/v1", "DaemonSet", "kube-proxy", SYSTEM)
+    assert scene.said("kube-proxy")[0].startswith("warning: there is no kube-proxy")
+
+
+def webhook(policy: str) -> KubeObject:
+    hook = {"name": "h.example.org", "failurePolicy": policy, "clientConfig": {"service": {"namespace": "x", "name": "s"}}}
+    group = "admissionregistration.k8s.io/v1"
+    return {"apiVersion": group, "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "v"}, "webhooks": [hook]}
+
+
+def test_webhooks_with_nobody_behind_them(scene: Scene) -> None:
+    scene.api.put(webhook("Fail"))
+    assert scene.said("webhooks")[0].startswith(
+        "problem: the webhook h.example.org (ValidatingWebhookConfiguration v) has nobody behind it"
+    )
+    scene.api.delete("v1", "Pod", "pykubeadm-doctor", "default")  # FakeApi stores what it rehearses
+    scene.api.put(webhook("Ignore"))
+    assert scene.said("webhooks")[0].startswith("warning: the webhook h.example.org")
+
+
+def test_a_webhook_that_denies(scene: Scene) -> None:
+    class Denying(FakeApi):
+        def create(self, document: KubeObject) -> KubeObject:
+            raise ApiStatusError('admission webhook "h.example.org" denied the request: no', code=403)
+
+    denying = Denying(objects=scene.api.objects)
+    [remark] = Scene(denying, scene.streams).said("webhooks")
+    assert 'would be refused: admission webhook "h.example.org" denied the request: no' in remark
+
+
+def test_an_aggregated_api_that_is_not_there(scene: Scene) -> None:
+    status = {"conditions": [{"type": "Available", "status": "False", "message": "no endpoints"}]}
+    document = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.x"}, "status": status}
+    scene.api.put(document)
+    assert scene.said("aggregated-apis")[0].startswith("problem: the API v1.x is not available: no endpoints")
+
+
+def test_requests_that_wait(scene: Scene) -> None:
+    for name, signer in (("a", "kubernetes.io/kubelet-serving"), ("b", "example.org/other")):
+        metadata = {"name": name}
+        group = "certificates.k8s.io/v1"
+        scene.api.put(
+            {"apiVersion": group, "kind": "CertificateSigningRequest", "metadata": metadata, "spec": {"signerName": signer}}
+        )
+    serving, other = scene.said("signing-requests")
+    assert serving.startswith("warning: 1 kubelets wait for their serving certificates")
+    assert "pykubeadm certs approve-kubelet-serving" in serving
+    assert other.startswith("warning: 1 certificate signing requests wait for approval (b)")

@@ -1,0 +1,211 @@
+"""What `doctor` says of a node: nothing of a good one, and of each thing that is wrong what it is and what to run."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pykubeadm.commands.doctor.check import Check, examine, problem, warning
+from pykubeadm.commands.doctor.here import Here
+from pykubeadm.commands.doctor.node_checks import CHECKS, certificates, disk, kernel, kubelet, network, runtime
+from pykubeadm.errors import NodeError
+from pykubeadm.node.local import LocalNode
+from pykubeadm.node.port import UnitState
+from tests.support.control_plane_files import write_control_plane
+from tests.support.machines import crictl, listen, ready_machine
+from tests.support.node import FakeNode, completed
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+ACTIVE = UnitState("loaded", "active", "running", "enabled")
+MANIFEST = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: kube-scheduler}
+spec:
+  containers:
+  - name: kube-scheduler
+    image: registry.k8s.io/kube-scheduler:v1.36.2
+    command: [kube-scheduler, --secure-port=11259]
+"""
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    found = ready_machine()
+    found.units |= {"kubelet": ACTIVE, "containerd": ACTIVE}
+    found.put("/var/lib/kubelet/config.yaml", "cgroupDriver: systemd\n")
+    found.put("/etc/cni/net.d/10-x.conflist", json.dumps({"plugins": [{"type": "bridge"}]}))
+    found.put("/opt/cni/bin/bridge")
+    conditions = [{"type": "RuntimeReady", "status": True}, {"type": "NetworkReady", "status": True}]
+    crictl(found, "info", {"status": {"conditions": conditions}})
+    return found
+
+
+def said(checks: tuple[Check[Here], ...], node: FakeNode | LocalNode, name: str = "") -> list[str]:
+    """ "level: what was found -> what to run" of every remark."""
+    chosen = [check for check in checks if name in check.name]
+    return [
+        f"{remark.level}: {remark.found} -> {remark.run}" for each in examine(chosen, Here(node, NOW)) for remark in each.remarks
+    ]
+
+
+def test_names_are_unique() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith("node/") for name in names)
+
+
+def test_a_check_that_cannot_be_made_does_not_keep_others_from_it() -> None:
+    def refuses(_here: Here) -> tuple[()]:
+        raise NodeError("permission denied")
+
+    def odd(_here: Here) -> tuple[()]:
+        raise KeyError("spec")
+
+    checks = [Check("a", "", refuses), Check("b", "", odd), Check("c", "", lambda _here: (warning("w"), problem("p", "run")))]
+    found = examine(checks, Here(FakeNode(), NOW))
+    assert [each.level for each in found] == ["unknown", "unknown", "problem"]
+    assert found[0].remarks[0].found == "this could not be looked at: permission denied"
+
+
+def test_forwarding_that_is_off(node: FakeNode) -> None:
+    node.put("/proc/sys/net/ipv4/ip_forward", "0\n")
+    node.put("/proc/sys/fs/inotify/max_user_instances", "64\n")
+    [forwarding, watches] = said(kernel.CHECKS, node, "settings")
+    assert forwarding.startswith("problem: net.ipv4.ip_forward is 0")
+    assert "sysctl -w net.ipv4.ip_forward=1" in forwarding
+    assert watches.startswith("warning: fs.inotify.max_user_instances is 64")
+
+
+def test_swap_counts_unless_the_kubelet_allows_it(node: FakeNode) -> None:
+    node.put("/proc/swaps", "Filename Type\n/dev/sdb1 partition\n")
+    assert said(kernel.CHECKS, node, "swap")[0].startswith(
+        "warning: swap is on (/dev/sdb1) and the kubelet will not start with it"
+    )
+    node.put("/var/lib/kubelet/config.yaml", "failSwapOn: false\n")
+    assert "kubelet will not start" not in "".join(said(kernel.CHECKS, node, "swap"))
+
+
+def test_a_clock_that_nobody_sets(node: FakeNode) -> None:
+    node.commands["timedatectl show"] = completed("NTPSynchronized=no\nNTP=no\n")
+    assert said(kernel.CHECKS, node, "clock")[0].startswith(
+        "warning: the clock is not synchronized: systemd's NTP is not switched on"
+    )
+    node.commands["timedatectl show"] = completed("NTPSynchronized=yes\n")
+    assert said(kernel.CHECKS, node, "clock") == []
+
+
+def test_full_disks_and_inodes(node: FakeNode) -> None:
+    node.put("/var/log/x")
+    head = "Filesystem 1024-blocks Used Available Capacity Mounted on\n"
+    node.commands["df -Pk"] = completed(
+        f"{head}/dev/a 9999999 9 5000000 50% /\n/dev/b 1024 1024 0 100% /var/log\n/dev/b 1 1 0 100% /var/log\n"
+    )
+    node.commands["df -Pi"] = completed(f"{head}/dev/a 100 92 8 92% /\nudev - - - - /dev\n")
+    assert [line.partition(" ->")[0] for line in said(disk.CHECKS, node)] == [
+        "problem: /var/log is full: 100 % are used",
+        "warning: / is nearly out of inodes: 92 % are used",
+    ]
+
+
+def test_units_that_do_not_run_or_will_not_start(node: FakeNode) -> None:
+    node.units["kubelet"] = UnitState("loaded", "failed", "failed", "enabled", result="exit-code")
+    node.units["containerd"] = UnitState("loaded", "active", "running", "disabled")
+    assert [line.partition(" ->")[0] for line in said(kubelet.CHECKS, node, "units")] == [
+        "problem: the unit kubelet is failed (exit-code)",
+        "warning: the unit containerd runs, but is disabled: it will not start at boot",
+    ]
+
+
+def test_a_manifest_that_cannot_be_read(node: FakeNode) -> None:
+    node.put("/etc/kubernetes/manifests/etcd.yaml", "{half: [a\n")
+    [remark] = said(kubelet.CHECKS, node, "manifests")
+    assert remark.startswith("problem: /etc/kubernetes/manifests/etcd.yaml cannot be read (line ")
+
+
+def test_ports_by_the_flags_of_static_pods(node: FakeNode) -> None:
+    node.put("/etc/kubernetes/manifests/kube-scheduler.yaml", MANIFEST)
+    listen(node, (10250, 7, "python3"))
+    taken, silent = said(kubelet.CHECKS, node, "ports")
+    assert taken.startswith("problem: on port 10250, which kubelet needs, listens python3 (process 7)")
+    assert silent.startswith("problem: nobody listens on port 11259, where kube-scheduler should")
+    listen(node, (10250, 7, "kubelet"), (11259, 8, "kube-scheduler"))
+    assert said(kubelet.CHECKS, node, "ports") == []
+
+
+def test_images_that_are_not_there(node: FakeNode) -> None:
+    node.put("/etc/kubernetes/manifests/kube-scheduler.yaml", MANIFEST)
+    crictl(node, "images -o json", {"images": []})
+    crictl(node, "inspecti", "", 1)
+    [remark] = said(runtime.CHECKS, node, "images")
+    assert remark.startswith("problem: the image registry.k8s.io/kube-scheduler:v1.36.2 of kube-scheduler is not on the node")
+    assert "crictl pull registry.k8s.io/kube-scheduler:v1.36.2" in remark
+
+
+def test_a_network_plugin_that_is_not_there_or_cannot_be_used(node: FakeNode) -> None:
+    assert said(runtime.CHECKS, node, "network-plugin") == []
+    node.put("/etc/cni/net.d/10-x.conflist", json.dumps({"plugins": [{"type": "bridge"}, {"type": "flannel"}]}))
+    assert (
+        "the CNI plugins flannel, which 10-x.conflist names, are not in /opt/cni/bin"
+        in said(runtime.CHECKS, node, "network-plugin")[0]
+    )
+    node.put("/etc/cni/net.d/10-x.conflist", "{")
+    assert "/etc/cni/net.d/10-x.conflist is no CNI configuration" in said(runtime.CHECKS, node, "network-plugin")[0]
+    node.remove(["/etc/cni/net.d/10-x.conflist"])
+    assert said(runtime.CHECKS, node, "network-plugin")[0].startswith(
+        "problem: there is no network configuration in /etc/cni/net.d"
+    )
+
+
+def test_an_mtu_that_is_too_large(node: FakeNode) -> None:
+    links = [{"ifname": "eth0", "mtu": 1450}, {"ifname": "cni0", "mtu": 1500}]
+    node.commands["ip -j link"] = completed(json.dumps(links))
+    node.commands["ip -j route"] = completed(json.dumps([{"dev": "eth0"}]))
+    assert said(network.CHECKS, node, "mtu")[0].startswith("warning: the MTU of cni0 is 1500, that of the way out only 1450")
+    links[1]["mtu"] = 1450
+    node.commands["ip -j link"] = completed(json.dumps(links))
+    assert said(network.CHECKS, node, "mtu") == []
+
+
+def test_rules_in_both_of_iptables_back_ends(node: FakeNode) -> None:
+    node.commands["iptables-nft-save"] = completed("*nat\n:KUBE-SERVICES - [0:0]\n")
+    assert said(network.CHECKS, node, "netfilter") == []
+    node.commands["iptables-legacy-save"] = completed("*nat\n:KUBE-SERVICES - [0:0]\n")
+    assert said(network.CHECKS, node, "netfilter")[0].startswith("warning: Kubernetes' rules are in iptables' old tables")
+
+
+def test_a_proxy_without_exceptions(node: FakeNode) -> None:
+    node.commands["systemctl show containerd"] = completed("HTTPS_PROXY=http://user:hunter2@p:3128")
+    [remark] = said(network.CHECKS, node, "proxies")
+    assert remark.startswith("warning: containerd uses a proxy, and NO_PROXY does not name")
+    assert "hunter2" not in remark
+    node.commands["systemctl show containerd"] = completed("HTTPS_PROXY=http://p:3128 NO_PROXY=localhost,10.96.0.0/12")
+    assert said(network.CHECKS, node, "proxies") == []
+
+
+def test_certificates_that_expired_or_will_soon(tmp_path: Path) -> None:
+    begin = NOW - timedelta(days=100)
+    names = ("ca", "etcd-ca", "front-proxy-ca", "apiserver", "apiserver-kubelet-client", "front-proxy-client", "admin.conf")
+    ends = {name: NOW + timedelta(days=200) for name in names}
+    write_control_plane(
+        tmp_path, ends | {"apiserver": NOW - timedelta(days=3), "front-proxy-client": NOW + timedelta(days=10)}, begin=begin
+    )
+    manifest = MANIFEST.replace(
+        "kube-scheduler, --secure-port=11259", "kube-apiserver, --tls-cert-file=/etc/kubernetes/pki/apiserver.crt"
+    )
+    (tmp_path / "etc/kubernetes/manifests").mkdir()
+    (tmp_path / "etc/kubernetes/manifests/kube-apiserver.yaml").write_text(manifest)
+    assert said(certificates.CHECKS, LocalNode(str(tmp_path))) == [
+        "problem: the certificate apiserver expired 3d ago -> pykubeadm certs renew all",
+        "warning: the certificate front-proxy-client expires in 10d -> pykubeadm certs renew all",
+    ]
+
+
+def test_certificates_of_a_clock_that_is_slow(tmp_path: Path) -> None:
+    end = NOW + timedelta(days=400)
+    write_control_plane(tmp_path, {"ca": end, "kubelet.conf": end}, begin=NOW + timedelta(days=1))
+    [remark] = said(certificates.CHECKS, LocalNode(str(tmp_path)))
+    assert remark.startswith("problem: the certificate kubelet.conf is not valid before 2026-05-02")
