@@ -18,6 +18,7 @@ _WORDS = {
     "problem": ("PROBLEM", "red"),
     "warning": ("warning", "yellow"),
     "unknown": ("unknown", "cyan"),
+    "note": ("note", "cyan"),
     "fine": ("fine", "green"),
 }
 
@@ -38,7 +39,7 @@ _WORDS = {
 )
 @click.pass_context
 def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
-    """Look for what is wrong, on this node and in its cluster, and say what to run; nothing is changed.
+    """Look for what is wrong, on this node and in its cluster, and say what to run; nothing is changed. -v 1 adds notes.
 
     On a node its kernel, disks, certificates, runtime, kubelet and static pods are looked at; with a kubeconfig, from anywhere,
     the cluster is. Ends with status 10 where there is a problem.
@@ -59,22 +60,22 @@ def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
             raise
         found_credentials = None  # a worker: what is asked of the node is all there is
     found = diagnose(node, (lambda: found_credentials) if found_credentials else None, datetime.now(UTC))
-    click.echo(_printed(found, output), nl=False)
+    click.echo(_printed(found, output, notes=ctx.ensure_object(Globals).verbosity > 0), nl=False)
     if found.remarks("problem"):
         ctx.exit(UNHEALTHY)
 
 
-def _printed(found: Diagnosis, output: str) -> str:
+def _printed(found: Diagnosis, output: str, *, notes: bool) -> str:
     from pykubeadm.commands.doctor.report import document, html
 
     if output == "json":
         return json.dumps(document(found), indent=2, ensure_ascii=False) + "\n"
-    return html(found) if output == "html" else _text(found)
+    return html(found) if output == "html" else _text(found, notes=notes)
 
 
-def _text(found: Diagnosis) -> str:
-    lines = [line for each in found.examined for line in _lines(each)]
-    counts = {level: len(found.remarks(level)) for level in ("problem", "warning", "unknown")}
+def _text(found: Diagnosis, *, notes: bool) -> str:
+    lines = [line for each in found.examined for line in _lines(each, notes=notes)]
+    counts = {level: len(found.remarks(level)) for level in ("problem", "warning", "unknown", "note")}
     said = [f"{count} {level}{'s' if count > 1 and level != 'unknown' else ''}" for level, count in counts.items() if count]
     where = " and ".join(filter(None, (found.node, found.server)))
     return "".join(
@@ -82,11 +83,12 @@ def _text(found: Diagnosis) -> str:
     )
 
 
-def _lines(each: Examined) -> list[str]:
-    if not each.remarks:
+def _lines(each: Examined, *, notes: bool) -> list[str]:
+    shown = [remark for remark in each.remarks if notes or remark.level != "note"]
+    if not shown:
         return [f"{_word('fine')} {each.name}"]
     lines = []
-    for remark in each.remarks:
+    for remark in shown:
         lines.append(f"{_word(remark.level)} {each.name}: {remark.found}")
         if remark.level != "unknown":
             lines.append(f"          why it matters: {each.why}")

@@ -32,6 +32,7 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
         "kubeconfig": ("pykubeadm.cli.kubeconfig_user:kubeconfig", "Kubeconfig files for further users"),
         "node": ("pykubeadm.cli.node:node", "Prepare nodes for Kubernetes, show what is found on them"),
         "reset": ("pykubeadm.cli.reset:reset", "Take this node out of its cluster, undo what init or join did"),
+        "support": ("pykubeadm.cli.support:support", "Pack what a helper needs to know, without anything secret"),
         "token": ("pykubeadm.cli.token:token", "Bootstrap tokens"),
         "upgrade": ("pykubeadm.cli.upgrade:upgrade", "Upgrade the cluster to another version of Kubernetes"),
         "verify": ("pykubeadm.cli.verify:verify", "Show on the cluster that it does what Kubernetes promises"),

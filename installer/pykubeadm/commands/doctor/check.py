@@ -9,9 +9,9 @@ from typing import Final, Generic, Literal, TypeVar
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.util.side_by_side import side_by_side
 
-Level = Literal["problem", "warning", "unknown", "fine"]
+Level = Literal["problem", "warning", "unknown", "note", "fine"]
 Subject = TypeVar("Subject")
-LEVELS: Final[tuple[Level, ...]] = ("problem", "warning", "unknown", "fine")  # the worst first
+LEVELS: Final[tuple[Level, ...]] = ("problem", "warning", "unknown", "note", "fine")  # the worst first
 _AT_A_TIME: Final = 6
 # What a file or object of an unexpected shape ends in.
 _ODD: Final = (AttributeError, LookupError, OSError, TypeError, ValueError)
@@ -20,7 +20,8 @@ _ODD: Final = (AttributeError, LookupError, OSError, TypeError, ValueError)
 @dataclass(frozen=True, slots=True)
 class Remark:
     """Something that is wrong: `found` says what, `run` what to do about it. A "problem" keeps something from working, a
-    "warning" will, or may; "unknown" is what could not be looked at."""
+    "warning" will, or may; "unknown" is what could not be looked at; a "note" says why
+    something is as it is."""
 
     level: Level
     found: str
@@ -37,6 +38,10 @@ def warning(found: str, run: str = "") -> Remark:
 
 def unknown(found: str, run: str = "") -> Remark:
     return Remark("unknown", found, run)
+
+
+def note(found: str, run: str = "") -> Remark:
+    return Remark("note", found, run)
 
 
 @dataclass(frozen=True, slots=True)

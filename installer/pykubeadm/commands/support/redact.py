@@ -1,0 +1,92 @@
+"""Takes secrets out of texts: values that are known to be secret, and what looks like one."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+REMOVED: Final = "[removed]"
+_SHORTEST: Final = 8  # characters; what is shorter is found everywhere
+_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+# A bootstrap token: its id is public (k8s.io/cluster-bootstrap/token/api).
+_TOKEN: Final = re.compile(r"(?<![a-z0-9.])([a-z0-9]{6})\.[a-z0-9]{16}(?![a-z0-9.])")
+_JWT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.?[\w-]*")
+_URL: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s\"'@]+@", re.IGNORECASE)
+_BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]{6,}", re.IGNORECASE)
+# A name that says so, and its value: in YAML, JSON, TOML, an environment, a command line, a log.
+_NAMED: Final = re.compile(
+    r"(?<![\w.-])(?P<head>[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|credential|private[_-]?key|key-data|access[_-]?key"
+    r"|certificate[_-]?key|authorization|\bauth|cookie)[\w.-]*[\"'\\]*\s*(?:[:=]|\s(?=[\"']))\s*)"
+    r"(?P<value>\\*\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s,;\]}]+)",
+    re.IGNORECASE,
+)
+_VALUE_OF_ENV: Final = re.compile(
+    r"(?P<head>\bname:\s*[\"']?[\w.-]*(?:passw(?:or)?d|secret|token|key|credential|auth)[\w.-]*[\"']?\s*[,\n]\s*(?:-\s*)?value:\s*)(?P<value>[^\n}]+)",
+    re.IGNORECASE,
+)
+_HARMLESS: Final = re.compile(
+    r"[\"'\\]*(?:true|false|null|none|\d{1,5}[smhd]?|\[|\{|\||>|/(?:etc|var|run|usr|opt|srv)/[\w./-]*|\[removed\])[\"'\\]*,?",
+    re.IGNORECASE,
+)
+_HEX: Final = re.compile(r"(?<![0-9a-zA-Z])(?<!sha256:)[0-9a-f]{64}(?![0-9a-zA-Z])")
+_BASE64: Final = re.compile(r"(?<![\w+/.-])[A-Za-z0-9+/]{40,}={0,2}(?![\w+/-])")
+
+
+class Redactor:
+    """Of one archive. `known` are values that are secret wherever they stand; `salt` makes the names of what is replaced differ
+    from archive to archive."""
+
+    def __init__(self, known: Iterable[bytes], salt: bytes) -> None:
+        self._salt = salt
+        forms = {form for value in known for form in _forms(value)}
+        ordered = sorted(forms, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def __call__(self, text: str) -> str:
+        """The text without its secrets; lines and names stay where they are."""
+        if self._known is not None:
+            text = self._known.sub(REMOVED, text)
+        text = _KEY.sub(REMOVED, text)
+        text = _TOKEN.sub(rf"\1.{REMOVED}", text)
+        text = _JWT.sub(REMOVED, text)
+        text = _URL.sub(rf"\1{REMOVED}@", text)
+        text = _BEARER.sub(rf"\1 {REMOVED}", text)
+        text = _VALUE_OF_ENV.sub(rf"\g<head>{REMOVED}", text)
+        text = _NAMED.sub(_without_value, text)
+        text = _HEX.sub(self._named, text)
+        return _BASE64.sub(_without_base64, text)
+
+    def _named(self, found: re.Match[str]) -> str:
+        """Ids of containers and keys look the same: the same one gets the same name, from which it cannot be had."""
+        return f"[hex-{hashlib.sha256(self._salt + found[0].encode()).hexdigest()[:12]}]"
+
+
+def _without_value(found: re.Match[str]) -> str:
+    """Quotes stay: what is JSON stays JSON."""
+    value = found["value"]
+    if _HARMLESS.fullmatch(value):
+        return found[0]
+    quote = value[: len(value) - len(value.lstrip("\\\"'"))]
+    return f"{found['head']}{quote}{REMOVED}{quote}"
+
+
+def _without_base64(found: re.Match[str]) -> str:
+    """Words and paths have no digits, or no large letters."""
+    text = found[0]
+    mixed = any(map(str.isdigit, text)) and any(map(str.isupper, text)) and any(map(str.islower, text))
+    return REMOVED if mixed else text
+
+
+def _forms(value: bytes) -> Iterable[str]:
+    """As texts have it: plain, its lines, in base64."""
+    text = value.decode(errors="ignore").strip()
+    if len(text) >= _SHORTEST:
+        yield text
+        yield from (line for line in map(str.strip, text.splitlines()) if len(line) >= 2 * _SHORTEST and "-----" not in line)
+    if len(value) >= _SHORTEST:
+        yield base64.b64encode(value).decode("ascii")
+        if value.rstrip() != value:
+            yield base64.b64encode(value.rstrip()).decode("ascii")

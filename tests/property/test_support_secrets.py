@@ -1,0 +1,146 @@
+"""Secrets planted everywhere are nowhere in the archive."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import string
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pykubeadm.commands.support.command import pack
+from pykubeadm.commands.support.item import Item
+from pykubeadm.commands.support.redact import Redactor
+from tests.support.api import FakeApi
+from tests.support.node import FakeNode, completed
+
+AT = datetime(2026, 5, 1, tzinfo=UTC)
+_WORD = string.ascii_letters + string.digits
+passwords = st.text(_WORD + "!#%^*~.-_", min_size=8, max_size=40).filter(
+    lambda text: text.strip(".-_") == text and not text.isdigit()
+)
+bootstrap_tokens = st.from_regex(r"[a-z0-9]{6}\.[a-z0-9]{16}", fullmatch=True)
+hex_keys = st.binary(min_size=32, max_size=32).map(bytes.hex)
+aes_keys = st.binary(min_size=32, max_size=32).map(lambda key: base64.b64encode(key).decode())
+jwts = st.tuples(st.binary(min_size=20, max_size=40), st.binary(min_size=20, max_size=60)).map(
+    lambda parts: "eyJhbGciOiJSUzI1NiJ9." + ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+)
+pems = st.binary(min_size=60, max_size=200).map(
+    lambda body: f"-----BEGIN EC PRIVATE KEY-----\n{base64.encodebytes(body).decode()}-----END EC PRIVATE KEY-----\n"
+)
+# Where a password stands, it is because something says so.
+_SAID = (
+    "password: {}",
+    'password = "{}"',
+    '{{"password": "{}"}}',
+    "DB_PASSWORD={}",
+    "--token={}",
+    '--client-secret "{}"',
+    "    - name: DB_PASSWORD\n      value: {}",
+    "{{name: API_TOKEN, value: {}}}",
+    "Authorization: Bearer {}",
+    "https://user:{}@registry.example.org/v2/",
+    "HTTPS_PROXY=http://user:{}@proxy:3128",
+    'level=error msg="login failed" passwd={} user=x',
+    "auth: {}",
+)
+
+
+@given(passwords, st.sampled_from(_SAID))
+def test_what_is_said_to_be_a_password_is_removed(secret: str, said: str) -> None:
+    text = f"before\n{said.format(secret)}\nafter"
+    cleaned = Redactor([], b"salt")(text)
+    assert secret not in cleaned
+    assert cleaned.startswith("before\n")
+    assert cleaned.endswith("after")
+
+
+@given(st.one_of(bootstrap_tokens, hex_keys, jwts, pems), st.sampled_from(["{}", "said {} there", '"{}"', "x={}"]))
+def test_what_looks_like_a_key_or_token_is_removed(secret: str, said: str) -> None:
+    cleaned = Redactor([], b"salt")(said.format(secret))
+    assert secret.strip() not in cleaned
+    assert secret.rpartition(".")[2].strip() not in cleaned
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--service-account-key-file=/etc/kubernetes/pki/sa.pub",
+        "enable-bootstrap-token-auth: true",
+        "image: registry.k8s.io/pause@sha256:" + "ab12" * 16,
+        "/var/lib/kubelet/pods/1b2c/volumes/kubernetes.io~projected/kube-api-access",
+        "staticPodPath: /etc/kubernetes/manifests",
+        "tokenTTL: 24h",
+        "node w is not ready: container runtime network not ready",
+    ],
+)
+def test_what_is_no_secret_stays(line: str) -> None:
+    assert Redactor([], b"salt")(line) == line
+
+
+def test_json_stays_json() -> None:
+    text = json.dumps({"password": 'a"b c', "token": "abc", "n": 1})
+    assert json.loads(Redactor([], b"")(text)) == {"password": "[removed]", "token": "[removed]", "n": 1}
+
+
+def test_the_same_id_keeps_the_same_name_within_an_archive_alone() -> None:
+    line = f"container {'0a' * 32} and {'0a' * 32}"
+    first, other = Redactor([], b"1")(line), Redactor([], b"2")(line)
+    assert first != other
+    assert first.split()[1] == first.split()[3]
+
+
+def node_with(secret: str) -> FakeNode:
+    node = FakeNode()
+    node.put("/etc/kubernetes/pki/ca.key", f"-----BEGIN EC PRIVATE KEY-----\n{secret}\n-----END EC PRIVATE KEY-----\n")
+    node.put("/etc/kubernetes/admin.conf", f"users: [{{name: a, user: {{token: '{secret}'}}}}]\n")
+    node.put("/etc/kubernetes/manifests/web.yaml", f"# a comment with {secret}\nspec: {{containers: []}}\n")
+    node.put("/etc/containerd/config.toml", f'[auth]\npassword = "{secret}"\n')
+    node.put("/etc/cni/net.d/10-x.conflist", f'{{"note": "{secret}"}}')
+    node.put("/var/log/pods/kube-system_etcd-a_1/etcd/0.log")
+    for command in ("journalctl", "tail", "systemctl", "ip"):
+        node.commands[command] = completed(f"it said {secret} and {base64.b64encode(secret.encode()).decode()}")
+    return node
+
+
+def cluster_with(secret: str) -> FakeApi:
+    api = FakeApi()
+    data = {"key": base64.b64encode(secret.encode()).decode()}
+    api.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "x"}, "data": data})
+    api.put(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "coredns", "namespace": "kube-system"},
+            "data": {"Corefile": secret},
+        }
+    )
+    env = [{"name": "A", "value": secret}]
+    pod = {"containers": [{"name": "c", "image": "i", "env": env, "args": [secret]}]}
+    metadata = {"name": "p", "namespace": "x", "annotations": {"a": secret}}
+    api.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod, "status": {"message": f"died of {secret}"}})
+    about = {"kind": "Pod", "name": "p"}
+    api.put({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "message": f"no {secret}", "involvedObject": about})
+    return api
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=40)
+@given(st.one_of(passwords, aes_keys, hex_keys, bootstrap_tokens))
+def test_secrets_of_node_and_cluster_are_nowhere_in_the_archive(secret: str) -> None:
+    packed = pack(
+        node_with(secret),
+        cluster_with(secret),
+        lambda: iter([Item("doctor.json", lambda: f"found {secret}")]),
+        name="n",
+        socket="unix:///run/x.sock",
+        at=AT,
+    )
+    plain = gzip.decompress(packed.archive)
+    assert secret.encode() not in plain
+    assert base64.b64encode(secret.encode()) not in plain
+    assert b"it said [removed]" in plain
+    assert not [path for path, _ in packed.held if path.endswith((".key", "admin.conf"))]

@@ -1,0 +1,98 @@
+"""What an archive holds, and that it is made whatever does not answer."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pykubeadm.commands.support import command
+from pykubeadm.commands.support.command import Packed, pack
+from pykubeadm.commands.support.item import Item
+from pykubeadm.errors import NodeError
+from pykubeadm.kube.port import ApiUnreachableError
+from tests.support.api import FakeApi
+from tests.support.node import FakeNode, completed
+
+if TYPE_CHECKING:
+    import pytest
+
+AT = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def packed(node: FakeNode | None, api: FakeApi | None, *reports: Item) -> Packed:
+    return pack(node, api, lambda: iter(reports), name="support-a", socket="unix:///run/x.sock", at=AT)
+
+
+def texts(found: Packed) -> dict[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(found.archive)) as tar:
+        entries = [entry for entry in tar.getmembers() if entry.isfile()]
+        assert {entry.mode for entry in entries} == {0o600}
+        return {entry.name: (tar.extractfile(entry) or io.BytesIO()).read().decode() for entry in entries}
+
+
+def node() -> FakeNode:
+    fake = FakeNode()
+    fake.put("/etc/kubernetes/manifests/etcd.yaml", "kind: Pod\n")
+    for number in (1, 2, 10):
+        fake.put(f"/var/log/pods/kube-system_etcd-a_1/etcd/{number}.log")
+    fake.put("/var/log/pods/default_web_1/web/0.log")
+    fake.commands |= {
+        "uname": completed("Linux\n"),
+        "tail": completed("last words\n"),
+        "journalctl": completed("kubelet: hello\n"),
+    }
+    return fake
+
+
+def test_files_logs_and_versions_of_a_node() -> None:
+    found = texts(packed(node(), None))
+    assert found["support-a/node/files/etc/kubernetes/manifests/etcd.yaml"] == "kind: Pod\n"
+    assert found["support-a/node/logs/kubelet.log"] == "kubelet: hello\n"
+    assert found["support-a/node/versions.txt"] == "$ uname -a\nLinux\n"
+    logs = [name for name in found if "/logs/pods/" in name]
+    assert [name.rpartition("pods/")[2] for name in logs] == [
+        "kube-system_etcd-a_1/etcd/2.log",  # the last two attempts, by number
+        "kube-system_etcd-a_1/etcd/10.log",
+    ]
+
+
+def test_objects_without_what_users_put_into_them() -> None:
+    api = FakeApi()
+    spec = {"nodeName": "w", "containers": [{"name": "c", "image": "i:1", "args": ["--x"]}]}
+    metadata = {"name": "p", "namespace": "x", "annotations": {"note": "mine"}}
+    api.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Running"}})
+    pod = texts(packed(None, api))["support-a/cluster/pod.yaml"]
+    assert "nodeName: w" in pod
+    assert "c: i:1" in pod
+    assert "mine" not in pod
+    assert "--x" not in pod
+
+
+def test_a_dead_cluster_is_noted_and_the_node_packed() -> None:
+    api = FakeApi(failures=[ApiUnreachableError("no answer from https://a:6443")])
+    found = packed(node(), api)
+    assert found.missing[0] == "the cluster: no answer from https://a:6443"
+    names = texts(found)
+    assert "support-a/node/logs/kubelet.log" in names
+    assert not [name for name in names if "/cluster/" in name]
+    assert "no answer from https://a:6443" in names["support-a/missing.txt"]
+
+
+def test_what_cannot_be_had_is_noted() -> None:
+    def refuses() -> str:
+        raise NodeError("permission denied")
+
+    found = packed(None, None, Item("a.txt", refuses), Item("b.txt", lambda: "b"))
+    assert found.missing == ("a.txt: permission denied",)
+    assert [path for path, _ in found.held] == ["b.txt", "missing.txt"]
+
+
+def test_it_does_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_MOST", 1000)
+    monkeypatch.setattr(command, "_MOST_OF_ONE", 600)
+    items = [Item(f"{number}.txt", lambda: "word " * 8000) for number in range(2)]
+    found = packed(None, None, *items, Item("small.txt", lambda: "b"))
+    assert found.missing == ("1.txt: the archive is full",)
+    assert found.held == (("0.txt", 600), ("small.txt", 1), ("missing.txt", len("1.txt: the archive is full\n")))
