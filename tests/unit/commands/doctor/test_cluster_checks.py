@@ -123,7 +123,8 @@ def scene() -> Scene:
         api.put(lease(name, SYSTEM, seconds=2))
     for name in ("cp", "w"):
         api.put(lease(name, "kube-node-lease", seconds=4))
-    return Scene(api, FakeStreams({"endpoint status": f"[{member('cp')}]", "alarm list": "{}"}))
+    answers = {"member list": '{"members": [{}]}', "endpoint status": f"[{member('cp')}]", "alarm list": "{}"}
+    return Scene(api, FakeStreams(answers))
 
 
 def test_a_healthy_cluster(scene: Scene) -> None:
@@ -146,11 +147,12 @@ def test_components_that_are_missing_or_not_ready(scene: Scene) -> None:
 def test_etcd_without_a_member_or_a_leader_and_nearly_full(scene: Scene) -> None:
     scene.api.put(component("etcd", node="cp2"))
     scene.streams.answers = {
+        "member list": '{"members": [{}, {}]}',
         "endpoint status": f"[{member('cp', leader=0, size=1_700_000_000, learner=True)}]",
         "alarm list": '{"alarms":[{"memberID":1,"alarm":1}]}',
     }
     found = "\n".join(scene.said("etcd"))
-    assert "problem: only 1 of 2 members of etcd answer" in found
+    assert "problem: only 1 of etcd's 2 members answer" in found
     assert "problem: etcd's members do not agree on a leader" in found
     assert "problem: etcd has raised the alarm NOSPACE and takes no more writes" in found
     assert "warning: the etcd member at https://cp:2379 is a learner" in found

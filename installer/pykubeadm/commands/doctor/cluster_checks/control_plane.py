@@ -87,8 +87,11 @@ def _etcd(view: ClusterView) -> Iterable[Remark]:
     except NoEtcdctlError as error:
         yield unknown(str(error))
         return
-    if len(state.members) < len(pods):
-        yield problem(f"only {len(state.members)} of {len(pods)} members of etcd answer", "etcdctl endpoint health --cluster")
+    if len(state.members) < state.listed:
+        yield problem(
+            f"only {len(state.members)} of etcd's {state.listed} members answer",
+            "start the one that is missing; one that is gone for good: `etcdctl member remove ID`",
+        )
     if any(not member.leader for member in state.members) or len({member.leader for member in state.members}) > 1:
         yield problem(
             "etcd's members do not agree on a leader",

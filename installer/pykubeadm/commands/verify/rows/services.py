@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from pykubeadm.commands.verify.documents import PORT, pod_spec, service, shell, web_server, workload
+from pykubeadm.commands.verify.documents import PORT, container, pod_spec, service, shell, web_server, workload
 from pykubeadm.commands.verify.row import NotShownError, Row
 from pykubeadm.commands.verify.trial import IDLE, Trial
 from pykubeadm.util.kube_object import KubeObject
@@ -17,6 +17,26 @@ _SETTLED: Final = 30.0  # seconds until every node knows of a Service
 # With more nodes than this not each is asked from each, but its next ones.
 _ALL_PAIRS: Final = 5
 _AT_A_TIME: Final = 4
+
+
+def _from_nodes(trial: Trial) -> str:
+    """By probes of kubelets, which ask from their nodes: of the addresses that every cluster has."""
+    found = [trial.cluster.api.get("v1", "Service", "kubernetes", "default")]
+    found += trial.cluster.api.list("v1", "Service", "kube-system", labels={"k8s-app": "kube-dns"})
+    services = [each for each in found if each is not None]
+    containers = [
+        container(trial.cluster.pause, name=each["metadata"]["name"], readinessProbe=_reached(each)) for each in services
+    ]
+    template = pod_spec(*containers, tolerations=_EVERYWHERE)
+    trial.create(workload("apps/v1", "DaemonSet", trial.name(), template, trial.labels()))
+    pods = _on_nodes(trial, trial.wait_pods("", len(trial.cluster.nodes)))
+    names = " and ".join(f"{each['metadata']['name']} ({each['spec']['clusterIP']})" for each in services)
+    return f"{names} answered {len(pods)} nodes" if pods[1:] else f"{names} answered the node"
+
+
+def _reached(found: KubeObject) -> dict[str, object]:
+    port = next(each["port"] for each in found["spec"]["ports"] if each.get("protocol", "TCP") == "TCP")
+    return {"tcpSocket": {"host": found["spec"]["clusterIP"], "port": port}, "periodSeconds": 1, "timeoutSeconds": 3}
 
 
 def _pod_network(trial: Trial) -> str:
@@ -145,6 +165,7 @@ def _unresolved(trial: Trial, pod: str, host: str, addresses: Sequence[str]) -> 
 
 
 ROWS: Final = (
+    Row("services/from-nodes", "the addresses of the API server and of DNS answer every node", _from_nodes),
     Row("services/pod-network", "pods on each node reach those on each other", _pod_network, needs_shell=True),
     Row("services/cluster-ip", "a Service's one address outlives its pods, on every node", _cluster_ip, needs_shell=True),
     Row("services/dns", "a Service has a name, which resolves on every node", _dns, needs_shell=True),

@@ -1,0 +1,63 @@
+"""`verify` and `doctor` on three control planes: an API server that ends costs no write, a stopped member of etcd is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from lab import assets, cluster
+from lab.node import Node
+from tests.e2e.conftest import nodes_of
+from tests.e2e.joining import connect, first_control_plane, join, join_command, name_endpoint, side_by_side
+from tests.e2e.test_verify import doctor, said, verify
+
+pytestmark = pytest.mark.long
+ENDPOINT = "api.cluster.test"
+_ETCD = "/etc/kubernetes/manifests/etcd.yaml"
+
+
+@pytest.fixture(scope="module")
+def planes(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterator[list[Node]]:
+    """Three control planes and nothing else."""
+    with nodes_of(kubernetes, request) as new_node:
+        first = first_control_plane(new_node, kubernetes, "verifyh", endpoint=ENDPOINT)
+        others = [new_node(name) for name in ("verifyhb", "verifyhc")]
+        for node in others:
+            name_endpoint(node, ENDPOINT, first.address)
+        words = join_command(first, as_control_plane=True)
+        side_by_side([partial(join, node, words) for node in others])
+        connect(first, (first, *others))
+        cluster.wait_rolled_out(first, "daemonset/kube-proxy", "deployment/coredns")
+        yield [first, *others]
+
+
+def test_rows_of_the_control_plane(planes: list[Node], results: list[str]) -> None:
+    found = verify(planes[0], "control-plane", "services/pod-network", "services/from-nodes", "controllers/daemon-set")
+    assert {row["outcome"] for row in found["rows"]} == {"passed"}, found["rows"]
+    results += [f"{row['name']:<30} {row['seconds']:>5} s  {row['said']}" for row in found["rows"]]
+    for node in planes:
+        assert said(doctor(node), "problem", "unknown") == []
+
+
+def test_a_member_of_etcd_that_is_stopped(planes: list[Node], results: list[str]) -> None:
+    stopped = planes[2]
+    stopped.run("mv", _ETCD, "/root/etcd.yaml")
+    try:
+        cluster.eventually(partial(_runs, stopped), "the end of etcd", 60)
+        found = verify(planes[0], "control-plane/etcd")
+        assert found["failed"] == 1, found["rows"]
+        results.append(f"etcd stopped: {found['rows'][0]['said']}")
+        remarks = said(doctor(planes[0]), "problem")
+        assert [remark for remark in remarks if remark.startswith("cluster/etcd: only 2 of etcd's 3 members answer")], remarks
+        assert [remark for remark in remarks if remark.startswith(f"cluster/components: etcd has no pod on {stopped.name}")], (
+            remarks
+        )
+        results.append(f"etcd stopped: doctor: {'; '.join(remarks)}")
+    finally:
+        stopped.run("mv", "/root/etcd.yaml", _ETCD)
+
+
+def _runs(node: Node) -> str | None:
+    return "it runs" if node.run("pgrep", "--exact", "etcd", check=False).returncode == 0 else None
