@@ -1,0 +1,82 @@
+"""The CIS benchmark's controls: what they see, and that each that does not hold by default says why."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from pykubeadm.commands.doctor.benchmark import CONTROLS
+from pykubeadm.commands.doctor.here import Here
+from pykubeadm.node.port import Directory, File
+from tests.support.node import FakeNode
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+BY_NUMBER = {control.number: control for control in CONTROLS}
+
+
+def judged(node: FakeNode, number: str) -> bool | None:
+    return BY_NUMBER[number].judge(Here(node, NOW))
+
+
+def manifest(component: str, *flags: str) -> str:
+    container = {"name": component, "image": "x", "command": [component, *flags]}
+    return f"kind: Pod\nspec: {{containers: [{container!r}]}}\n"
+
+
+def test_numbers_are_unique_and_all_have_a_remedy() -> None:
+    assert len(BY_NUMBER) == len(CONTROLS)
+    assert all(re.fullmatch(r"\d\.\d+(\.\d+)?", control.number) and control.asks and control.remedy for control in CONTROLS)
+
+
+@pytest.mark.parametrize("number", sorted(BY_NUMBER))
+def test_what_is_not_there_is_not_judged(number: str) -> None:
+    assert judged(FakeNode(), number) is None
+
+
+def test_permissions_and_owners() -> None:
+    node = FakeNode()
+    path = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+    node.write([File(path, b"kind: Pod\n", 0o600)])
+    assert (judged(node, "1.1.1"), judged(node, "1.1.2")) == (True, True)
+    node.write([File(path, b"kind: Pod\n", 0o640, uid=7)])
+    assert (judged(node, "1.1.1"), judged(node, "1.1.2")) == (False, False)
+
+
+def test_keys_and_certificates_in_both_directories() -> None:
+    node = FakeNode()
+    node.write([Directory("/etc/kubernetes/pki/etcd")])
+    node.put("/etc/kubernetes/pki/ca.key", b"", 0o600)
+    node.put("/etc/kubernetes/pki/etcd/ca.key", b"", 0o600)
+    node.put("/etc/kubernetes/pki/etcd/ca.crt", b"", 0o644)
+    assert (judged(node, "1.1.20"), judged(node, "1.1.21")) == (True, True)
+    node.put("/etc/kubernetes/pki/etcd/ca.key", b"", 0o644)
+    assert judged(node, "1.1.21") is False
+
+
+def test_flags_of_the_api_server() -> None:
+    node = FakeNode()
+    flags = ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--client-ca-file=/x"]
+    node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", manifest("kube-apiserver", *flags))
+    wanted = {
+        "1.2.1": False,
+        "1.2.2": True,
+        "1.2.6": True,
+        "1.2.7": True,
+        "1.2.8": True,
+        "1.2.14": True,
+        "1.2.15": False,
+        "1.2.16": False,
+    }
+    assert {number: judged(node, number) for number in wanted} == wanted
+    node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", manifest("kube-apiserver", "--authorization-mode=AlwaysAllow"))
+    assert (judged(node, "1.2.6"), judged(node, "1.2.8")) == (False, False)
+
+
+def test_the_kubelets_configuration() -> None:
+    node = FakeNode()
+    node.put("/var/lib/kubelet/config.yaml", "authentication: {anonymous: {enabled: false}}\nauthorization: {mode: Webhook}\n")
+    assert [judged(node, number) for number in ("4.2.1", "4.2.2", "4.2.4", "4.2.13", "4.1.9")] == [True, True, True, False, False]
+    node.put("/var/lib/kubelet/config.yaml", "authentication: {anonymous: {enabled: true}}\nreadOnlyPort: 10255\n")
+    assert [judged(node, number) for number in ("4.2.1", "4.2.4")] == [False, False]
