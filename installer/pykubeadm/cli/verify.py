@@ -66,6 +66,8 @@ def verify(ctx: click.Context, /, image: str, output: str, kubeconfig: str | Non
         credentials(ctx, kubeconfig), only=wanted, skip=unwanted, image=image, begin=progress.begin, report=progress.report
     )
     click.echo(_printed(found, output), nl=False)
+    if found.left:
+        click.echo(f"warning: the namespace {found.namespace} is being removed: {found.left}", err=True)
     if found.failed:
         ctx.exit(UNHEALTHY)
 

@@ -19,12 +19,13 @@ from pykubeadm.kube.pod_streams import PodStreams
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What came of all rows, in their order; `seconds` with the namespace's removal."""
+    """What came of all rows, in their order; `seconds` with the namespace's removal, `left` why it is still there, or ""."""
 
     server: str
     namespace: str
     results: tuple[RowResult, ...]
     seconds: float
+    left: str = ""
 
     @property
     def failed(self) -> tuple[RowResult, ...]:
@@ -44,8 +45,8 @@ def verify(
     namespace = f"{NAMESPACE_PREFIX}{secrets.token_hex(3)}"
     api = ClusterApi(credentials)
     cluster = look_at(api, PodStreams(credentials), credentials, namespace=namespace, image=image)
-    results = run_rows(cluster, rows, begin, report)
-    return Verification(api.server, namespace, tuple(results), time.monotonic() - began)
+    results, left = run_rows(cluster, rows, begin, report)
+    return Verification(api.server, namespace, tuple(results), time.monotonic() - began, left)
 
 
 def chosen(only: Sequence[str], skip: Sequence[str]) -> tuple[Row, ...]:

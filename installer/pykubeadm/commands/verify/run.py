@@ -24,6 +24,7 @@ NAMESPACE_PREFIX: Final = "pykubeadm-verify-"
 NAMESPACE_LABEL: Final = "verify.pykubeadm/namespace"
 _AT_A_TIME: Final = 8
 _REMOVED_WITHIN: Final = 60.0  # seconds
+_LOOK_EVERY: Final = 0.3
 _ABANDONED: Final = 3600.0  # seconds: no run takes that long
 _NO_SHELL: Final = (
     "needs an image with a shell, and the nodes report none that all of them have: name one with --image, such as"
@@ -37,15 +38,18 @@ Report = Callable[[RowResult], None]
 Begin = Callable[[Row], None]
 
 
-def run_rows(cluster: Cluster, rows: Sequence[Row], begin: Begin, report: Report) -> list[RowResult]:
-    """The results in the order of `rows`. `begin` is called as a row begins and `report` as it ends, one at a time.
-    ApiError where the namespace cannot be made."""
+def run_rows(cluster: Cluster, rows: Sequence[Row], begin: Begin, report: Report) -> tuple[list[RowResult], str]:
+    """The results in the order of `rows`, and why the namespace is still there, "" where it is gone. `begin` is called as a row
+    begins and `report` as it ends, one at a time. ApiError where the namespace cannot be made."""
     remove_abandoned(cluster.api, time.time())
     make_namespace(cluster.api, cluster.namespace)
     try:
-        return _run(cluster, rows, begin, report)
-    finally:
-        remove_namespace(cluster.api, cluster.namespace)
+        results = _run(cluster, rows, begin, report)
+    except BaseException:
+        with suppress(ApiError):  # nobody wants to wait for it
+            cluster.api.delete("v1", "Namespace", cluster.namespace)
+        raise
+    return results, remove_namespace(cluster.api, cluster.namespace)
 
 
 def _run(cluster: Cluster, rows: Sequence[Row], begin: Begin, report: Report) -> list[RowResult]:
@@ -107,17 +111,23 @@ def make_namespace(api: Api, name: str) -> None:
     retrying(lambda: api.create(document), timedelta(seconds=10), settling=False)
 
 
-def remove_namespace(api: Api, name: str) -> bool:
-    """Whether it is gone within a minute; a namespace that is not goes when what keeps it is mended."""
-    with suppress(ApiError):
-        retrying(lambda: api.delete("v1", "Namespace", name), timedelta(seconds=10), settling=False)
+def remove_namespace(api: Api, name: str) -> str:
+    """Why it is not gone within a minute, "" where it is; one that is not goes when what keeps it is mended."""
+    why = "it is not gone yet"
     end = time.monotonic() + _REMOVED_WITHIN
     while time.monotonic() < end:
-        with suppress(ApiError):
-            if api.get("v1", "Namespace", name) is None:
-                return True
-        time.sleep(0.5)
-    return False
+        try:
+            found = api.get("v1", "Namespace", name)
+            if found is None:
+                return ""
+            if "deletionTimestamp" not in found["metadata"]:
+                api.delete("v1", "Namespace", name)
+            conditions = (found.get("status") or {}).get("conditions") or ()
+            why = next((str(each["message"]) for each in conditions if each.get("status") == "True"), why)
+        except ApiError as error:
+            why = str(error)
+        time.sleep(_LOOK_EVERY)
+    return why
 
 
 def remove_abandoned(api: Api, now: float) -> None:

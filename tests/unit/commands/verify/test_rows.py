@@ -88,6 +88,7 @@ def test_pods_go_to_control_planes_where_there_is_nothing_else() -> None:
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     monkeypatch.setattr(run, "_REMOVED_WITHIN", 0.1)
+    monkeypatch.setattr(run, "_LOOK_EVERY", 0.01)
     found = FakeApi()
     found.put(node("a", "example.org/busybox:1"))
     return found
@@ -123,9 +124,10 @@ def rows(*functions: object) -> list[Row]:
 
 def test_what_came_of_each_row_is_reported(api: FakeApi) -> None:
     reported: list[str] = []
-    results = run.run_rows(
+    results, left = run.run_rows(
         cluster(api), rows(passes, fails, absent), lambda _row: None, lambda result: reported.append(result.row.name)
     )
+    assert left == ""
     assert sorted(reported) == ["group/absent", "group/fails", "group/passes"]
     assert [(result.row.name, result.outcome, result.said) for result in results] == [
         ("group/passes", "passed", "it was seen"),
@@ -146,6 +148,19 @@ def test_the_namespace_is_removed_also_after_a_bug(api: FakeApi) -> None:
         run.run_rows(cluster(api), rows(broken), lambda _row: None, lambda _result: None)
     assert ("create", "Namespace", "pykubeadm-verify-1") in api.writes
     assert not [key for key in api.objects if key[1] == "Namespace"]
+
+
+def test_a_namespace_that_does_not_go_is_said_with_the_reason(api: FakeApi) -> None:
+    class Slow(FakeApi):
+        def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:
+            found = self.objects[api_version, kind, namespace, name]
+            found["metadata"]["deletionTimestamp"] = "now"
+            found["status"] = {"conditions": [{"status": "True", "message": "an API is not available"}]}
+            return True
+
+    slow = Slow(objects=api.objects)
+    run.make_namespace(slow, "ns")
+    assert run.remove_namespace(slow, "ns") == "an API is not available"
 
 
 def test_namespaces_of_runs_that_were_killed_are_removed_after_an_hour() -> None:
