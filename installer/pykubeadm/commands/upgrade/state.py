@@ -89,12 +89,6 @@ def kubelet_version(node: Mapping[str, Any]) -> str:
     return str(node["status"]["nodeInfo"]["kubeletVersion"])
 
 
-def is_ready(document: Mapping[str, Any]) -> bool:
-    """Of a Node or Pod."""
-    conditions = (document.get("status") or {}).get("conditions") or ()
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-
-
 def image_of(workload: Mapping[str, Any], container: str) -> str:
     """The image of a Pod's, Deployment's or DaemonSet's container of this name; "" where there is none."""
     spec = workload["spec"]

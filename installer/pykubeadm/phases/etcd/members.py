@@ -8,6 +8,7 @@ import ssl
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdClient, EtcdUnreachableError, Member, tls_context
 from pykubeadm.kube.apply import retrying
+from pykubeadm.kube.pod_state import is_ready
 from pykubeadm.kube.port import Api
 from pykubeadm.kube.waits import Probe, wait_for
 from pykubeadm.manifests.addresses import etcd_client_url
@@ -83,9 +84,7 @@ def etcd_endpoints(api: Api) -> tuple[str, ...]:
     for pod in pods:
         url = (pod["metadata"].get("annotations") or {}).get(CLIENT_URLS_ANNOTATION)
         if url:
-            conditions = (pod.get("status") or {}).get("conditions") or ()
-            is_ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-            (ready if is_ready else others).append(url)
+            (ready if is_ready(pod) else others).append(url)
     if not ready and not others:
         raise PhaseError(
             f"no pod of etcd in kube-system (labels component=etcd, tier=control-plane) has the annotation "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pykubeadm.commands.upgrade.state import ClusterState, is_ready, name
+from pykubeadm.commands.upgrade.state import ClusterState, name
 from pykubeadm.errors import PhaseError
+from pykubeadm.kube.pod_state import is_ready
 from pykubeadm.node.port import Node
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
 from pykubeadm.phases.static_pods.manifests import manifest_path, read_static_pod
