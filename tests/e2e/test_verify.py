@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from lab import assets, cluster
-from lab.cluster import eventually, kubectl
+from lab.cluster import eventually, kubectl, kubectl_json
+from lab.host import docker
 from lab.node import Node
+from tests.e2e.ageing import YEAR, run_at
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command
 
@@ -112,6 +114,73 @@ def test_the_page_to_send_needs_nothing_else(pair: Pair) -> None:
     assert "cluster/etcd" in page
     assert "src=" not in page
     assert "<script" not in page
+
+
+def test_a_device_is_given_to_a_pod(pair: Pair, kubernetes: assets.Assets, results: list[str]) -> None:
+    """By Kubernetes' own sample of a device plugin, where it lies beside the other binaries."""
+    plugin = kubernetes.bin / "sample-device-plugin"
+    if not plugin.is_file():
+        pytest.skip(f"there is no {plugin} (kubernetes: test/images/sample-device-plugin)")
+    docker("cp", str(plugin), f"{pair.worker.name}:/root/sample-device-plugin")
+    pair.worker.run("systemd-run", "--quiet", "--unit=devices", "/root/sample-device-plugin")
+    eventually(lambda: None if "example.com/resource" in _allocatable(pair) else "it has none", "devices of the worker", 30)
+    found = verify(pair.plane, "devices")
+    assert [row["outcome"] for row in found["rows"]] == ["passed"], found["rows"]
+    results.append(f"devices: {found['rows'][0]['said']}")
+    pair.worker.run("systemctl", "stop", "devices")
+
+
+_METRICS = """
+apiVersion: v1
+kind: Service
+metadata: {{name: metrics-server, namespace: kube-system}}
+spec: {{ports: [{{port: 443, targetPort: 4443}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: metrics-server, namespace: kube-system, labels: {{kubernetes.io/service-name: metrics-server}}}}
+addressType: IPv4
+ports: [{{port: 4443}}]
+endpoints: [{{addresses: ["{address}"]}}]
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {{name: v1beta1.metrics.k8s.io}}
+spec:
+  group: metrics.k8s.io
+  groupPriorityMinimum: 100
+  insecureSkipTLSVerify: true
+  service: {{name: metrics-server, namespace: kube-system}}
+  version: v1beta1
+  versionPriority: 100
+"""
+
+
+def test_a_busy_workload_gets_more_pods(pair: Pair, kubernetes: assets.Assets, results: list[str]) -> None:
+    """With metrics-server as a process of the control plane, where it lies beside the other binaries."""
+    server = kubernetes.bin / "metrics-server"
+    if not server.is_file():
+        pytest.skip(f"there is no {server} (kubernetes-sigs/metrics-server)")
+    plane, admin = pair.plane, cluster.ADMIN_KUBECONFIG
+    docker("cp", str(server), f"{plane.name}:/root/metrics-server")
+    kubeconfigs = [f"--{name}kubeconfig={admin}" for name in ("", "authentication-", "authorization-")]
+    options = ["--secure-port=4443", "--cert-dir=/tmp/metrics", "--kubelet-insecure-tls", "--metric-resolution=15s"]
+    where = "--kubelet-preferred-address-types=InternalIP"
+    plane.run("systemd-run", "--quiet", "--unit=metrics", "/root/metrics-server", *kubeconfigs, *options, where)
+    kubectl(plane, "apply", "--filename=-", stdin=_METRICS.format(address=plane.address))
+    try:
+        kubectl(plane, "wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=90s", timeout=100)
+        found = verify(plane, "controllers/autoscaler")
+        assert [row["outcome"] for row in found["rows"]] == ["passed"], found["rows"]
+        results.append(f"autoscaler: {found['rows'][0]['said']} in {found['rows'][0]['seconds']} s")
+    finally:
+        kubectl(plane, "delete", "apiservice", "v1beta1.metrics.k8s.io")
+        plane.run("systemctl", "stop", "metrics")
+
+
+def _allocatable(pair: Pair) -> dict[str, str]:
+    node: dict[str, dict[str, dict[str, str]]] = kubectl_json(pair.plane, "get", "node", pair.worker.name)
+    return node["status"]["allocatable"]
 
 
 Change = Callable[[Pair], None]
@@ -240,6 +309,14 @@ SABOTAGES = (
         "",
     ),
     Sabotage(
+        "an expired certificate",
+        lambda pair: [run_at(pair.plane, -YEAR, "certs", "renew", "apiserver-kubelet-client")][0] and None,
+        _on("plane", "pykubeadm certs renew apiserver-kubelet-client"),
+        "containers/exec",
+        "plane",
+        "node/certificates: the certificate apiserver-kubelet-client expired",
+    ),
+    Sabotage(
         "the kubelet stopped",
         _on("worker", "systemctl stop kubelet"),
         _on("worker", "systemctl start kubelet"),
@@ -270,6 +347,32 @@ def test_what_was_broken_is_found(pair: Pair, sabotage: Sabotage, results: list[
         cluster.wait_node_ready(pair.plane, node.name)
     cluster.wait_rolled_out(pair.plane, "daemonset/kube-proxy", "deployment/coredns")
     eventually(lambda: _unready(pair.plane), "a control plane that is ready again", 90)
+
+
+@pytest.mark.long
+def test_a_cluster_that_kubeadm_made(new_node: NewNode, kubernetes: assets.Assets, results: list[str]) -> None:
+    pair = make_pair(new_node, kubernetes, "kubeadm")
+    found = verify(pair.plane)
+    failed = [f"{row['name']}: {row['said']} {row['evidence']}" for row in found["rows"] if row["outcome"] == "failed"]
+    assert failed == []
+    results.append(f"verify on kubeadm's cluster: {found['passed']} rows in {found['seconds']} s")
+    for node in (pair.plane, pair.worker):
+        assert said(doctor(node), "problem", "unknown") == []
+
+
+def test_an_archive_for_who_helps(pair: Pair, results: list[str]) -> None:
+    """No key or token of the cluster is in it."""
+    token = pair.plane.run("pykubeadm", "token", "create").stdout.strip()
+    pair.plane.shell(f"logger --tag kubelet 'a token {token} in a log'; mkdir -p /root/support")
+    done = pair.plane.run("pykubeadm", "support", "--output-file=/root/support/a.tar.gz", timeout=200)
+    results.append(done.stdout.splitlines()[-1])
+    assert "doctor.html" in done.stdout
+    assert "cluster/events.txt" in done.stdout
+    pair.plane.shell("cd /root/support && tar xzf a.tar.gz --strip-components=1")
+    secret = token.partition(".")[2]
+    assert pair.plane.run("grep", "-r", "--files-with-matches", secret, "/root/support", check=False).returncode == 1
+    keys = pair.plane.run("grep", "-r", "--files-with-matches", "PRIVATE KEY", "/root/support", check=False)
+    assert keys.returncode == 1, keys.stdout
 
 
 def _unready(plane: Node) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +81,14 @@ def test_the_kubelets_configuration() -> None:
     assert [judged(node, number) for number in ("4.2.1", "4.2.2", "4.2.4", "4.2.13", "4.1.9")] == [True, True, True, False, False]
     node.put("/var/lib/kubelet/config.yaml", "authentication: {anonymous: {enabled: true}}\nreadOnlyPort: 10255\n")
     assert [judged(node, number) for number in ("4.2.1", "4.2.4")] == [False, False]
+
+
+def test_the_table_in_the_documents_is_this_one() -> None:
+    text = (Path(__file__).parents[4] / "docs/reference/cis-benchmark.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and line[2].isdigit()]
+    in_order = sorted(CONTROLS, key=lambda control: [int(part) for part in control.number.split(".")])
+    holds = [(f"no: {control.why}", control.remedy) if control.why else ("yes", "") for control in in_order]
+    assert rows == [
+        f"| {control.number} | {control.asks} | {default} | {remedy} |"
+        for control, (default, remedy) in zip(in_order, holds, strict=True)
+    ]
