@@ -12,8 +12,9 @@ from pykubeadm.commands.doctor.check import Check, Remark, problem, unknown, war
 from pykubeadm.commands.doctor.cluster import SYSTEM, ClusterView
 from pykubeadm.kube.credentials import tls_context
 from pykubeadm.kube.etcd_pods import NoEtcdctlError, ask_etcd, etcd_pods
-from pykubeadm.kube.health import probe
 from pykubeadm.kube.pod_state import is_ready, restarts, why_not_ready
+from pykubeadm.node.health import look
+from pykubeadm.node.port import HealthEndpoint
 from pykubeadm.util.age import age
 from pykubeadm.util.der import validity
 from pykubeadm.util.timestamp import parse_timestamp
@@ -27,7 +28,8 @@ _FULL, _LARGE = 2 * 2**30, int(1.5 * 2**30)  # bytes; etcd refuses writes at its
 
 
 def _answers(view: ClusterView) -> Iterable[Remark]:
-    if (why := probe(f"{view.api.server}/readyz", tls_context(view.credentials))) is not None:
+    endpoint = HealthEndpoint(f"{view.api.server}/readyz")
+    if why := look(endpoint, {endpoint: tls_context(view.credentials)}):
         yield problem(f"the API server at {view.api.server} is not ready: {why}", "kubectl get --raw '/readyz?verbose'")
     spent = []
     for _ in range(_ASKED):

@@ -15,8 +15,8 @@ from pykubeadm.constants import (
     KUBELET_PORT,
     SCHEDULER_PORT,
 )
-from pykubeadm.kube.health import probe
 from pykubeadm.node.diagnose import CONTROL_PLANE, diagnose, not_running
+from pykubeadm.node.port import HealthEndpoint
 
 _RECENTLY: Final = 600.0  # seconds
 _PORTS: Final = {
@@ -46,10 +46,10 @@ def _causes(here: Here) -> Iterable[Remark]:
     components = [name for name in CONTROL_PLANE if name in here.static_pods]
     socket = here.machine.cri_socket
     stopped = not_running(here.node, socket, components)
-    unhealthy = probe(f"http://127.0.0.1:{KUBELET_HEALTHZ_PORT}/healthz")
-    if not stopped and unhealthy is None:
+    [unhealthy] = here.node.unhealthy([HealthEndpoint(f"http://127.0.0.1:{KUBELET_HEALTHZ_PORT}/healthz")])
+    if not stopped and not unhealthy:
         return
-    if unhealthy is not None:
+    if unhealthy:
         yield problem(
             f"the kubelet's health endpoint does not say ok: {unhealthy}", "systemctl status kubelet; journalctl -u kubelet -n 50"
         )
