@@ -150,7 +150,7 @@ def start(
     (folder / "pid").write_text(str(process.pid))
     machine = VirtualMachine(folder.name, ADDRESS, folder, chosen, port, process)
     try:
-        machine.wait_booted(60 if chosen == "kvm" else 240)
+        machine.wait_booted(60 if chosen == "kvm" else 600)
         machine.run("ln", "-s", f"{payload.MOUNT}/bin/pykubeadm", "/usr/bin/pykubeadm")
     except BaseException:
         machine.power_off()

@@ -19,7 +19,9 @@ _CLUSTER_CHAINS: Final = ("KUBE-", "cali-", "FLANNEL-", "CILIUM_", "OLD_CILIUM_"
 _SETS: Final = ("KUBE-", "cali40", "cali60", "FLANNEL-", "cilium_")
 # Of nftables' own tables: kube-proxy in mode nftables, flannel, Calico, Cilium.
 _TABLES: Final = ("kube-proxy", "flannel-ipv4", "flannel-ipv6", "calico")
-_CALICOS: Final = re.compile(r"cali:[\w-]{16}")  # its comment on each of its rules (felix/iptables)
+# Comments of rules that may stand in the kernel's own chains: Calico's (felix/iptables), flannel's (pkg/trafficmngr/iptables) and
+# those of node-local DNS (kubernetes/dns: cmd/node-cache/app/cache_app.go).
+_COMMENTS: Final = re.compile(r"cali:[\w-]{16}|flanneld (?:masq|forward)|NodeLocal DNS Cache: [\w ]+")
 _TARGET: Final = re.compile(r"(?:^| )(?:-j|-g|--jump|--goto) (\S+)")
 _MATCHED_SET: Final = re.compile(r"--match-set (\S+)")
 
@@ -79,8 +81,8 @@ def _tables(saved: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _leads_to_ours(line: str, *, shared: bool) -> bool:
-    """Whether a rule in somebody else's chain is the cluster's: it jumps to a chain of the cluster, asks a set of it, or is
-    Calico's. A comment may say anything else, so comments are left out."""
+    """Whether a rule in somebody else's chain is the cluster's: it jumps to a chain of the cluster, asks a set of it, or has the
+    comment of one of its parts. A comment may say anything else, so comments are left out."""
     words = _words(line)
     if is_clusters_chain(words[1], shared=shared):
         return False
@@ -90,7 +92,7 @@ def _leads_to_ours(line: str, *, shared: bool) -> bool:
     return (
         bool(target and is_clusters_chain(target[1], shared=shared))
         or bool(matched and matched[1].startswith(_SETS))
-        or any(before == "--comment" and _CALICOS.fullmatch(word) for before, word in after)
+        or any(before == "--comment" and _COMMENTS.fullmatch(word) for before, word in after)
     )
 
 

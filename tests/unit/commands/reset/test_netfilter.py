@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,21 @@ COMMIT
 
 def test_a_node_without_a_cluster_has_nothing_to_delete() -> None:
     assert removals("*filter\n:INPUT ACCEPT [0:0]\n:DOCKER - [0:0]\n-A INPUT -j DOCKER\nCOMMIT\n") == ""
+
+
+@pytest.mark.parametrize(
+    ("comment", "goes"),
+    [
+        ("cali:S93hcgKJrXEqnTfs", True),
+        ("flanneld masq", True),
+        ("NodeLocal DNS Cache: skip conntrack", True),
+        ("cali:mine", False),
+        ("not for NodeLocal DNS Cache: skip conntrack", False),
+    ],
+)
+def test_rules_in_the_kernels_chains_are_known_by_their_comments(comment: str, goes: bool) -> None:
+    rule = f'PREROUTING -d 169.254.20.10/32 -m comment --comment "{comment}" -j NOTRACK'
+    assert (f"-D {rule}\n" in removals(f"*raw\n:PREROUTING ACCEPT [0:0]\n-A {rule}\nCOMMIT\n")) is goes
 
 
 def test_people_read_what_goes() -> None:
