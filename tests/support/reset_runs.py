@@ -155,9 +155,11 @@ class ClusterNode(FakeNode):
                 self.rules = self.rules.replace(f":{line[3:]} - [0:0]\n", "", 1)
         return Completed(0)
 
-    def _show_links(self, _command: Command) -> Completed:
+    def _show_links(self, command: Command) -> Completed:
+        """All, or one that is named after "dev"."""
         shown = [{"ifname": name} | ({"master": bridge} if bridge else {}) for name, bridge in self.interfaces.items()]
-        return Completed(0, json.dumps(shown))
+        shown = [link for link in shown if "dev" not in command.argv or link["ifname"] == command.argv[-1]]
+        return Completed(0 if shown else 1, json.dumps(shown))
 
     def _delete_link(self, command: Command) -> Completed:
         del self.interfaces[command.argv[-1]]

@@ -225,4 +225,9 @@ def _said(done: Completed) -> str:
     framed = [line for line in map(_LOGRUS.match, lines) if line]
     if not framed:
         return _HEAD.sub("", lines[-1])
-    return framed[-1]["plain"] or re.sub(r"\\(.)", r"\1", framed[-1]["quoted"] or "")
+    return framed[-1]["plain"] or re.sub(r"\\(.)", _unescaped, framed[-1]["quoted"] or "")
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """Of several failures crictl makes several lines, which are to be one sentence."""
+    return {"n": "; ", "t": " "}.get(escape[1], escape[1])

@@ -96,8 +96,9 @@ def remove_logs(run: ResetRun) -> Iterator[str]:
 
 
 def remove_cni(run: ResetRun) -> Iterator[str]:
-    """Configuration and leases of the cluster's network, where nobody else is on it."""
-    if links_of(run).shared:
+    """Configuration and leases of the cluster's network, where nobody else is on it: neither others nor a pod that is left, which
+    the runtime cannot remove without."""
+    if links_of(run).shared or run.pods_remain:
         return
     bridge = run.node.stat(ROUTES) is not None
     yield from _remove(run, *_CNI_FILES, *_CNI_STATE)
@@ -111,17 +112,26 @@ def remove_cni(run: ResetRun) -> Iterator[str]:
 
 
 def _leases(run: ResetRun, networks: set[str]) -> Iterator[str]:
-    """The folders of host-local with addresses of these networks, and those in which no address is taken any more."""
+    """The folders of host-local with addresses of these networks, those in which no address is taken any more, and of others the
+    addresses of pods that are gone: files that begin with the pod's id."""
     for name in run.node.list_dir(_LEASES):
-        taken = [entry for entry in run.node.list_dir(f"{_LEASES}/{name}") if not entry.startswith(("last_reserved_ip.", "lock"))]
-        if name in networks or not taken:
-            yield f"{_LEASES}/{name}"
+        folder = f"{_LEASES}/{name}"
+        taken = [entry for entry in run.node.list_dir(folder) if not entry.startswith(("last_reserved_ip.", "lock"))]
+        left = [
+            entry for entry in taken if (run.node.read(f"{folder}/{entry}") or b"").decode().split("\n")[0].strip() in run.pods
+        ]
+        yield from [folder] if name in networks or left == taken else [f"{folder}/{entry}" for entry in left]
+
+
+def _holder(run: ResetRun, lease: str) -> str:
+    """The id of the pod, or container, that has the address."""
+    return (run.node.read(lease) or b"").decode(errors="replace").partition("\n")[0].strip()
 
 
 def _results(run: ResetRun, networks: set[str]) -> Iterator[str]:
     """What libcni keeps of pods that are gone: "NETWORK-CONTAINER-INTERFACE"."""
     for name in run.node.list_dir(_RESULTS):
-        if any(name.startswith(f"{network}-") for network in networks):
+        if any(name.startswith(f"{network}-") for network in networks) or any(f"-{pod}-" in name for pod in run.pods):
             yield f"{_RESULTS}/{name}"
 
 

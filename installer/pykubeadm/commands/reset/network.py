@@ -46,18 +46,24 @@ def remove_interfaces(run: ResetRun) -> Iterator[str]:
 
 
 def _delete_interface(run: ResetRun, name: str) -> Iterator[str]:
-    run.node.run(Command(("ip", "link", "delete", name), f"delete the interface {name}"))
+    try:
+        run.node.run(Command(("ip", "link", "delete", name), f"delete the interface {name}"))
+    except NodeError:
+        if _ip(run, "link", "show", "dev", name):
+            raise
+        return  # gone with the other end of its pair
     yield f"deleted interface {name}"
 
 
 def links_of(run: ResetRun) -> Links:
-    """As they are when the kubelet's pods are gone; looked at once. In a dry run they are not gone, so that others' pods are seen
-    by the runtime alone."""
+    """As they are when the kubelet's pods are gone; looked at once. In a dry run they are not gone, nor where a runtime does not
+    remove them, so that others' pods are seen by the runtime alone."""
     if run.links is None:
         own, found = _own_bridge(run), _ip(run, "link", "show")
         clusters = tuple(name for link in found if _is_clusters(name := str(link.get("ifname")), own))
         bridges = {str(link.get("master")) for link in found if str(link.get("ifname")) not in clusters}
-        shared = frozenset() if run.dry_run and not run.has_guests else bridges & {*clusters}
+        only_ours = (run.dry_run or run.pods_remain) and not run.has_guests
+        shared = frozenset() if only_ours else bridges & {*clusters}
         run.links = Links(clusters, frozenset(shared))
     return run.links
 

@@ -34,6 +34,8 @@ class ResetRun(Run):
     keep: frozenset[str] = frozenset()  # of KEEPABLE
     home: str = ""  # of the user, with .kube/config; "" where there is none
     kubeconfig_path: str
+    pods: frozenset[str] = frozenset()  # ids of those that the kubelet made, once they were looked for
+    pods_remain: bool = False  # some of them, or nobody knows
     has_guests: bool = False  # pods that no kubelet made run here, maybe on the cluster's network
     links: Links | None = None  # once they were looked at
 

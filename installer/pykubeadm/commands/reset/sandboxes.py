@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ from pykubeadm.commands.reset.run import ResetRun, in_turn
 from pykubeadm.constants import KUBELET_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.node.cri import Cri, CrictlMissingError, Sandbox
-from pykubeadm.node.port import Command, Unit, UnitState
+from pykubeadm.node.port import Command, File, Unit, UnitState
 from pykubeadm.node.systemd import NOT_FOUND
 
 # The kubelet's cgroups (kubernetes: pkg/kubelet/cm), by either driver and in either version.
@@ -38,6 +40,13 @@ _OF_THE_NODE: Final = frozenset(
     }
 )
 _CNI: Final = "/etc/cni/net.d"
+# A network, the first by name, that has nothing to do for a pod that goes.
+_STAND_IN: Final = File(
+    f"{_CNI}/00-pykubeadm-reset.conflist",
+    b'{"cniVersion": "0.4.0", "name": "pykubeadm-reset", "plugins": [{"type": "loopback"}]}\n',
+)
+_TRIES: Final = 3
+_PAUSE: Final = 1.0  # seconds in which a runtime takes up its networks' configuration, which it watches
 
 _SLICE: Final = Unit("kubepods.slice", enabled=None, state="stopped")
 # As the runtime ends a pod. An API server that is asked to end waits a minute for an etcd that has ended.
@@ -70,6 +79,7 @@ class _Pods:
             raise NodeError(f"the pods of this node may still run: {error}; {repair}then run this again") from error
         self.run.has_guests = self.run.has_guests or any(sandbox.ready and not sandbox.of_kubelet for sandbox in sandboxes)
         self.found += [(cri, sandbox) for sandbox in sandboxes if sandbox.of_kubelet]
+        self.run.pods |= {sandbox.id for sandbox in sandboxes if sandbox.of_kubelet}
         yield from ()
 
     def remove(self) -> Iterator[str]:
@@ -77,12 +87,14 @@ class _Pods:
         first = [pod for pod in self.found if not pod[1].static]
         last = [pod for pod in self.found if pod[1].static]
         waves = [first, last] if first and last and not _frees_pods_alone(self.run) else [self.found]
-        yield from in_turn(_remove, [list(pods) for wave in waves for _, pods in groupby(wave, key=lambda pod: pod[0].socket)])
+        remove = partial(_remove, self.run)
+        yield from in_turn(remove, [list(pods) for wave in waves for _, pods in groupby(wave, key=lambda pod: pod[0].socket)])
         self.are_gone = self.are_all
 
     def kill(self) -> Iterator[str]:
         """What a runtime that does not answer has left. (Killed before, pods would be gone while the runtime ends them, which
         containerd takes for an error.)"""
+        self.run.pods_remain = not self.are_gone
         self.slice = self.run.node.unit(_SLICE.name)
         if not self.are_gone and self.slice.active == "active":
             self.run.node.run(_KILL)
@@ -94,6 +106,7 @@ class _Pods:
 
 def remove_sandboxes(run: ResetRun) -> Iterator[str]:
     """With the systemd cgroup driver also where the runtime does not answer: what runs in the kubelet's slice ends with it."""
+    run.node.remove([_STAND_IN.path])  # of a run that was killed
     pods = _Pods(run)
     parts: list[Callable[[], Iterator[str]]] = [pods.look, pods.remove, pods.kill, pods.stop_slice]
     yield from in_turn(lambda part: part(), parts)
@@ -126,17 +139,36 @@ def _needs_no_runtime(run: ResetRun) -> bool:
     return not run.node.run(_PROCESSES).stdout.strip()
 
 
-def _remove(pods: Sequence[tuple[Cri, Sandbox]]) -> Iterator[str]:
+def _remove(run: ResetRun, pods: Sequence[tuple[Cri, Sandbox]]) -> Iterator[str]:
     """Twice if need be, as kubeadm's reset tries again, too. What the crictl of a run that was killed removes meanwhile is an
     error to ours."""
     cri, sandboxes = pods[0][0], [sandbox for _, sandbox in pods]
     left, failure = _try_to_remove(cri, sandboxes)
     if left:
         left, failure = _try_to_remove(cri, left)
+    if left and "network" in str(failure) and not run.has_guests:
+        left, failure = _remove_without_network(run, cri, left)
     ids = {sandbox.id for sandbox in left}
     yield from (f"removed the pod {sandbox}" for sandbox in sandboxes if sandbox.id not in ids)
     if left and failure is not None:
         raise failure
+
+
+def _remove_without_network(run: ResetRun, cri: Cri, sandboxes: Sequence[Sandbox]) -> tuple[Sequence[Sandbox], NodeError | None]:
+    """A network plugin that is gone, or asks an API that is gone, keeps a runtime from removing pods for ever (kubeadm#2711).
+    What it would do goes with the cluster's interfaces, rules and leases."""
+    run.note("info", "the network's plugin cannot let go of the pods: they are removed without it")
+    failure: NodeError | None = None
+    try:
+        run.node.write([_STAND_IN])
+        for _ in range(_TRIES):
+            time.sleep(_PAUSE)
+            sandboxes, failure = _try_to_remove(cri, sandboxes)
+            if not sandboxes:
+                break
+    finally:
+        run.node.remove([_STAND_IN.path])
+    return sandboxes, failure
 
 
 def _try_to_remove(cri: Cri, sandboxes: Sequence[Sandbox]) -> tuple[Sequence[Sandbox], NodeError | None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pykubeadm.commands.reset import sandboxes
 from pykubeadm.commands.reset.cleanup_node import cleanup_node
 from pykubeadm.commands.reset.run import KEEPABLE
 from pykubeadm.errors import NodeError, UnfinishedError
@@ -115,6 +116,47 @@ def test_a_pod_that_does_not_go_at_once_is_tried_again() -> None:
     node.commands["crictl"] = lambda command: answers.pop() if "rmp" in command.argv and answers else node._crictl(command)
     clean(node)
     assert answers == []
+    assert node.state() == bare_node().state()
+
+
+def without_plugin(node: ClusterNode) -> Callable[[Command], Completed]:
+    """A crictl whose runtime wants a plugin that is gone, unless another network is configured."""
+
+    def crictl(command: Command) -> Completed:
+        if "rmp" in command.argv and node.stat(STAND_IN) is None:
+            return Completed(1, stderr='level=fatal msg="failed to destroy network for sandbox \\"a\\"\\nfor \\"b\\""')
+        return node._crictl(command)
+
+    return crictl
+
+
+STAND_IN = "/etc/cni/net.d/00-pykubeadm-reset.conflist"
+
+
+def test_pods_whose_networks_plugin_is_gone_are_removed_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandboxes.time, "sleep", lambda _seconds: None)
+    node, bare = control_plane(), bare_node()
+    for each in (node, bare):
+        del each.sandboxes["id-guest"]
+    node.put("/var/lib/cni/networks/podman/10.88.0.3", "id-coredns-1\r\neth0")  # which the plugin would have removed
+    node.put("/var/lib/cni/results/podman-id-coredns-1-eth0", "{}")
+    node.commands["crictl"] = without_plugin(node)
+    clean(node)
+    assert node.state() == bare.state()
+
+
+def test_pods_of_others_keep_their_network() -> None:
+    """What is left keeps its configuration: the runtime needs it to remove what is left."""
+    node = control_plane()
+    node.commands["crictl"] = without_plugin(node)
+    error = str(refused(node))
+    assert 'destroy network for sandbox "a"; for "b"' in error
+    assert node.stat("/etc/cni/net.d/10-bridge.conflist")
+    assert node.stat("/etc/kubernetes/admin.conf") is None
+    assert "id-coredns-1" in node.sandboxes
+    node.commands["crictl"] = node._crictl
+    node.put(STAND_IN, "of a run that was killed")
+    clean(node)
     assert node.state() == bare_node().state()
 
 
@@ -419,6 +461,23 @@ def test_the_network_stays_while_others_are_on_it() -> None:
     clean(node)
     assert "pods0" not in node.interfaces
     assert node.stat("/etc/cni/net.d/10-bridge.conflist") is None
+
+
+def test_an_interface_that_goes_with_another_is_no_failure() -> None:
+    node = control_plane()
+    node.interfaces |= {"cilium_net": "", "cilium_host": ""}
+
+    def delete(command: Command) -> Completed:
+        name = command.argv[-1]
+        if name not in node.interfaces:
+            return Completed(1, stderr=f'Cannot find device "{name}"')
+        for gone in ("cilium_net", "cilium_host") if name.startswith("cilium") else (name,):
+            del node.interfaces[gone]
+        return Completed(0)
+
+    node.commands["ip link delete"] = delete
+    assert [change for change in clean(node) if "cilium" in change] == ["deleted interface cilium_net"]
+    assert node.state() == bare_node().state()
 
 
 def test_one_interface_that_stays_keeps_no_other() -> None:
