@@ -66,7 +66,7 @@ class VirtualMachine(Machine):
     def _ssh(self) -> list[str]:
         options = {
             "BatchMode": "yes",
-            "ConnectTimeout": "20",
+            "ConnectTimeout": "60",
             "ControlMaster": "auto",  # one handshake for all commands: emulated, it takes seconds
             "ControlPath": str(self.folder / "ssh"),
             "ControlPersist": "600",
@@ -92,7 +92,7 @@ class VirtualMachine(Machine):
             if self.process.poll() is not None:
                 raise LabError(f"{QEMU} ended with status {self.process.returncode}: {self._last_words('qemu.log')}")
             with contextlib.suppress(CommandError):
-                state = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=20).stdout.strip()
+                state = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=60).stdout.strip()
                 if state == "running":
                     return
                 if state == "degraded":
