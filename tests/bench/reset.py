@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import yaml
@@ -10,7 +9,7 @@ import yaml
 from lab import cluster
 from lab.assets import Assets
 from lab.node import Node, start
-from tests.bench.timing import Row
+from tests.bench.timing import Row, Spent, on_node, spent_rows
 
 RUNS = 5
 
@@ -18,20 +17,18 @@ RUNS = 5
 def rows(assets: Assets) -> Iterator[Row]:
     """In turns; what kubeadm leaves is taken away between its run and the next `init`."""
     programs = ["pykubeadm", "kubeadm"] if assets.program("kubeadm") else ["pykubeadm"]
-    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    spent: dict[str, list[Spent]] = {name: [] for name in programs}
     node = start("bench-reset", assets=[assets])
     try:
         node.write(cluster.CONFIG, yaml.safe_dump_all(cluster.documents(assets.version, node.address)))
         for _ in range(RUNS):
             for name in programs:
                 _init(node)
-                began = time.perf_counter()
-                node.run(name, "reset", "--force", timeout=120)
-                seconds[name].append(time.perf_counter() - began)
+                spent[name].append(on_node(node, [name, "reset", "--force"], timeout=120))
                 node.run("pykubeadm", "reset", "--force", timeout=120)
     finally:
         node.remove()
-    yield Row("reset of a control plane", seconds["pykubeadm"], seconds.get("kubeadm"), "≤ 0.8 ×")
+    yield from spent_rows("reset of a control plane", spent, "≤ 0.8 ×")
 
 
 def _init(node: Node) -> None:

@@ -6,8 +6,11 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from lab.machine import Machine
 
 HEADER = f"{'minimum / median / maximum in seconds (runs)':<46} {'pykubeadm':>26} {'kubeadm':>26} {'ratio':>8}  target"
 
@@ -30,6 +33,31 @@ class Row:
 
 def _spread(seconds: Sequence[float]) -> str:
     return f"{min(seconds):.2f} / {statistics.median(seconds):.2f} / {max(seconds):.2f} ({len(seconds)})"
+
+
+class Spent(NamedTuple):
+    """Seconds until a command ended, and those of processors that it and its children took: on a machine that is shared the
+    former say as much of the others. A daemon's that it asks to work are not among them."""
+
+    wall: float
+    cpu: float
+
+
+def on_node(node: Machine, argv: Sequence[str], *, timeout: float = 60.0) -> Spent:
+    """As the node's shell takes them: what starts a process in a container costs as much as a short command. What it printed
+    where it failed is the error."""
+    script = (
+        f"TIMEFORMAT='%R %U %S'; {{ time {' '.join(argv)} >/dev/null 2>/tmp/said; }} 2>&1 || {{ cat /tmp/said >&2; exit 1; }}"
+    )
+    wall, user, system = map(float, node.run("bash", "-c", script, timeout=timeout).stdout.split())
+    return Spent(wall, user + system)
+
+
+def spent_rows(what: str, spent: Mapping[str, Sequence[Spent]], target: str) -> Iterator[Row]:
+    """Two lines, of what each of "pykubeadm" and "kubeadm" (where it is there) spent."""
+    ours, peer = spent["pykubeadm"], spent.get("kubeadm")
+    yield Row(what, [each.wall for each in ours], peer and [each.wall for each in peer], target)
+    yield Row(f"{what}, of processors", [each.cpu for each in ours], peer and [each.cpu for each in peer])
 
 
 def command(argv: Sequence[str], *, runs: int, before: Callable[[], None] = lambda: None) -> list[float]:
