@@ -183,6 +183,21 @@ def _allocatable(pair: Pair) -> dict[str, str]:
     return node["status"]["allocatable"]
 
 
+def test_an_archive_for_who_helps(pair: Pair, results: list[str]) -> None:
+    """No key or token of the cluster is in it."""
+    token = pair.plane.run("pykubeadm", "token", "create").stdout.strip()
+    pair.plane.shell(f"logger --tag kubelet 'a token {token} in a log'; mkdir -p /root/support")
+    done = pair.plane.run("pykubeadm", "support", "--output-file=/root/support/a.tar.gz", timeout=200)
+    results.append(done.stdout.splitlines()[-1])
+    assert "doctor.html" in done.stdout
+    assert "cluster/events.txt" in done.stdout
+    pair.plane.shell("cd /root/support && tar xzf a.tar.gz --strip-components=1")
+    secret = token.partition(".")[2]
+    assert pair.plane.run("grep", "-r", "--files-with-matches", secret, "/root/support", check=False).returncode == 1
+    keys = pair.plane.run("grep", "-r", "--files-with-matches", "PRIVATE KEY", "/root/support", check=False)
+    assert keys.returncode == 1, keys.stdout
+
+
 Change = Callable[[Pair], None]
 
 
@@ -358,21 +373,6 @@ def test_a_cluster_that_kubeadm_made(new_node: NewNode, kubernetes: assets.Asset
     results.append(f"verify on kubeadm's cluster: {found['passed']} rows in {found['seconds']} s")
     for node in (pair.plane, pair.worker):
         assert said(doctor(node), "problem", "unknown") == []
-
-
-def test_an_archive_for_who_helps(pair: Pair, results: list[str]) -> None:
-    """No key or token of the cluster is in it."""
-    token = pair.plane.run("pykubeadm", "token", "create").stdout.strip()
-    pair.plane.shell(f"logger --tag kubelet 'a token {token} in a log'; mkdir -p /root/support")
-    done = pair.plane.run("pykubeadm", "support", "--output-file=/root/support/a.tar.gz", timeout=200)
-    results.append(done.stdout.splitlines()[-1])
-    assert "doctor.html" in done.stdout
-    assert "cluster/events.txt" in done.stdout
-    pair.plane.shell("cd /root/support && tar xzf a.tar.gz --strip-components=1")
-    secret = token.partition(".")[2]
-    assert pair.plane.run("grep", "-r", "--files-with-matches", secret, "/root/support", check=False).returncode == 1
-    keys = pair.plane.run("grep", "-r", "--files-with-matches", "PRIVATE KEY", "/root/support", check=False)
-    assert keys.returncode == 1, keys.stdout
 
 
 def _unready(plane: Node) -> str | None:

@@ -47,7 +47,7 @@ def document(found: Diagnosis) -> dict[str, Any]:
 def html(found: Diagnosis) -> str:
     """One page that needs nothing else: no script, no picture, nothing from the network."""
     where = " and ".join(filter(None, (found.node, found.server)))
-    counts = ", ".join(f"{len(found.remarks(level))} {level}s" for level in ("problem", "warning"))
+    counts = ", ".join(f"{len(found.remarks(level))} {level}(s)" for level in ("problem", "warning"))
     title = f"pykubeadm doctor: {where}"
     rows = "\n".join(row for level in LEVELS for each in found.examined if each.level == level for row in _rows(each))
     return f"""<!doctype html>
