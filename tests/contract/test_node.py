@@ -344,6 +344,18 @@ def test_what_is_saved_is_whole_with_its_mode(place: Place) -> None:
 
 
 @of()
+def test_a_file_is_read_in_parts(place: Place) -> None:
+    place.given.write([File(place.at("large"), b"0123456789")])
+    assert place.node.read_part(place.at("large"), 4, 3) == b"456"
+    assert place.node.read_part(place.at("large"), 8, 9) == b"89"
+    assert place.node.read_part(place.at("large"), 10, 1) == b""
+    assert place.node.read_part(place.at("missing"), 0, 1) is None
+    found = place.node.stat(place.at("large"))
+    assert found is not None
+    assert found.size == 10
+
+
+@of()
 def test_what_breaks_off_leaves_what_was_there(place: Place) -> None:
     def breaking():
         yield b"half"

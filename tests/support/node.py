@@ -72,10 +72,14 @@ class FakeNode:
             return FileStat("socket", 0o660, 0, 0)
         entry = self.files.get(path)
         if isinstance(entry, File):
-            return FileStat("file", entry.mode, entry.uid, entry.gid)
+            return FileStat("file", entry.mode, entry.uid, entry.gid, len(entry.content))
         if isinstance(entry, Directory):
             return FileStat("directory", entry.mode, entry.uid, entry.gid)
         return FileStat("directory", 0o755, 0, 0) if path in self._parents or self._holds(path) else None
+
+    def read_part(self, path: str, start: int, size: int) -> bytes | None:
+        content = self.read(path)
+        return None if content is None else content[start : start + size]
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         at = self._resolve(path)

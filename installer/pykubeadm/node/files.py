@@ -98,6 +98,18 @@ def read(root: str, path: str) -> bytes | None:
     return None
 
 
+def read_part(root: str, path: str, start: int, size: int) -> bytes | None:
+    """At most `size` bytes from byte `start` on; None where there is no such file."""
+    with (
+        explained("read", path),
+        suppress(FileNotFoundError, NotADirectoryError),
+        open(resolve(root, path), "rb", opener=_at_once) as file,
+    ):
+        file.seek(start)
+        return file.read(size)
+    return None
+
+
 def _at_once(path: str, flags: int) -> int:
     """open(2) that does not wait for who may write to a named pipe."""
     return os.open(path, flags | os.O_NONBLOCK)
@@ -107,7 +119,7 @@ def status(root: str, path: str) -> FileStat | None:
     """What lstat(2) says; None where nothing exists."""
     with explained("look at", path), suppress(FileNotFoundError, NotADirectoryError):
         found = os.lstat(resolve(root, path, follow=False))
-        return FileStat(_kind(found.st_mode), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+        return FileStat(_kind(found.st_mode), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size)
     return None
 
 

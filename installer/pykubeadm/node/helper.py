@@ -25,7 +25,7 @@ from pykubeadm.node.port import Node
 
 SILENCE = 60.0  # seconds without any message after which the other end is given up
 _OPERATIONS = frozenset(
-    {"read", "stat", "list_dir", "look", "unhealthy", "write", "remove", "run", "unit"}
+    {"read", "read_part", "stat", "list_dir", "look", "unhealthy", "write", "remove", "run", "unit"}
 )  # called by their names
 
 

@@ -49,6 +49,9 @@ class JournaledNode:
     def stat(self, path: str) -> FileStat | None:
         return self._inner.stat(path)
 
+    def read_part(self, path: str, start: int, size: int) -> bytes | None:
+        return self._inner.read_part(path, start, size)
+
     def list_dir(self, path: str) -> tuple[str, ...]:
         return self._inner.list_dir(path)
 

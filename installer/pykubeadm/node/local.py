@@ -57,6 +57,9 @@ class LocalNode:
     def stat(self, path: str) -> FileStat | None:
         return files.status(self.root, path)
 
+    def read_part(self, path: str, start: int, size: int) -> bytes | None:
+        return files.read_part(self.root, path, start, size)
+
     def list_dir(self, path: str) -> tuple[str, ...]:
         return files.entries(self.root, path)
 

@@ -45,6 +45,7 @@ class FileStat:
     mode: int
     uid: int
     gid: int
+    size: int = field(default=0, compare=False)  # of a file, in bytes
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,9 @@ class Node(Protocol):
 
     def stat(self, path: str) -> FileStat | None:
         """None where nothing exists at `path`."""
+
+    def read_part(self, path: str, start: int, size: int) -> bytes | None:
+        """At most `size` bytes of a file from byte `start` on, fewer at its end; None where it does not exist."""
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         """Sorted entry names; () where the directory does not exist."""

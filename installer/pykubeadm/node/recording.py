@@ -106,7 +106,13 @@ class RecordingNode:
             return None
         if isinstance(entry, Directory):
             return FileStat("directory", entry.mode, entry.uid, entry.gid)
-        return FileStat("file", entry.mode, entry.uid, entry.gid)
+        return FileStat("file", entry.mode, entry.uid, entry.gid, len(entry.content))
+
+    def read_part(self, path: str, start: int, size: int) -> bytes | None:
+        if not self._recorded(path)[0]:
+            return self._inner.read_part(path, start, size)
+        content = self.read(path)
+        return None if content is None else content[start : start + size]
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         path = normal(path)

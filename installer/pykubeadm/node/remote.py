@@ -125,6 +125,10 @@ class RemoteNode:
         found: FileStat | None = self._call("stat", path)
         return found
 
+    def read_part(self, path: str, start: int, size: int) -> bytes | None:
+        content: bytes | None = self._call("read_part", path, start, size)
+        return content
+
     def list_dir(self, path: str) -> tuple[str, ...]:
         return tuple(self._call("list_dir", path))
 
