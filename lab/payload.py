@@ -42,7 +42,8 @@ def folders(image: NodeImage) -> tuple[Path, Path]:
 
 
 def _environment(image: NodeImage) -> Path:
-    dependencies = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    dependencies = [*project["dependencies"], *project["optional-dependencies"]["encryption"]]
     key = hashlib.sha256("\0".join([image.python, LAUNCHER, *dependencies]).encode()).hexdigest()[:12]
     target = PACKAGES / f"{image.system}-{key}"
     if target.is_dir():

@@ -7,6 +7,7 @@ Reference: https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/ and api/etcdser
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import json
 import ssl
@@ -20,6 +21,9 @@ from pykubeadm.transport.http import UnansweredError, connection_to, exchange
 from pykubeadm.transport.route import DIRECT, Dial, Route
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
+DIGEST = hashlib.sha256().digest_size  # bytes at the end of a snapshot (etcd: server/etcdserver/api/v3rpc/maintenance.go)
+_HASH_TIMEOUT = 60.0  # seconds: all keys are read for it
+_DEFRAGMENT_TIMEOUT = 600.0  # seconds: the whole database is written again
 
 
 class EtcdError(PykubeadmError):
@@ -94,7 +98,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What one member says of itself. `leader` is a member's id, 0 where it sees none; `db_size` is in bytes."""
+    """What one member says of itself. `leader` is a member's id, 0 where it sees none; `db_size` and what of it is in use are in
+    bytes."""
 
     member_id: int
     version: str
@@ -102,6 +107,33 @@ class Status:
     learner: bool
     errors: tuple[str, ...] = ()
     db_size: int = 0
+    db_in_use: int = 0
+    revision: int = 0
+    cluster_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm that a member raised: "NOSPACE" (its quota is used up, etcd takes no writes) or "CORRUPT"."""
+
+    member_id: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysHash:
+    """The hash of all keys up to `revision`: the same on every member that is right."""
+
+    hash: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A database on its way: `size` bytes in all, its SHA-256 at their end included."""
+
+    size: int
+    blobs: Iterator[bytes]
 
 
 def tls_context(ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
@@ -137,9 +169,10 @@ class EtcdClient:
         """The same cluster, asked at other endpoints."""
         return EtcdClient(endpoints, self._tls, timeout=self._timeout, route=self._route)
 
-    def members(self) -> tuple[Member, ...]:
-        """All members, as a majority of them agrees; EtcdUnreachableError or ClusterUnhealthyError where there is no majority."""
-        return _members(self._ask("/v3/cluster/member/list", {"linearizable": True}))
+    def members(self, *, agreed: bool = True) -> tuple[Member, ...]:
+        """All members, as a majority of them agrees; EtcdUnreachableError or ClusterUnhealthyError where there is no majority.
+        With `agreed=False` as the first that answers knows them."""
+        return _members(self._ask("/v3/cluster/member/list", {"linearizable": agreed}))
 
     def add_learner(self, peer_url: str) -> tuple[Member, ...]:
         """Add a member that does not vote yet; the members after it. Raises TooManyLearnersError, PeerUrlExistsError."""
@@ -156,18 +189,40 @@ class EtcdClient:
     def status(self, endpoint: str) -> Status:
         """What the member at `endpoint` says of itself; EtcdUnreachableError where it does not answer."""
         answer = self._post(endpoint, "/v3/maintenance/status", {})
+        header = answer.get("header", {})
         return Status(
-            member_id=int(answer.get("header", {}).get("member_id", 0)),
+            member_id=int(header.get("member_id", 0)),
             version=answer.get("version", ""),
             leader=int(answer.get("leader", 0)),
             learner=answer.get("isLearner", False),
             errors=tuple(answer.get("errors", ())),
             db_size=int(answer.get("dbSize", 0)),
+            db_in_use=int(answer.get("dbSizeInUse", 0)),
+            revision=int(header.get("revision", 0)),
+            cluster_id=int(header.get("cluster_id", 0)),
         )
 
-    def snapshot(self, endpoint: str) -> Iterator[bytes]:
+    def snapshot(self, endpoint: str) -> Snapshot:
         """The database of the member at `endpoint` as `etcdctl snapshot save` writes it: its SHA-256 are the last 32 bytes."""
-        return _stream(endpoint, "/v3/maintenance/snapshot", self._tls, self._timeout, self._route.dial)
+        return _snapshot(endpoint, "/v3/maintenance/snapshot", self._tls, self._timeout, self._route.dial)
+
+    def keys_hash(self, endpoint: str) -> KeysHash:
+        """The hash of what the member at `endpoint` has now; EtcdUnreachableError where it does not answer."""
+        answer = self._post(endpoint, "/v3/maintenance/hashkv", {}, _HASH_TIMEOUT)
+        return KeysHash(int(answer.get("hash", 0)), int(answer.get("header", {}).get("revision", 0)))
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The alarms that are raised, of all members."""
+        return _alarms(self._ask("/v3/maintenance/alarm", {"action": "GET"}))
+
+    def disarm(self, alarm: Alarm) -> None:
+        """Take an alarm back; it is raised again where its cause is still there."""
+        self._ask("/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": str(alarm.member_id), "alarm": alarm.kind})
+
+    def defragment(self, endpoint: str) -> None:
+        """Give space that the database of the member at `endpoint` no longer uses back to its disk. The member answers nothing
+        meanwhile, for some seconds a GiB."""
+        self._post(endpoint, "/v3/maintenance/defragment", {}, _DEFRAGMENT_TIMEOUT)
 
     def unhealthy(self, members: Sequence[Member]) -> dict[int, str]:
         """Those of `members` that do not answer or report errors or see no leader, by id, with the reason."""
@@ -199,7 +254,7 @@ class EtcdClient:
         )
         raise kind("; ".join(str(error) for error in failures) or "no etcd endpoint is known")
 
-    def _post(self, endpoint: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _post(self, endpoint: str, path: str, body: Mapping[str, Any], timeout: float = 0.0) -> dict[str, Any]:
         url, content = f"{endpoint.rstrip('/')}{path}", json.dumps(body).encode()
         json_type = {"Content-Type": "application/json"}
         try:
@@ -208,7 +263,7 @@ class EtcdClient:
                 method="POST",
                 body=content,
                 headers=json_type,
-                timeout=self._timeout,
+                timeout=timeout or self._timeout,
                 tls=self._tls,
                 dial=self._route.dial,
             )
@@ -232,8 +287,30 @@ def _members(answer: Mapping[str, Any]) -> tuple[Member, ...]:
     )
 
 
-def _stream(endpoint: str, path: str, tls: ssl.SSLContext | None, timeout: float, dial: Dial | None) -> Iterator[bytes]:
-    """The blobs of an answer that is one JSON object a line."""
+def _alarms(answer: Mapping[str, Any]) -> tuple[Alarm, ...]:
+    return tuple(Alarm(int(alarm.get("memberID", 0)), alarm.get("alarm", "NONE")) for alarm in answer.get("alarms", ()))
+
+
+def _snapshot(endpoint: str, path: str, tls: ssl.SSLContext | None, timeout: float, dial: Dial | None) -> Snapshot:
+    """The answer's first message says how much of the database is still to come; the digest follows that."""
+    messages = _stream(endpoint, path, tls, timeout, dial)
+    first = next(messages, None)
+    if first is None:
+        raise EtcdError(f"etcd at {endpoint} ended {path} without a reason")
+    blob, remaining = first
+
+    def blobs() -> Iterator[bytes]:
+        yield blob
+        for more, _remaining in messages:
+            yield more
+
+    return Snapshot(len(blob) + remaining + DIGEST, blobs())
+
+
+def _stream(
+    endpoint: str, path: str, tls: ssl.SSLContext | None, timeout: float, dial: Dial | None
+) -> Iterator[tuple[bytes, int]]:
+    """The blobs of an answer that is one JSON object a line, each with the bytes that remain."""
     url = f"{endpoint.rstrip('/')}{path}"
     connection = connection_to(url, timeout=timeout, tls=tls, dial=dial)
     try:
@@ -249,11 +326,12 @@ def _stream(endpoint: str, path: str, tls: ssl.SSLContext | None, timeout: float
         connection.close()
 
 
-def _blob(endpoint: str, path: str, line: bytes) -> bytes:
+def _blob(endpoint: str, path: str, line: bytes) -> tuple[bytes, int]:
     try:
         message = json.loads(line)
         if "result" in message:
-            return base64.b64decode(message["result"].get("blob") or "", validate=True)
+            result = message["result"]
+            return base64.b64decode(result.get("blob") or "", validate=True), int(result.get("remaining_bytes") or 0)
     except (ValueError, TypeError, AttributeError) as error:
         raise EtcdError(f"etcd at {endpoint} answered {path} with something else than its database") from error
     raise EtcdError(f"etcd at {endpoint} ended {path}: {(message.get('error') or {}).get('message') or 'without a reason'}")

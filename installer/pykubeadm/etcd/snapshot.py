@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pykubeadm.errors import NodeError
-from pykubeadm.etcd.client import EtcdClient, EtcdError
+from pykubeadm.etcd.client import DIGEST, EtcdClient, EtcdError
 from pykubeadm.node.port import Command, Node
 
-_DIGEST: Final = hashlib.sha256().digest_size  # bytes at the end (etcd: server/etcdserver/api/v3rpc/maintenance.go)
 _PAGE: Final = 512  # the database is a multiple of it, by which etcdutl tells a snapshot with its digest from one without
 _MARGIN: Final = 1.1  # the database may grow while it is read
 
@@ -25,7 +24,7 @@ def save_snapshot(node: Node, client: EtcdClient, endpoint: str, path: str) -> i
             f"a snapshot of etcd takes {size / 2**20:.0f} MiB, and only {free / 2**20:.0f} MiB are free where {path} lies: free "
             "some space, then run this again"
         )
-    return node.save(path, checked(client.snapshot(endpoint)), 0o600)
+    return node.save(path, checked(client.snapshot(endpoint).blobs), 0o600)
 
 
 def checked(blobs: Iterable[bytes]) -> Iterator[bytes]:
@@ -35,9 +34,9 @@ def checked(blobs: Iterable[bytes]) -> Iterator[bytes]:
         yield blob
         size += len(blob)
         rest = tail + blob
-        digest.update(rest[:-_DIGEST])
-        tail = rest[-_DIGEST:]
-    if size % _PAGE != _DIGEST or digest.digest() != tail:
+        digest.update(rest[:-DIGEST])
+        tail = rest[-DIGEST:]
+    if size % _PAGE != DIGEST or digest.digest() != tail:
         raise EtcdError(f"the snapshot that etcd sent is damaged or cut off after {size} bytes: its SHA-256 does not match")
 
 

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from pykubeadm.errors import NodeError
-from pykubeadm.etcd.client import EtcdClient, EtcdError, EtcdUnreachableError
+from pykubeadm.etcd.client import EtcdClient, EtcdError, EtcdUnreachableError, Snapshot
 from pykubeadm.etcd.snapshot import checked, save_snapshot
 from tests.support.node import FakeNode, completed
 from tests.unit.etcd.test_client import gateway, refused
@@ -37,7 +37,7 @@ def test_anything_else_does_not(data: bytes) -> None:
 
 def test_what_the_gateway_sends_is_the_database() -> None:
     with gateway(200, lines(WHOLE)) as url:
-        assert b"".join(EtcdClient([url], None).snapshot(url)) == WHOLE
+        assert b"".join(EtcdClient([url], None).snapshot(url).blobs) == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_what_the_gateway_sends_is_the_database() -> None:
 )
 def test_what_it_sends_instead_is_said(status: int, answer: object, said: str) -> None:
     with gateway(status, answer) as url, pytest.raises(EtcdError, match=said):
-        list(EtcdClient([url], None).snapshot(url))
+        list(EtcdClient([url], None).snapshot(url).blobs)
 
 
 def test_nobody_there() -> None:
     with pytest.raises(EtcdUnreachableError, match="connection refused"):
-        list(EtcdClient([], None).snapshot("http://127.0.0.1:1"))
+        EtcdClient([], None).snapshot("http://127.0.0.1:1")
 
 
 class Client(EtcdClient):
@@ -72,7 +72,7 @@ class Client(EtcdClient):
         return Status(1, "3.6.8", 1, learner=False, db_size=len(self.data))
 
     def snapshot(self, endpoint):
-        yield self.data
+        return Snapshot(len(self.data), iter([self.data]))
 
 
 def test_it_is_kept_for_root_alone() -> None:
