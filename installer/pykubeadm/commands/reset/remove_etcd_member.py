@@ -11,11 +11,10 @@ from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
-    from pykubeadm.commands.reset.found import EtcdManifest
     from pykubeadm.etcd.client import EtcdClient, Member
+    from pykubeadm.phases.etcd.manifest import EtcdManifest
 
 _NAME: Final = "remove-etcd-member"
-_CERTIFICATES: Final = ("ca.crt", "healthcheck-client.crt", "healthcheck-client.key")
 _ANSWER: Final = 15.0  # seconds for the members to agree who they are: an election takes one or two
 
 
@@ -61,12 +60,13 @@ def _ask(run: ResetRun, manifest: EtcdManifest) -> tuple[EtcdClient, tuple[Membe
     came later."""
     from pykubeadm.etcd.client import EtcdError, EtcdUnreachableError
     from pykubeadm.kube.waits import WaitError
+    from pykubeadm.phases.etcd.manifest import members_on_disk, own_client
 
-    client = _client(run, manifest)
+    client = own_client(run.node, manifest)
     try:
         return client, _members(run, client)
     except (EtcdUnreachableError, WaitError) as error:
-        on_disk = _members_on_disk(run, manifest)
+        on_disk = members_on_disk(run.node, manifest)
         if on_disk and _is_alone(run, manifest):
             raise
         known = [url for member in on_disk for url in member.client_urls]
@@ -82,34 +82,10 @@ def _ask(run: ResetRun, manifest: EtcdManifest) -> tuple[EtcdClient, tuple[Membe
 
 def _is_alone(run: ResetRun, manifest: EtcdManifest) -> bool:
     """Whether no other member is known: neither when this one was added, nor to its database by now."""
+    from pykubeadm.phases.etcd.manifest import members_on_disk
+
     others = [name for name in manifest.initial_cluster if name != manifest.name]
-    return not others and len(_members_on_disk(run, manifest)) <= 1
-
-
-def _members_on_disk(run: ResetRun, manifest: EtcdManifest) -> tuple[Member, ...]:
-    """As the database has them; () where there is none."""
-    from pykubeadm.etcd.on_disk import MEMBER_PATTERN, members_in
-    from pykubeadm.node.port import Command
-
-    database = f"{manifest.data_dir}/member/snap/db"
-    if not manifest.data_dir or run.node.stat(database) is None:
-        return ()
-    found = run.node.run(Command.look_up(("grep", "-aoE", MEMBER_PATTERN, database), "look for etcd's members"))
-    return members_in(found.stdout.splitlines())
-
-
-def _client(run: ResetRun, manifest: EtcdManifest) -> EtcdClient:
-    from pykubeadm.etcd.client import EtcdClient, EtcdError, tls_context
-
-    contents = []
-    for name in _CERTIFICATES:
-        content = run.node.read(f"{manifest.certificates_dir}/{name}")
-        if content is None:
-            raise EtcdError(f"{manifest.certificates_dir}/{name}, with which to speak to etcd, does not exist")
-        contents.append(content)
-    # Those of the others are as they were when this member was added; who has come since is known to any of them.
-    others = (url.rpartition(":")[0] + ":2379" for url in manifest.initial_cluster.values())
-    return EtcdClient([*manifest.client_urls, *others], tls_context(*contents), route=run.node.route)
+    return not others and len(members_on_disk(run.node, manifest)) <= 1
 
 
 def _endpoints_of_pods(run: ResetRun, failure: Exception) -> tuple[str, ...]:
@@ -178,35 +154,17 @@ def _own(run: ResetRun, manifest: EtcdManifest, client: EtcdClient, members: tup
 
 
 def _remove(run: ResetRun, client: EtcdClient, members: tuple[Member, ...], member: Member) -> Changes:
-    from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdUnreachableError, MemberNotFoundError
-    from pykubeadm.etcd.removal import quorum_problem
-    from pykubeadm.kube.waits import wait_for
+    """With --force etcd may refuse to lose its majority, for as long as others are dead."""
+    from pykubeadm.phases.etcd.leave import remove_member
     from pykubeadm.workflow.events import Waiting
 
     if run.dry_run:
         return [f"would remove etcd's {member}"]
-    # Asked of the others: a member stops when it learns that it was removed, perhaps before it has answered.
-    others = [url for other in members if other.id != member.id for url in other.client_urls]
-    remaining = client.at(others) if others else client
-
-    def removed() -> str | None:
-        try:
-            remaining.remove(member.id)
-        except MemberNotFoundError:  # an answer that was lost
-            return None
-        except (ClusterUnhealthyError, EtcdUnreachableError) as error:
-            return str(error)
-        return None
 
     def report(target: str, reason: str) -> None:
         run.emit(Waiting(phase=_NAME, target=target, reason=reason))
 
-    def hopeless() -> str | None:
-        """With --force: etcd refuses to lose its majority, for as long as those members are dead."""
-        return quorum_problem(members, client.unhealthy(members).keys(), member) or None
-
-    wait_for({f"etcd to remove {member}": removed}, run.reset.timeouts.etcd_api_call, report=report, hopeless=hopeless)
-    return [f"removed etcd's {member}"]
+    return [remove_member(client, members, member, run.reset.timeouts.etcd_api_call, report=report)]
 
 
 remove_etcd_member: Phase[ResetRun] = Phase(

@@ -15,6 +15,7 @@ from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdError, EtcdUnreacha
 from pykubeadm.kube import waits
 from pykubeadm.node.port import Completed
 from pykubeadm.node.recording import RecordingNode
+from pykubeadm.phases.etcd import manifest as own_files
 from pykubeadm.workflow.events import Note, PhaseFailed, PhaseFinished, RunFinished
 from pykubeadm.workflow.phase import steps
 from pykubeadm.workflow.runner import run_steps
@@ -89,7 +90,7 @@ def leave(
         node.put("/etc/kubernetes/manifests/etcd.yaml", manifest)
     run, events = reset_run(node, **fields)
     others = [url.replace("2380", "2379") for url in (run.found.etcd.initial_cluster.values() if run.found.etcd else ())]
-    monkeypatch.setattr(phase, "_client", lambda _run, _manifest: etcd.at(list(dict.fromkeys([OWN, *others]))))
+    monkeypatch.setattr(own_files, "own_client", lambda _node, _manifest: etcd.at(list(dict.fromkeys([OWN, *others]))))
     assert phase.remove_etcd_member.apply is not None
     return list(phase.remove_etcd_member.apply(run)), events
 
@@ -215,7 +216,7 @@ def test_a_dry_run_only_says_what_it_would_do(monkeypatch: pytest.MonkeyPatch) -
 def test_a_member_that_remains_is_a_status_and_an_event_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     node = control_plane()
     etcd = FakeEtcd([member(1), member(2)], dead={2})
-    monkeypatch.setattr(phase, "_client", lambda _run, _manifest: etcd)
+    monkeypatch.setattr(own_files, "own_client", lambda _node, _manifest: etcd)
     has_on_disk(node, *etcd.known)
     run, events = reset_run(node)
     with pytest.raises(PykubeadmError) as raised:
