@@ -1,0 +1,62 @@
+"""What a restore has done so far, kept on the node until it is through: whoever runs the same command after a kill goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from pykubeadm.constants import STATE_DIR
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import Directory, File
+
+if TYPE_CHECKING:
+    from pykubeadm.node.port import Node
+
+DIRECTORY: Final = f"{STATE_DIR}/etcd-restore"
+SNAPSHOT: Final = f"{DIRECTORY}/snapshot.db"  # what etcdutl is given
+_PATH: Final = f"{DIRECTORY}/restore.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """`sha256` is that of the snapshot; `place` is where `etcd recover` keeps the archive that it took of the last member, ""
+    for a restore; `aside` is where the former data are, "" until those of the snapshot are in their place."""
+
+    sha256: str
+    place: str = ""
+    aside: str = ""
+
+    @property
+    def has_data(self) -> bool:
+        return bool(self.aside)
+
+
+def read(node: Node) -> Restoring | None:
+    """None where nothing was begun that is not through."""
+    content = node.read(_PATH)
+    if content is None:
+        return None
+    try:
+        return Restoring(**json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise PhaseError(
+            f"{_PATH}, which says what an interrupted restore has done, is damaged: remove it, run this again"
+        ) from error
+
+
+def write(node: Node, record: Restoring) -> None:
+    node.write([Directory(DIRECTORY, 0o700), File(_PATH, json.dumps(asdict(record)).encode(), 0o600, replaces=True)])
+
+
+def with_data(node: Node, aside: str) -> None:
+    """The snapshot's data are in place, the former ones at `aside`."""
+    found = read(node)
+    if found is not None:
+        write(node, replace(found, aside=aside))
+
+
+def finish(node: Node) -> None:
+    """The record goes first: what it speaks of is not needed any more."""
+    node.remove([_PATH])
+    node.remove([DIRECTORY])

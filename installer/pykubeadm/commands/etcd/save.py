@@ -1,0 +1,147 @@
+"""`etcd snapshot save`: a snapshot through etcd's API, with what a cluster cannot be brought back without, into a store."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.commands.etcd.kept import prune_store
+from pykubeadm.commands.etcd.place import encryption_of, store_of
+from pykubeadm.commands.etcd.reach import healthiest, reach
+from pykubeadm.commands.existing import connect, existing
+from pykubeadm.errors import ApiError
+from pykubeadm.etcd.archive import CLUSTER_CONFIGURATION, FILES, SUFFIX, Origin, named, pack, timestamp
+from pykubeadm.etcd.encryption import SUFFIX as ENCRYPTED
+from pykubeadm.etcd.encryption import Encryption
+from pykubeadm.phases.cluster.stored import administrator, stored_cluster_document
+from pykubeadm.phases.run import utc_now
+from pykubeadm.phases.static_pods.present import arguments, present_pod
+from pykubeadm.util.yaml_output import to_yaml
+from pykubeadm.workflow.events import Note, Result
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.existing import Existing
+    from pykubeadm.config.model import Configuration
+    from pykubeadm.etcd.client import EtcdClient
+    from pykubeadm.etcd.store import Store
+    from pykubeadm.node.port import Node
+    from pykubeadm.workflow.events import Subscriber
+
+_ENCRYPTION_FLAG = "encryption-provider-config"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an archive is made of: the node whose files go into it, the member at `endpoint`, and where it is kept."""
+
+    node: Node
+    configuration: Configuration
+    client: EtcdClient
+    endpoint: str
+    store: Store
+    emit: Subscriber
+    encryption: Encryption
+    knows_version: bool = False  # whether `configuration` has the cluster's version, not a default
+
+
+def save(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+    """Keep a new archive, and with `keep` only so many of the newest. EtcdError, NodeError or PhaseError with nothing kept."""
+    found = existing(options, emit, rootfs=rootfs)
+    store, encryption = store_of(found.node, options.get("store")), encryption_of(options, found.node)
+    reached = reach(found.node, found.configuration)
+    endpoint, status = healthiest(reached)
+    store.require_space(status.db_size)
+    configuration = _cluster_configuration(found, emit)
+    source = Source(found.node, found.configuration, reached.client, endpoint, store, emit, encryption, found.known)
+    name, origin = keep_archive(source, {CLUSTER_CONFIGURATION: configuration} if configuration else {})
+    size, place = next(each.size for each in store.kept() if each.name == name), store.place(name)
+    emit(
+        Result(
+            name="snapshot",
+            text=f"{place}: {size / 2**20:.1f} MiB, revision {origin.revision}, of the member at {endpoint}",
+            data={"place": place, "size": str(size), "revision": str(origin.revision), "hash": str(origin.hash)},
+        )
+    )
+    if options.get("keep") is not None:
+        for removed in prune_store(store, options["keep"]):
+            emit(Note(level="info", topic="snapshot", message=f"removed {store.place(removed)}"))
+
+
+def keep_archive(source: Source, more: Mapping[str, bytes] = MappingProxyType({})) -> tuple[str, Origin]:
+    """The name of a new archive in the store, with what it says of itself; `more` goes into it, too."""
+    now, origin = utc_now(), _origin(source)
+    name = named(now, origin.node, SUFFIX + (ENCRYPTED if source.encryption else ""))
+    files = {**_files(source), **more}
+    content = pack(replace(origin, created=timestamp(now)), files, source.client.snapshot(source.endpoint))
+    source.store.save(name, source.encryption.encrypted(content))
+    return name, origin
+
+
+def _origin(source: Source) -> Origin:
+    status, keys = source.client.status(source.endpoint), source.client.keys_hash(source.endpoint)
+    cluster = source.configuration.cluster
+    return Origin(
+        created="",
+        node=source.configuration.this_node.node_registration.name,
+        cluster_id=f"{status.cluster_id:x}",
+        member_id=f"{status.member_id:x}",
+        revision=keys.revision,
+        hash=keys.hash,
+        etcd_version=status.version,
+        kubernetes_version=cluster.kubernetes_version if source.knows_version else "",
+        ca=ca_pin(source.node, cluster.certificates_dir),
+    )
+
+
+def ca_pin(node: Node, certificates_dir: str) -> str:
+    """The pin of the cluster's CA on this node; "" where there is none that can be read."""
+    from pykubeadm.pki.check import load_certificates
+    from pykubeadm.tokens.pin import pin_of
+
+    content = node.read(posixpath.join(certificates_dir, "ca.crt"))
+    try:
+        return pin_of(load_certificates(content)[0]) if content else ""
+    except (ValueError, IndexError):
+        return ""
+
+
+def _files(source: Source) -> dict[str, bytes]:
+    """By their names in the archive: keys and certificates, the encryption configuration."""
+    node = source.node
+    encryption = arguments(present_pod(node, "kube-apiserver")).get(_ENCRYPTION_FLAG, "")
+    paths = [*_below(node, source.configuration.cluster.certificates_dir), *filter(None, [encryption])]
+    files = {f"{FILES}{path}": content for path in paths if (content := node.read(path)) is not None}
+    if encryption and f"{FILES}{encryption}" not in files:
+        missing = f"{encryption}, which the API server encrypts with, does not exist: without it encrypted objects are lost"
+        _warn(source.emit, missing)
+    return files
+
+
+def _below(node: Node, directory: str) -> Iterator[str]:
+    """Every file in a directory and those in it."""
+    for name in node.list_dir(directory):
+        path = posixpath.join(directory, name)
+        stat = node.stat(path)
+        if stat is not None and stat.kind == "directory":
+            yield from _below(node, path)
+        elif stat is not None and stat.kind in ("file", "link"):
+            yield path
+
+
+def _cluster_configuration(found: Existing, emit: Subscriber) -> bytes:
+    def warn(message: str) -> None:
+        _warn(emit, message)
+
+    try:
+        api = connect(found.node, found.kubeconfig, warn)
+        return to_yaml(stored_cluster_document(api, administrator(found.kubeconfig))).encode()
+    except ApiError as error:
+        warn(f"the archive is without the cluster's configuration: {str(error).splitlines()[0]}")
+        return b""
+
+
+def _warn(emit: Subscriber, message: str) -> None:
+    emit(Note(level="warning", topic="snapshot", message=message))

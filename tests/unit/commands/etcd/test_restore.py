@@ -1,0 +1,218 @@
+"""`etcd snapshot restore` and `etcd recover`: what is refused, what is done, and that a run that was killed goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from pykubeadm.commands.etcd import checks, others, rejoin, restore
+from pykubeadm.commands.etcd.recover import PHASES as RECOVER
+from pykubeadm.commands.etcd.restore import PHASES
+from pykubeadm.commands.etcd.run import EtcdRun
+from pykubeadm.errors import PhaseError, PreflightError, UsageError
+from pykubeadm.etcd.archive import DamagedSnapshotError, read_archive
+from pykubeadm.kube import waits
+from pykubeadm.node.opened import open_file
+from pykubeadm.phases.etcd import manifest as own_files
+from pykubeadm.phases.static_pods import stopped
+from pykubeadm.workflow.events import Result
+from pykubeadm.workflow.phase import Phase, steps
+from pykubeadm.workflow.runner import run_steps
+from tests.support.databases import database, snapshot
+from tests.support.etcd_runs import MANIFESTS, PEERS, STORE, ControlPlaneNode, FakeMember, archived, etcd_run
+
+EVERYTHING = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+DATA = "/var/lib/etcd/member/snap/db"
+
+
+class KilledError(Exception):
+    """As SIGKILL: nothing of the run comes after it."""
+
+
+@pytest.fixture
+def node() -> ControlPlaneNode:
+    made = ControlPlaneNode()
+    made.put("/root/snapshot", archived())
+    return made
+
+
+@pytest.fixture(autouse=True)
+def etcd(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> FakeMember:
+    """This node's, without a majority until it is restored; nothing runs elsewhere."""
+    found = FakeMember(node, healthy=False)
+    monkeypatch.setattr(own_files, "own_client", lambda _node, _manifest: found)
+    for module in (checks, restore, rejoin):
+        if hasattr(module, "own_client"):
+            monkeypatch.setattr(module, "own_client", lambda _node, _manifest: found)
+    monkeypatch.setattr("pykubeadm.commands.etcd.recover.own_client", lambda _node, _manifest: found)
+    monkeypatch.setattr(others, "_listens", lambda _dial, _asked: False)
+    monkeypatch.setattr(checks, "ca_pin", lambda _node, _directory: "sha256:aa")
+    monkeypatch.setattr(stopped, "component_health", lambda _run, _name: lambda: None)
+    monkeypatch.setattr(stopped, "healthy_again", lambda _run, _name, healthy: healthy())
+    monkeypatch.setattr(waits, "INTERVAL", 0)
+    return found
+
+
+def perform(run: EtcdRun, phases: tuple[Phase[EtcdRun], ...] = PHASES) -> bool:
+    return run_steps("etcd", "cp1", tuple(steps(phases)), run, dry_run=False, recorder=run.journal, emit=run.emit)
+
+
+def test_the_member_goes_on_alone_with_the_data_of_the_snapshot(node: ControlPlaneNode) -> None:
+    run, events = etcd_run(node)
+    perform(run)
+    assert node.running == EVERYTHING
+    assert node.text(DATA).startswith("restored")
+    (result,) = [event for event in events if isinstance(event, Result)]
+    assert "revision 41" in result.text
+    assert node.text(f"{result.data['aside']}/snap/db") == "former"
+    assert node.list_dir("/var/lib/pykubeadm/stopped") == ()
+    assert node.list_dir("/var/lib/pykubeadm/etcd-restore") == ()
+
+
+def test_its_manifest_names_no_others_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = ControlPlaneNode(members=PEERS)
+    node.put("/root/snapshot", archived(members=("cp1", "cp2")))
+    monkeypatch.setattr("pykubeadm.commands.etcd.restore.start", stopped.start)
+    run, events = etcd_run(node)
+    monkeypatch.setattr(own_files, "own_client", lambda _node, _manifest: FakeMember(node, healthy=False))
+    monkeypatch.setattr(checks, "own_client", lambda _node, _manifest: FakeMember(node, healthy=False))
+    perform(run)
+    (container,) = yaml.safe_load(node.text(f"{MANIFESTS}/etcd.yaml"))["spec"]["containers"]
+    flags = [word for word in container["command"] if word.startswith("--initial-cluster")]
+    assert flags == ["--initial-cluster=cp1=https://10.0.0.9:2380"]
+    (result,) = [event for event in events if isinstance(event, Result)]
+    assert "cp2, cp3), run `pykubeadm etcd rejoin`" in result.text
+
+
+@pytest.mark.parametrize("phase", ["stop", "restore", "etcd", "control-plane", "finish"])
+@pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
+def test_a_run_that_was_killed_goes_on(node: ControlPlaneNode, etcd: FakeMember, phase: str, after: bool) -> None:
+    """The same command again, whatever was done by then."""
+    with pytest.raises(KilledError):
+        perform(etcd_run(node)[0], tuple(_killing(phase, after=after)))
+    etcd.healthy = node.text(DATA).startswith("restored")
+    again, _events = etcd_run(node, force=phase == "finish" and after)  # it was through
+    perform(again)
+    assert node.running == EVERYTHING
+    assert node.text(DATA).startswith("restored")
+
+
+def _killing(name: str, *, after: bool) -> Iterator[Phase[EtcdRun]]:
+    def kill(_run: EtcdRun) -> None:
+        raise KilledError
+
+    deadly: Phase[EtcdRun] = Phase(name="kill", summary="End at once", verify=kill)
+    for phase in PHASES:
+        yield from ((phase, deadly) if after else (deadly, phase)) if phase.name == name else (phase,)
+
+
+def test_a_healthy_etcd_is_not_overwritten(node: ControlPlaneNode, etcd: FakeMember) -> None:
+    etcd.healthy = True
+    with pytest.raises(PreflightError, match=r"nothing was changed:\n- etcd is healthy \(cp1\).*--force"):
+        perform(etcd_run(node)[0])
+    assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
+    perform(etcd_run(node, force=True)[0])
+    assert node.text(DATA).startswith("restored")
+
+
+def test_what_runs_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = ControlPlaneNode(members=PEERS)
+    node.put("/root/snapshot", archived())
+    monkeypatch.setattr(others, "_listens", lambda _dial, asked: asked[0] == "10.0.0.2" or asked[1] == "etcd")
+    monkeypatch.setattr(checks, "own_client", lambda _node, _manifest: FakeMember(node, healthy=False))
+    with pytest.raises(PreflightError) as refused:
+        perform(etcd_run(node)[0])
+    assert str(refused.value).splitlines()[1:] == [
+        "- the API server and etcd still run on cp2 (10.0.0.2): run `pykubeadm etcd stop` there",
+        "- etcd still runs on cp3 (10.0.0.3): run `pykubeadm etcd stop` there",
+    ]
+    assert node.running == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (archived(ca="sha256:ff"), "the snapshot is of another cluster"),
+        (snapshot(database(value=b"of no Kubernetes")), "another cluster's"),
+        (archived(etcd_version="3.7.0"), r"of etcd 3\.7\.0, and this node has the older 3\.6"),
+    ],
+    ids=["another CA", "no CA", "a newer etcd"],
+)
+def test_a_foreign_snapshot_is_refused(node: ControlPlaneNode, content: bytes, said: str) -> None:
+    node.put("/root/snapshot", content)
+    with pytest.raises(PreflightError, match=said):
+        perform(etcd_run(node)[0])
+    assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
+
+
+@pytest.mark.parametrize("content", [archived()[:-3000], archived().replace(b"MIIB", b"MIIC"), b"no snapshot", b""])
+def test_a_damaged_snapshot_is_refused_whatever_is_forced(node: ControlPlaneNode, content: bytes) -> None:
+    node.put("/root/snapshot", content)
+    with pytest.raises(DamagedSnapshotError):
+        perform(etcd_run(node, force=True)[0])
+    assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
+
+
+def test_one_that_is_not_there_is_named(node: ControlPlaneNode) -> None:
+    with pytest.raises(UsageError, match=r"no snapshot nothing, neither at that path nor in /var/lib/pykubeadm/snapshots/"):
+        perform(etcd_run(node, "nothing")[0])
+
+
+def test_where_there_is_no_space_nothing_is_changed(node: ControlPlaneNode) -> None:
+    from tests.support.node import completed
+
+    node.commands["df"] = completed("Avail\n1000\n")
+    with pytest.raises(PreflightError, match=r"a restore takes 0 MiB, and only 0 MiB are free in /var/lib/etcd"):
+        perform(etcd_run(node)[0])
+    assert node.running == EVERYTHING
+
+
+def test_what_etcdutl_refuses_is_said_and_the_run_may_go_on(node: ControlPlaneNode) -> None:
+    node.failure = "Error: no space left on device"
+    with pytest.raises(PhaseError, match="no space left on device"):
+        perform(etcd_run(node)[0])
+    assert node.text(DATA) == "former"
+    node.failure = ""
+    perform(etcd_run(node)[0])
+    assert node.running == EVERYTHING
+    assert node.text(DATA).startswith("restored")
+
+
+# etcd recover
+
+
+def test_the_last_member_goes_on_with_what_it_has(node: ControlPlaneNode) -> None:
+    run, _events = etcd_run(node)
+    perform(run, RECOVER)
+    assert node.running == EVERYTHING
+    assert node.text(DATA).startswith("restored")
+    (name,) = node.list_dir(STORE)
+    with open_file(node, f"{STORE}/{name}") as file:
+        assert read_archive(file).contents.revision == 51
+
+
+def test_with_a_majority_there_is_nothing_to_recover(node: ControlPlaneNode, etcd: FakeMember) -> None:
+    etcd.healthy = True
+    with pytest.raises(PreflightError, match=r"etcd has its majority \(cp1\)"):
+        perform(etcd_run(node)[0], RECOVER)
+    assert node.running == EVERYTHING
+
+
+def test_a_member_that_does_not_answer_has_no_data_to_give(node: ControlPlaneNode) -> None:
+    run, _events = etcd_run(node)
+    node.remove([f"{MANIFESTS}/etcd.yaml"])
+    with pytest.raises(PreflightError, match=r"does not answer \(connection refused\)"):
+        perform(run, RECOVER)
+
+
+def test_a_recovery_that_was_killed_goes_on_with_the_archive_that_it_kept(node: ControlPlaneNode) -> None:
+    run, _events = etcd_run(node)
+    for step in steps(RECOVER[:3]):  # check, snapshot, stop
+        if step.phase.apply:
+            step.phase.apply(run)
+    assert node.running == []
+    perform(etcd_run(node)[0], RECOVER)
+    assert node.running == EVERYTHING
+    assert len(node.list_dir(STORE)) == 1
