@@ -31,7 +31,15 @@ def _node_options() -> list[click.Parameter]:
     ]
 
 
-node = CliGroup("node", help="Prepare nodes for Kubernetes, show what is found on them.")
+node = CliGroup(
+    "node",
+    lazy={
+        "drain": ("pykubeadm.cli.node_removal:drain", "Evict a node's pods"),
+        "remove": ("pykubeadm.cli.node_removal:remove", "Remove a node from the cluster, dead or alive"),
+        "replace": ("pykubeadm.cli.node_removal:replace", "Make this machine a control plane in the place of a dead one"),
+    },
+    help="Prepare nodes for Kubernetes, show what is found on them; drain, remove and replace nodes of a cluster.",
+)
 
 
 def _prepare(ctx: click.Context, **values: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pykubeadm.commands.execute import execute
@@ -12,7 +12,7 @@ from pykubeadm.config.source import Source
 from pykubeadm.node.port import Node
 from pykubeadm.phases.certs.keys import order_keys
 from pykubeadm.workflow.events import Subscriber
-from pykubeadm.workflow.phase import Choose
+from pykubeadm.workflow.phase import Choose, Step
 
 NAME = "join"
 
@@ -31,6 +31,17 @@ To use the cluster from here as a regular user:
   sudo chown $(id -u):$(id -g) $HOME/.kube/config"""
 
 
+def replace(old: str, options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> None:
+    """`node replace OLD`: join as a control plane, once the dead one is out of the cluster. `options` are those of `join`."""
+    from pykubeadm.commands.join.replace import replacing
+    from pykubeadm.workflow.phase import without
+
+    def choose(skip: Sequence[str]) -> tuple[Step[Any], ...]:
+        return without(replacing(), skip)
+
+    join({**options, "control_plane": True}, emit, choose=choose, machine=machine, source=source, replaces=old)
+
+
 def join(
     options: Mapping[str, Any],
     emit: Subscriber,
@@ -39,12 +50,15 @@ def join(
     machine: Node,
     source: Source | None = None,
     name: str = NAME,
+    replaces: str = "",
 ) -> None:
     """Run the steps that `choose` picks on `machine`; the cluster is asked before the node is locked or changed. `options` are
-    kubeadm's flags with underscores; `source` is what --config names; `name` is what the run is called."""
+    kubeadm's flags with underscores; `source` is what --config names; `name` is what the run is called; `replaces` names a
+    control plane that leaves for it."""
     whole = name == NAME
     # Phases that have no flags for discovery go on with what the ones before them wrote.
     run = begin(machine, options, emit, source=source, needs_discovery="discovery_file" in options, look_ahead=whole)
+    run.replaces = replaces
     order_keys(run, steps_with_keys(run))
     execute(name, choose(run.join.skip_phases), run, node_name=run.node_name)
     if whole and not run.dry_run:

@@ -27,6 +27,7 @@ class JoinRun(ClusterRun):
     bootstrap_api: Api  # the cluster as the bootstrap token, or this node itself, may see it; for reading
     machine: Machine | None = None  # asked ahead of preflight
     is_member: bool = False  # the cluster knows this node already
+    replaces: str = ""  # the name of a dead control plane whose place this one takes
     shared_files: dict[str, bytes] = field(default_factory=dict, repr=False)  # path → content, decrypted from kubeadm-certs
 
     @property

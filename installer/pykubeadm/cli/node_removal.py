@@ -1,0 +1,82 @@
+"""`pykubeadm node drain`, `node remove` and `node replace`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pykubeadm.cli.lazy import CliCommand, Globals
+from pykubeadm.cli.options import option, output_option
+from pykubeadm.cli.reporting import reporting
+
+_DRAIN_FLAGS = ("delete-emptydir-data", "drain-timeout", "kubeconfig")
+
+
+def _drain(ctx: click.Context, /, name: str, output: str, **options: Any) -> None:
+    from pykubeadm.cli.kubeconfig import credentials
+    from pykubeadm.commands.node.drain import drain as run_drain
+    from pykubeadm.kube.client import ClusterApi
+
+    api = ClusterApi(credentials(ctx, options["kubeconfig"]))
+    with reporting(ctx, output) as emit:
+        run_drain(name, options, api, emit)
+
+
+def _remove(ctx: click.Context, /, name: str, output: str, **options: Any) -> None:
+    from pykubeadm.commands.node.remove import remove as run_remove
+
+    with reporting(ctx, output) as emit:
+        run_remove(name, options, emit, rootfs=ctx.ensure_object(Globals).rootfs)
+
+
+def _replace(ctx: click.Context, /, old: str, output: str, **options: Any) -> None:
+    from pykubeadm.cli.options import flattened
+    from pykubeadm.commands.join.command import replace as run_replace
+    from pykubeadm.commands.source import read_source
+    from pykubeadm.node.local import LocalNode
+
+    given = {key: flattened(value) if isinstance(value, tuple) else value for key, value in options.items()}
+    machine = LocalNode(ctx.ensure_object(Globals).rootfs)
+    source = read_source(str(given["config"]), machine.root) if given.get("config") else None
+    with reporting(ctx, output) as emit:
+        run_replace(old, given, emit, machine=machine, source=source)
+
+
+def _join_flags() -> list[click.Option]:
+    from pykubeadm.cli.join import FLAGS, join
+
+    return [join.phased.option(flag) for flag in FLAGS]
+
+
+drain = CliCommand(
+    "drain",
+    callback=click.pass_context(_drain),
+    params=[click.Argument(["name"]), *(option(flag) for flag in _DRAIN_FLAGS), output_option()],
+    help="Cordon a node and evict its pods as their PodDisruptionBudgets allow. Pods of DaemonSets and static pods stay. Refused"
+    " before anything changes, with their names, where pods have no controller that would make them again, or keep data in an"
+    " emptyDir.",
+    short_help="Evict a node's pods",
+)
+remove = CliCommand(
+    "remove",
+    callback=click.pass_context(_remove),
+    params=[click.Argument(["name"]), *(option(flag) for flag in ("config", *_DRAIN_FLAGS)), output_option()],
+    help="Remove a node from the cluster for good, dead or alive, on a control plane that stays: its member of etcd, if the"
+    " others have a majority without it, its Node, leases and certificate signing requests. One that is alive is drained first.",
+    short_help="Remove a node from the cluster, dead or alive",
+)
+replace = CliCommand(
+    "replace",
+    callback=click.pass_context(_replace),
+    params=[
+        click.Argument(["old"]),
+        click.Argument(["api_server_endpoint"], required=False),
+        *_join_flags(),
+        output_option(),
+    ],
+    help="Make this machine a control plane in the place of OLD, which is dead: what follows are the words of a join command for"
+    " a control plane. OLD leaves the cluster first: its member of etcd, if the others have a majority without it, its Node,"
+    " leases and certificate signing requests. The new machine may have the same name and address, or others.",
+    short_help="Make this machine a control plane in the place of a dead one",
+)
