@@ -23,6 +23,8 @@ NODES = {
         "certificates_metrics_file": "/var/lib/node_exporter/pykubeadm.prom",
     },
     "no-renewal": {"prepare_certificates": True, "certificates_renew": False},
+    "no-snapshots": {"prepare_snapshots": True, "snapshots_save": "no"},
+    "snapshots": {"prepare_snapshots": "true", "snapshots_keep": "9", "snapshots_store": "s3://backups/prod"},
     "swap": {"cgroups_swap": "kept", "cgroups_allow_v1": True},
     "cgroupfs": {"cgroups_driver": "cgroupfs", "cgroups_slices": ["kube.slice"]},
     "limits": {"kernel_sysctls": {"fs.inotify.max_user_watches": 65536}},
@@ -73,6 +75,8 @@ NODES = {
 ROLES = {
     "renewal": ("certificates",),
     "no-renewal": ("certificates",),
+    "no-snapshots": ("snapshots",),
+    "snapshots": ("snapshots",),
     "swap": ("cgroups",),
     "cgroupfs": ("cgroups",),
     "limits": ("kernel",),
@@ -122,6 +126,17 @@ def test_certificates_are_renewed_by_a_timer_where_one_is_wanted(chosen):
     for node in ("no-renewal", "releases"):
         assert not chosen.file(node, "/etc/systemd/system/pykubeadm-certificates.timer")
         assert not chosen.of(node, "units", "certificates")
+
+
+def test_snapshots_are_kept_by_a_timer_where_one_is_wanted(chosen):
+    service = chosen.file("snapshots", "/etc/systemd/system/pykubeadm-snapshots.service")["content"]
+    assert "ExecStart=pykubeadm etcd snapshot save --keep=9 --store=s3://backups/prod\n" in service
+    assert "EnvironmentFile" not in service
+    timer = chosen.file("snapshots", "/etc/systemd/system/pykubeadm-snapshots.timer")["content"]
+    assert "OnCalendar=*-*-* 00/6:00\nRandomizedDelaySec=15m\nPersistent=true" in timer
+    [units] = chosen.of("snapshots", "units", "snapshots")
+    assert [(unit["name"], unit["enabled"]) for unit in units["units"]] == [("pykubeadm-snapshots.timer", True)]
+    assert not chosen.file("no-snapshots", "/etc/systemd/system/pykubeadm-snapshots.timer")
 
 
 def test_a_bridge_needs_the_nodes_pod_network(chosen):
