@@ -6,13 +6,13 @@ import argparse
 
 from lab import assets, engine
 from lab.host import LabError
-from tests.bench import certs, join, nodes, offline, prepare, reset, upgrade
+from tests.bench import certs, etcd, join, nodes, offline, prepare, reset, upgrade
 from tests.bench.timing import HEADER
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    kinds = ["certs", "offline", "init", "join", "prepare", "reset", "upgrade"]
+    kinds = ["certs", "etcd", "offline", "init", "join", "prepare", "reset", "upgrade"]
     parser.add_argument("kind", nargs="?", choices=kinds, help="only these")
     kind = parser.parse_args().kind
     try:
@@ -43,6 +43,10 @@ def main() -> None:
     if found and kind in (None, "upgrade"):
         engine.ensure()
         for row in upgrade.rows(found):
+            print(row, flush=True)
+    if found and kind in (None, "etcd"):
+        engine.ensure()
+        for row in etcd.rows(found):
             print(row, flush=True)
     if found and kind in (None, "prepare"):
         engine.ensure()
