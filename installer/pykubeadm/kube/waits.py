@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from pykubeadm.errors import PhaseError
-from pykubeadm.util.retry import RanOutError, every, try_again
+from pykubeadm.util.retry import RanOutError, try_again
 
-INTERVAL = 0.02  # seconds between looks; more where looking takes long itself: a slow machine shall come up, not answer us
+# Seconds between looks; more where a look takes long itself or there were many: a slow machine shall come up, not answer us.
+INTERVAL = 0.02
 _PAUSE_SHARE = 10  # times what the look took
+_SPENT_SHARE = 100  # and at least this part of the time that was waited for already
 _LONGEST_PAUSE = 0.5  # seconds
 _REPORT_EVERY = 1.0  # seconds between two reports
 _ASK_EVERY = 5.0  # seconds between two questions whether waiting is hopeless,
@@ -76,7 +78,12 @@ def wait_for(
             answered = time.monotonic()
             ask_at = answered + max(_ASK_EVERY, _ASK_SHARE * (answered - now))
 
-    pause = every(INTERVAL) if patient else lambda took: min(max(INTERVAL, _PAUSE_SHARE * took), _LONGEST_PAUSE)
+    def pause(took: float) -> float:
+        if patient:
+            return INTERVAL
+        spent = time.monotonic() - began
+        return min(max(INTERVAL, _PAUSE_SHARE * took, spent / _SPENT_SHARE), _LONGEST_PAUSE)
+
     try:
         try_again(look, patience, pause=pause, report=between)
     except RanOutError as error:

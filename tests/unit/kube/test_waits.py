@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 
@@ -49,3 +49,18 @@ def test_reports_come_at_most_once_a_second() -> None:
 def test_a_hopeless_wait_ends_early() -> None:
     with pytest.raises(WaitError, match=r"gave up after \d s of waiting for api \(no\): a flag is unknown"):
         wait_for({"api": lambda: "no"}, MINUTE, report=silent, hopeless=lambda: "a flag is unknown")
+
+
+def test_what_takes_long_is_looked_at_less_and_less_often() -> None:
+    looks: list[float] = []
+
+    def look() -> str:
+        looks.append(waits.time.monotonic())
+        return "no"
+
+    with pytest.raises(WaitError):
+        wait_for({"api": look}, MINUTE, report=silent)
+    pauses = [later - earlier for earlier, later in pairwise(looks)]
+    assert pauses[0] == pytest.approx(0.02)
+    assert pauses == sorted(pauses, key=lambda pause: round(pause, 6))
+    assert pauses[-1] > 0.3
