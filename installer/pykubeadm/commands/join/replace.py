@@ -28,8 +28,10 @@ def _check(run: JoinRun) -> None:
     found = retrying(lambda: api.get("v1", "Node", name), api.call_timeout)
     if found is None:
         if not run.journal.owns(ADMIN_KUBECONFIG):  # else an earlier run may have removed it
-            known = ", ".join(sorted(str(node["metadata"]["name"]) for node in api.list("v1", "Node")))
-            raise PreflightError(f"the cluster knows no node {name} that could be replaced; its nodes are {known}")
+            raise PreflightError(
+                f"the cluster knows no node {name} that could be replaced: `kubectl get nodes` on a control plane lists those there "
+                "are; to join without replacing one, use `pykubeadm join`"
+            )
         return
     conditions = (found.get("status") or {}).get("conditions") or ()
     ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ from pykubeadm.constants import MANIFESTS_DIR, STATE_DIR
 from pykubeadm.errors import NodeError, PhaseError
 from pykubeadm.node.port import Directory, File
 from pykubeadm.phases.static_pods.manifests import manifest_path
-from pykubeadm.phases.static_pods.restart import component_health, healthy_again
+from pykubeadm.phases.static_pods.restart import component_health, end_components, healthy_again
 from pykubeadm.phases.waiting import wait
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 DIRECTORY: Final = f"{STATE_DIR}/stopped"
 # Who uses another comes before it.
-CONTROL_PLANE: Final = ("kube-scheduler", "kube-controller-manager", "kube-apiserver")
+API_SERVER: Final = "kube-apiserver"
+CONTROL_PLANE: Final = ("kube-scheduler", "kube-controller-manager", API_SERVER)
 EVERYTHING: Final = (*CONTROL_PLANE, "etcd")
 _STOPS_WITHIN: Final = timedelta(minutes=3)
 
@@ -51,6 +53,7 @@ def stop(run: ClusterRun, names: Sequence[str], phase: str) -> Changes:
         node.write([Directory(DIRECTORY, 0o700), *copies])
         node.remove([manifest_path(name) for name, _content in found])
     if not node.dry_run:
+        _hurry(run, [name for name, _content in found])
         targets = {f"{name} to end": partial(_running, run, name) for name in names}
         wait(run, phase, targets, _STOPS_WITHIN, components=())
     return [f"stopped {name}" for name, _content in found]
@@ -90,6 +93,13 @@ def require_manifests(node: Node, names: Sequence[str]) -> None:
             f"there is no manifest of {', '.join(missing)} in {MANIFESTS_DIR}: this is no control plane with a member of etcd; "
             "run this on one, or make it one first (`pykubeadm init` or `join --control-plane`)"
         )
+
+
+def _hurry(run: ClusterRun, names: Sequence[str]) -> None:
+    """An API server with open watches takes all of the 30 seconds that the kubelet gives it to end; nobody is to use it anyway."""
+    if API_SERVER in names:
+        with suppress(NodeError):  # it has ended meanwhile
+            end_components(run, [API_SERVER])
 
 
 def _running(run: ClusterRun, name: str) -> str | None:
