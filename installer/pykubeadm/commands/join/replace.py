@@ -29,8 +29,8 @@ def _check(run: JoinRun) -> None:
     if found is None:
         if not run.journal.owns(ADMIN_KUBECONFIG):  # else an earlier run may have removed it
             raise PreflightError(
-                f"the cluster knows no node {name} that could be replaced: `kubectl get nodes` on a control plane lists those there "
-                "are; to join without replacing one, use `pykubeadm join`"
+                f"the cluster knows no node {name} that could be replaced: `kubectl get nodes` on a control plane lists those "
+                "there are; to join without replacing one, use `pykubeadm join`"
             )
         return
     conditions = (found.get("status") or {}).get("conditions") or ()

@@ -96,7 +96,7 @@ def require_manifests(node: Node, names: Sequence[str]) -> None:
 
 
 def _hurry(run: ClusterRun, names: Sequence[str]) -> None:
-    """An API server with open watches takes all of the 30 seconds that the kubelet gives it to end; nobody is to use it anyway."""
+    """An API server with open watches takes all of the 30 seconds that the kubelet gives it; nobody is to use it anyway."""
     if API_SERVER in names:
         with suppress(NodeError):  # it has ended meanwhile
             end_components(run, [API_SERVER])
