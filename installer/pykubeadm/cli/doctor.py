@@ -11,8 +11,11 @@ from pykubeadm.cli.lazy import CliCommand, Globals
 from pykubeadm.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pykubeadm.commands.doctor.check import Examined
     from pykubeadm.commands.doctor.command import Diagnosis
+    from pykubeadm.kube.credentials import Credentials
 
 _WORDS = {
     "problem": ("PROBLEM", "red"),
@@ -45,21 +48,27 @@ def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
     the cluster is. Ends with status 10 where there is a problem.
     """
     from datetime import UTC, datetime
+    from functools import cache, partial
 
     from pykubeadm.cli.kubeconfig import credentials
     from pykubeadm.commands.doctor.command import diagnose, is_node
-    from pykubeadm.errors import UNHEALTHY
+    from pykubeadm.errors import UNHEALTHY, ApiError
     from pykubeadm.node.local import LocalNode
 
     here = LocalNode(ctx.ensure_object(Globals).rootfs)
     node = here if is_node(here) else None
+    asked = cache(partial(credentials, ctx, kubeconfig))
+    reach: Callable[[], Credentials] | None = asked
     try:
-        found_credentials = credentials(ctx, kubeconfig)
+        asked()
     except UsageError:
         if node is None or kubeconfig:
             raise
-        found_credentials = None  # a worker: what is asked of the node is all there is
-    found = diagnose(node, (lambda: found_credentials) if found_credentials else None, datetime.now(UTC))
+        reach = None  # a worker: what is asked of the node is all there is
+    except ApiError:  # of a kubeconfig that cannot be used: the node is looked at all the same
+        if node is None:
+            raise
+    found = diagnose(node, reach, datetime.now(UTC))
     click.echo(_printed(found, output, notes=ctx.ensure_object(Globals).verbosity > 0), nl=False)
     if found.remarks("problem"):
         ctx.exit(UNHEALTHY)

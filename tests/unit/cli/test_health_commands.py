@@ -125,3 +125,17 @@ def test_without_a_kubeconfig_it_says_where_it_looked(name: str, monkeypatch: py
     failure = run(name, "--rootfs", str(tmp_path)).exception
     assert isinstance(failure, UsageError)
     assert "there is no kubeconfig at" in str(failure)
+
+
+def test_a_kubeconfig_that_cannot_be_used_does_not_keep_doctor_from_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    (tmp_path / "etc/kubernetes/manifests").mkdir(parents=True)
+    (tmp_path / "etc/kubernetes/admin.conf").write_text("half: [a\n")
+    done = run("doctor", "--rootfs", str(tmp_path), "-o", "json")
+    assert done.exit_code == UNHEALTHY, done.output
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert "/etc/kubernetes/admin.conf cannot be read" in checks["cluster/api"]["remarks"][0]["found"]
+    assert "node/disk" in checks
