@@ -106,9 +106,11 @@ def _restart(trial: Trial) -> str:
     """One API server is ended while objects are written through whichever answers; those that were acknowledged must be there."""
     servers = _servers(trial)
     if len(servers) < 2:
-        raise NotServedError("there is one API server, without which nothing can be written")
-    victim = trial.cluster.control_planes[-1]["metadata"]["name"]
-    pod = _static_pods(trial)[victim, "kube-apiserver"]
+        raise NotServedError("only one API server can be reached from here, without which nothing can be written")
+    found = {node: pod for (node, component), pod in _static_pods(trial).items() if component == "kube-apiserver"}
+    if not found:
+        raise NotServedError("the API servers do not run as pods on Nodes of this cluster, so none can be ended")
+    victim, pod = max(found.items())
     before = restarts(pod)
     stop = Event()
     written: list[str] = []
@@ -118,17 +120,17 @@ def _restart(trial: Trial) -> str:
         _end(trial, victim)
 
         def not_again() -> str | None:
-            found = trial.cluster.api.get("v1", "Pod", pod["metadata"]["name"], _NAMESPACE)
-            if found is None or restarts(found) <= before:
+            now = trial.cluster.api.get("v1", "Pod", pod["metadata"]["name"], _NAMESPACE)
+            if now is None or restarts(now) <= before:
                 return "it was not started again yet"
-            return why_not_ready(found)
+            return why_not_ready(now)
 
         trial.wait(f"the API server of {victim} to be back", not_again, 90)
     finally:
         stop.set()
         writer.join(timeout=30)
     for server in servers:
-        there = {found["metadata"]["name"] for found in server.list("v1", "ConfigMap", trial.namespace)}
+        there = {each["metadata"]["name"] for each in server.list("v1", "ConfigMap", trial.namespace)}
         if lost := [name for name in written if name not in there]:
             raise NotShownError(f"{len(lost)} of {len(written)} objects that were acknowledged are not at {server.server}")
     return f"the API server of {victim} was ended and came back; {len(written)} objects were written meanwhile, and all are there"
