@@ -251,6 +251,8 @@ def test_requests_that_wait(scene: Scene) -> None:
             {"apiVersion": group, "kind": "CertificateSigningRequest", "metadata": metadata, "spec": {"signerName": signer}}
         )
     serving, other = scene.said("signing-requests")
-    assert serving.startswith("warning: 1 kubelets wait for their serving certificates")
+    assert serving.startswith(
+        "warning: kubelets wait for serving certificates, without which there are no logs, exec or metrics: a ->"
+    )
     assert "pykubeadm certs approve-kubelet-serving" in serving
-    assert other.startswith("warning: 1 certificate signing requests wait for approval (b)")
+    assert other.startswith("warning: requests for certificates wait for approval: b ->")

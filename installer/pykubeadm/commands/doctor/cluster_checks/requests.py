@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pykubeadm.commands.doctor.check import Check, Remark, warning
 from pykubeadm.commands.doctor.cluster import ClusterView
 from pykubeadm.kube.bootstrap_tokens import list_tokens
+from pykubeadm.util.kube_object import KubeObject
 
 _GROUP: Final = "certificates.k8s.io/v1"
+_SHOWN: Final = 3
 
 
 def _signing_requests(view: ClusterView) -> Iterable[Remark]:
     waiting = [
         found for found in view.api.list(_GROUP, "CertificateSigningRequest") if not (found.get("status") or {}).get("conditions")
     ]
-    of_kubelets = [found for found in waiting if found["spec"].get("signerName") == "kubernetes.io/kubelet-serving"]
-    if of_kubelets:
+    serving = [found for found in waiting if found["spec"].get("signerName") == "kubernetes.io/kubelet-serving"]
+    if serving:
         yield warning(
-            f"{len(of_kubelets)} kubelets wait for their serving certificates: without them there are no logs, exec or metrics",
+            f"kubelets wait for serving certificates, without which there are no logs, exec or metrics: {_names(serving)}",
             "pykubeadm certs approve-kubelet-serving",
         )
-    if others := [found["metadata"]["name"] for found in waiting if found not in of_kubelets]:
-        yield warning(
-            f"{len(others)} certificate signing requests wait for approval ({', '.join(others[:3])})",
-            "kubectl get csr; kubectl certificate approve NAME",
-        )
+    if others := [found for found in waiting if found not in serving]:
+        yield warning(f"requests for certificates wait for approval: {_names(others)}", "kubectl certificate approve NAME")
+
+
+def _names(found: Sequence[KubeObject]) -> str:
+    names = [each["metadata"]["name"] for each in found]
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _tokens(view: ClusterView) -> Iterable[Remark]:

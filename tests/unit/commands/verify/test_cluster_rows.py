@@ -1,0 +1,139 @@
+"""Rows that look at what there is: the control plane, and what a cluster may not have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pykubeadm.commands.verify.cluster import Cluster
+from pykubeadm.commands.verify.row import NotServedError, NotShownError
+from pykubeadm.commands.verify.rows import ROWS
+from pykubeadm.commands.verify.trial import Trial
+from pykubeadm.errors import ApiError
+from pykubeadm.kube.credentials import Credentials
+from pykubeadm.kube.pod_streams import Ended
+from pykubeadm.util.kube_object import KubeObject
+from tests.support.api import FakeApi
+
+
+@dataclass
+class Etcdctl:
+    """Answers of etcdctl by its words."""
+
+    answers: dict[str, str] = field(default_factory=dict)
+    status: int = 0
+
+    def run(self, _namespace: str, _pod: str, argv: tuple[str, ...], **_more: Any) -> Ended:
+        return Ended(
+            self.status, next(answer for words, answer in self.answers.items() if words in " ".join(argv)), "deadline exceeded"
+        )
+
+
+def node(name: str, **allocatable: str) -> KubeObject:
+    labels = {"node-role.kubernetes.io/control-plane": ""} if name.startswith("cp") else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "status": {"allocatable": allocatable},
+    }
+
+
+def component(name: str, on: str, *, ready: bool = True, restarts: int = 0) -> KubeObject:
+    status = {"conditions": [{"type": "Ready", "status": str(ready)}], "phase": "Running"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"{name}-{on}", "namespace": "kube-system", "labels": {"tier": "control-plane", "component": name}},
+        "spec": {"nodeName": on, "containers": [{"name": name, "command": [name]}]},
+        "status": status | {"containerStatuses": [{"name": name, "restartCount": restarts}]},
+    }
+
+
+def shown(name: str, api: FakeApi, *nodes: KubeObject, streams: object = None) -> str:
+    """What the row says of a cluster of these nodes."""
+    cluster = Cluster(api, streams, Credentials(api.server, insecure=True), "ns", nodes, "pause", "busybox")  # type: ignore[arg-type]
+    [row] = [row for row in ROWS if row.name == name]
+    return row.run(Trial(cluster, name.partition("/")[2]))
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    found = FakeApi()
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"):
+        found.put(component(name, "cp1"))
+    return found
+
+
+def test_components_are_looked_for_on_every_control_plane(api: FakeApi) -> None:
+    assert shown("control-plane/components", api, node("cp1"), node("w")).endswith("are ready on cp1")
+    with pytest.raises(NotShownError, match=r"kube-apiserver on cp2: it has no pod; .*; etcd on cp2: it has no pod"):
+        shown("control-plane/components", api, node("cp1"), node("cp2"))
+    api.put(component("kube-scheduler", "cp1", ready=False))
+    with pytest.raises(NotShownError, match="kube-scheduler on cp1: it is Running"):
+        shown("control-plane/components", api, node("cp1"))
+
+
+def test_a_control_plane_that_is_kept_elsewhere_is_not_served() -> None:
+    with pytest.raises(NotServedError, match="does not run as pods"):
+        shown("control-plane/components", FakeApi(), node("w"))
+    with pytest.raises(NotServedError, match="it is external"):
+        shown("control-plane/etcd", FakeApi(), node("cp1"))
+
+
+def member(name: str, leader: int = 7) -> str:
+    return f'{{"Endpoint":"{name}","Status":{{"version":"3.6.1","leader":{leader},"dbSize":2097152}}}}'
+
+
+@pytest.mark.parametrize(
+    ("members", "statuses", "alarms", "sentence"),
+    [
+        (1, member("a"), "{}", "the only member is healthy, version 3.6.1, 2.0 MiB"),
+        (2, f"{member('a')},{member('b')}", "{}", "2 members are healthy and agree on a leader, version 3.6.1, 2.0 MiB"),
+        (3, f"{member('a')},{member('b')}", "{}", "2 of etcd's 3 members answer"),
+        (2, f"{member('a')},{member('b', 8)}", "{}", "etcd's members do not agree on a leader: 2 are named"),
+        (1, member("a"), '{"alarms":[{"alarm":2}]}', "etcd has raised the alarm CORRUPT"),
+    ],
+)
+def test_etcd_by_what_its_own_client_says(api: FakeApi, members: int, statuses: str, alarms: str, sentence: str) -> None:
+    listed = f'{{"members":[{",".join(["{}"] * members)}]}}'
+    streams = Etcdctl({"member list": listed, "endpoint status": f"[{statuses}]", "alarm list": alarms})
+    try:
+        said = shown("control-plane/etcd", api, node("cp1"), streams=streams)
+    except NotShownError as error:
+        said = str(error)
+    assert said == sentence
+
+
+def test_an_etcd_that_does_not_answer_is_said_in_its_clients_words(api: FakeApi) -> None:
+    with pytest.raises(ApiError, match="etcdctl member list in Pod etcd-cp1 ended with status 1: deadline exceeded"):
+        shown("control-plane/etcd", api, node("cp1"), streams=Etcdctl({"member list": ""}, status=1))
+
+
+def test_what_a_cluster_does_not_have_is_not_served() -> None:
+    for name, reason in {
+        "storage/default-class": "no default StorageClass",
+        "storage/csi": "no CSI driver is registered",
+        "devices/plugin": "no device plugin offers anything",
+        "controllers/autoscaler": "no metrics",
+        "control-plane/leaders": "elects no leader",
+    }.items():
+        with pytest.raises(NotServedError, match=reason):
+            shown(name, FakeApi(), node("w", cpu="2", **{"hugepages-2Mi": "0", "example.com/gpu": "0"}))
+
+
+def test_csi_drivers_with_their_nodes() -> None:
+    api = FakeApi()
+    for name in ("w2", "w1"):
+        metadata = {"name": name}
+        api.put(
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "CSINode",
+                "metadata": metadata,
+                "spec": {"drivers": [{"name": "csi.example.org"}]},
+            }
+        )
+    assert shown("storage/csi", api, node("w1"), node("w2")) == "csi.example.org is registered on w1, w2"
