@@ -38,10 +38,10 @@ class Pair:
     worker: Node
 
 
-@pytest.fixture(scope="module", params=["pykubeadm"])
+@pytest.fixture(scope="module")
 def pair(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterator[Pair]:
     with nodes_of(kubernetes, request) as new_node:
-        yield make_pair(new_node, kubernetes, request.param)
+        yield make_pair(new_node, kubernetes, "pykubeadm")
 
 
 def make_pair(new_node: NewNode, kubernetes: assets.Assets, tool: str) -> Pair:
