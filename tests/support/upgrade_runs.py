@@ -13,7 +13,7 @@ from pykubeadm.commands.upgrade.record import read_record
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration, Timeouts, UpgradeConfiguration
-from pykubeadm.etcd.client import Member, Status
+from pykubeadm.etcd.client import Member, Snapshot, Status
 from pykubeadm.manifests.cluster_objects import kubeadm_config_objects, kubelet_config_objects
 from pykubeadm.manifests.kubelet import kubelet_configuration
 from pykubeadm.node.journal import Journal
@@ -100,8 +100,8 @@ class FakeEtcd:
     def status(self, _endpoint: str) -> Status:
         return Status(1, "3.6.6", 1, learner=False, db_size=len(self.database))
 
-    def snapshot(self, _endpoint: str) -> Iterator[bytes]:
-        yield from (self.database[start : start + 100] for start in range(0, len(self.database), 100))
+    def snapshot(self, _endpoint: str) -> Snapshot:
+        return Snapshot(len(self.database), (self.database[start : start + 100] for start in range(0, len(self.database), 100)))
 
 
 def made(version: str = OLD, **cluster: Any) -> tuple[ControlPlaneNode, FakeApi]:
