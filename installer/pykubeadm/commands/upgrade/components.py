@@ -18,9 +18,10 @@ from pykubeadm.util.kube_object import KubeObject
 if TYPE_CHECKING:
     from pykubeadm.manifests.etcd import InitialMember
 
-ETCD: Final = "etcd"
+ETCD, API_SERVER = "etcd", "kube-apiserver"
 # Each is up before those that need it: an API server is never older than what speaks to it.
-ORDER: Final = (ETCD, "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+BASE: Final = (ETCD, API_SERVER)  # the API server is away while its etcd is
+ORDER: Final = (*BASE, "kube-controller-manager", "kube-scheduler")
 # kubeadm: phases/upgrade/staticpods.go and phases/certs/renewal. etcd's client certificate goes with the API server.
 _LEAVES: Final = {
     ETCD: ("etcd-server", "etcd-peer", "etcd-healthcheck-client"),

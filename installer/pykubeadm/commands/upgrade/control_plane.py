@@ -52,8 +52,8 @@ def _apply(run: UpgradeRun) -> Changes:
     try:
         if is_begun:  # what cannot go on is put back
             _require_possible(run, work, leaves)
-        for component in work:
-            record = _upgrade(run, record, component, leaves, changes)
+        for together in _together(work):
+            record = _upgrade(run, record, together, leaves, changes)
         _await_api_server(run, work)
         changes += _renew_administrators(run, leaves)
     except PykubeadmError as error:
@@ -108,29 +108,66 @@ def _begin(run: UpgradeRun, record: Record | None, work: Sequence[Component], le
     )
 
 
-def _upgrade(run: UpgradeRun, record: Record, component: Component, leaves: Sequence[Leaf], changes: list[str]) -> Record:
-    """Replace the component, or wait for what an earlier run has replaced."""
-    from pykubeadm.commands.upgrade.components import ETCD, leaves_with
+def _together(work: Sequence[Component]) -> list[Sequence[Component]]:
+    """One component at a time, but the API server with etcd: it is away for as long, and the kubelet lets each wait for some 10
+    seconds before it starts again."""
+    from pykubeadm.commands.upgrade.components import BASE
+
+    base = [component for component in work if component.name in BASE]
+    return [*([base] if base else []), *([component] for component in work if component.name not in BASE)]
+
+
+def _upgrade(
+    run: UpgradeRun, record: Record, together: Sequence[Component], leaves: Sequence[Leaf], changes: list[str]
+) -> Record:
+    """Replace the components, or wait for what an earlier run has replaced."""
+    from pykubeadm.commands.upgrade.components import ETCD
     from pykubeadm.commands.upgrade.etcd import etcds_turn, take_snapshot
     from pykubeadm.commands.upgrade.record import updated
-    from pykubeadm.commands.upgrade.replacing import await_component, pod_uid, renew_certificates, write_manifest
+
+    first, *others = together
+    differing = [component for component in together if component.differs]
+    has_etcd = any(component.name == ETCD for component in differing)
+    with etcds_turn(run, wanted=has_etcd) as members:
+        if has_etcd and not record.snapshot:
+            record = updated(run.node, record, snapshot=take_snapshot(run), etcd_members=members)
+            changes.append(f"took a snapshot of etcd: {record.snapshot or 'not in a dry run'}")
+        if differing:
+            record = _replace(run, record, differing, leaves, changes)
+        record = _await(run, record, first)
+    for component in others:
+        record = _await(run, record, component)
+    return record
+
+
+def _replace(
+    run: UpgradeRun, record: Record, differing: Sequence[Component], leaves: Sequence[Leaf], changes: list[str]
+) -> Record:
+    from pykubeadm.commands.upgrade.components import leaves_with
+    from pykubeadm.commands.upgrade.record import updated
+    from pykubeadm.commands.upgrade.replacing import pod_uid, renew_certificates, write_manifests
+
+    names = [component.name for component in differing]
+    for name in names:
+        changes += renew_certificates(run, leaves_with(name, leaves))
+    healthy = tuple(other for other in record.healthy if other not in names)
+    replaced = {**record.replaced, **{name: pod_uid(run, name) for name in names}}
+    began = {**record.began, **dict.fromkeys(names, run.now().timestamp())}
+    record = updated(run.node, record, healthy=healthy, replaced=replaced, began=began)
+    write_manifests(run, {component.name: component.wanted for component in differing})
+    changes += [f"{component.name}: {component.step}" for component in differing]
+    return record
+
+
+def _await(run: UpgradeRun, record: Record, component: Component) -> Record:
+    from pykubeadm.commands.upgrade.record import updated
+    from pykubeadm.commands.upgrade.replacing import await_component
 
     name = component.name
-    with etcds_turn(run, wanted=name == ETCD and component.differs) as members:
-        if component.differs:
-            if name == ETCD and not record.snapshot:
-                record = updated(run.node, record, snapshot=take_snapshot(run), etcd_members=members)
-                changes.append(f"took a snapshot of etcd: {record.snapshot or 'not in a dry run'}")
-            changes += renew_certificates(run, leaves_with(name, leaves))
-            others = tuple(other for other in record.healthy if other != name)
-            replaced = {**record.replaced, name: pod_uid(run, name)}
-            began = {**record.began, name: run.now().timestamp()}
-            record = updated(run.node, record, healthy=others, replaced=replaced, began=began)
-            write_manifest(run, name, component.wanted)
-            changes.append(f"{name}: {component.step}")
-        elif name in record.began:  # what is seen from then on may say why it does not start; what was before does not
-            run.replaced[name] = datetime.fromtimestamp(record.began[name], UTC)
-        await_component(run, name, record.replaced.get(name, ""))
+    if not component.differs and name in record.began:
+        # what is seen from then on may say why it does not start; what was before does not
+        run.replaced[name] = datetime.fromtimestamp(record.began[name], UTC)
+    await_component(run, name, record.replaced.get(name, ""))
     return record if name in record.healthy else updated(run.node, record, healthy=(*record.healthy, name))
 
 

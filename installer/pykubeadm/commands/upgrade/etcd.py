@@ -107,7 +107,7 @@ def take_snapshot(run: UpgradeRun) -> str:
 def restore_data(run: UpgradeRun, record: Record) -> None:
     """The former etcd does not start on its data any more: put back those of the snapshot, and have the API server read them.
     PhaseError, which says what to do, where that is not the way."""
-    from pykubeadm.commands.upgrade.replacing import await_component, place_manifest
+    from pykubeadm.commands.upgrade.replacing import await_component, place_manifests
     from pykubeadm.phases.etcd.restore import restore_snapshot
     from pykubeadm.phases.static_pods.restart import restart_components
 
@@ -118,7 +118,7 @@ def restore_data(run: UpgradeRun, record: Record) -> None:
         )
     content, pod = former_manifest(run, record)
     aside = restore_snapshot(run, pod, record.snapshot, PHASE)
-    place_manifest(run, "etcd", content)
+    place_manifests(run, {"etcd": content})
     await_component(run, "etcd", "")
     run.note(
         "warning",

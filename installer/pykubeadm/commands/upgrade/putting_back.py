@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from pykubeadm.commands.upgrade.components import ETCD
+from pykubeadm.commands.upgrade.components import API_SERVER, ETCD
 from pykubeadm.commands.upgrade.record import PATH, Record, remove_record, updated
-from pykubeadm.commands.upgrade.replacing import await_component, await_ready, place_manifest, pod_uid
+from pykubeadm.commands.upgrade.replacing import await_component, await_ready, place_manifests, pod_uid
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError, PykubeadmError
 from pykubeadm.node.port import File
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
     """The error that the run ends with: why the upgrade failed, and in which state the node is now.
 
-    The newest first: what speaks to an API server is never newer than it. An etcd of another minor version that was seen to be
-    healthy stays: older API servers work with it, and etcd does not support going back.
+    The newest first: what speaks to an API server is never newer than it. The API server with its etcd, which it waits for. An
+    etcd of another minor version that was seen to be healthy stays: older API servers work with it, and etcd does not support
+    going back.
     """
     first, _, rest = why.partition("\n")
     run.note("warning", f"{first}; putting back what was changed", topic="control-plane")
@@ -33,9 +34,10 @@ def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
         problems.append(str(error))
     keeps_etcd = ETCD in record.healthy and _has_moved(run, record)
     names = [name for name in reversed(record.components) if not (name == ETCD and keeps_etcd)]
+    later: dict[str, str] | None = {} if ETCD in names and ETCD in record.replaced else None
     for name in names:
         try:
-            _put_back_component(run, record, name)
+            _put_back_component(run, record, name, later)
         except PykubeadmError as error:
             problems.append(f"{name}: {error}")
     problems += _put_back_files(run, record, keep=_etcd_files(run) if keeps_etcd else ())
@@ -67,7 +69,9 @@ def _has_moved(run: UpgradeRun, record: Record) -> bool:
     return before is None or now is None or before[:2] != now[:2]
 
 
-def _put_back_component(run: UpgradeRun, record: Record, name: str) -> None:
+def _put_back_component(run: UpgradeRun, record: Record, name: str, later: dict[str, str] | None) -> None:
+    """Where `later` is given, etcd comes after the API server, and both are awaited then; `later` gets the UID of the API
+    server's pod."""
     from pykubeadm.commands.upgrade.etcd import etcds_turn, lacks_data, restore_data
 
     content = run.node.read(f"{record.manifests}/{name}.yaml")
@@ -79,23 +83,30 @@ def _put_back_component(run: UpgradeRun, record: Record, name: str) -> None:
         return
     shared = name == ETCD and record.etcd_members > 1 and name in record.healthy
     with etcds_turn(run, wanted=shared):
-        _place_former(run, record, name, content)
+        _place_former(run, record, name, content, later)
 
 
-def _place_former(run: UpgradeRun, record: Record, name: str, content: bytes) -> None:
+def _place_former(run: UpgradeRun, record: Record, name: str, content: bytes, later: dict[str, str] | None) -> None:
     from pykubeadm.commands.upgrade.etcd import restore_data
 
     failed = pod_uid(run, name)
-    if not place_manifest(run, name, content) and name not in record.replaced:
+    if not place_manifests(run, {name: content}) and name not in record.replaced:
         return  # it was not changed yet
+    former = failed if _has_run(record, name, failed) else ""
+    if name == API_SERVER and later is not None:
+        later[name] = former
+        return
     try:
-        await_component(run, name, failed if _has_run(record, name, failed) else "")
+        await_component(run, name, former)
     except PhaseError:
         if name != ETCD:
             raise
         restore_data(run, record)
-    if name == ETCD:  # the last one; the API server takes its time to come back to it
-        await_ready(run, "kube-apiserver", needs=(ETCD,))
+    if name == ETCD:  # the last one
+        if later:
+            await_component(run, API_SERVER, later[API_SERVER])
+        else:  # it takes its time to come back to etcd
+            await_ready(run, API_SERVER, needs=(ETCD,))
 
 
 def _has_run(record: Record, name: str, uid: str) -> bool:

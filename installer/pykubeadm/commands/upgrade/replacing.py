@@ -68,19 +68,24 @@ def renew_certificates(run: UpgradeRun, leaves: Sequence[Leaf]) -> Changes:
     return [change for leaf in leaves for change in renew(run, leaf)]
 
 
-def write_manifest(run: UpgradeRun, name: str, pod: Mapping[str, Any]) -> None:
-    place_manifest(run, name, to_yaml(pod).encode())
+def write_manifests(run: UpgradeRun, pods: Mapping[str, Mapping[str, Any]]) -> None:
+    """Those of the components with these names."""
+    place_manifests(run, {name: to_yaml(pod).encode() for name, pod in pods.items()})
 
 
-def place_manifest(run: UpgradeRun, name: str, content: bytes) -> bool:
-    """Whether that changed it. One that is there keeps its mode and owner."""
-    path = manifest_path(name)
+def place_manifests(run: UpgradeRun, contents: Mapping[str, bytes]) -> bool:
+    """Whether that changed one. Those that are there keep their mode and owner."""
+    files = [_file(run, manifest_path(name), content) for name, content in contents.items()]
+    if any(name in _WITHOUT_API and run.node.read(manifest_path(name)) != content for name, content in contents.items()):
+        _end_api_server(run)
+    run.replaced.update(dict.fromkeys(contents, run.now()))
+    return bool(run.node.write(files))
+
+
+def _file(run: UpgradeRun, path: str, content: bytes) -> File:
     stat = run.node.stat(path)
     mode, uid, gid = (stat.mode, stat.uid, stat.gid) if stat and stat.kind == "file" else (0o600, 0, 0)
-    if name in ("etcd", "kube-apiserver") and run.node.read(path) != content:
-        _end_api_server(run)
-    run.replaced[name] = run.now()
-    return bool(run.node.write([File(path, content, mode, uid, gid, replaces=True)]))
+    return File(path, content, mode, uid, gid, replaces=True)
 
 
 def _end_api_server(run: UpgradeRun) -> None:

@@ -323,13 +323,27 @@ def test_a_stopped_kubelet_stops_it(node: ControlPlaneNode) -> None:
         upgraded(node)
 
 
-def test_the_api_server_is_ended_before_it_and_its_etcd_are_replaced(
+def test_the_api_server_is_ended_before_it_is_replaced_together_with_its_etcd(
     node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[tuple[str, set[str]]] = []
     monkeypatch.setattr(Cri, "stop", lambda _cri, container: ended.append((container.name, images(node))))
     upgraded(node)
-    assert ended == [("kube-apiserver", {OLD, "3.6.6-0"}), ("kube-apiserver", {OLD, "3.6.8-0"})]
+    assert ended == [("kube-apiserver", {OLD, "3.6.6-0"})]
+
+
+def test_the_api_server_is_put_back_together_with_its_etcd_and_awaited_after_it(node: ControlPlaneNode) -> None:
+    asked: list[tuple[str, bool, bool]] = []
+
+    def ails(name: str, manifest: str) -> str:
+        manifests = node.manifests()
+        asked.append((name, "3.6.8-0" in manifests["etcd"], NEW in manifests["kube-apiserver"]))
+        return "it crashed" if name == "etcd" and "3.6.8-0" in manifest else ""
+
+    node.ails = ails
+    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
+        upgraded(node)
+    assert list(dict.fromkeys(asked)) == [("etcd", True, True), ("etcd", False, False), ("kube-apiserver", False, False)]
 
 
 def test_without_crictl_the_mirror_pods_say_what_runs(node: ControlPlaneNode) -> None:
