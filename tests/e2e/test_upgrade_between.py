@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lab import cluster
+from lab.node import PROGRAMS
 from tests.e2e.conftest import Versions, nodes_of
 from tests.e2e.joining import IGNORED, connect, join, join_command, voters
-from tests.e2e.upgrading import failure, kubelet_version, manifests, old_control_plane, upgrade, wait_at, with_both
+from tests.e2e.upgrading import failure, kubelet_version, manifests, old_control_plane, plan_tables, upgrade, wait_at, with_both
 
 pytestmark = pytest.mark.long
 
@@ -20,6 +21,13 @@ def test_nodes_join_a_cluster_between_two_versions(versions: Versions, request: 
         as_second = join_command(first, as_control_plane=True)
         join(second, as_second)
 
+        ours, theirs = (
+            first.run(program, "upgrade", "plan", new, *IGNORED, timeout=180).stdout
+            for program in ("pykubeadm", f"{PROGRAMS}/{new}/kubeadm")
+        )
+        assert plan_tables(ours) == plan_tables(theirs)
+        assert [line for line in plan_tables(ours) if line.startswith("etcd") and second.name in line]
+
         worker.switch(new, "kubelet")
         words = ["join", *join_command(first), *IGNORED, "--output=json"]
         assert f"kubelet {new} is newer than the control plane {old}" in failure(worker, words)
@@ -27,6 +35,13 @@ def test_nodes_join_a_cluster_between_two_versions(versions: Versions, request: 
 
         upgrade(first, new)
         before = {node.name: manifests(node) for node in (first, second)}
+        assert second.run("pykubeadm", "upgrade", "plan", *IGNORED, timeout=60).returncode == 0
+        shown = second.run("pykubeadm", "upgrade", "diff", timeout=60).stdout
+        assert {name for name in before[second.name] if f"--- /etc/kubernetes/manifests/{name}.yaml" in shown} >= {
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+        }
         again = failure(second, ["join", *as_second, *IGNORED, "--output=json"])
         assert f"deploys {old} and the configuration has {new}: `pykubeadm upgrade`" in again
         again = failure(first, ["init", "--config", cluster.CONFIG, "--output=json"])

@@ -11,7 +11,7 @@ from lab.cluster import kubectl, kubectl_json
 from lab.node import PROGRAMS, Node
 from tests.e2e.conftest import Versions, nodes_of
 from tests.e2e.joining import IGNORED
-from tests.e2e.upgrading import manifests, old_control_plane
+from tests.e2e.upgrading import manifests, old_control_plane, plan_tables
 
 SCHEDULER = "/etc/kubernetes/manifests/kube-scheduler.yaml"
 
@@ -47,17 +47,10 @@ def test_plans_what_kubeadm_plans(old: Node, versions: Versions) -> None:
     assert ours == theirs
 
 
-def test_has_kubeadms_tables(old: Node, versions: Versions) -> None:
+def test_has_kubeadmsplan_tables(old: Node, versions: Versions) -> None:
     new = versions.new.version
     theirs = old.run(f"{PROGRAMS}/{new}/kubeadm", "upgrade", "plan", new, *IGNORED, timeout=180).stdout
-    assert _tables(_plan(old, new)) == _tables(theirs)
-
-
-def _tables(text: str) -> list[str]:
-    """The rows of all tables, blanks included."""
-    titles = ("COMPONENT ", "API GROUP ")
-    names = ("kubelet ", "kube-", "CoreDNS ", "etcd ", "kubeproxy.", "kubelet.")
-    return [line for line in text.splitlines() if line.startswith((*titles, *names))]
+    assert plan_tables(_plan(old, new)) == plan_tables(theirs)
 
 
 def test_offers_the_next_minor_without_a_network(old: Node, versions: Versions) -> None:

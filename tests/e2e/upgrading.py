@@ -78,6 +78,13 @@ def failure(node: Node, words: list[str]) -> str:
     return "\n".join(said)
 
 
+def plan_tables(text: str) -> list[str]:
+    """The rows of all tables that `upgrade plan` prints, blanks included."""
+    titles = ("COMPONENT ", "API GROUP ")
+    names = ("kubelet ", "kube-", "CoreDNS ", "etcd ", "kubeproxy.", "kubelet.")
+    return [line for line in text.splitlines() if line.startswith((*titles, *names))]
+
+
 def manifests(node: Node) -> dict[str, str]:
     """The static pods' manifests, by component."""
     return {name: node.read(f"/etc/kubernetes/manifests/{name}.yaml") for name in COMPONENTS}
