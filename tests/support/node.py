@@ -93,9 +93,16 @@ class FakeNode:
         self.held_for.append(purpose)
         yield
 
+    def ahead(self, **_wanted: object) -> FakeNode:
+        return self
+
     def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         """One look, whatever the patience."""
         return tuple(health.look(endpoint, {}) for endpoint in endpoints)
+
+    def present(self, paths: Sequence[str], patience: float = 0.0) -> bool:
+        """One look, whatever the patience."""
+        return all(self.stat(self._resolve(path)) is not None for path in paths)
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
         for file in files:

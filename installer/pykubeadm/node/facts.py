@@ -13,9 +13,16 @@ from pykubeadm.config.host import CA_DIRECTORIES, HostFacts
 from pykubeadm.constants import CRI_SOCKETS
 from pykubeadm.errors import NodeError
 from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import Command, Node
+from pykubeadm.node.port import Command, Looked, Node
 
 _VERSION = re.compile(r"\s*Kubernetes (v\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?)\s*")
+
+_SOCKETS = tuple(url.removeprefix("unix://") for url in CRI_SOCKETS)
+_RESOLVED = "/run/systemd/resolve/resolv.conf"
+_CGROUP_V2 = "/sys/fs/cgroup/cgroup.controllers"
+_HOSTNAME, _ROUTES, _ROUTES6 = "/proc/sys/kernel/hostname", "/proc/net/route", "/proc/net/ipv6_route"
+_KERNELS = (_HOSTNAME, _ROUTES, _ROUTES6)
+_ADDRESSES = Command.look_up(("ip", "-j", "addr"), "list addresses")
 
 # Interface name → its addresses in the kernel's order.
 Interfaces = Mapping[str, tuple[str, ...]]
@@ -26,17 +33,19 @@ def host_facts(node: Node) -> HostFacts:
 
     For a file tree (--rootfs) what the kernel knows (name, addresses, cgroups) is the machine's, the rest the tree's.
     """
-    machine = LocalNode() if isinstance(node, LocalNode) else node
+    environment = node.route.environment
+    tree = node.ahead(read=_KERNELS, stat=(*_SOCKETS, *CA_DIRECTORIES, _RESOLVED, _CGROUP_V2), run=(_ADDRESSES,))
+    machine = LocalNode() if isinstance(node, LocalNode) else tree
     interfaces = _interfaces(machine)
     return HostFacts(
         hostname=_hostname(machine),
         default_ipv4=_default_ipv4(machine, interfaces),
         default_ipv6=_default_ipv6(machine, interfaces),
         addresses=frozenset(address for addresses in interfaces.values() for address in addresses),
-        cri_sockets=tuple(url for url in CRI_SOCKETS if _is_socket(node, url.removeprefix("unix://"))),
-        resolved_active=_resolved_runs(node),
-        ca_directories=tuple(path for path in CA_DIRECTORIES if _exists(node, path)),
-        proxy_env={name: value for name, value in node.route.environment.items() if value and name.lower().endswith("_proxy")},
+        cri_sockets=tuple(url for url, path in zip(CRI_SOCKETS, _SOCKETS, strict=True) if _is_socket(tree, path)),
+        resolved_active=_resolved_runs(tree),
+        ca_directories=tuple(path for path in CA_DIRECTORIES if _exists(tree, path)),
+        proxy_env={name: value for name, value in environment.items() if value and name.lower().endswith("_proxy")},
         cgroup_version=_cgroup_version(machine),
     )
 
@@ -48,12 +57,12 @@ def kubelet_version(node: Node, program: str = "kubelet") -> str | None:
     return match[1] if match else None
 
 
-def _hostname(node: Node) -> str:
-    name = (node.read("/proc/sys/kernel/hostname") or b"").decode(errors="replace")
+def _hostname(node: Looked) -> str:
+    name = (node.read(_HOSTNAME) or b"").decode(errors="replace")
     return name.strip() or socket.gethostname()
 
 
-def _is_socket(node: Node, path: str) -> bool:
+def _is_socket(node: Looked, path: str) -> bool:
     # /var/run is a link to /run, so the last part alone is never one
     try:
         found = node.stat(path)
@@ -62,21 +71,21 @@ def _is_socket(node: Node, path: str) -> bool:
     return found is not None and found.kind == "socket"
 
 
-def _exists(node: Node, path: str) -> bool:
+def _exists(node: Looked, path: str) -> bool:
     return node.stat(path) is not None
 
 
-def _resolved_runs(node: Node) -> bool:
+def _resolved_runs(node: Looked) -> bool:
     # the file outlives a stopped service, and asking systemd costs a command
-    return _exists(node, "/run/systemd/resolve/resolv.conf") and node.unit("systemd-resolved").active == "active"
+    return _exists(node, _RESOLVED) and node.unit("systemd-resolved").active == "active"
 
 
-def _cgroup_version(node: Node) -> int:
-    return 2 if node.stat("/sys/fs/cgroup/cgroup.controllers") is not None else 1
+def _cgroup_version(node: Looked) -> int:
+    return 2 if node.stat(_CGROUP_V2) is not None else 1
 
 
-def _interfaces(node: Node) -> Interfaces:
-    completed = node.run(Command.look_up(("ip", "-j", "addr"), "list addresses"))
+def _interfaces(node: Looked) -> Interfaces:
+    completed = node.run(_ADDRESSES)
     if completed.status == 0:
         try:
             return {
@@ -89,7 +98,7 @@ def _interfaces(node: Node) -> Interfaces:
     return _interfaces_of_proc(node)
 
 
-def _interfaces_of_proc(node: Node) -> Interfaces:
+def _interfaces_of_proc(node: Looked) -> Interfaces:
     """IPv4 addresses are those the routing table calls local, each given to the interface with its subnet's route."""
     found: dict[str, list[str]] = {}
     subnets = [(route[0], network) for route in _routes(node) if (network := _subnet(route)) is not None and network.prefixlen]
@@ -106,7 +115,7 @@ def _interfaces_of_proc(node: Node) -> Interfaces:
     return {name: tuple(addresses) for name, addresses in found.items()}
 
 
-def _default_ipv4(node: Node, interfaces: Interfaces) -> str | None:
+def _default_ipv4(node: Looked, interfaces: Interfaces) -> str | None:
     """The first global unicast address of the interface of the first default route that has one."""
     defaults = [route for route in _routes(node) if route[1] == "00000000" and route[7] == "00000000" and int(route[3], 16) & 1]
     for route in sorted(defaults, key=lambda route: int(route[6])):
@@ -116,9 +125,9 @@ def _default_ipv4(node: Node, interfaces: Interfaces) -> str | None:
     return None
 
 
-def _default_ipv6(node: Node, interfaces: Interfaces) -> str | None:
+def _default_ipv6(node: Looked, interfaces: Interfaces) -> str | None:
     """As for IPv4; /proc/net/ipv6_route: destination, its prefix length, source, …, metric (5), flags (8), interface (9)."""
-    routes = [line.split() for line in _text(node, "/proc/net/ipv6_route").splitlines()]
+    routes = [line.split() for line in _text(node, _ROUTES6).splitlines()]
     defaults = [
         route
         for route in routes
@@ -140,9 +149,9 @@ def _usable(address: str, version: int) -> bool:
     return not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified)
 
 
-def _routes(node: Node) -> Iterator[list[str]]:
+def _routes(node: Looked) -> Iterator[list[str]]:
     """/proc/net/route: interface, destination, gateway, flags, reference count, use, metric, mask, … (hexadecimal)."""
-    for line in _text(node, "/proc/net/route").splitlines()[1:]:
+    for line in _text(node, _ROUTES).splitlines()[1:]:
         fields = line.split()
         if len(fields) >= 8:
             yield fields
@@ -155,5 +164,5 @@ def _subnet(route: list[str]) -> ipaddress.IPv4Network | None:
     return ipaddress.IPv4Network((destination, mask.bit_count()), strict=False)
 
 
-def _text(node: Node, path: str) -> str:
+def _text(node: Looked, path: str) -> str:
     return (node.read(path) or b"").decode(errors="replace")

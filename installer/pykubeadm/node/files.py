@@ -8,6 +8,7 @@ import posixpath
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
@@ -17,6 +18,7 @@ from pykubeadm.node.port import Directory, File, FileStat
 
 # Begins with a dot: the kubelet skips such names in the manifests directory (kubernetes: pkg/kubelet/config/file.go).
 _TEMPORARY = ".pykubeadm-tmp-"
+_LOOK_EVERY = 0.02  # seconds
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
 
 _ADVICE = {
@@ -121,6 +123,16 @@ def status(root: str, path: str) -> FileStat | None:
         found = os.lstat(resolve(root, path, follow=False))
         return FileStat(_kind(found.st_mode), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size)
     return None
+
+
+def present(root: str, paths: Sequence[str], patience: float) -> bool:
+    """Whether there is something at each of `paths`, looked for again and again for at most `patience` seconds."""
+    end = time.monotonic() + patience
+    while not all(os.path.exists(resolve(root, path)) for path in paths):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_LOOK_EVERY)
+    return True
 
 
 def entries(root: str, path: str) -> tuple[str, ...]:

@@ -24,9 +24,8 @@ from pykubeadm.node.messages import receive, send
 from pykubeadm.node.port import Node
 
 SILENCE = 60.0  # seconds without any message after which the other end is given up
-_OPERATIONS = frozenset(
-    {"read", "read_part", "stat", "list_dir", "look", "unhealthy", "write", "remove", "run", "unit"}
-)  # called by their names
+# The node's methods that are called by their names.
+_OPERATIONS = frozenset({"read", "read_part", "stat", "list_dir", "present", "unhealthy", "write", "remove", "run", "unit"})
 
 
 class Helper:
@@ -66,6 +65,12 @@ class Helper:
         self._queues.pop(number, None)
         self._send(answer)
 
+    def _answered(self, call: str, arguments: list[Any]) -> dict[str, Any]:
+        try:
+            return {"value": self._act(0, call, arguments)}
+        except PykubeadmError as error:
+            return {"error": str(error)}
+
     def _act(self, number: int, call: str, arguments: list[Any]) -> Any:
         if call in _OPERATIONS:
             return getattr(self._node, call)(*arguments)
@@ -73,6 +78,7 @@ class Helper:
             "hear": lambda: None,
             "lock": self._lock,
             "unlock": self._held.close,
+            "many": lambda calls: [self._answered(one, more) for one, more in calls],
             "ensure_unit": lambda unit, known: self._node.ensure_unit(unit, known=known),
             "save": lambda path, mode: self._node.save(path, self._chunks(number), mode),
             "stream": lambda argv, timeout: self._lines(number, argv, timeout),

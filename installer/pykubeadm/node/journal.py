@@ -109,9 +109,11 @@ class Journal:
             self._save()
 
     def _missing_directories(self, files: Sequence[File | Directory]) -> Iterator[str]:
-        for file in files:
-            path = file.path if isinstance(file, Directory) else posixpath.dirname(file.path)
-            while path != "/" and self._node.stat(path) is None:
+        wanted = {file.path if isinstance(file, Directory) else posixpath.dirname(file.path) for file in files}
+        there = self._node.ahead(stat=sorted({above for path in wanted for above in _up_from(path)}))
+        for directory in sorted(wanted):
+            path = directory
+            while path != "/" and there.stat(path) is None:
                 yield path
                 path = posixpath.dirname(path)
 
@@ -163,6 +165,13 @@ class Journal:
         content = json.dumps(self._state, indent=1, sort_keys=True).encode() + b"\n"
         kept = [File(self.kept_as, self._unreadable, mode=0o600)] if self._unreadable is not None else []
         self._node.write([Directory(STATE_DIR, mode=0o700), *kept, File(PATH, content, mode=0o600)])
+
+
+def _up_from(path: str) -> Iterator[str]:
+    """The path and the directories above it, but for the root."""
+    while path != "/":
+        yield path
+        path = posixpath.dirname(path)
 
 
 def _fresh() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.journal import Journal
-from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Node, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Looked, Node, Unit, UnitState
 from pykubeadm.transport.route import Route
 
 # The system's, to which lines are added; and our own directory.
@@ -40,8 +40,14 @@ class JournaledNode:
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         return self._inner.exclusive(purpose)
 
+    def ahead(self, *, read: Sequence[str] = (), stat: Sequence[str] = (), run: Sequence[Command] = ()) -> Looked:
+        return self._inner.ahead(read=read, stat=stat, run=run)
+
     def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         return self._inner.unhealthy(endpoints, patience)
+
+    def present(self, paths: Sequence[str], patience: float = 0.0) -> bool:
+        return self._inner.present(paths, patience)
 
     def read(self, path: str) -> bytes | None:
         return self._inner.read(path)
@@ -56,7 +62,10 @@ class JournaledNode:
         return self._inner.list_dir(path)
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
-        if others := [file.path for file in files if isinstance(file, File) and self._is_of_others(file)]:
+        unknown = [file for file in files if isinstance(file, File) and not self._may_be_written(file)]
+        paths = [file.path for file in unknown]
+        there = self._inner.ahead(read=paths, stat=paths)
+        if others := [file.path for file in unknown if _is_another(there, file)]:
             raise PhaseError(
                 f"{', '.join(others)} on this node {'is' if len(others) == 1 else 'are'} not what is to be written there, and "
                 f"{self._journal.why_not()}, so nothing is replaced: move away what is there, then run this again"
@@ -64,14 +73,10 @@ class JournaledNode:
         self._journal.will_write(files)
         return self._inner.write(files)
 
-    def _is_of_others(self, file: File) -> bool:
-        if file.replaces or self._journal.owns(file.path) or file.path in _ADDED_TO or file.path.startswith(f"{STATE_DIR}/"):
-            return False
-        stat = self._inner.stat(file.path)
-        if stat is None or stat.kind not in ("file", "link"):
-            return False  # nothing, or what cannot be replaced by a file: writing says so
-        present = self._inner.read(file.path)
-        return present is not None and present != file.content
+    def _may_be_written(self, file: File) -> bool:
+        """Whatever lies there."""
+        ours = self._journal.owns(file.path) or file.path.startswith(f"{STATE_DIR}/")
+        return file.replaces or ours or file.path in _ADDED_TO
 
     def save(self, path: str, chunks: Iterable[bytes], mode: int) -> int:
         self._journal.will_write([File(path, b"", mode, replaces=self._inner.stat(path) is not None)])
@@ -98,3 +103,12 @@ class JournaledNode:
         if unit.state == "stopped" and unit.enabled is False:
             self._journal.forget_unit(unit.name)
         return actions
+
+
+def _is_another(node: Looked, file: File) -> bool:
+    """Whether another file than that lies there."""
+    stat = node.stat(file.path)
+    if stat is None or stat.kind not in ("file", "link"):
+        return False  # nothing, or what cannot be replaced by a file: writing says so
+    present = node.read(file.path)
+    return present is not None and present != file.content

@@ -9,12 +9,16 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node import files, lock, systemd
 from pykubeadm.node.outcome import checked
 from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Unit, UnitState
 from pykubeadm.transport.route import DIRECT, Route
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
@@ -63,10 +67,16 @@ class LocalNode:
     def list_dir(self, path: str) -> tuple[str, ...]:
         return files.entries(self.root, path)
 
+    def ahead(self, *, read: Sequence[str] = (), stat: Sequence[str] = (), run: Sequence[Command] = ()) -> Self:
+        return self
+
     def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         from pykubeadm.node import health  # with all of HTTP
 
         return health.unhealthy(endpoints, patience)
+
+    def present(self, paths: Sequence[str], patience: float = 0.0) -> bool:
+        return files.present(self.root, paths, patience)
 
     def write(self, wanted: Sequence[File | Directory]) -> tuple[str, ...]:
         return files.replace(self.root, wanted)

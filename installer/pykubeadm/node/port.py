@@ -117,13 +117,34 @@ class HealthEndpoint:
     key: bytes = field(default=b"", repr=False)
 
 
-class Node(Protocol):
-    """A machine. Paths are absolute. Every method may raise NodeError with a sentence naming node and path or command. One that
-    is reached over a network needs a round trip for each call, and takes calls of several threads at a time."""
+class Looked(Protocol):
+    """What can be asked of a machine. Paths are absolute. Every method may raise NodeError with a sentence naming node and path
+    or command."""
 
     @property
     def name(self) -> str:
         """The name for messages: host name or "this node"."""
+
+    def read(self, path: str) -> bytes | None:
+        """The file's content, None where it does not exist."""
+
+    def stat(self, path: str) -> FileStat | None:
+        """None where nothing exists at `path`."""
+
+    def list_dir(self, path: str) -> tuple[str, ...]:
+        """Sorted entry names; () where the directory does not exist."""
+
+    def run(self, command: Command) -> Completed:
+        """Run a command to its end. A status ≠ 0 that it must not have is a NodeError that quotes the last lines of stderr. A
+        command that does not exist ends with status 127."""
+
+    def unit(self, name: str) -> UnitState:
+        """The state of a systemd unit; load="not-found" where there is none, or no systemd."""
+
+
+class Node(Looked, Protocol):
+    """A machine. One that is reached over a network needs a round trip for each call, and takes calls of several threads at a
+    time."""
 
     @property
     def dry_run(self) -> bool:
@@ -136,22 +157,19 @@ class Node(Protocol):
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         """Hold the node's lock, that no two pykubeadm change it at a time; LockedError names who else holds it and what for."""
 
-    # reading
-    def read(self, path: str) -> bytes | None:
-        """The file's content, None where it does not exist."""
-
-    def stat(self, path: str) -> FileStat | None:
-        """None where nothing exists at `path`."""
+    def ahead(self, *, read: Sequence[str] = (), stat: Sequence[str] = (), run: Sequence[Command] = ()) -> Looked:
+        """The machine as it is now, for whoever is about to ask all this, in one round trip; where asking costs nothing, the node
+        itself. Commands are look-ups. Whatever else it is asked for it finds out when it is asked."""
 
     def read_part(self, path: str, start: int, size: int) -> bytes | None:
         """At most `size` bytes of a file from byte `start` on, fewer at its end; None where it does not exist."""
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
-        """Sorted entry names; () where the directory does not exist."""
-
     def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         """Of each endpoint, asked from the node itself, the reason why it does not answer 200, "" where it does. They are asked
         again until all do, for at most `patience` seconds."""
+
+    def present(self, paths: Sequence[str], patience: float = 0.0) -> bool:
+        """Whether there is something at each of `paths`, links followed; waited for, for at most `patience` seconds."""
 
     # changing
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
@@ -165,17 +183,10 @@ class Node(Protocol):
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         """Remove files, links and whole directories; what is not there is no error. Returns the paths that were there."""
 
-    def run(self, command: Command) -> Completed:
-        """Run a command to its end. A status ≠ 0 that it must not have is a NodeError that quotes the last lines of stderr. A
-        command that does not exist ends with status 127."""
-
     def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
         """Lines of a command's output as they come (a log)."""
 
     # units
-    def unit(self, name: str) -> UnitState:
-        """The state of a systemd unit; load="not-found" where there is none, or no systemd."""
-
     def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
         """Have a unit enabled or disabled, started, restarted or stopped (before a start with daemon-reload where its files
         changed). A missing unit is stopped and disabled already. `known` is its state where that was asked for just now, which

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Self
 
 from pykubeadm.node import systemd
 from pykubeadm.node.files import explained, has_owner, normal
@@ -86,8 +87,14 @@ class RecordingNode:
         """Nothing is changed, so others may be at work."""
         return nullcontext()
 
+    def ahead(self, *, read: Sequence[str] = (), stat: Sequence[str] = (), run: Sequence[Command] = ()) -> Self:
+        return self
+
     def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         return self._inner.unhealthy(endpoints, patience)
+
+    def present(self, paths: Sequence[str], patience: float = 0.0) -> bool:
+        return all(self.stat(path) is not None for path in paths)
 
     def read(self, path: str) -> bytes | None:
         found, entry = self._recorded(path)

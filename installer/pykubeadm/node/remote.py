@@ -8,7 +8,7 @@ import json
 import queue
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import IO, Any
@@ -74,6 +74,43 @@ def _source(name: str) -> tuple[str, bool]:
     return str(loader.get_source(name)), bool(loader.is_package(name))
 
 
+class Seen:
+    """A node of which some answers are known already."""
+
+    def __init__(self, node: RemoteNode, answers: Mapping[tuple[str, Any], Mapping[str, Any]]) -> None:
+        self._node, self._answers = node, answers
+
+    @property
+    def name(self) -> str:
+        return self._node.name
+
+    def read(self, path: str) -> bytes | None:
+        content: bytes | None = self._known("read", path, self._node.read)
+        return content
+
+    def stat(self, path: str) -> FileStat | None:
+        found: FileStat | None = self._known("stat", path, self._node.stat)
+        return found
+
+    def list_dir(self, path: str) -> tuple[str, ...]:
+        return self._node.list_dir(path)
+
+    def run(self, command: Command) -> Completed:
+        completed: Completed = self._known("run", command, self._node.run)
+        return completed
+
+    def unit(self, name: str) -> UnitState:
+        return self._node.unit(name)
+
+    def _known(self, call: str, argument: Any, ask: Callable[[Any], Any]) -> Any:
+        answer = self._answers.get((call, argument))
+        if answer is None:
+            return ask(argument)
+        if "error" in answer:
+            raise NodeError(str(answer["error"]))
+        return answer.get("value")
+
+
 class RemoteNode:
     """Implements the `Node` port over two streams; threads may share it. `lost` makes the error for when they end, from why
     reading failed, None where it is simply their end."""
@@ -132,8 +169,17 @@ class RemoteNode:
     def list_dir(self, path: str) -> tuple[str, ...]:
         return tuple(self._call("list_dir", path))
 
+    def ahead(self, *, read: Sequence[str] = (), stat: Sequence[str] = (), run: Sequence[Command] = ()) -> Seen:
+        wanted = {"read": read, "stat": stat, "run": run}
+        calls = [(call, argument) for call, arguments in wanted.items() for argument in arguments]
+        answers = self._call("many", [(call, [argument]) for call, argument in calls]) if calls else ()
+        return Seen(self, dict(zip(calls, answers, strict=True)))
+
     def unhealthy(self, endpoints: Sequence[HealthEndpoint], patience: float = 0.0) -> tuple[str, ...]:
         return tuple(self._call("unhealthy", endpoints, patience))
+
+    def present(self, paths: Sequence[str], patience: float = 0.0) -> bool:
+        return bool(self._call("present", paths, patience))
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
         return tuple(self._call("write", files))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import File, Node, Unit
+from pykubeadm.node.port import File, Looked, Node, Unit
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.workflow.events import Event, NodeTask, Note
 from pykubeadm.workflow.phase import Phase
@@ -29,24 +29,29 @@ _UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/s
 _KUBELET_PLACES = ("/usr/bin/kubelet", "/usr/local/bin/kubelet")
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 _FORWARDING6 = "/proc/sys/net/ipv6/conf/default/forwarding"
+_SWAPS = "/proc/swaps"
+_CONTAINER = "/run/systemd/container"
 _SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock")
 
 
 def missing(node: Node, configuration: Configuration) -> dict[str, str]:
     """Tag of the playbook → what is missing on the node, in words; {} where nothing is that the roles would bring."""
     found: dict[str, str] = {}
+    units = [f"{folder}/kubelet.service" for folder in _UNIT_FOLDERS]
+    settings = _forwarding(configuration)
     wanted = configuration.this_node.node_registration.cri_socket.removeprefix("unix://")
     sockets = (wanted,) if wanted else _SOCKETS
-    if not any(_is_socket(node, path) for path in sockets):
+    seen = node.ahead(read=(*settings, _SWAPS, MARK), stat=(*sockets, *_KUBELET_PLACES, *units, _CONTAINER))
+    if not any(_is_socket(seen, path) for path in sockets):
         found["runtime"] = f"no container runtime listens on {' or '.join(sockets)}"
         found["cni"] = "its network plugins come with the runtime"
-    if not any(node.stat(path) for path in _KUBELET_PLACES):
+    if not any(seen.stat(path) for path in _KUBELET_PLACES):
         found["kubelet"] = "there is no kubelet"
-    elif not any(node.stat(f"{folder}/kubelet.service") for folder in _UNIT_FOLDERS):  # systemd would take 10 ms to answer
+    elif not any(seen.stat(unit) for unit in units):  # systemd would take 10 ms to answer
         found["kubelet"] = "there is no unit kubelet.service"
-    if any((node.read(setting) or b"1").strip() == b"0" for setting in _forwarding(configuration)):
+    if any((seen.read(setting) or b"1").strip() == b"0" for setting in settings):
         found["kernel"] = "IP forwarding is off"
-    if _swap_is_on(node) and configuration.kubelet.get("failSwapOn") is not False:
+    if _swap_is_on(seen) and configuration.kubelet.get("failSwapOn") is not False:
         found["cgroups"] = "swap is on"
     if "runtime" in found or "kubelet" in found:
         found |= {
@@ -56,7 +61,7 @@ def missing(node: Node, configuration: Configuration) -> dict[str, str]:
         }
     if "runtime" in found:
         found["images"] = "a new runtime has no images"
-    unfinished = (node.read(MARK) or b"").decode(errors="replace").split()
+    unfinished = (seen.read(MARK) or b"").decode(errors="replace").split()
     return dict.fromkeys(unfinished, "an earlier run was interrupted") | found
 
 
@@ -67,16 +72,16 @@ def _forwarding(configuration: Configuration) -> Sequence[str]:
     return (_FORWARDING, *((_FORWARDING6,) if has_ipv6 else ()))
 
 
-def _is_socket(node: Node, path: str) -> bool:
+def _is_socket(node: Looked, path: str) -> bool:
     stat = node.stat(path)
     return stat is not None and stat.kind == "socket"
 
 
-def _swap_is_on(node: Node) -> bool:
+def _swap_is_on(node: Looked) -> bool:
     """In a container the swap that shows is the host's, which the roles leave alone."""
-    if node.stat("/run/systemd/container") is not None:
+    if node.stat(_CONTAINER) is not None:
         return False
-    return len((node.read("/proc/swaps") or b"").splitlines()) > 1
+    return len((node.read(_SWAPS) or b"").splitlines()) > 1
 
 
 def _has_systemd(run: ClusterRun) -> bool:

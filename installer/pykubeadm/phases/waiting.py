@@ -51,14 +51,16 @@ def wait(
     *,
     components: Sequence[str] = (),
     former: Mapping[str, str] = MappingProxyType({}),
+    patient: bool = False,
 ) -> None:
     """Wait for `targets`, of which the node watches endpoints itself; PhaseError says why they were not reached. `components` are
-    the containers they depend on, `former` the UIDs of their pods that were replaced, which explain nothing."""
+    the containers they depend on, `former` the UIDs of their pods that were replaced, which explain nothing. Targets that are
+    `patient` wait themselves for a while before they say no."""
     seen: list[Diagnosis] = []
     left = dict.fromkeys(targets)  # in their order
     endpoints = {target: wanted for target, wanted in targets.items() if isinstance(wanted, HealthEndpoint)}
-    patient = len(endpoints) == len(targets)  # else the others would be looked at too seldom
-    watching = _Watched(run.node, endpoints, min(_PATIENCE, timeout.total_seconds()) if patient else 0.0)
+    watched_alone = len(endpoints) == len(targets)  # else the others would be looked at too seldom
+    watching = _Watched(run.node, endpoints, min(_PATIENCE, timeout.total_seconds()) if watched_alone else 0.0)
 
     def watched(target: str, wanted: Probe | HealthEndpoint) -> str | None:
         reason = watching.reason(target) if isinstance(wanted, HealthEndpoint) else wanted()
@@ -95,7 +97,7 @@ def wait(
             timeout,
             report=report,
             hopeless=hopeless,
-            patient=patient,
+            patient=patient or watched_alone,
         )
     except WaitError as error:
         raise PhaseError(f"{error}\n{look().render()}") from error

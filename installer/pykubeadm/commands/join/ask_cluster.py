@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pykubeadm.commands.join.member import as_member, is_this_machine
+from pykubeadm.commands.join.member import READ, as_member, is_this_machine
 from pykubeadm.commands.join.trust import Trust, discover, of_administrator, of_earlier_run
 from pykubeadm.config.model import Configuration
 from pykubeadm.constants import ADMIN_KUBECONFIG
@@ -24,7 +24,7 @@ from pykubeadm.workflow.events import Event, Note, Waiting
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration, JoinConfiguration, JoinControlPlane
     from pykubeadm.node.journal import Journal
-    from pykubeadm.node.port import Node
+    from pykubeadm.node.port import Looked, Node
 
 _TOPIC = "discovery"
 _NEW_KEY = "`pykubeadm init phase upload-certs --upload-certs` on a control plane uploads them again and prints the key"
@@ -58,13 +58,14 @@ def ask_cluster(
     def say(level: str, message: str) -> None:
         emit(Note(level=level, topic=_TOPIC, message=message))
 
-    trust, api, cluster = _connect(join, node, journal=journal, now=now, report=report, say=say)
+    seen = node.ahead(read=READ)
+    trust, api, cluster = _connect(join, node, seen, journal=journal, now=now, report=report, say=say)
     _warn_of_expiry(trust, api, now(), lambda message: say("warning", message))
     kubelet = stored_kubelet(api, _reader(trust))
     configuration = Configuration(
         cluster, join.this_node, kubelet=fitting(kubelet, node, lambda message: say("warning", message))
     )
-    is_member = trust.own or _has_its_name(api, join, node)
+    is_member = trust.own or _has_its_name(api, join, seen)
     files: dict[str, bytes] = {}
     if join.control_plane:
         files = _control_plane_files(join.control_plane, cluster, node, api, journal, own=trust.own)
@@ -85,6 +86,7 @@ def _warn_of_expiry(trust: Trust, api: Api, now: datetime, warn: Callable[[str],
 def _connect(
     join: JoinConfiguration,
     node: Node,
+    seen: Looked,
     *,
     journal: Journal,
     now: Callable[[], datetime],
@@ -118,7 +120,7 @@ def _connect(
             trust = administrator
     else:
         trust = administrator or discover(join, node, now=now, report=report, say=say)
-    trust = as_member(trust, node, kubelet_name(join.node_registration), now()) or trust  # a certificate that can be used
+    trust = as_member(trust, seen, kubelet_name(join.node_registration), now()) or trust  # a certificate that can be used
     api = trust.api(join, node)
     return trust, api, stored_cluster(api, _reader(trust), warn)
 
@@ -133,7 +135,7 @@ def _reader(trust: Trust) -> Reader:
     )
 
 
-def _has_its_name(api: Api, join: JoinConfiguration, node: Node) -> bool:
+def _has_its_name(api: Api, join: JoinConfiguration, node: Looked) -> bool:
     """Whether the cluster has this machine as a node of this name; PreflightError where that is another one, and Ready."""
     name = kubelet_name(join.node_registration)
     found = retrying(lambda: api.get("v1", "Node", name), api.call_timeout, settling=False) or {}

@@ -14,6 +14,7 @@ from pykubeadm.workflow.phase import Changes, Phase
 _NAME = "kubelet-wait-bootstrap"
 _SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 _ASK_EVERY = 1.0  # seconds
+_PATIENCE = 0.5  # seconds
 
 
 def _apply(run: JoinRun) -> Changes:
@@ -27,7 +28,7 @@ def _apply(run: JoinRun) -> Changes:
     if not run.trust.own:
         components = ("etcd", "kube-apiserver") if run.is_control_plane else ()
         target = {f"the kubelet's certificate for {run.kubelet_name}": _Bootstrapped(run).reason}
-        wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components)
+        wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components, patient=True)
         changes.append(f"the kubelet has its certificate for system:node:{run.kubelet_name}")
     if (content := run.node.read(KUBELET_CONF)) is not None:
         run.journal.will_write([File(KUBELET_CONF, content)])  # by the kubelet, as the flags say that we started it with
@@ -43,8 +44,8 @@ def _registered_again(run: JoinRun) -> list[str]:
 
 
 class _Bootstrapped:
-    """Whether the kubelet has its certificate. What has become of its request is asked once a second, as it is reported: a look
-    at the disk costs next to nothing, a question to the API server delays the next look."""
+    """Whether the kubelet has its certificate, for which the node watches a while before each answer. What has become of its
+    request is asked once a second, as it is reported: a question to the API server delays the next look."""
 
     def __init__(self, run: JoinRun) -> None:
         self._run = run
@@ -55,9 +56,12 @@ class _Bootstrapped:
         """Why not yet. Its kubelet.conf may be there before the certificate that it leads to."""
         from pykubeadm.commands.join.trust import own_credentials
         from pykubeadm.errors import PhaseError
+        from pykubeadm.phases.kubelet.files import rotated_pair
 
+        paths = (KUBELET_CONF, rotated_pair(self._run))
+        self._run.node.present(paths, _PATIENCE)
         try:
-            if own_credentials(self._run.node) is not None:
+            if own_credentials(self._run.node.ahead(read=paths)) is not None:
                 return None
             missing = f"it has not written {KUBELET_CONF} yet"
         except PhaseError as error:

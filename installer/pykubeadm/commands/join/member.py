@@ -9,22 +9,23 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from pykubeadm.commands.join.trust import CLIENT_CERTIFICATE, Trust, own_credentials
+from pykubeadm.commands.join.trust import CLIENT_CERTIFICATE, KUBELET_CONF, Trust, own_credentials
 from pykubeadm.errors import PhaseError
 from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:
     from pykubeadm.commands.join.run import JoinRun
-    from pykubeadm.node.port import Node
+    from pykubeadm.node.port import Looked
 
 # Where the kubelet takes what it reports as nodeInfo.machineID and bootID (cadvisor: machine/info.go).
 _MACHINE_ID = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+READ: Final = (KUBELET_CONF, CLIENT_CERTIFICATE, *_MACHINE_ID, _BOOT_ID)  # for what is found out here
 
 
-def as_member(trust: Trust, node: Node, name: str, now: datetime) -> Trust | None:
+def as_member(trust: Trust, node: Looked, name: str, now: datetime) -> Trust | None:
     """The cluster of `trust` with the kubelet's own credentials, where that gave them to the node `name`; else None."""
     try:
         own = own_credentials(node)
@@ -44,7 +45,7 @@ def _data(own: Trust, what: str) -> bytes:
     return base64.b64decode(own.user.get(f"client-{what}-data") or "")
 
 
-def is_this_machine(node: Node, found: KubeObject) -> bool:
+def is_this_machine(node: Looked, found: KubeObject) -> bool:
     """Whether the Node `found` is reported by a kubelet of this machine, since it was last booted. Copies of a virtual machine
     may share an ID, but no boot."""
     info = (found.get("status") or {}).get("nodeInfo") or {}

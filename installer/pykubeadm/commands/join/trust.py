@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pykubeadm.config.model import JoinConfiguration
     from pykubeadm.kube.port import Api
     from pykubeadm.node.journal import Journal
-    from pykubeadm.node.port import Node
+    from pykubeadm.node.port import Looked, Node
 
 KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
 CLIENT_CERTIFICATE = f"{KUBELET_DIR}/pki/kubelet-client-current.pem"  # the kubelet's, as it keeps it
@@ -110,7 +110,7 @@ def of_earlier_run(join: JoinConfiguration, node: Node, journal: Journal) -> Tru
     return trust
 
 
-def own_credentials(node: Node) -> Trust | None:
+def own_credentials(node: Looked) -> Trust | None:
     """The kubelet's, None where it has none yet; PhaseError where its files are there in part."""
     return _from_file(node, KUBELET_CONF, own=True)
 
@@ -193,12 +193,12 @@ def _common_names(certificate: bytes) -> list[str]:
     return [str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
-def _from_file(node: Node, path: str, *, own: bool) -> Trust | None:
+def _from_file(node: Looked, path: str, *, own: bool) -> Trust | None:
     content = node.read(path)
     return None if content is None else _parse(node, content, path, own=own)
 
 
-def _parse(node: Node, content: bytes, path: str, *, own: bool) -> Trust:
+def _parse(node: Looked, content: bytes, path: str, *, own: bool) -> Trust:
     try:
         kubeconfig = usable_kubeconfig(content)
         cluster, user = embedded(kubeconfig, path, node.read)

@@ -16,6 +16,7 @@ from pykubeadm.pki.table import BY_NAME, TABLE
 if TYPE_CHECKING:
     from pykubeadm.phases.run import ClusterRun
 
+_WITH_KEYS = ("certs/", "kubeconfig/")  # steps
 DEFAULT_ALGORITHM = "RSA-2048"
 # RSA keys in PEM (PKCS#1) have some 1,680, 2,460 and 3,240 bytes.
 _PKCS1 = b"-----BEGIN RSA PRIVATE KEY-----"
@@ -31,7 +32,7 @@ def begin_keys(node: Node, paths: Iterable[str], config: bytes) -> KeyPool:
     pool = KeyPool(found[1].decode() if found else DEFAULT_ALGORITHM)
     others = not found and any(field in config for field in (b"encryptionAlgorithm", b"PublicKeysECDSA"))
     if not others and node.stat(f"{CERTIFICATES_DIR}/ca.crt") is None:
-        pool.order(sum(path.startswith(("certs/", "kubeconfig/")) for path in paths))
+        pool.order(sum(path.startswith(_WITH_KEYS) for path in paths))
     return pool
 
 
@@ -49,10 +50,16 @@ def begin_keys_like(key: bytes, count: int) -> KeyPool | None:
 def order_keys(run: ClusterRun, paths: Iterable[str]) -> None:
     """Begin to make the keys that the steps at `paths` ("certs/apiserver", …) will ask `run.keys` for. Nothing depends on
     the count: a key too few is made when it is asked for, one too many is dropped."""
+    paths = tuple(paths)
+    if not any(path.startswith(_WITH_KEYS) for path in paths):
+        return
     certificates_dir = run.configuration.cluster.certificates_dir
+    keys = [f"{entry.base}.{kind}" for entry in TABLE for kind in ("crt", "key")]
+    places = [posixpath.join(certificates_dir, name) for name in (*keys, "sa.key")]
+    there = run.node.ahead(stat=[*places, *(posixpath.join(run.kubeconfig_dir, entry.file) for entry in KUBECONFIGS)])
 
     def exists(*parts: str) -> bool:
-        return run.node.stat(posixpath.join(*parts)) is not None
+        return there.stat(posixpath.join(*parts)) is not None
 
     def external(ca: str) -> bool:
         base = posixpath.join(certificates_dir, BY_NAME[ca].base)

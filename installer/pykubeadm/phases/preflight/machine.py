@@ -12,7 +12,7 @@ from pykubeadm.config.host import HostFacts
 from pykubeadm.errors import NodeError, PykubeadmError
 from pykubeadm.node.cri import Cri, CrictlMissingError
 from pykubeadm.node.facts import kubelet_version
-from pykubeadm.node.port import Node
+from pykubeadm.node.port import Looked, Node
 from pykubeadm.phases.preflight.sockets import Listener, listeners
 
 T = TypeVar("T")
@@ -63,6 +63,11 @@ class Runtime:
         return None
 
 
+def text(node: Looked, path: str) -> str:
+    """A file of /proc, /sys or /etc; "" where it does not exist."""
+    return (node.read(path) or b"").decode(errors="replace")
+
+
 def _quietly(ask: Callable[[], object]) -> None:
     with suppress(PykubeadmError):
         ask()
@@ -99,7 +104,7 @@ class Machine:
 
     def text(self, path: str) -> str:
         """A file of /proc, /sys or /etc; "" where it does not exist."""
-        return (self.node.read(path) or b"").decode(errors="replace")
+        return text(self.node, path)
 
     def _runtime(self) -> Runtime:
         path = self.cri_socket.removeprefix("unix://")

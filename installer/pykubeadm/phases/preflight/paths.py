@@ -121,8 +121,10 @@ def _file_content(path: str, wanted: str, remedy: str, machine: Machine) -> Find
 
 def _in_path(command: str, machine: Machine) -> Findings:
     directories = dict.fromkeys([*filter(None, machine.node.route.environment.get("PATH", "").split(":")), *_SYSTEM_PATH])
-    for directory in directories:
-        found = machine.node.stat(f"{directory}/{command}") if directory.startswith("/") else None
+    places = [f"{directory}/{command}" for directory in directories if directory.startswith("/")]
+    there = machine.node.ahead(stat=places)
+    for place in places:
+        found = there.stat(place)
         if found is not None and found.kind in ("file", "link"):
             return FINE
     return error(f"{command} is not in PATH; install the package {_PACKAGES.get(command, command)}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pykubeadm.node.port import Command, Node
+from pykubeadm.node.port import Command, Looked, Node
 
 COMMAND_LENGTH = 15  # of /proc/PID/comm (TASK_COMM_LEN less its end)
 
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"  # linux: include/net/tcp_states.h
 # All processes' sockets at once, in some 10 ms; the shell is there to leave out processes that end meanwhile.
 _HOLDERS = Command.look_up(
@@ -32,19 +33,26 @@ class Listener:
 def listeners(node: Node) -> dict[int, Listener]:
     """TCP port → the process that listens on it, on any address."""
     inodes: dict[int, str] = {}
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in (node.read(path) or b"").decode().splitlines()[1:]:
+    seen = node.ahead(read=_TABLES, run=(_HOLDERS,))
+    for path in _TABLES:
+        for line in (seen.read(path) or b"").decode().splitlines()[1:]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == _LISTEN:
                 inodes.setdefault(int(fields[1].rpartition(":")[2], 16), fields[9])
     if not inodes:
         return {}
     holders: dict[str, int] = {}
-    for match in _HOLDER.finditer(node.run(_HOLDERS).stdout):
+    for match in _HOLDER.finditer(seen.run(_HOLDERS).stdout):
         holders.setdefault(match[2], int(match[1]))
-    return {port: _listener(node, holders.get(inode, 0)) for port, inode in inodes.items()}
+    holding = {port: holders.get(inode, 0) for port, inode in inodes.items()}
+    named = node.ahead(read=[_name_of(pid) for pid in {*holding.values()} if pid])
+    return {port: _listener(named, pid) for port, pid in holding.items()}
 
 
-def _listener(node: Node, pid: int) -> Listener:
-    command = (node.read(f"/proc/{pid}/comm") or b"").decode(errors="replace").strip() if pid else ""
+def _name_of(pid: int) -> str:
+    return f"/proc/{pid}/comm"
+
+
+def _listener(node: Looked, pid: int) -> Listener:
+    command = (node.read(_name_of(pid)) or b"").decode(errors="replace").strip() if pid else ""
     return Listener(pid, command) if command else Listener()

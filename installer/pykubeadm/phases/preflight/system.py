@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from pykubeadm.config.versions import parse_version
-from pykubeadm.node.port import Command
+from pykubeadm.node.port import Command, Looked
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
-from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.phases.preflight.machine import Machine, text
 
 _FIRST_KUBELET_WITHOUT_V1 = 35  # KEP-5573: from 1.35 on failCgroupV1 is true by default
 _FREEZER_IN_V2 = (5, 2)  # cgroup.freeze
@@ -53,6 +53,9 @@ _CONFIG_PLACES = (
     "/usr/src/linux-headers-{release}/.config",
     "/lib/modules/{release}/build/.config",
 )
+_RELEASE, _MOUNTS, _CGROUPS = "/proc/sys/kernel/osrelease", "/proc/mounts", "/proc/cgroups"
+_OF_THE_KERNEL = (_RELEASE, _MOUNTS, _CGROUPS, "/proc/config.gz", "/sys/fs/cgroup/cgroup.controllers")
+_V1_MEMORY = "/sys/fs/cgroup/memory"
 _OPTION = re.compile(rb"^CONFIG_([A-Z0-9_]+)=[ym]", re.MULTILINE)
 
 
@@ -147,13 +150,14 @@ def _cgroup_v1(kubernetes_version: str, fail: bool | None, minors_ahead: int) ->
 
 
 def _system(machine: Machine, on_cgroup_v1: Callable[[Machine], Findings]) -> Findings:
-    release = machine.text("/proc/sys/kernel/osrelease").strip()
-    mount, version = _cgroup_mount(machine)
-    found = [_kernel_release(release), _kernel_config(machine, release, version)]
+    node = machine.node.ahead(read=_OF_THE_KERNEL, stat=(_V1_MEMORY,))
+    release = text(node, _RELEASE).strip()
+    mount, version = _cgroup_mount(node)
+    found = [_kernel_release(release), _kernel_config(node, release, version)]
     if not version:
         found.append(error("no cgroup file system is mounted (/proc/mounts); mount cgroup2 at /sys/fs/cgroup"))
     else:
-        found.append(_controllers(machine, release, mount, version))
+        found.append(_controllers(node, release, mount, version))
     if version == 1:
         found.append(on_cgroup_v1(machine))
     return Findings(
@@ -176,9 +180,9 @@ def _kernel_release(release: str) -> Findings:
     )
 
 
-def _kernel_config(machine: Machine, release: str, cgroups: int) -> Findings:
+def _kernel_config(node: Looked, release: str, cgroups: int) -> Findings:
     for place in _CONFIG_PLACES:
-        content = machine.node.read(place.format(release=release))
+        content = node.read(place.format(release=release))
         if content is None:
             continue
         try:
@@ -195,13 +199,13 @@ def _kernel_config(machine: Machine, release: str, cgroups: int) -> Findings:
     return warning(f"the configuration of kernel {release} is neither in /proc/config.gz nor in /boot; it was not checked")
 
 
-def _cgroup_mount(machine: Machine) -> tuple[str, int]:
+def _cgroup_mount(node: Looked) -> tuple[str, int]:
     """Where cgroups are mounted and their version, 0 where they are not; with both, what the kubelet uses."""
-    mounts = [line.split() for line in machine.text("/proc/mounts").splitlines() if "cgroup" in line]
+    mounts = [line.split() for line in text(node, _MOUNTS).splitlines() if "cgroup" in line]
     for _, point, kind, *_ in mounts:
         if point == "/sys/fs/cgroup" and kind == "cgroup2":
             return point, 2
-        if point == "/sys/fs/cgroup" and machine.node.stat("/sys/fs/cgroup/memory") is not None:
+        if point == "/sys/fs/cgroup" and node.stat(_V1_MEMORY) is not None:
             return point, 1
     for version, kind_wanted in ((2, "cgroup2"), (1, "cgroup")):
         for _, point, kind, *_ in mounts:
@@ -210,14 +214,14 @@ def _cgroup_mount(machine: Machine) -> tuple[str, int]:
     return "", 0
 
 
-def _controllers(machine: Machine, release: str, mount: str, version: int) -> Findings:
+def _controllers(node: Looked, release: str, mount: str, version: int) -> Findings:
     if version == 2:
         # devices is eBPF in v2 and never listed, freezer is part of the core
-        found = {"devices", *machine.text(f"{mount}/cgroup.controllers").split()}
+        found = {"devices", *text(node, f"{mount}/cgroup.controllers").split()}
         if _release_numbers(release) >= _FREEZER_IN_V2:
             found.add("freezer")
     else:
-        lines = [line.split() for line in machine.text("/proc/cgroups").splitlines() if not line.startswith("#")]
+        lines = [line.split() for line in text(node, _CGROUPS).splitlines() if not line.startswith("#")]
         found = {fields[0] for fields in lines if len(fields) >= 4 and fields[3] != "0"}
     missing = [name for name in _CONTROLLERS[version] if name not in found]
     optional = [name for name in _OPTIONAL_CONTROLLERS[version] if name not in found]

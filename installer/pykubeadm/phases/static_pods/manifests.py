@@ -8,7 +8,7 @@ from typing import Any
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import MANIFESTS_DIR
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import Directory, File, Node
+from pykubeadm.node.port import Directory, File, Looked, Node
 from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.pods import finished
@@ -29,7 +29,7 @@ def write_static_pod(run: ClusterRun, name: str, pod: Mapping[str, Any]) -> Chan
     return [*changes, *run.node.write([*missing_directory(run.node, MANIFESTS_DIR), File(path, content, 0o600)])]
 
 
-def missing_directory(node: Node, path: str, mode: int = 0o700) -> list[Directory]:
+def missing_directory(node: Looked, path: str, mode: int = 0o700) -> list[Directory]:
     """The directory, where it is not there yet; one that is there keeps its mode. Writing it over a file is an error."""
     stat = node.stat(path)
     return [] if stat and stat.kind in ("directory", "link") else [Directory(path, mode)]
