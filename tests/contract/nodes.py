@@ -54,6 +54,8 @@ class Row:
     commands: bool = True  # False: there are no programs that it could run
     systemd: bool = True  # False: it has no units, or none by script
     acts: bool = True  # False: a dry run, which only records what would be changed
+    waits: bool = True  # False: it looks once, whatever the patience
+    locks: bool = False  # True: its lock is one that tests may take
     writes_through_links: bool = True  # False: a recorded change is seen at its own path only
 
 
@@ -137,10 +139,10 @@ def _connected() -> Node:
 
 NODES: Mapping[str, Row] = {
     "local": Row(this_machine),
-    "local, another root": Row(tree, commands=False, systemd=False),
-    "recording": Row(recording, acts=False, writes_through_links=False),
+    "local, another root": Row(tree, commands=False, systemd=False, locks=True),
+    "recording": Row(recording, acts=False, waits=False, writes_through_links=False),
     "journaled": Row(journaled),
-    "fake": Row(in_memory),
+    "fake": Row(in_memory, waits=False),
     "helper": Row(behind_a_helper),
     "ssh": Row(over_ssh, systemd=False),
 }

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from pykubeadm.errors import NodeError
+from pykubeadm.errors import LockedError, NodeError
 from pykubeadm.node import systemd
-from pykubeadm.node.port import Command, Completed, Directory, File, Unit
+from pykubeadm.node.port import Command, Completed, Directory, File, HealthEndpoint, Unit
 from tests.contract.nodes import Place, Row, of
+from tests.support.servers import serving
 
 WITH_COMMANDS = of(lambda row: row.commands)
 WITH_SYSTEMD = of(lambda row: row.systemd)
@@ -117,6 +119,60 @@ def test_links_are_followed_but_for_looking_at_them(place: Place) -> None:
         "link", "link", "link", "file",
     ]  # fmt: skip
     assert place.node.read(place.at("dangling")) is None
+
+
+@of()
+def test_what_is_asked_at_once_is_answered_as_one_by_one(place: Place) -> None:
+    place.node.write([File(place.at("f"), b"1"), Directory(place.at("d"))])
+    seen = place.node.ahead(read=[place.at("f"), place.at("none"), place.at("d")], stat=[place.at("f"), place.at("none")])
+    assert (seen.read(place.at("f")), seen.read(place.at("none"))) == (b"1", None)
+    with pytest.raises(NodeError, match=f"cannot read {place.at('d')}"):
+        seen.read(place.at("d"))
+    assert seen.stat(place.at("f")) == place.node.stat(place.at("f"))
+    assert seen.stat(place.at("none")) is None
+    assert seen.stat(place.at("d")) == place.node.stat(place.at("d"))  # which was not named
+
+
+@WITH_COMMANDS
+def test_commands_are_among_what_is_asked_at_once(place: Place) -> None:
+    question = shell("echo out; exit 3", check=False)
+    assert place.node.ahead(run=[question]).run(question) == Completed(3, "out\n")
+
+
+@of()
+def test_what_is_there_is_waited_for_no_longer_than_wanted(place: Place) -> None:
+    place.given.write([File(place.at("f"), b"")])
+    place.link(place.at("link"), "f")
+    assert place.node.present([place.at("f"), place.at("link")], patience=60)
+    assert not place.node.present([place.at("f"), place.at("none")], patience=0.05)
+
+
+@of(lambda row: row.waits)
+def test_what_comes_is_waited_for(place: Place) -> None:
+    timer = threading.Timer(0.1, place.given.write, ([File(place.at("f"), b"")],))
+    timer.start()
+    assert place.node.present([place.at("f")], patience=60)
+    timer.join()
+
+
+@of()
+def test_a_health_endpoint_is_asked(place: Place) -> None:
+    with serving(plain=True) as server:
+        server.answers = [(500, b"[-]etcd failed: reason withheld\n"), (200, b"ok")]
+        endpoint = HealthEndpoint(f"http://{server.endpoint}/livez")
+        assert place.node.unhealthy([endpoint]) == ("status 500, not healthy yet: etcd",)
+        assert place.node.unhealthy([endpoint, endpoint]) == ("", "")
+
+
+# the lock
+
+
+@of(lambda row: row.locks)
+def test_one_holds_the_lock_at_a_time(place: Place) -> None:
+    with place.node.exclusive("pykubeadm init"), pytest.raises(LockedError, match="pykubeadm init"), place.node.exclusive("x"):
+        pytest.fail("two hold the lock")
+    with place.node.exclusive("pykubeadm join"):
+        pass
 
 
 # changing files

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.errors import NodeError
-
 if TYPE_CHECKING:
     import paramiko
 
 _USER = "~/.ssh/known_hosts"
 _SYSTEM = "/etc/ssh/ssh_known_hosts"
+_HASHED = "|1|"  # how a name begins that is not to be read (HashKnownHosts)
 
 
 class KnownHosts:
@@ -29,14 +28,19 @@ class KnownHosts:
         self.accepts_new = str(options.get("stricthostkeychecking", "")).lower() == "accept-new"
 
     def load_into(self, client: paramiko.SSHClient) -> None:
-        """Have the client know them; files that are not there hold nothing."""
-        for path in (*self._files, _SYSTEM):
-            try:
-                client.load_system_host_keys(path)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except (OSError, UnicodeDecodeError) as error:
-                raise NodeError(f"{path} cannot be read: {error}") from error
+        """Have the client know this host's keys; files that are not there hold none."""
+        from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+
+        keys = client.get_host_keys()
+        for line in (line for path in (*self._files, _SYSTEM) for line in _lines(path)):
+            # Lines with markers (@cert-authority, @revoked) are none of keys that are trusted.
+            entry = None
+            if line.strip() and not line.startswith(("#", "@")):
+                with suppress(InvalidHostKey):
+                    entry = HostKeyEntry.from_line(line.strip())
+            for name in entry.hostnames or () if entry else ():
+                if entry and entry.key and (name == self._name or name.startswith(_HASHED)):
+                    keys.add(name, entry.key.get_name(), entry.key)
 
     def is_revoked(self, key: paramiko.PKey) -> bool:
         return any(

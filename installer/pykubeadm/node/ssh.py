@@ -12,6 +12,7 @@ import re
 import select
 import shlex
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -179,21 +180,18 @@ def _login(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
 
 def _place(settings: SshSettings) -> _Place:
     file = os.path.expanduser(settings.config_file)
-    options: dict[str, Any] = {}
-    if os.path.isfile(file):
-        try:
-            options = dict(paramiko.SSHConfig.from_path(file).lookup(settings.host))
-        except (OSError, UnicodeDecodeError, paramiko.SSHException) as error:
-            raise SshError(f"{settings.title}: {file} cannot be used: {error}") from error
+    # The first value of an option counts (ssh_config(5)), so what is given stands above the file.
+    given = {"Port": settings.port, "User": settings.user, "ProxyJump": settings.jump}
+    text = "Host *\n" + "".join(f"  {name} {value}\n" for name, value in given.items() if value)
     try:
-        return _Place(
-            options.get("hostname", settings.host),
-            settings.port or int(options.get("port", 22)),
-            settings.user or options.get("user") or getpass.getuser(),
-            options,
-        )
-    except ValueError as error:
-        raise SshError(f"{settings.title}: {file} names the port {options.get('port')!r}, which is none") from error
+        if os.path.isfile(file):
+            with open(file, encoding="utf-8") as content:
+                text += content.read()
+        options = dict(paramiko.SSHConfig.from_text(text).lookup(settings.host))
+        port = int(options.get("port", 22))
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        raise SshError(f"{settings.title}: {file} cannot be used: {error}") from error
+    return _Place(options.get("hostname", settings.host), port, options.get("user") or getpass.getuser(), options)
 
 
 def _identities(settings: SshSettings, place: _Place) -> list[str]:
@@ -207,7 +205,7 @@ def _identities(settings: SshSettings, place: _Place) -> list[str]:
 
 def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
     """What the connection goes through, None where it is the network itself."""
-    jump = settings.jump or str(place.options.get("proxyjump", ""))
+    jump = str(place.options.get("proxyjump", ""))
     if jump and jump.lower() != "none":
         before, _, last = jump.rpartition(",")
         through = _login(_jump_host(settings, last, before), opened)
@@ -221,10 +219,8 @@ def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
                 "and firewalls, and that sshd there allows it (AllowTcpForwarding)"
             ) from error
     command = str(place.options.get("proxycommand", ""))
-    if command and command.lower() != "none" and not settings.jump:
-        proxy = paramiko.ProxyCommand(command)
-        opened.callback(proxy.close)
-        return proxy
+    if command and command.lower() != "none" and not jump:
+        return _proxy(command, opened)
     return None
 
 
@@ -246,6 +242,17 @@ def _split(host: str) -> tuple[str, str]:
         return name, rest.removeprefix(":")
     name, _, port = host.partition(":")
     return name, port
+
+
+def _proxy(command: str, opened: ExitStack) -> socket.socket:
+    """What leads to the standard input and output of a ProxyCommand, which a shell runs (ssh_config(5))."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ends = theirs.fileno()
+        process = subprocess.Popen(["/bin/sh", "-c", f"exec {command}"], stdin=ends, stdout=ends, start_new_session=True)
+    opened.callback(process.wait)
+    opened.callback(process.terminate)
+    return ours
 
 
 class _Refusing(paramiko.MissingHostKeyPolicy):

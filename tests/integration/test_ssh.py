@@ -1,0 +1,291 @@
+"""Nodes over SSH, against a real sshd: what keeps from reaching one, in a sentence each, and how a connection ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pykubeadm.errors import LockedError, NodeError
+from pykubeadm.node.port import Command, File
+from pykubeadm.node.remote import MODULES
+from pykubeadm.node.ssh import (
+    ConnectionLostError,
+    HostKeyError,
+    LoginError,
+    PythonMissingError,
+    SshError,
+    SshNode,
+    SshSettings,
+    SudoError,
+    UnreachableError,
+    connect,
+)
+from pykubeadm.pki.tls import client_context
+from pykubeadm.transport.connections import Connections
+from pykubeadm.transport.http import UnansweredError, exchange
+from tests.support.servers import ca_pem, serving
+from tests.support.slow_link import slow_link
+from tests.support.sshd import Sshd, oldest_python, running_sshd
+
+SLEEP = Command(("sleep", "300"), "wait", timeout=400)
+
+
+@pytest.fixture
+def sshd() -> Sshd:
+    return running_sshd()
+
+
+def why_not(settings: SshSettings, kind: type[SshError]) -> str:
+    """The sentence with which connecting fails."""
+    with pytest.raises(kind) as caught, connect(settings):
+        pytest.fail("it connects")
+    sentence = str(caught.value)
+    assert sentence.startswith("n1")
+    assert "\n" not in sentence
+    return sentence
+
+
+def configured(sshd: Sshd, folder: Path, text: str, **others: object) -> SshSettings:
+    """With another ~/.ssh/config."""
+    (folder / "config").write_text(text)
+    return replace(sshd.settings(), config_file=str(folder / "config"), **others)  # type: ignore[arg-type]
+
+
+# reaching it
+
+
+def test_an_unknown_host_key_is_refused_with_its_fingerprint(sshd: Sshd, tmp_path: Path) -> None:
+    shown = subprocess.run(["ssh-keygen", "-lf", sshd.folder / "host.pub"], check=True, capture_output=True, text=True).stdout
+    settings = configured(sshd, tmp_path, f"Host *\n  UserKnownHostsFile {tmp_path}/known\n")
+    sentence = why_not(settings, HostKeyError)
+    assert f"is not known: {shown.split()[1]} (ssh-ed25519)" in sentence
+    assert f"`ssh-keyscan -p {sshd.port} 127.0.0.1 >>{tmp_path}/known`" in sentence
+    assert not (tmp_path / "known").exists()
+
+
+def test_a_changed_host_key_is_refused(sshd: Sshd, tmp_path: Path) -> None:
+    key = " ".join((sshd.folder / "login.pub").read_text().split()[:2])
+    (tmp_path / "known").write_text(f"[127.0.0.1]:{sshd.port} {key}\n")
+    sentence = why_not(configured(sshd, tmp_path, f"Host *\n  UserKnownHostsFile {tmp_path}/known\n"), HostKeyError)
+    assert len(re.findall(r"SHA256:[\w+/]{43} ", sentence)) == 2
+    assert f"`ssh-keygen -R '[127.0.0.1]:{sshd.port}'" in sentence
+
+
+def test_a_revoked_host_key_is_refused(sshd: Sshd, tmp_path: Path) -> None:
+    known = (sshd.folder / "known_hosts").read_text()
+    (tmp_path / "known").write_text(known + f"@revoked * {' '.join(known.split()[1:])}\n")
+    assert "is revoked" in why_not(configured(sshd, tmp_path, f"Host *\n  UserKnownHostsFile {tmp_path}/known\n"), HostKeyError)
+
+
+def test_a_new_host_is_accepted_where_the_users_configuration_says_so(sshd: Sshd, tmp_path: Path) -> None:
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"
+    for _ in range(2):
+        with connect(configured(sshd, tmp_path, text)) as node:
+            assert node.stat("/") is not None
+    assert (tmp_path / "known").read_text().splitlines() == (sshd.folder / "known_hosts").read_text().splitlines()
+
+
+def test_what_the_users_configuration_says(sshd: Sshd, tmp_path: Path) -> None:
+    text = (
+        f"Host alias\n  HostName 127.0.0.1\n  Port {sshd.port}\n  IdentityFile {sshd.folder}/login\n"
+        f"  UserKnownHostsFile {sshd.folder}/known_hosts\n"
+    )
+    settings = configured(sshd, tmp_path, text, host="alias", port=0, identity_files=())
+    with connect(settings) as node:
+        assert node.name == "n1"
+
+
+def test_through_jump_hosts(sshd: Sshd, tmp_path: Path) -> None:
+    text = (
+        f"Host *\n  UserKnownHostsFile {sshd.folder}/known_hosts\n  IdentityFile {sshd.folder}/login\n"
+        f"Host jump\n  HostName 127.0.0.1\n  Port {sshd.port}\nHost far\n  HostName 127.0.0.1\n  ProxyJump jump\n"
+    )
+    for host, jump in (("far", ""), ("127.0.0.1", "jump"), ("127.0.0.1", f"jump,127.0.0.1:{sshd.port}")):
+        with connect(configured(sshd, tmp_path, text, host=host, jump=jump)) as node:
+            assert node.stat("/") is not None
+    sentence = why_not(configured(sshd, tmp_path, text, host="far", port=1), UnreachableError)
+    assert "from the jump host jump" in sentence
+
+
+def test_through_a_proxy_command(sshd: Sshd, tmp_path: Path) -> None:
+    relay = "import socket,sys,threading as t,os;s=socket.create_connection(('127.0.0.1',int(sys.argv[1])))"
+    code = (
+        f"{relay}\ndef up():\n    while d:=os.read(0,65536): s.sendall(d)\nt.Thread(target=up,daemon=True).start()\n"
+        "while d:=s.recv(65536): os.write(1,d)\n"
+    )
+    (tmp_path / "relay.py").write_text(code)
+    text = f"Host *\n  UserKnownHostsFile {sshd.folder}/known_hosts\n  ProxyCommand python3 {tmp_path}/relay.py %p\n"
+    with connect(configured(sshd, tmp_path, text)) as node:
+        assert node.stat("/") is not None
+
+
+def test_nobody_answers(sshd: Sshd) -> None:
+    assert "127.0.0.1 port 1: connection refused" in why_not(sshd.settings(port=1), UnreachableError)
+    assert "its name cannot be resolved" in why_not(sshd.settings(host="no.such.host.invalid"), UnreachableError)
+
+
+def test_something_else_answers(sshd: Sshd) -> None:
+    with serving(plain=True) as server:
+        server.answers = [(200, b"")]
+        sentence = why_not(sshd.settings(port=server.server_port, connect_timeout=1.0), UnreachableError)
+    assert "does not speak SSH" in sentence
+
+
+def test_a_user_who_is_not_let_in(sshd: Sshd, tmp_path: Path) -> None:
+    keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")]
+    subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
+    assert "does not let" in why_not(sshd.settings(identity_files=(str(tmp_path / "other"),)), LoginError)
+    assert "does not exist" in why_not(sshd.settings(identity_files=(str(tmp_path / "none"),)), LoginError)
+    keygen[keygen.index("")] = "a passphrase"
+    keygen[-1] = str(tmp_path / "locked")
+    subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
+    assert "is encrypted" in why_not(sshd.settings(identity_files=(str(tmp_path / "locked"),)), LoginError)
+
+
+# Python and sudo
+
+
+def test_no_python(sshd: Sshd) -> None:
+    assert "there is no no-such-python there: install Python 3.9" in why_not(
+        sshd.settings(python="no-such-python"), PythonMissingError
+    )
+
+
+def test_a_python_that_is_too_old(sshd: Sshd, tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\necho pykubeadm 3.6\nexit 1\n")
+    old.chmod(0o755)
+    assert "Python 3.6, and 3.9 is the oldest" in why_not(sshd.settings(python=str(old)), PythonMissingError)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root needs no sudo")
+def test_no_sudo_without_its_password(sshd: Sshd) -> None:
+    why_not(sshd.settings(sudo=True), SudoError)
+
+
+def test_what_is_sent_is_for_the_oldest_python() -> None:
+    """On the oldest there is here; the contract tests call all of it."""
+    program = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    done = subprocess.run(
+        [shutil.which(oldest_python()) or oldest_python(), "-c", program, *MODULES],
+        env={"PYTHONPATH": str(Path(__file__).parents[2] / "installer")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+# at work
+
+
+def test_a_long_command_blocks_nobody(sshd: Sshd) -> None:
+    with sshd.connected() as node:
+        ended: list[BaseException] = []
+
+        def long() -> None:
+            try:
+                node.run(SLEEP)
+            except NodeError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=long)
+        thread.start()
+        assert [node.stat("/").kind for _ in range(20)] == ["directory"] * 20
+        for pid in _sleepers(node):
+            node.run(Command(("kill", pid), "end it", check=False))
+        thread.join(30)
+        assert "was killed by SIG" in str(ended[0])
+
+
+def _sleepers(node: SshNode) -> list[str]:
+    """The processes that the helper runs for SLEEP."""
+    helper = node.run(Command(("sh", "-c", "echo $PPID"), changes=False)).stdout.strip()
+    children = Path(f"/proc/{helper}/task").glob("*/children")
+    found = [pid for listed in children for pid in listed.read_text().split()]
+    return [pid for pid in found if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep")]
+
+
+def test_a_connection_that_is_cut_is_a_sentence_and_ends_what_runs_there(sshd: Sshd, tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    with slow_link(("127.0.0.1", sshd.port), 0.0) as link:
+        settings = replace(sshd.settings(), port=link.port, config_file=str(tmp_path / "config"))
+        known = (sshd.folder / "known_hosts").read_text().replace(f":{sshd.port}", f":{link.port}")
+        (tmp_path / "known").write_text(known)
+        (tmp_path / "config").write_text(f"Host *\n  UserKnownHostsFile {tmp_path}/known\n")
+        with connect(settings) as node:
+            timer = threading.Thread(target=lambda: (_wait(mark.exists), link.cut()))
+            timer.start()
+            began = time.monotonic()
+            with pytest.raises(
+                ConnectionLostError, match=r"^n1: the connection was lost in the middle of the work.*run this again"
+            ):
+                node.run(Command(("sh", "-c", f"echo $$ >{mark}.part; mv {mark}.part {mark}; exec sleep 300"), timeout=400))
+            assert time.monotonic() - began < 60
+            with pytest.raises(ConnectionLostError):
+                node.read("/etc/hostname")
+            timer.join()
+    pid = int(mark.read_text())
+    _wait(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_the_lock_ends_with_the_connection(sshd: Sshd) -> None:
+    """Taken on this machine; where that is not root's, nothing can be locked."""
+    if os.geteuid() != 0:
+        pytest.skip("the lock is root's")
+    with sshd.connected() as node:
+        held = node.exclusive("pykubeadm test")
+        held.__enter__()
+        with sshd.connected() as other, pytest.raises(LockedError, match="pykubeadm test"), other.exclusive("x"):
+            pytest.fail("two hold the lock")
+    with sshd.connected() as node, node.exclusive("pykubeadm test"):
+        pass
+
+
+def test_secrets_and_large_files_arrive_whole(sshd: Sshd, tmp_path: Path) -> None:
+    content = os.urandom(3_000_000)
+    with sshd.connected() as node:
+        node.write([File(f"{tmp_path}/f", content, 0o600, secret=True)])
+        assert node.save(
+            f"{tmp_path}/g", (content[start : start + 100_000] for start in range(0, len(content), 100_000)), 0o600
+        ) == len(content)
+        assert node.read(f"{tmp_path}/g") == content
+    assert (tmp_path / "f").read_bytes() == content
+
+
+def test_nothing_stays_on_the_node(sshd: Sshd) -> None:
+    with sshd.connected() as node:
+        pid = node.run(Command(("sh", "-c", "echo $PPID"), changes=False)).stdout.strip()
+        assert "pykubeadm" in Path(f"/proc/{pid}/cmdline").read_text()
+        assert "SECRET" not in Path(f"/proc/{pid}/cmdline").read_text()
+    _wait(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def _wait(so) -> None:
+    end = time.monotonic() + 30
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# servers that the node reaches
+
+
+def test_servers_are_reached_from_the_node(sshd: Sshd) -> None:
+    with sshd.connected() as node, serving() as server:
+        server.answers = [(200, b"x" * 200_000)]
+        tls = client_context(ca_pem())
+        kept = Connections(f"https://{server.endpoint}", tls, timeout=10, proxy="", dial=node.route.dial)
+        assert [len(kept.request("GET", "/a", None, {}).body) for _ in range(3)] == [200_000] * 3
+        kept.close()
+        assert exchange(f"https://{server.endpoint}/b", timeout=10, tls=tls, dial=node.route.dial).status == 200
+        with pytest.raises(UnansweredError, match=r"n1 gets no connection to 127\.0\.0\.1 port 1"):
+            exchange("https://127.0.0.1:1/", timeout=10, tls=tls, dial=node.route.dial)
