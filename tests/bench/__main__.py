@@ -6,13 +6,13 @@ import argparse
 
 from lab import assets, engine
 from lab.host import LabError
-from tests.bench import certs, etcd, join, nodes, offline, prepare, reset, upgrade
+from tests.bench import certs, etcd, join, nodes, offline, prepare, reset, ssh, upgrade
 from tests.bench.timing import HEADER
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    kinds = ["certs", "etcd", "offline", "init", "join", "prepare", "reset", "upgrade"]
+    kinds = ["certs", "etcd", "offline", "init", "join", "prepare", "reset", "ssh", "upgrade"]
     parser.add_argument("kind", nargs="?", choices=kinds, help="only these")
     kind = parser.parse_args().kind
     try:
@@ -32,6 +32,10 @@ def main() -> None:
         engine.ensure()
         for row in join.rows(found):
             print(row, flush=True)
+    if found and kind in (None, "ssh"):
+        engine.ensure()
+        for line in ssh.rows(found):
+            print(line, flush=True)
     if found and kind in (None, "reset"):
         engine.ensure()
         for row in reset.rows(found):

@@ -26,7 +26,7 @@ _ETCD = (
 def rows(assets: Assets) -> Iterator[Row]:
     """Seconds of the command, each on a fresh node that leaves the cluster afterwards; then four workers one after the other."""
     programs = ["pykubeadm", "kubeadm"] if assets.program("kubeadm") else ["pykubeadm"]
-    seed = _seed(assets)
+    seed = seeded(assets)
     try:
         for kind, runs in RUNS.items():
             seconds: dict[str, list[float]] = {name: [] for name in programs}
@@ -57,7 +57,8 @@ def _nth(seed: Node, assets: Assets) -> Iterator[Row]:
             node.remove()
 
 
-def _seed(assets: Assets) -> Node:
+def seeded(assets: Assets) -> Node:
+    """A control plane whose nodes are Ready."""
     node = start("bench-seed", assets=[assets])
     documents = cluster.documents(assets.version, node.address)
     documents[1]["controlPlaneEndpoint"] = f"{node.address}:6443"

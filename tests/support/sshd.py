@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import AbstractContextManager
@@ -61,7 +62,7 @@ class Sshd:
 @cache
 def oldest_python() -> str:
     """The path of a Python 3.9, the oldest that nodes may have; of another one where there is none here."""
-    uv = shutil.which("uv")
+    uv = shutil.which("uv", path=f"{os.path.dirname(sys.executable)}:{os.environ.get('PATH', '')}")
     found = uv and subprocess.run(
         [uv, "python", "find", "--no-python-downloads", "3.9"], capture_output=True, text=True, check=False
     )

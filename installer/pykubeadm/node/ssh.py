@@ -32,6 +32,7 @@ _STARTED = re.compile(rb"pykubeadm (\d+)\.(\d+)\n")
 _OLDEST_PYTHON = (3, 9)
 _KEEPALIVE = 15  # seconds; for what lies between and forgets connections on which nothing moves
 _SILENCE = 45.0  # seconds without a word, although the other end is asked every ten: it is gone
+_START = 60.0  # seconds for sudo and Python to start: PAM may ask others
 _GOODBYE = 5.0  # seconds for the helper to end
 _CHUNK = 65536
 
@@ -324,7 +325,7 @@ def _start_helper(settings: SshSettings, transport: paramiko.Transport) -> param
 
 def _started(settings: SshSettings, channel: paramiko.Channel, password: str | None) -> tuple[int, int]:
     """The version of the Python that runs as root there, once it does; sudo gets the password when it asks, once."""
-    end = time.monotonic() + settings.connect_timeout
+    end = time.monotonic() + _START
     out, err, asked = b"", b"", False
     while (left := end - time.monotonic()) > 0:
         select.select([channel], [], [], min(left, 1.0))
@@ -343,7 +344,7 @@ def _started(settings: SshSettings, channel: paramiko.Channel, password: str | N
             channel.sendall(f"{password}\n".encode())
         elif channel.exit_status_ready() and not channel.recv_ready() and not channel.recv_stderr_ready():
             raise _not_started(settings, channel, err.decode(errors="replace").replace(_PROMPT, ""))
-    raise SudoError(f"{settings.title}: sudo did not start {settings.python} within {settings.connect_timeout:g} s")
+    raise SshError(f"{settings.title}: {settings.python} did not start there within {_START:g} s")
 
 
 def _not_started(settings: SshSettings, channel: paramiko.Channel, said: str) -> SshError:
