@@ -66,7 +66,7 @@ def _require_kubelet(run: UpgradeRun) -> None:
     from pykubeadm.errors import PhaseError
 
     unit = run.node.unit("kubelet")
-    if unit.load == "loaded" and unit.active != "active":
+    if unit.load == "loaded" and unit.active not in ("active", "activating"):  # after a power cut it is just starting
         raise PhaseError(f"the kubelet, which would replace the static pods, is {unit.active}: `systemctl start kubelet` first")
 
 

@@ -323,6 +323,12 @@ def test_a_stopped_kubelet_stops_it(node: ControlPlaneNode) -> None:
         upgraded(node)
 
 
+def test_a_kubelet_that_is_just_starting_does_not(node: ControlPlaneNode) -> None:
+    node.units["kubelet"] = UnitState("loaded", "activating", "auto-restart", "enabled")
+    upgraded(node)
+    assert images(node) == {NEW, "3.6.8-0"}
+
+
 def test_the_api_server_is_ended_before_it_is_replaced_together_with_its_etcd(
     node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
