@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import yaml
@@ -19,53 +19,59 @@ from tests.bench.timing import Row
 from tests.e2e.joining import IGNORED, connect, first_control_plane, join, join_command
 
 RUNS = 3
-_PLAN, _FIRST, _GAP = "upgrade plan", "upgrade apply", "the API's gap in it"
-_SECOND, _WORKER = "upgrade node of a control plane", "upgrade node of a worker"
+_TARGETS = {"upgrade plan": "≤ 1 s", "the API's gap in it": "≤ 1.0 ×"}
+_Seconds = dict[str, dict[str, list[float]]]  # what → program → of each run
 
 
 def rows(assets: Assets) -> Iterator[Row]:
     """One control plane alone: `plan`, `apply` and the gap. Then with another and a worker: `node` on each."""
     programs = ["pykubeadm", "kubeadm"] if assets.program("kubeadm") else ["pykubeadm"]
-    seconds: dict[str, dict[str, list[float]]] = {}
     nodes: list[Node] = []
 
     def new(name: str) -> Node:
         nodes.append(start(name, assets=[assets]))
         return nodes[-1]
 
-    def measured(what: str, program: str, value: float) -> None:
-        seconds.setdefault(what, {name: [] for name in programs})[program].append(value)
-
     try:
         first = first_control_plane(new, assets, "bench-up")
         cluster.wait_rolled_out(first, "daemonset/kube-proxy", "deployment/coredns")
-        for number in range(RUNS):
-            for program in programs:
-                _change_settings(first, 2 * number + (program == "kubeadm"))
-                measured(_PLAN, program, _timed(first, program, "plan", assets.version))
-                with _gaps(first) as gaps:
-                    measured(_FIRST, program, _apply(first, program, assets.version))
-                measured(_GAP, program, max(gaps))
+        yield from _rows(_alone(first, programs, assets.version))
         second, worker = new("bench-up2"), new("bench-upw")
         join(second, join_command(first, as_control_plane=True))
         join(worker, join_command(first))
         connect(first, nodes)
-        for number in range(RUNS):
-            for program in programs:
-                _change_settings(first, 100 + 2 * number + (program == "kubeadm"))
-                _apply(first, program, assets.version)
-                measured(_SECOND, program, _timed(second, program, "node", *IGNORED))
-                measured(_WORKER, program, _timed(worker, program, "node", *IGNORED))
+        yield from _rows(_others(first, second, worker, programs))
     finally:
         for node in nodes:
             node.remove()
-    targets = {_PLAN: "≤ 1 s", _GAP: "≤ 1.0 ×"}
+
+
+def _rows(seconds: _Seconds) -> Iterator[Row]:
     for what, found in seconds.items():
-        yield Row(what, found["pykubeadm"], found.get("kubeadm"), targets.get(what, "≤ 0.8 ×"))
+        yield Row(what, found["pykubeadm"], found.get("kubeadm"), _TARGETS.get(what, "≤ 0.8 ×"))
 
 
-def _apply(node: Node, program: str, version: str) -> float:
-    return _timed(node, program, "apply", version, "--yes", *IGNORED)
+def _alone(node: Node, programs: Sequence[str], version: str) -> _Seconds:
+    plan, apply, gap = ({program: list[float]() for program in programs} for _ in range(3))
+    for number in range(RUNS):
+        for program in programs:
+            _change_settings(node, 2 * number + (program == "kubeadm"))
+            plan[program].append(_timed(node, program, "plan", version))
+            with _gaps(node) as gaps:
+                apply[program].append(_timed(node, program, "apply", version, "--yes", *IGNORED))
+            gap[program].append(max(gaps))
+    return {"upgrade plan": plan, "upgrade apply": apply, "the API's gap in it": gap}
+
+
+def _others(first: Node, second: Node, worker: Node, programs: Sequence[str]) -> _Seconds:
+    """What `upgrade node` goes by is what is stored, whether the first control plane has it or not."""
+    control_plane, plain = ({program: list[float]() for program in programs} for _ in range(2))
+    for number in range(RUNS):
+        for program in programs:
+            _change_settings(first, 100 + 2 * number + (program == "kubeadm"))
+            control_plane[program].append(_timed(second, program, "node", *IGNORED))
+            plain[program].append(_timed(worker, program, "node", *IGNORED))
+    return {"upgrade node of a control plane": control_plane, "upgrade node of a worker": plain}
 
 
 def _timed(node: Node, program: str, *words: str) -> float:
