@@ -175,6 +175,15 @@ def test_a_runtime_that_stands_still(shared: Shared) -> None:
 
 
 @pytest.mark.long
+def test_a_network_whose_configuration_is_gone(shared: Shared) -> None:
+    """A runtime does not remove a pod without it."""
+    shared.init()
+    shared.node.run("rm", cluster.CNI_CONFIG)
+    assert "removed without it" in shared.reset()
+    shared.assert_bare()
+
+
+@pytest.mark.long
 def test_pods_of_others_stay_and_so_does_the_network_that_they_are_on(shared: Shared) -> None:
     """Made after the kubelet has ended, which would end every pod that it does not know."""
     node = shared.node
