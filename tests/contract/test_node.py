@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,11 @@ def mode(place: Place, name: str) -> int:
 def test_it_has_a_name_and_says_whether_it_acts(place: Place, row: Row) -> None:
     assert place.node.name
     assert place.node.dry_run is not row.acts
+
+
+@of()
+def test_its_clock(place: Place) -> None:
+    assert abs(place.node.now() - datetime.now(UTC)) < timedelta(seconds=30)
 
 
 # reading

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node import health, systemd
@@ -42,6 +43,7 @@ class FakeNode:
     ran: list[Command] = field(default_factory=list)
     unit_actions: list[tuple[str, str]] = field(default_factory=list)
     route: Route = DIRECT
+    remote: bool = False
     held_for: list[str] = field(default_factory=list)  # whoever had the lock
     _parents: set[str] = field(default_factory=set)  # directories that were made on the way to files
 
@@ -92,6 +94,9 @@ class FakeNode:
     def exclusive(self, purpose: str) -> Iterator[None]:
         self.held_for.append(purpose)
         yield
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     def ahead(self, **_wanted: object) -> FakeNode:
         return self

@@ -76,6 +76,7 @@ class Helper:
             return getattr(self._node, call)(*arguments)
         others: dict[str, Callable[..., Any]] = {
             "hear": lambda: None,
+            "now": time.time,
             "lock": self._lock,
             "unlock": self._held.close,
             "many": lambda calls: [self._answered(one, more) for one, more in calls],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
@@ -34,8 +35,15 @@ class JournaledNode:
         return self._inner.dry_run
 
     @property
+    def remote(self) -> bool:
+        return self._inner.remote
+
+    @property
     def route(self) -> Route:
         return self._inner.route
+
+    def now(self) -> datetime:
+        return self._inner.now()
 
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         return self._inner.exclusive(purpose)

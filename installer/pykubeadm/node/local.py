@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import NodeError
@@ -49,8 +50,15 @@ class LocalNode:
         return self._name if self.root == "/" else f"the tree below {self.root}"
 
     @property
+    def remote(self) -> bool:
+        return False
+
+    @property
     def route(self) -> Route:
         return DIRECT
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
 
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         return lock.exclusive(self.root, purpose)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pykubeadm.transport.route import Route
@@ -151,8 +152,15 @@ class Node(Looked, Protocol):
         """True where changes are only recorded, so that waits for their effects must not be tried."""
 
     @property
+    def remote(self) -> bool:
+        """Whether it is another machine than the one that we run on: neither pykubeadm nor Ansible is there."""
+
+    @property
     def route(self) -> Route:
         """How servers are reached from this node."""
+
+    def now(self) -> datetime:
+        """What the node's clock shows, in UTC."""
 
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         """Hold the node's lock, that no two pykubeadm change it at a time; LockedError names who else holds it and what for."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import groupby
 from typing import Self
 
@@ -80,8 +81,15 @@ class RecordingNode:
         return self._inner.name
 
     @property
+    def remote(self) -> bool:
+        return self._inner.remote
+
+    @property
     def route(self) -> Route:
         return self._inner.route
+
+    def now(self) -> datetime:
+        return self._inner.now()
 
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         """Nothing is changed, so others may be at work."""

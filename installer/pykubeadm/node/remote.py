@@ -7,9 +7,11 @@ import itertools
 import json
 import queue
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import IO, Any
 
@@ -133,6 +135,7 @@ class RemoteNode:
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
         self._end: list[Exception | None] = []  # why, once it is there
         self._closing = threading.Event()
+        self._ahead = cache(self._clock)
         self.round_trips = 0  # how often an answer was waited for
         threading.Thread(target=self._receive, daemon=True, name=f"answers of {name}").start()
         threading.Thread(target=self._be_heard, daemon=True, name=f"heartbeat of {name}").start()
@@ -142,8 +145,21 @@ class RemoteNode:
         return self._name
 
     @property
+    def remote(self) -> bool:
+        return True
+
+    @property
     def route(self) -> Route:
         return self._route
+
+    def now(self) -> datetime:
+        """By how far its clock was from ours when that was first asked for."""
+        return datetime.now(UTC) + self._ahead()
+
+    def _clock(self) -> timedelta:
+        asked = time.time()
+        there = float(self._call("now"))
+        return timedelta(seconds=there - (asked + time.time()) / 2)
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:

@@ -108,6 +108,8 @@ def apply(run: ClusterRun) -> Sequence[str]:
     absent = missing(run.node, run.configuration)
     if not absent:
         return changes
+    if run.node.remote:
+        raise PhaseError(f"{run.node.name} is not prepared: {'; '.join(absent.values())}: run the roles on it first")
     configuration, host = run.configuration, run.host
     variables = node_variables(
         configuration,

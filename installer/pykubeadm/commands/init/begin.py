@@ -59,6 +59,7 @@ def begin(
         host=host,
         journal=journal,
         emit=emit,
+        now=node.now,
         ignore_preflight_errors=frozenset(init.node_registration.ignore_preflight_errors),
         upload_certs=bool(options.get("upload_certs")),
         certificate_key=init.certificate_key,

@@ -22,7 +22,7 @@ from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import Node
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.preflight.machine import Machine
-from pykubeadm.phases.run import patches_directory, utc_now
+from pykubeadm.phases.run import patches_directory
 from pykubeadm.workflow.events import Note, Planned, Subscriber
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def begin(
     preflight_machine = Machine(node, host, journal, join.node_registration.cri_socket)
     if look_ahead and not join.dry_run and "preflight" not in join.skip_phases:
         preflight_machine.look_ahead()
-    answers = ask_cluster(join, node, journal=journal, emit=emit, now=utc_now)
+    answers = ask_cluster(join, node, journal=journal, emit=emit, now=node.now)
 
     def warn(message: str) -> None:
         emit(Note(level="warning", topic="patches", message=message))
@@ -67,6 +67,7 @@ def begin(
         host=host,
         journal=journal,
         emit=emit,
+        now=node.now,
         ignore_preflight_errors=frozenset(join.node_registration.ignore_preflight_errors),
         api=_recording_api(answers, emit) if join.dry_run else None,
         join=join,

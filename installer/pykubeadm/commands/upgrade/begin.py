@@ -96,6 +96,7 @@ def begin(
         host=host,
         journal=journal,
         emit=emit,
+        now=node.now,
         ignore_preflight_errors=frozenset(getattr(section, "ignore_preflight_errors", ())),
         kubeconfig_path=kubeconfig,
         api=api,

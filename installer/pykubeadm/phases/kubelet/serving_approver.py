@@ -43,6 +43,14 @@ def _is_wanted(run: ClusterRun) -> bool:
 
 
 def _apply(run: ClusterRun) -> Changes:
+    if run.node.remote:
+        run.note(
+            "warning",
+            f"{run.node.name} has no pykubeadm, which {UNIT} would run: approve kubelets' serving certificates with "
+            "`pykubeadm certs approve-kubelet-serving`",
+            topic="serving-approver",
+        )
+        return ()
     program = os.path.abspath(sys.argv[0])
     command = [program] if os.path.basename(program) == "pykubeadm" else [sys.executable, "-m", "pykubeadm"]
     command += ["certs", "approve-kubelet-serving", "--watch", "--kubeconfig", run.kubeconfig_path]
