@@ -50,6 +50,7 @@ command -v sqv >/dev/null || need gpgv gpgv
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 need ssh openssh-client
+need sshd openssh-server # tests of nodes over SSH start their own, on loopback
 case ${1:-} in
 vm | vagrant)
     need qemu-system-x86_64 qemu-system-x86

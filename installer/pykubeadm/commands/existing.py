@@ -89,7 +89,7 @@ def connect(
     from pykubeadm.kube.expiry import expiry_warning
     from pykubeadm.phases.run import utc_now
 
-    credentials = parse_kubeconfig(node.read(path) or b"", path)
+    credentials = parse_kubeconfig(node.read(path) or b"", path, node.read)
     if (sentence := expiry_warning(credentials, utc_now())) is not None:
         warn(sentence)
     return ClusterApi(credentials, server=server, call_timeout=call_timeout, dry_run=dry_run, route=node.route)

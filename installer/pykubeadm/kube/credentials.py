@@ -6,7 +6,7 @@ import base64
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,30 @@ class Credentials:
     cluster: Mapping[str, Any] = field(default_factory=dict)  # the cluster's: proxy-url, extensions, …
 
 
-def parse_kubeconfig(data: bytes, path: str) -> Credentials:
-    """The current context of the kubeconfig `data`; ApiError names `path`, which paths in it start from."""
+def parse_kubeconfig(data: bytes, path: str, read: Callable[[str], bytes | None] | None = None) -> Credentials:
+    """The current context of the kubeconfig `data`; ApiError names `path`, which paths in it start from. `read` gives the content
+    of the files that it names, None for one that is not there: those of the machine where the kubeconfig lies."""
     try:
         found = usable_kubeconfig(data)
     except DocumentError as error:
         raise ApiError(f"{path} {error}") from error
+
+    def content(inline: bytes, file: str) -> bytes:
+        if inline or not file or read is None:
+            return inline
+        there = read(_beside(path, file))
+        if there is None:
+            raise ApiError(f"{_beside(path, file)}, which {path} names, cannot be read: No such file or directory")
+        return there
+
     return Credentials(
         server=found.url,
         path=path,
-        ca=found.ca,
+        ca=content(found.ca, found.ca_path),
         ca_path=_beside(path, found.ca_path),
-        certificate=found.certificate,
+        certificate=content(found.certificate, found.certificate_path),
         certificate_path=_beside(path, found.certificate_path),
-        key=found.key,
+        key=content(found.key, found.key_path),
         key_path=_beside(path, found.key_path),
         insecure=found.insecure,
         user=found.user,

@@ -102,7 +102,7 @@ def _endpoints_of_pods(run: ResetRun, failure: Exception) -> tuple[str, ...]:
     if content is None:
         raise failure
     try:
-        credentials = parse_kubeconfig(content, run.kubeconfig_path)
+        credentials = parse_kubeconfig(content, run.kubeconfig_path, run.node.read)
         return etcd_endpoints(ClusterApi(credentials, call_timeout=timedelta(seconds=_ANSWER), route=run.node.route))
     except PykubeadmError as error:
         raise EtcdError(f"{failure}; {error}") from error

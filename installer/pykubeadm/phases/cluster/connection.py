@@ -36,7 +36,7 @@ def admin_credentials(run: ClusterRun) -> Credentials:
     if content is None:
         raise PhaseError(f"{run.kubeconfig_path} does not exist; make it with `pykubeadm init phase kubeconfig admin`")
     try:
-        return parse_kubeconfig(content, run.kubeconfig_path)
+        return parse_kubeconfig(content, run.kubeconfig_path, run.node.read)
     except ApiError as error:
         if run.kubeconfig_path != _ADMIN_CONF:
             raise
@@ -47,16 +47,7 @@ def admin_credentials(run: ClusterRun) -> Credentials:
 def health_endpoint(run: ClusterRun, url: str) -> HealthEndpoint:
     """The API server's endpoint at `url`, to be asked as the run's kubeconfig says."""
     found = admin_credentials(run)
-
-    def content(inline: bytes, path: str) -> bytes:
-        return inline or (path and run.node.read(path)) or b""
-
-    return HealthEndpoint(
-        url,
-        b"" if found.insecure else content(found.ca, found.ca_path),
-        content(found.certificate, found.certificate_path),
-        content(found.key, found.key_path),
-    )
+    return HealthEndpoint(url, b"" if found.insecure else found.ca, found.certificate, found.key)
 
 
 def admin_api(run: ClusterRun) -> Api:
@@ -117,7 +108,7 @@ def _bootstrapped_api(run: ClusterRun) -> Api:
     def super_admin() -> Api | None:
         path = posixpath.join(posixpath.dirname(run.kubeconfig_path), _SUPER_ADMIN_CONF)
         content = run.node.read(path)
-        return None if content is None else _api(run, parse_kubeconfig(content, path))
+        return None if content is None else _api(run, parse_kubeconfig(content, path, run.node.read))
 
     if bind_admins(api, super_admin):
         run.note("debug", f"bound the group {CLUSTER_ADMINS} of admin.conf to cluster-admin")
