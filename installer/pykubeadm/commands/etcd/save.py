@@ -135,6 +135,9 @@ def _cluster_configuration(found: Existing, emit: Subscriber) -> bytes:
     def warn(message: str) -> None:
         _warn(emit, message)
 
+    if found.node.stat(found.kubeconfig) is None:
+        warn(f"the archive is without the cluster's configuration: {found.kubeconfig} does not exist")
+        return b""
     try:
         api = connect(found.node, found.kubeconfig, warn)
         return to_yaml(stored_cluster_document(api, administrator(found.kubeconfig))).encode()

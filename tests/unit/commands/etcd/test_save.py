@@ -129,6 +129,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> ControlPlaneNode:
         "spec": {"containers": [{"command": ["kube-apiserver", "--encryption-provider-config=/etc/kubernetes/enc.yaml"]}]}
     }
     made.put("/etc/kubernetes/manifests/kube-apiserver.yaml", yaml.safe_dump(apiserver))
+    made.put("/etc/kubernetes/admin.conf", "a kubeconfig")
     made.put("/etc/kubernetes/enc.yaml", "kind: EncryptionConfiguration")
     found = Existing(made, init_run(made)[0].host, CONFIG, known=True, kubeconfig="/etc/kubernetes/admin.conf")
     api = FakeApi()
@@ -177,6 +178,14 @@ def test_a_missing_encryption_configuration_is_said(node: ControlPlaneNode) -> N
     _result, events = run()
     (note,) = [event for event in events if isinstance(event, Note)]
     assert note.message.startswith("/etc/kubernetes/enc.yaml, which the API server encrypts with, does not exist")
+
+
+def test_without_a_kubeconfig_the_rest_is_kept(node: ControlPlaneNode) -> None:
+    node.remove(["/etc/kubernetes/admin.conf"])
+    _result, events = run()
+    assert [event.message for event in events if isinstance(event, Note)] == [
+        "the archive is without the cluster's configuration: /etc/kubernetes/admin.conf does not exist"
+    ]
 
 
 def test_so_many_are_kept(node: ControlPlaneNode) -> None:
