@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API, check_component, check_env_source
 from pykubeadm.config.decode import decode, without_nulls
 from pykubeadm.config.defaults import complete_cluster, complete_init, complete_join, complete_reset, filled
+from pykubeadm.config.fleet import FLEET_API, FLEET_KIND, Cluster, Fleet
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.init_flags import CLUSTER_FLAG_AT, INIT_FLAG_AT, InitFlags, cluster_configuration, init_configuration
 from pykubeadm.config.join_flags import JOIN_FLAG_AT, JoinFlags, join_configuration
@@ -37,6 +38,7 @@ from pykubeadm.config.reset_flags import RESET_FLAG_AT, ResetFlags, reset_config
 from pykubeadm.config.source import Document, Path, Source
 from pykubeadm.config.upgrade_flags import Part, UpgradeFlags
 from pykubeadm.config.validate_cluster import check_cluster
+from pykubeadm.config.validate_fleet import check_fleet
 from pykubeadm.config.validate_node import check_init, check_join, check_reset, check_upgrade
 from pykubeadm.config.versions import DEFAULT_MINOR, parse_version
 from pykubeadm.errors import ConfigError, Problem
@@ -47,7 +49,8 @@ N = TypeVar("N", InitConfiguration, JoinConfiguration)
 
 _NODES_CHECKS: Path = ("nodeRegistration", "ignorePreflightErrors")
 _OLD_KINDS = ("InitConfiguration", "ClusterConfiguration", "JoinConfiguration")
-_KINDS: dict[str, tuple[str, ...]] = {
+Kinds = Mapping[str, tuple[str, ...]]  # API version → the documents that are read
+_KINDS: Kinds = {
     API_VERSION: (*_OLD_KINDS, "ResetConfiguration", "UpgradeConfiguration"),
     OLD_API_VERSION: _OLD_KINDS,
     KUBELET_API[0]: (KUBELET_API[1],),
@@ -205,6 +208,36 @@ def read_upgrade(source: Source | None, part: Part, flags: UpgradeFlags, environ
     return upgrade
 
 
+def read_fleet(source: Source, environment: Environment, *, inventory: Cluster | None = None) -> Fleet:
+    """A cluster file. Where the hosts are those of an `inventory`, it names none, and needs no Cluster document.
+
+    Raises ConfigError with every problem.
+    """
+    reading = _open(source, environment.note, {**_KINDS, FLEET_API: (FLEET_KIND,)})
+    for kind, document in reading.documents.items():
+        if kind not in (FLEET_KIND, "ClusterConfiguration", KUBELET_API[1], KUBE_PROXY_API[1]):
+            sentence = f"{kind} is of one node; what a host has of its own stands in {FLEET_KIND}"
+            reading.problems.append(document.problem(("kind",), sentence))
+    if inventory is None and FLEET_KIND not in reading.documents:
+        sentence = f"the file holds no {FLEET_KIND} ({FLEET_API}), which names the hosts"
+        reading.problems.append(Problem(source.name, 1, 1, "", sentence))
+        reading.finish()
+    cluster, report = reading.decoded(Cluster)
+    if inventory is not None:
+        if cluster.hosts:
+            report.problem(("hosts",), "the hosts are those of the inventory; name them there or here")
+        balancer = cluster.load_balancer if report.wrote(("loadBalancer",)) else inventory.load_balancer
+        cluster = replace(cluster, hosts=inventory.hosts, load_balancer=balancer)
+        report = Report(reading.problems, environment.note, source="inventory")
+    given = reading.documents.get("ClusterConfiguration")
+    names_version = given is not None and bool(given.data.get("kubernetesVersion"))
+    configuration = _init_from(reading, environment if names_version else replace(environment, ask=offline))[1]
+    cluster = filled(cluster)
+    check_fleet(cluster, configuration.cluster, report)
+    reading.finish()
+    return Fleet(cluster, configuration, names_version)
+
+
 def read_all(source: Source, environment: Environment) -> list[Model]:
     """Every kubeadm document of a file, in v1beta4 with its defaults, as `config validate` and `config migrate` need them:
     an InitConfiguration always comes with its ClusterConfiguration. Raises ConfigError with every problem of all of them."""
@@ -227,11 +260,11 @@ def read_all(source: Source, environment: Environment) -> list[Model]:
     return found
 
 
-def _open(source: Source, note: Notes) -> _Reading:
+def _open(source: Source, note: Notes, known: Kinds = _KINDS) -> _Reading:
     documents, problems = load(source)
     reading = _Reading(source, note, problems)
     for document in documents:
-        _admit(document, reading)
+        _admit(document, reading, known)
     kinds = reading.documents
     if "InitConfiguration" in kinds and "JoinConfiguration" in kinds:
         sentence = "a node either starts a cluster or joins one: InitConfiguration and JoinConfiguration do not go into one file"
@@ -239,10 +272,9 @@ def _open(source: Source, note: Notes) -> _Reading:
     return reading
 
 
-def _admit(document: Document, reading: _Reading) -> None:
-    known = _KINDS.get(document.api_version)
-    if known is None or document.kind not in known:
-        path, sentence = _unknown_api(document)
+def _admit(document: Document, reading: _Reading, known: Kinds) -> None:
+    if document.kind not in known.get(document.api_version, ()):
+        path, sentence = _unknown_api(document, known)
         reading.problems.append(document.problem(path, sentence))
         return
     if document.kind in reading.documents:
@@ -258,17 +290,17 @@ def _admit(document: Document, reading: _Reading) -> None:
     reading.documents[document.kind] = document
 
 
-def _unknown_api(document: Document) -> tuple[Path, str]:
+def _unknown_api(document: Document, known: Kinds) -> tuple[Path, str]:
     group, _, version = document.api_version.rpartition("/")
     if group == "kubeadm.k8s.io" and version in _GONE:
         return ("apiVersion",), (
             f"{document.api_version} is not read since kubeadm {_GONE[version]}; migrate the file with an older kubeadm"
         )
-    for api, kinds in _KINDS.items():
+    for api, kinds in known.items():
         if document.kind in kinds:
             return ("apiVersion",), f'"{document.api_version}" is not known for {document.kind}; write {api}'
-    known = sorted({kind for kinds in _KINDS.values() for kind in kinds})
-    return ("kind",), f'"{document.kind}" is not known; a configuration holds {", ".join(known)}'
+    names = sorted({kind for kinds in known.values() for kind in kinds})
+    return ("kind",), f'"{document.kind}" is not known; a configuration holds {", ".join(names)}'
 
 
 def _want(reading: _Reading, *kinds: str) -> None:

@@ -104,10 +104,11 @@ def _registration(node: NodeRegistration, report: Report) -> None:
     report.problem((*path, "criSocket"), rules.cri_socket(node.cri_socket))
     check_arguments(node.kubelet_extra_args, (*path, "kubeletExtraArgs"), report)
     report.problem((*path, "imagePullPolicy"), rules.one_of(node.image_pull_policy, rules.PULL_POLICIES))
-    _taints(node.taints or (), (*path, "taints"), report)
+    check_taints(node.taints or (), (*path, "taints"), report)
 
 
-def _taints(taints: tuple[Taint, ...], path: Path, report: Report) -> None:
+def check_taints(taints: tuple[Taint, ...], path: Path, report: Report) -> None:
+    """A Node's taints."""
     seen = set()
     for index, taint in enumerate(taints):
         where: Path = (*path, index)

@@ -1,0 +1,148 @@
+"""The pykubeadm.cluster/v1 document: which machines a cluster consists of, and what else goes with them.
+
+It stands in one file with kubeadm's own documents (ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration), which are
+read as they are. The published JSON Schema (docs/reference/cluster.schema.json) is made of these models.
+"""
+
+# Annotations are not postponed here: `decode` reads the fields' types from them.
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pykubeadm.config.model import Arg, Configuration, Model, Taint
+
+FLEET_API = "pykubeadm.cluster/v1"
+FLEET_KIND = "Cluster"
+
+CONTROL_PLANE = "control-plane"
+WORKER = "worker"
+LOAD_BALANCER = "load-balancer"
+PARTS = (CONTROL_PLANE, WORKER, LOAD_BALANCER)
+STATES = ("present", "absent")
+RUNTIMES = ("containerd", "crio")
+NETWORKS = ("none", "bridge", "flannel", "manifest")  # of the role cni
+
+
+def _says(description: str, choices: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A field's metadata: what it means, and the words that it takes where those are few."""
+    return {"description": description, "choices": choices}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ssh(Model):
+    """How a machine is reached. What is not given is what ssh(1) takes: ~/.ssh/config, the agent, the user's name."""
+
+    user: str = field(default="", metadata=_says("The user to log in as; one that is not root uses sudo."))
+    port: int = field(default=0, metadata=_says("sshd's port."))
+    identity_file: str = field(default="", metadata=_says("The private key to log in with."))
+    proxy_jump: str = field(default="", metadata=_says("A host to go through, as [user@]host[:port]."))
+    config_file: str = field(default="", metadata=_says("In place of ~/.ssh/config."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host(Model):
+    """A machine of the cluster, or one that has to leave it."""
+
+    name: str = field(default="", metadata=_says("The name of its Node, and of the machine in what is printed."))
+    address: str = field(default="", metadata=_says("Where ssh finds it (default: its name)."))
+    internal_address: str = field(
+        default="",
+        metadata=_says(
+            "The IP address that other nodes speak to: of its API server, etcd and kubelet (default: that of the default route)."
+        ),
+    )
+    parts: tuple[str, ...] = field(
+        default=(), metadata=_says("What it is; control-plane with worker is a control plane without its taint.", PARTS)
+    )
+    state: str = field(default="present", metadata=_says("absent: taken out of the cluster and reset.", STATES))
+    ssh: Ssh = field(default=Ssh(), metadata=_says("How to reach this one, over what is given for all."))
+    labels: Mapping[str, str] = field(default_factory=dict, metadata=_says("Labels of its Node."))
+    taints: tuple[Taint, ...] | None = field(
+        default=None, metadata=_says("Taints of its Node (default: the control plane's on control planes).")
+    )
+    kubelet_extra_args: tuple[Arg, ...] = field(default=(), metadata=_says("Flags of its kubelet, as in nodeRegistration."))
+    ignore_preflight_errors: tuple[str, ...] = field(default=(), metadata=_says("Checks whose errors are only warnings here."))
+    variables: Mapping[str, Any] = field(
+        default_factory=dict, metadata=_says("Variables of the node roles for this machine, over those for all.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(Model):
+    """The pod network."""
+
+    plugin: str = field(default="none", metadata=_says("What to apply; none leaves it to others.", NETWORKS))
+    manifest: str = field(default="", metadata=_says("With plugin manifest, its path or URL."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirror(Model):
+    """Where images of a registry are asked for first."""
+
+    registry: str = field(
+        default="", metadata=_says("The registry's name in images, such as docker.io; _default for all others.")
+    )
+    urls: tuple[str, ...] = field(default=(), metadata=_says("The mirrors' URLs, asked in this order."))
+    only: bool = field(default=False, metadata=_says("Whether the registry itself is never asked."))
+    ca: str = field(default="", metadata=_says("The certificate of the mirrors' authority, on the nodes."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpProxy(Model):
+    """The proxy that nodes download and pull through."""
+
+    http: str = field(default="", metadata=_says("The proxy for http:// URLs."))
+    https: str = field(default="", metadata=_says("The proxy for https:// URLs."))
+    no_proxy: tuple[str, ...] = field(
+        default=(), metadata=_says("What is asked directly, besides the cluster's own networks and names.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadBalancer(Model):
+    """One address in front of the API servers: haproxy, and keepalived where the address moves."""
+
+    address: str = field(default="", metadata=_says("The virtual IP address, which moves between the load balancers."))
+    port: int = field(default=6443, metadata=_says("Its port."))
+    interface: str = field(default="", metadata=_says("The interface that carries the address."))
+    prefix: int = field(default=32, metadata=_says("The prefix length of the address."))
+    router_id: int = field(default=51, metadata=_says("The VRRP router id, one for each address in a network."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster(Model):
+    """The document."""
+
+    hosts: tuple[Host, ...] = field(default=(), metadata=_says("The machines."))
+    ssh: Ssh = field(default=Ssh(), metadata=_says("How to reach all of them."))
+    runtime: str = field(default="containerd", metadata=_says("The container runtime.", RUNTIMES))
+    network: Network = field(default=Network(), metadata=_says("The pod network."))
+    load_balancer: LoadBalancer = field(default=LoadBalancer(), metadata=_says("One address in front of the API servers."))
+    registry_mirrors: tuple[Mirror, ...] = field(default=(), metadata=_says("Mirrors of image registries."))
+    proxy: HttpProxy = field(default=HttpProxy(), metadata=_says("The proxy that nodes download and pull through."))
+    ignore_preflight_errors: tuple[str, ...] = field(
+        default=(), metadata=_says("Checks whose errors are only warnings on all machines.")
+    )
+    variables: Mapping[str, Any] = field(
+        default_factory=dict, metadata=_says("Variables of the node roles (roles/*/README.md) for all machines.")
+    )
+
+    @property
+    def present(self) -> tuple[Host, ...]:
+        """The machines that are to be there."""
+        return tuple(host for host in self.hosts if host.state != "absent")
+
+    def having(self, part: str) -> tuple[Host, ...]:
+        """Of those the ones with this part."""
+        return tuple(host for host in self.present if part in host.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What a cluster file says. `configuration` is the cluster's; of a node there is nothing in it. `names_version` is whether
+    the file says which version of Kubernetes the cluster is to have."""
+
+    cluster: Cluster
+    configuration: Configuration
+    names_version: bool

@@ -1,0 +1,160 @@
+"""Checks of the Cluster document; all run, and report every problem."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from pykubeadm.config import rules
+from pykubeadm.config.fleet import (
+    CONTROL_PLANE,
+    LOAD_BALANCER,
+    NETWORKS,
+    PARTS,
+    RUNTIMES,
+    STATES,
+    WORKER,
+    Cluster,
+    Host,
+    LoadBalancer,
+    Mirror,
+    Network,
+    Ssh,
+)
+from pykubeadm.config.model import ClusterConfiguration
+from pykubeadm.config.report import Report
+from pykubeadm.config.source import Path
+from pykubeadm.config.validate_node import check_arguments, check_taints
+from pykubeadm.constants import API_SERVER_PORT
+from pykubeadm.transport.proxies import without_password
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_SSH_NAME = re.compile(r"[A-Za-z0-9_:][\w.:-]*", re.ASCII)  # of a host or user: nothing that ssh(1) takes for an option
+_JUMP = re.compile(rf"({_SSH_NAME.pattern}@)?{_SSH_NAME.pattern}", re.ASCII)
+
+
+def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report) -> None:
+    """`kubeadm` is the file's ClusterConfiguration, as given."""
+    if not cluster.hosts:
+        report.problem(("hosts",), "there are no hosts; name the machines of the cluster")
+    elif not cluster.having(CONTROL_PLANE):
+        report.problem(("hosts",), f"there is no control plane; give a host that is present the part {CONTROL_PLANE}")
+    for index, host in enumerate(cluster.hosts):
+        _host(host, ("hosts", index), report)
+    _unique(cluster.hosts, report)
+    _ssh(cluster.ssh, ("ssh",), report)
+    report.problem(("runtime",), rules.one_of(cluster.runtime, RUNTIMES))
+    _network(cluster.network, report)
+    _load_balancer(cluster.load_balancer, cluster, kubeadm, report)
+    for index, mirror in enumerate(cluster.registry_mirrors):
+        _mirror(mirror, ("registryMirrors", index), report)
+    for name in ("http", "https"):
+        if value := getattr(cluster.proxy, name):
+            _http_url(value, ("proxy", name), report)
+    _variables(cluster.variables, ("variables",), report)
+
+
+def _host(host: Host, path: Path, report: Report) -> None:
+    report.problem((*path, "name"), rules.subdomain(host.name) if host.name else "a host needs a name")
+    if host.address and not _SSH_NAME.fullmatch(host.address):
+        report.problem((*path, "address"), f'"{host.address}" is no IP address or host name')
+    if host.internal_address:
+        report.problem((*path, "internalAddress"), rules.address(host.internal_address))
+    report.problem((*path, "state"), rules.one_of(host.state, STATES))
+    if not host.parts and host.state != "absent":
+        report.problem(path, f"the host has no parts; give it some of {', '.join(PARTS)}")
+    for index, part in enumerate(host.parts):
+        report.problem((*path, "parts", index), rules.one_of(part, PARTS))
+        if part in host.parts[:index]:
+            report.problem((*path, "parts", index), f"{part} is given twice")
+    if LOAD_BALANCER in host.parts and WORKER in host.parts and CONTROL_PLANE not in host.parts:
+        report.problem((*path, "parts"), "a load balancer is a machine of its own or a control plane, not a worker")
+    _ssh(host.ssh, (*path, "ssh"), report)
+    for key, value in host.labels.items():
+        report.problem((*path, "labels", key), rules.qualified_name(key) or rules.label_value(value))
+    check_taints(host.taints or (), (*path, "taints"), report)
+    check_arguments(host.kubelet_extra_args, (*path, "kubeletExtraArgs"), report)
+    _variables(host.variables, (*path, "variables"), report)
+
+
+def _unique(hosts: Iterable[Host], report: Report) -> None:
+    """Names, and where ssh finds machines: one machine is one host."""
+    names: dict[str, int] = {}
+    places: dict[tuple[str, int], int] = {}
+    for index, host in enumerate(hosts):
+        if host.name and names.setdefault(host.name, index) != index:
+            report.problem(("hosts", index, "name"), f"{host.name} is given twice; the first is hosts[{names[host.name]}]")
+        place = (host.address or host.name, host.ssh.port)
+        if place[0] and places.setdefault(place, index) != index and names.get(host.name) == index:
+            report.problem(("hosts", index, "address"), f"{place[0]} is the address of hosts[{places[place]}], too")
+
+
+def _ssh(ssh: Ssh, path: Path, report: Report) -> None:
+    if ssh.port or report.wrote((*path, "port")):
+        report.problem((*path, "port"), rules.port(ssh.port))
+    if ssh.user and not _SSH_NAME.fullmatch(ssh.user):
+        report.problem((*path, "user"), f'"{ssh.user}" is no name of a user')
+    if ssh.proxy_jump and not _JUMP.fullmatch(ssh.proxy_jump):
+        report.problem((*path, "proxyJump"), f'"{ssh.proxy_jump}" is no [user@]host[:port]')
+
+
+def _network(network: Network, report: Report) -> None:
+    report.problem(("network", "plugin"), rules.one_of(network.plugin, NETWORKS))
+    if network.plugin == "manifest" and not network.manifest:
+        report.problem(("network",), "plugin manifest needs the manifest's path or URL in manifest")
+    if network.manifest and network.plugin != "manifest":
+        report.problem(("network", "manifest"), "means nothing without plugin: manifest")
+
+
+def _load_balancer(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterConfiguration, report: Report) -> None:
+    machines, where = cluster.having(LOAD_BALANCER), ("loadBalancer",)
+    report.problem((*where, "port"), rules.port(balancer.port))
+    if not 1 <= balancer.router_id <= 255:
+        report.problem((*where, "routerId"), f"{balancer.router_id} is no VRRP router id; those are 1 to 255")
+    if not 1 <= balancer.prefix <= 128:
+        report.problem((*where, "prefix"), f"{balancer.prefix} is no prefix length")
+    if balancer.address:
+        report.problem((*where, "address"), rules.address(balancer.address))
+        if not machines:
+            report.problem((*where, "address"), f"no host has the part {LOAD_BALANCER}, so nobody would have this address")
+        if not balancer.interface:
+            report.problem(where, "the address needs the interface that carries it")
+    elif len(machines) > 1:
+        report.problem(where, "several load balancers need an address that moves between them")
+    shared = [host.name for host in machines if CONTROL_PLANE in host.parts]
+    if shared and balancer.port == API_SERVER_PORT:
+        report.problem(
+            (*where, "port"), f"{API_SERVER_PORT} is the API server's on {', '.join(shared)}; give the load balancer another one"
+        )
+    if len(cluster.having(CONTROL_PLANE)) > 1 and not machines and not kubeadm.control_plane_endpoint:
+        report.problem(
+            ("hosts",),
+            f"several control planes need one address: give hosts the part {LOAD_BALANCER}, or set controlPlaneEndpoint in the "
+            "ClusterConfiguration",
+        )
+
+
+def _mirror(mirror: Mirror, path: Path, report: Report) -> None:
+    if not mirror.registry:
+        report.problem(path, "a mirror needs the registry that it stands for")
+    if not mirror.urls:
+        report.problem(path, "a mirror needs urls")
+    for index, url in enumerate(mirror.urls):
+        _http_url(url, (*path, "urls", index), report)
+
+
+def _http_url(text: str, path: Path, report: Report) -> None:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        report.problem(path, f'"{without_password(text)}" is no http or https URL')
+
+
+def _variables(variables: Mapping[str, object], path: Path, report: Report) -> None:
+    for name in variables:
+        if not _VARIABLE.fullmatch(name) or name.startswith("ansible_"):
+            report.problem((*path, name), f'"{name}" is no variable of a role; how the machine is reached belongs into ssh')

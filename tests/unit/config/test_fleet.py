@@ -1,0 +1,159 @@
+"""cluster.yaml: what is read of it, and what is refused, with its place."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pykubeadm.config.fleet import Fleet
+from pykubeadm.config.host import ANY_HOST
+from pykubeadm.config.read import Environment, read_fleet
+from pykubeadm.config.source import Source
+from pykubeadm.errors import ConfigError, Problem
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+WHOLE = """\
+apiVersion: pykubeadm.cluster/v1
+kind: Cluster
+ssh: {user: admin}
+hosts:
+- name: c1
+  address: 10.0.0.11
+  parts: [control-plane]
+- name: w1
+  address: 10.0.0.21
+  parts: [worker]
+  labels: {disk: ssd}
+  ssh: {user: root, port: 2222}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.36.2
+networking: {podSubnet: 10.244.0.0/16}
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+maxPods: 50
+"""
+
+
+def read(text: str) -> Fleet:
+    environment = Environment(host=ANY_HOST, new_token=lambda: "abcdef.0123456789abcdef")
+    return read_fleet(Source("cluster.yaml", text.encode()), environment)
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        read(text)
+    return str(refused.value).splitlines()
+
+
+def problems_of(text: str) -> tuple[Problem, ...]:
+    try:
+        read(text)
+    except ConfigError as refused:
+        return refused.problems
+    return ()
+
+
+def hosts(*described: str) -> str:
+    listed = "".join(f"- {{{each}}}\n" for each in described)
+    return f"apiVersion: pykubeadm.cluster/v1\nkind: Cluster\nhosts:\n{listed}"
+
+
+def test_hosts_and_kubeadms_documents_are_read_from_one_file():
+    fleet = read(WHOLE)
+    assert [host.name for host in fleet.cluster.having("worker")] == ["w1"]
+    assert fleet.cluster.hosts[1].ssh.port == 2222
+    assert fleet.configuration.cluster.networking.pod_subnet == "10.244.0.0/16"
+    assert fleet.configuration.kubelet["maxPods"] == 50
+    assert fleet.names_version
+
+
+def test_every_problem_is_said_with_its_place():
+    wrong = (
+        WHOLE.replace("ssh: {user: admin}", "ssh: {usr: admin}")
+        .replace("[worker]", "[minion]")
+        .replace("podSubnet", "podSubnets")
+        .replace("maxPods: 50", "maxPods: many")
+    )
+    found = problems(wrong)
+    assert found[0] == 'cluster.yaml:3:7: ssh.usr: there is no such field; did you mean "user"?'
+    assert found[1].startswith('cluster.yaml:10:11: hosts[1].parts[0]: "minion" is not known; it is one of control-plane, worker')
+    assert [line.split(":")[1] for line in found] == ["3", "10", "17", "21"]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "sentence"),
+    [
+        (hosts(), "3:1", "there are no hosts"),
+        (hosts("name: w1, parts: [worker]"), "4:1", "there is no control plane"),
+        (hosts("name: c1, parts: [control-plane]", "name: c1, parts: [worker]"), "5:10", "c1 is given twice"),
+        (hosts("name: c1, address: a, parts: [control-plane]", "name: c2, address: a, parts: [worker]"), "5:23", "hosts[0], too"),
+        (hosts("name: c1, parts: [control-plane]", "name: c2, parts: [control-plane]"), "4:1", "need one address"),
+        (hosts("name: c_1, parts: [control-plane]"), "4:10", '"c_1" is no DNS name'),
+        (hosts("name: c1, address: -oX, parts: [control-plane]"), "4:23", '"-oX" is no IP address or host name'),
+        (hosts("name: c1, parts: []"), "4:3", "the host has no parts"),
+        (hosts("name: c1, parts: [control-plane], state: gone"), "4:45", '"gone" is not known'),
+        (hosts("name: c1, parts: [control-plane], taints: [{key: a}]"), "4:47", "a taint needs an effect"),
+        (hosts("name: c1, parts: [control-plane], variables: {ansible_user: x}"), "4:64", "belongs into ssh"),
+        (
+            hosts("name: c1, parts: [control-plane, load-balancer]") + "loadBalancer: {}\n",
+            "5:15",
+            "6443 is the API server's on c1",
+        ),
+        (
+            hosts("name: c1, parts: [control-plane]", "name: l1, parts: [load-balancer]", "name: l2, parts: [load-balancer]"),
+            "1:1",
+            "several load balancers need an address",
+        ),
+        (hosts("name: c1, parts: [control-plane]") + "network: {plugin: manifest}\n", "5:10", "needs the manifest's path"),
+        (hosts("name: c1, parts: [control-plane]") + "proxy: {http: squid}\n", "5:15", '"squid" is no http or https URL'),
+        ("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n", "1:1", "the file holds no Cluster"),
+        (
+            WHOLE + "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n",
+            "24:7",
+            "InitConfiguration is of one node",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(text, where, sentence):
+    found = problems(text)
+    assert any(line.startswith(f"cluster.yaml:{where}") and sentence in line for line in found), found
+
+
+def test_schema_and_reference_are_those_of_the_models():
+    spec = importlib.util.spec_from_file_location("schema", CHECKOUT / "tools" / "schema.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    for name, text in tool.texts().items():
+        assert (tool.REFERENCE / name).read_text() == text, "run python tools/schema.py"
+
+
+def test_the_schema_takes_what_is_read_and_refuses_unknown_fields():
+    schema = json.loads((CHECKOUT / "docs" / "reference" / "cluster.schema.json").read_text())
+    document = next(yaml.safe_load_all(WHOLE))
+    assert set(document) <= set(schema["properties"])
+    assert set(document["hosts"][1]) <= set(schema["properties"]["hosts"]["items"]["properties"])
+    assert schema["additionalProperties"] is False
+
+
+@settings(max_examples=40)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda of: st.lists(of) | st.dictionaries(st.text(max_size=8), of),
+    )
+)
+def test_no_document_does_harm(value):
+    text = yaml.safe_dump(
+        {"apiVersion": "pykubeadm.cluster/v1", "kind": "Cluster", "hosts": value, "ssh": value, "network": value}
+    )
+    for problem in problems_of(text):
+        assert problem.line
