@@ -20,6 +20,14 @@ from pykubeadm.resources import collection_dir
 
 _GRACE = 5.0  # seconds that an interrupted ansible-playbook gets to end its connections
 
+_running: set[subprocess.Popen[bytes]] = set()  # those that some thread follows
+
+
+def end_playbooks() -> None:
+    """End the playbooks that other threads follow: after an interrupt nobody wants their outcome."""
+    for process in tuple(_running):
+        _end(process)
+
 
 def tags_of(playbook: str) -> list[str]:
     """The tags by which roles of a playbook of the collection are chosen, in the roles' order."""
@@ -38,8 +46,10 @@ def run_playbook(
     diff: bool = False,
     forks: int = 20,
     verbosity: int = 0,
+    strategy: str = "linear",
 ) -> Summary:
-    """Run a playbook of the collection by its name; every event goes to `report`. Raises NodeError with a sentence for each
+    """Run a playbook of the collection by its name; every event goes to `report`. With the strategy "free" no node waits for
+    another one. Raises NodeError with a sentence for each
     failed node, or with what ansible-playbook said when it could not begin."""
     command = [_program(), space.playbook(playbook), f"--forks={forks}"]
     for inventory in space.inventories:
@@ -50,13 +60,16 @@ def run_playbook(
     command += ["--diff"] if diff else []
     command += [f"-{'v' * verbosity}"] if verbosity else []
     with tempfile.TemporaryFile() as output:
-        process, reading = _start(command, space, output)
+        process, reading = _start(command, space, output, strategy)
+        _running.add(process)
         try:
             summary, failures = _follow(reading, report)
             status = process.wait()
         except BaseException:
             _end(process)
             raise
+        finally:
+            _running.discard(process)
         if failures:
             raise NodeError("\n".join(failures))
         said = _said(output)
@@ -67,13 +80,13 @@ def run_playbook(
     return summary
 
 
-def _start(command: Sequence[str], space: Workspace, output: IO[bytes]) -> tuple[subprocess.Popen[bytes], int]:
+def _start(command: Sequence[str], space: Workspace, output: IO[bytes], strategy: str) -> tuple[subprocess.Popen[bytes], int]:
     """The process, and the descriptor on which its events come."""
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
             command,
-            env={**space.environment, "PYKUBEADM_EVENTS_FD": str(writing)},
+            env={**space.environment, "PYKUBEADM_EVENTS_FD": str(writing), "ANSIBLE_STRATEGY": strategy},
             pass_fds=(writing,),
             stdin=subprocess.DEVNULL,
             stdout=output,

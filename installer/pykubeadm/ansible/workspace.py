@@ -32,10 +32,15 @@ class Workspace:
 
 @contextmanager
 def workspace(
-    variables: Mapping[str, Any], inventories: tuple[str, ...] = (), host_name: str = LOCAL_HOST
+    variables: Mapping[str, Any],
+    inventories: tuple[str, ...] = (),
+    host_name: str = LOCAL_HOST,
+    *,
+    hosts: Mapping[str, Any] | None = None,
 ) -> Iterator[Workspace]:
-    """A workspace with `variables` for all nodes, which the user's `inventories` may override; without any, the one node is
-    this machine, under the name `host_name`. Removed at the end; readable by us alone, for variables may hold secrets."""
+    """A workspace with `variables` for all nodes, which the user's `inventories`, or an inventory given as a document (`hosts`),
+    may override; without any, the one node is this machine, under the name `host_name`. Removed at the end; readable by us alone,
+    for variables may hold secrets."""
     if not (collection_dir() / "galaxy.yml").is_file():
         raise NodeError(f"the node roles are not below {collection_dir()}; install pykubeadm again")
     with tempfile.TemporaryDirectory(prefix="pykubeadm-ansible-") as directory:
@@ -45,6 +50,8 @@ def workspace(
         with open(os.path.join(directory, "ansible.cfg"), "w", encoding="utf-8"):
             pass  # empty: the environment says it all, and the user's own file is not read
         defaults = _write(directory, "defaults.yml", {"all": {"vars": dict(variables)}})
+        if hosts is not None:
+            inventories = (*inventories, _write(directory, "hosts.yml", hosts))
         if not inventories:
             local = {
                 "ansible_connection": "local",
