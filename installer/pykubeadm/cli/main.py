@@ -23,6 +23,7 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     lazy={
         "certs": ("pykubeadm.cli.certs:certs", "Keys and certificates"),
+        "cluster": ("pykubeadm.cli.cluster:cluster", "Make, change and check a whole cluster from one file, over SSH"),
         "completion": ("pykubeadm.cli.completion:completion", "Print the completion code for bash, zsh or fish"),
         "config": ("pykubeadm.cli.config:config", "Validate, print, migrate configuration; list images"),
         "doctor": ("pykubeadm.cli.doctor:doctor", "Look for what is wrong on this node and in its cluster"),

@@ -108,6 +108,21 @@ class NodeTask(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeProgress(Event):
+    """What happens on one of several nodes. `step` is the action and, where it has phases, the phase: "prepare", "init/certs/ca".
+
+    `outcome` is "planned", "started", "waiting", "changed", "unchanged", "skipped" or "failed"; `message` says in a sentence what
+    goes on, is waited for, or went wrong; `changes` are sentences, of a plan the reasons."""
+
+    node: str
+    step: str
+    outcome: str
+    message: str = ""
+    changes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned(Event):
     """Dry run: what a phase would change, as text with secrets masked."""
 

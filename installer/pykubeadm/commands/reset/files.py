@@ -44,7 +44,7 @@ _POD_LOGS: Final = "/var/log/pods"
 _POD_LOG: Final = re.compile(r"[^_]+_[^_]+_[0-9a-f-]{32,36}")  # NAMESPACE_NAME_UID, kubernetes: pkg/kubelet/kuberuntime
 _CONTAINER_LOGS: Final = "/var/log/containers"  # the kubelet's links into _POD_LOGS
 # Of the preparation of the node, which stays: what was downloaded, and what was not finished.
-_PREPARATION: Final = frozenset({"downloads.json", "preparing"})
+_PREPARATION: Final = frozenset({"downloads.json", "prepared.json", "preparing"})
 _LOCK: Final = "lock"  # held by this run
 
 

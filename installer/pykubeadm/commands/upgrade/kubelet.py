@@ -17,12 +17,17 @@ from pykubeadm.workflow.events import Waiting
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from pykubeadm.ansible.assets import Assets
+    from pykubeadm.ansible.results import PlaybookEvent
     from pykubeadm.kube.port import Api
+    from pykubeadm.node.port import Node
     from pykubeadm.util.kube_object import KubeObject
+
+    # Runs the roles of these tags with these variables for the run's node.
+    Play = Callable[[UpgradeRun, Mapping[str, Any], Sequence[str], Callable[[PlaybookEvent], None]], None]
 
 NAME = "kubelet"
 KUBELET = "/usr/bin/kubelet"
@@ -56,22 +61,34 @@ def _drain(run: UpgradeRun) -> Changes:
 
 
 def _replace(run: UpgradeRun) -> Changes:
+    return replace_programs(run, _here, run.node)
+
+
+def _here(run: UpgradeRun, variables: Mapping[str, Any], tags: Sequence[str], report: Callable[[PlaybookEvent], None]) -> None:
+    """Run the roles on the machine that we are on."""
     from pykubeadm.ansible.playbook import run_playbook
     from pykubeadm.ansible.workspace import workspace
+
+    with workspace(variables, host_name=_node_name(run)) as space:
+        run_playbook(space, "prepare", report, tags=tags, check=run.dry_run, diff=run.dry_run)
+
+
+def replace_programs(run: UpgradeRun, play: Play, controller: Node) -> Changes:
+    """Have the roles bring the programs of the new version; `play` runs them for this node, from the machine `controller`, where
+    programs may lie. NodeError, with the old kubelet put back."""
     from pykubeadm.node.facts import kubelet_version
     from pykubeadm.phases.prepare import translated
 
     packaged = _is_packaged(run)
     if kubelet_version(run.node) != run.target and not packaged and run.node.stat(KUBELET) is not None:
         run.node.run(Command(("ln", "--physical", "--force", KUBELET, BEFORE), "keep the old kubelet"))
-    variables = _variables(run, packaged=packaged)
+    variables = _variables(run, controller, packaged=packaged)
     tags = [NAME, *(["cni"] if variables["cni_plugins_source"] == "archive" else [])]
     changes: list[str] = []
     run.kubelet_started = run.now()  # by the role, as its program changes
     report = translated(run.emit, changes, phase=f"{NAME}/replace")
     try:
-        with workspace(variables, host_name=_node_name(run)) as space:
-            run_playbook(space, "prepare", report, tags=tags, check=run.dry_run, diff=run.dry_run)
+        play(run, variables, tags, report)
     except NodeError as error:
         raise NodeError(f"{error}; {_back(run)}") from error
     return changes
@@ -149,7 +166,7 @@ def _back(run: UpgradeRun) -> str:
     return "; ".join([*done, "run this again once that is mended"])
 
 
-def _variables(run: UpgradeRun, *, packaged: bool) -> dict[str, Any]:
+def _variables(run: UpgradeRun, controller: Node, *, packaged: bool) -> dict[str, Any]:
     """For the roles. CNI plugins are only replaced by those of an archive: packages come with the system's own upgrades."""
     import os
 
@@ -157,7 +174,7 @@ def _variables(run: UpgradeRun, *, packaged: bool) -> dict[str, Any]:
     from pykubeadm.ansible.variables import node_variables
     from pykubeadm.phases.prepare import part_of
 
-    assets = _of_version(run, find_assets(run.target, os.environ))
+    assets = _of_version(run, controller, find_assets(run.target, os.environ))
     variables = node_variables(run.configuration, part=part_of(run), assets=assets, proxy_env=run.host.proxy_env)
     return variables | {
         "kubelet_programs": [NAME, "kubectl"],
@@ -166,7 +183,7 @@ def _variables(run: UpgradeRun, *, packaged: bool) -> dict[str, Any]:
     }
 
 
-def _of_version(run: UpgradeRun, found: Assets) -> Assets:
+def _of_version(run: UpgradeRun, controller: Node, found: Assets) -> Assets:
     """Without programs of another version, such as those that the node was prepared with."""
     from dataclasses import replace
 
@@ -174,7 +191,7 @@ def _of_version(run: UpgradeRun, found: Assets) -> Assets:
 
     if not found.programs:
         return found
-    version = kubelet_version(run.node, f"{found.programs}/kubelet")
+    version = kubelet_version(controller, f"{found.programs}/kubelet")
     if version == run.target:
         return found
     run.note("info", f"{found.programs}/kubelet is {version or 'no kubelet'}: {run.target} is looked for elsewhere", topic=NAME)

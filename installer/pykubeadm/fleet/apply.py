@@ -1,0 +1,302 @@
+"""Carries out a plan: machines are prepared all at once, the first control plane begins, the others follow side by side.
+
+Each host goes its own way in a thread of its own and waits only for what it needs, so that a slow or dead one holds nobody up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.config.fleet import LOAD_BALANCER
+from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.fleet.admission import Open, admit, new_admission, opened, withdraw
+from pykubeadm.fleet.documents import Admission, init_source, join_source
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.found import Found
+from pykubeadm.fleet.leaving import forget, remove
+from pykubeadm.fleet.machines import Machines
+from pykubeadm.fleet.options import UNTIL, Options
+from pykubeadm.fleet.plan import Action, Plan
+from pykubeadm.fleet.preparing import Preparation
+from pykubeadm.fleet.progress import of_host
+from pykubeadm.workflow.events import NodeProgress, Note
+from pykubeadm.workflow.phase import Choose, Phase, without
+
+if TYPE_CHECKING:
+    from pykubeadm.workflow.events import Subscriber
+
+_TICK = 0.2  # seconds between two looks whether an interrupt or the end of the time came
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went on one host: `error` is None where all was done."""
+
+    host: str
+    seconds: float
+    error: PykubeadmError | None = None
+    changes: int = 0
+
+
+@dataclass(slots=True)
+class Applying:
+    """One run. `cluster` is there once hosts can join; `leaving` are the removals, which joins wait for."""
+
+    found: Found
+    plan: Plan
+    machines: Machines
+    options: Options
+    emit: Subscriber
+    admission: Admission = field(default_factory=new_admission)
+    cluster: Future[Open] = field(default_factory=Future)
+    leaving: dict[str, Future[None]] = field(default_factory=dict)
+    preparation: Preparation | None = None
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def described(self) -> Described:
+        return self.found.described
+
+    @property
+    def endpoint(self) -> str:
+        """The cluster's, as it is stored there."""
+        cluster = self.found.facts.cluster
+        return str(cluster.stored.get("controlPlaneEndpoint") or "") if cluster else ""
+
+
+def apply(found: Found, machines: Machines, options: Options, emit: Subscriber) -> dict[str, Outcome]:
+    """Carry out the plan that was found; how it went, by host. The caller says what failed."""
+    plan = found.plan
+    if options.until:
+        dropped = {*UNTIL[UNTIL.index(options.until) + 1 :], "label", "network"}
+        plan = replace(plan, actions=tuple(action for action in plan.actions if action.kind not in dropped))
+    run = Applying(found, plan, machines, options, emit)
+    run.leaving = {action.host: Future() for action in plan.of("remove", "forget")}
+    try:
+        _work(run)
+    finally:
+        _close(run)
+    return run.outcomes
+
+
+def _work(run: Applying) -> None:
+    threads = []
+    if preparing := run.plan.of("prepare"):
+        hosts = [run.found.host(action.host) for action in preparing]
+        tags = sorted({tag for action in preparing for tag in action.tags})
+        run.preparation = Preparation(run.found, run.machines, hosts, tags, run.emit)
+        threads.append(_thread("prepare", run.preparation.run))
+    names = list(dict.fromkeys(action.host for action in run.plan.actions if action.kind != "network"))
+    if not run.plan.of("init"):
+        threads.append(_thread("cluster", lambda: _open_cluster(run)))
+    threads += [_thread(name, partial(_host, run, name)) for name in names]
+    _wait(threads, run.options)
+    for name in names:
+        late = NodeError("it was not done when --timeout ended the run")
+        run.outcomes.setdefault(name, Outcome(name, run.options.timeout, late))
+    if run.plan.of("network"):
+        _for_network(run)
+
+
+def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
+    """Begun. It does not keep the process: after an interrupt nobody waits for it."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _wait(threads: Sequence[threading.Thread], options: Options) -> None:
+    """Until all are through, or the time is."""
+    for thread in threads:
+        while thread.is_alive() and options.left != 0:
+            thread.join(_TICK)
+
+
+def _host(run: Applying, name: str) -> None:
+    """All that is to be done for one host, in its own thread."""
+    began, changes, error = time.monotonic(), 0, None
+    try:
+        for action in run.plan.for_host(name):
+            if action.kind != "network":
+                changes += _DO[action.kind](run, action)
+    except PykubeadmError as failure:
+        error = failure
+    except Exception as bug:  # noqa: BLE001 - in one host's way it must not be silent, nor stop the others
+        error = PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})")
+    if error:
+        with suppress(KeyError, InvalidStateError):
+            run.leaving[name].set_exception(error)
+        if any(action.kind == "init" for action in run.plan.for_host(name)):
+            with suppress(InvalidStateError):
+                run.cluster.set_exception(error)
+    run.outcomes[name] = Outcome(name, time.monotonic() - began, error, changes)
+
+
+def _open_cluster(run: Applying) -> None:
+    """The cluster that is there lets in those who are to join."""
+    facts = run.found.facts.cluster
+    if facts is None:
+        run.cluster.set_exception(PhaseError("there is no cluster to join"))
+        return
+    try:
+        seed = run.found.host(facts.seed)
+        node = run.machines.node(seed)
+        found = opened(run.described, seed, node, run.found.address(seed.name) or seed.internal_address, run.admission)
+        if joining := [run.found.host(action.host) for action in run.plan.of("join")]:
+            admit(found, run.described, run.found.address(seed.name), joining, of_host(seed.name, "admit", run.emit))
+        run.cluster.set_result(found)
+    except PykubeadmError as error:
+        run.cluster.set_exception(error)
+    except Exception as bug:  # noqa: BLE001 - whoever waits for the cluster gets to know
+        run.cluster.set_exception(PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})"))
+
+
+def _do_prepare(run: Applying, action: Action) -> int:
+    """Wait for this host's part of the common run."""
+    if run.preparation is None:
+        raise PhaseError(f"{action.host} was not prepared")
+    _result(run, run.preparation.ready[action.host], f"{action.host} to be prepared")
+    return 1
+
+
+def _do_init(run: Applying, action: Action) -> int:
+    from pykubeadm.commands.init.command import init
+    from pykubeadm.commands.init.phases import PHASES
+
+    host, address = run.found.host(action.host), run.found.address(action.host)
+    node = run.machines.node(host)
+    source = init_source(run.described.cluster, run.described.configuration, host, address, run.admission)
+    shares = any(other.part == action.part for other in run.plan.of("join"))
+    options = {"upload_certs": shares, "skip_token_print": True, "skip_certificate_key_print": True}
+    emit = of_host(host.name, "init", run.emit)
+    init(options, emit, choose=_but_prepare(PHASES), machine=node, source=source)
+    run.cluster.set_result(opened(run.described, host, node, address, run.admission))
+    return emit.changes
+
+
+def _do_join(run: Applying, action: Action) -> int:
+    from pykubeadm.commands.join.command import join
+    from pykubeadm.commands.join.phases import PHASES
+
+    found = _result(run, run.cluster, "the cluster")
+    for name, future in run.leaving.items():
+        _result(run, future, f"{name} to leave the cluster")
+    _balanced(run)
+    host = run.found.host(action.host)
+    admission = found.admission
+    source = join_source(run.described.cluster, run.described.configuration, host, run.found.address(host.name), admission)
+    emit = of_host(host.name, "join", run.emit)
+    join({}, emit, choose=_but_prepare(PHASES), machine=run.machines.node(host), source=source)
+    return emit.changes
+
+
+def _balanced(run: Applying) -> None:
+    """Nodes join through the load balancers, where those are ours: one of them has to be there."""
+    preparation = run.preparation
+    if preparation is None:
+        return
+    balancers = [host.name for host in run.described.cluster.having(LOAD_BALANCER) if host.name in preparation.ready]
+    errors = []
+    for name in balancers:
+        try:
+            _result(run, preparation.ready[name], f"the load balancer {name}")
+        except PykubeadmError as error:
+            errors.append(error)
+    if balancers and len(errors) == len(run.described.cluster.having(LOAD_BALANCER)):
+        raise errors[0]
+
+
+def _do_remove(run: Applying, action: Action) -> int:
+    found = _result(run, run.cluster, "the cluster")
+    host = run.found.host(action.host)
+    emit = of_host(host.name, "remove", run.emit)
+    remove(found, host, run.machines.node(host), run.endpoint, emit)
+    run.leaving[host.name].set_result(None)
+    return 1
+
+
+def _do_forget(run: Applying, action: Action) -> int:
+    found = _result(run, run.cluster, "the cluster")
+    forget(found, action.host, run.endpoint, of_host(action.host, "forget", run.emit))
+    run.leaving[action.host].set_result(None)
+    return 1
+
+
+def _do_label(run: Applying, action: Action) -> int:
+    from pykubeadm.kube.apply import retrying
+
+    found = _result(run, run.cluster, "the cluster")
+    body: dict[str, Any] = {"metadata": {"labels": dict(action.labels)}}
+    if action.taints is not None:
+        live = retrying(lambda: found.api.get("v1", "Node", action.host), found.api.call_timeout) or {}
+        kept = [taint for taint in live.get("spec", {}).get("taints") or () if taint["key"].startswith("node.kubernetes.io/")]
+        body["spec"] = {"taints": [*action.taints, *kept]}
+    retrying(lambda: found.api.patch("v1", "Node", action.host, body, how="merge"), found.api.call_timeout)
+    changes = tuple(f"label {key}={value}" for key, value in action.labels.items())
+    if action.taints is not None:
+        changes = (*changes, "taints")
+    run.emit(NodeProgress(node=action.host, step="label", outcome="changed", changes=changes))
+    return len(changes)
+
+
+_DO: Mapping[str, Callable[[Applying, Action], int]] = {
+    "prepare": _do_prepare,
+    "init": _do_init,
+    "join": _do_join,
+    "remove": _do_remove,
+    "forget": _do_forget,
+    "label": _do_label,
+}
+
+
+def _but_prepare(phases: Sequence[Phase[Any]]) -> Choose:
+    """All phases but the one that runs the roles on the machine itself: they ran from here."""
+    return lambda skipped: without(phases, ("prepare", *skipped))
+
+
+def _result(run: Applying, future: Future[Any], what: str) -> Any:
+    """What the future holds; NodeError where the time is over."""
+    while True:
+        left = run.options.left
+        try:
+            return future.result(None if left is None else max(left, 0.01))
+        except TimeoutError:
+            raise NodeError(f"waited in vain for {what} until --timeout ended the run") from None
+
+
+def _for_network(run: Applying) -> None:
+    """The pod network, once the nodes are there."""
+    from pykubeadm.fleet.network import apply_network
+
+    [action] = run.plan.of("network")
+    began = time.monotonic()
+    try:
+        found = _result(run, run.cluster, "the cluster")
+        error = None
+        apply_network(run.described, run.machines, found, of_host(action.host, "network", run.emit))
+    except PykubeadmError as failure:
+        error = failure
+        run.emit(NodeProgress(node=action.host, step="network", outcome="failed", message=str(failure)))
+    before = run.outcomes.get(action.host)
+    run.outcomes[action.host] = Outcome(
+        action.host,
+        time.monotonic() - began + (before.seconds if before else 0.0),
+        (before.error if before else None) or error,
+        (before.changes if before else 0) + 1,
+    )
+
+
+def _close(run: Applying) -> None:
+    """Nothing that lets machines in outlasts the run."""
+    if not run.cluster.done() or run.cluster.exception():
+        return
+    if run.plan.of("init", "join"):
+        found = run.cluster.result()
+        withdraw(found.api, run.admission, lambda message: run.emit(Note(level="warning", topic="", message=message)))

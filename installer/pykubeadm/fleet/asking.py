@@ -1,0 +1,55 @@
+"""`cluster run` and `cluster kubeconfig`: a command on every machine, the administrator's kubeconfig from one that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pykubeadm.constants import ADMIN_KUBECONFIG
+from pykubeadm.errors import PhaseError, PykubeadmError
+from pykubeadm.fleet.look import look
+from pykubeadm.fleet.machines import Connect, Machines, over_ssh
+from pykubeadm.node.port import Command, Completed
+
+if TYPE_CHECKING:
+    from pykubeadm.config.fleet import Host
+    from pykubeadm.fleet.file import Described
+    from pykubeadm.fleet.options import Options
+
+_LONGEST = 24 * 3600.0  # seconds that a command may take where the user gives no end
+
+
+def run_on_each(
+    described: Described,
+    argv: Sequence[str],
+    options: Options,
+    show: Callable[[str, Completed | PykubeadmError], None],
+    *,
+    connect: Connect | None = None,
+) -> int:
+    """Run a command as root on every host, side by side; `show` gets how each one ended. Returns how many hosts failed."""
+    failed = 0
+    with Machines(connect or over_ssh(described), forks=options.forks) as machines:
+
+        def one(host: Host) -> Completed:
+            timeout = options.left or _LONGEST
+            return machines.node(host).run(Command(tuple(argv), "run what was asked for", check=False, timeout=timeout))
+
+        hosts = described.limited(options.limit)
+        for name, ended in machines.on_each(one, hosts).items():
+            show(name, ended)
+            failed += isinstance(ended, PykubeadmError) or ended.status != 0
+    return failed
+
+
+def admin_kubeconfig(described: Described, options: Options, *, connect: Connect | None = None) -> str:
+    """The administrator's kubeconfig, of a control plane whose API server answers. PhaseError where there is none."""
+    with Machines(connect or over_ssh(described), forks=options.forks) as machines:
+        hosts = described.cluster.having("control-plane")
+        facts = look(described, machines, hosts)
+        if facts.cluster is None:
+            errors = [node.error for node in facts.nodes.values() if node.error]
+            nobody = "no control plane's API server answers: `pykubeadm cluster apply` makes the cluster"
+            raise PhaseError("\n".join([*errors, nobody]))
+        seed = next(host for host in described.cluster.hosts if host.name == facts.cluster.seed)
+        return (machines.node(seed).read(ADMIN_KUBECONFIG) or b"").decode()

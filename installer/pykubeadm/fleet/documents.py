@@ -1,0 +1,105 @@
+"""What `init` and `join` get for one host: kubeadm's documents, as text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import yaml
+
+from pykubeadm.config.fleet import CONTROL_PLANE, WORKER, Cluster, Host
+from pykubeadm.config.model import (
+    API_VERSION,
+    APIEndpoint,
+    Arg,
+    BootstrapToken,
+    Configuration,
+    InitConfiguration,
+    JoinConfiguration,
+    JoinControlPlane,
+    NodeRegistration,
+)
+from pykubeadm.config.source import Source
+
+TOKEN_LIFETIME = timedelta(hours=2)
+TOKEN_DESCRIPTION = "Minted by pykubeadm cluster for one run."  # noqa: S105 - no token, its description
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """With what hosts join in one run: a bootstrap token and a certificate key that were made for it, the endpoint of the
+    cluster and the hashes of its CA."""
+
+    token: str = field(repr=False)
+    certificate_key: str = field(repr=False)
+    endpoint: str = ""
+    ca_cert_hashes: Sequence[str] = ()
+
+
+def init_source(cluster: Cluster, configuration: Configuration, host: Host, address: str, admission: Admission) -> Source:
+    """The file that `init` reads for this host; `address` is the one that other nodes speak to."""
+    init = InitConfiguration(
+        bootstrap_tokens=(BootstrapToken(token=admission.token, description=TOKEN_DESCRIPTION, ttl=TOKEN_LIFETIME),),
+        node_registration=_registration(cluster, configuration, host),
+        local_api_endpoint=APIEndpoint(advertise_address=address, bind_port=_port(configuration)),
+        certificate_key=admission.certificate_key,
+    )
+    documents = [
+        _without_empty(init.document()),
+        configuration.cluster.document(),
+        *(document for document in (configuration.kubelet, configuration.kube_proxy) if document),
+    ]
+    return _source(host, documents)
+
+
+def join_source(cluster: Cluster, configuration: Configuration, host: Host, address: str, admission: Admission) -> Source:
+    """The same for `join`."""
+    control_plane = None
+    if CONTROL_PLANE in host.parts:
+        endpoint = APIEndpoint(advertise_address=address, bind_port=_port(configuration))
+        control_plane = JoinControlPlane(local_api_endpoint=endpoint, certificate_key=admission.certificate_key)
+    document = JoinConfiguration(
+        node_registration=_registration(cluster, configuration, host), control_plane=control_plane
+    ).document()
+    document["discovery"] = {
+        "bootstrapToken": {
+            "token": admission.token,
+            "apiServerEndpoint": admission.endpoint,
+            "caCertHashes": list(admission.ca_cert_hashes),
+        }
+    }
+    return _source(host, [_without_empty(document)])
+
+
+def _registration(cluster: Cluster, configuration: Configuration, host: Host) -> NodeRegistration:
+    arguments = host.kubelet_extra_args
+    if host.internal_address and not any(argument.name == "node-ip" for argument in arguments):
+        arguments = (Arg(name="node-ip", value=host.internal_address), *arguments)
+    taints = host.taints
+    if taints is None and CONTROL_PLANE in host.parts and WORKER in host.parts:
+        taints = ()
+    checks = dict.fromkeys((*cluster.ignore_preflight_errors, *host.ignore_preflight_errors))
+    return NodeRegistration(
+        name=host.name,
+        cri_socket=configuration.this_node.node_registration.cri_socket,
+        taints=taints,
+        kubelet_extra_args=arguments,
+        ignore_preflight_errors=tuple(checks),
+    )
+
+
+def _port(configuration: Configuration) -> int:
+    return configuration.this_node.local_api_endpoint.bind_port
+
+
+def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Taints that are not said are the default ones, and no timeouts are ours to set."""
+    found = {name: value for name, value in document.items() if name != "timeouts"}
+    registration = {name: value for name, value in found["nodeRegistration"].items() if value is not None}
+    return found | {"nodeRegistration": registration, "apiVersion": API_VERSION}
+
+
+def _source(host: Host, documents: Sequence[Mapping[str, Any]]) -> Source:
+    return Source(f"the configuration of {host.name}", yaml.safe_dump_all(documents, sort_keys=False).encode())

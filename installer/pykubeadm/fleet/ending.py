@@ -1,0 +1,43 @@
+"""How a run over a fleet ends: one line a host, and where something failed the first cause on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.workflow.events import NodeProgress, RunFinished, Subscriber
+
+if TYPE_CHECKING:
+    from pykubeadm.fleet.apply import Outcome
+
+
+def finish(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]], emit: Subscriber) -> None:
+    """Say how each host did, and end the run. Raises an error with each cause once, the first one's exit status. `problems` are
+    what stood in the way from the start, by host ("" for all)."""
+    changed = sum(outcome.changes for outcome in outcomes.values())
+    for name, outcome in outcomes.items():
+        last = "failed" if outcome.error else "changed"
+        message = str(outcome.error).splitlines()[0] if outcome.error else ""
+        emit(NodeProgress(node=name, step="", outcome=last, message=message, seconds=outcome.seconds))
+    error = _error(outcomes, problems)
+    if error:
+        emit(RunFinished(outcome="failed", changed=changed, exit_status=error.exit_status))
+        raise error
+    emit(RunFinished(outcome="changed" if changed else "unchanged", changed=changed, exit_status=0))
+
+
+def _error(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]]) -> PykubeadmError | None:
+    """The first cause first: what comes of another host's failure is the same error, and is not said again."""
+    causes: dict[str, tuple[str, int]] = {}
+    for host, sentence in problems:
+        causes.setdefault(sentence, (host, NodeError.exit_status))
+    for outcome in sorted(outcomes.values(), key=lambda outcome: outcome.seconds):
+        if outcome.error:
+            causes.setdefault(str(outcome.error), (outcome.host, outcome.error.exit_status))
+    if not causes:
+        return None
+    sentences = [text if not host or text.startswith(host) else f"{host}: {text}" for text, (host, _) in causes.items()]
+    error = PhaseError("\n".join([*sentences, "run the same command again to go on from here"]))
+    error.exit_status = next(status for _host, status in causes.values())
+    return error

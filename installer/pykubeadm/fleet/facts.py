@@ -1,0 +1,87 @@
+"""What is found on the machines of a fleet and in its cluster, as plain values: what plans are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """One machine. Where it could not be looked at, only `error` says something: a sentence that begins with its name.
+
+    `missing` is what the node roles would bring (tag → reason); `prepared` the digests of what they brought last (stage →
+    digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"); `ca` stands for the cluster's CA
+    that is on the machine, "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2").
+    """
+
+    name: str
+    error: str = ""
+    address: str = ""  # that other nodes speak to
+    hostname: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    prepared: Mapping[str, str] = field(default_factory=dict)
+    joined: bool = False  # its kubelet has credentials of a cluster
+    control_plane: bool = False  # it runs an API server
+    has_state: bool = False  # something of a cluster is on it, whole or half
+    unfinished: str = ""
+    ca: str = ""
+    kubelet: str = ""
+    idle_units: tuple[str, ...] = ()  # units of its load balancer that do not run
+    api_healthy: bool = False
+
+    @property
+    def reachable(self) -> bool:
+        return not self.error
+
+
+@dataclass(frozen=True, slots=True)
+class NodeObject:
+    """A Node as the cluster has it. `reason` says why it is not ready."""
+
+    name: str
+    ready: bool
+    reason: str = ""
+    version: str = ""
+    address: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Mapping[str, Any], ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+    control_plane: bool = False
+    unschedulable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """A member of etcd. `ailment` says what is wrong with it, "" for nothing."""
+
+    id: int
+    name: str
+    addresses: tuple[str, ...] = ()
+    learner: bool = False
+    ailment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """The cluster, as one healthy control plane (`seed`, a host's name) knows it. `stored` is its ClusterConfiguration."""
+
+    seed: str
+    ca: str
+    version: str
+    nodes: Mapping[str, NodeObject] = field(default_factory=dict)
+    members: tuple[EtcdMember, ...] = ()
+    etcd_error: str = ""  # why the members are not known
+    stored: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that was found; `cluster` is None where no control plane's API answers."""
+
+    nodes: Mapping[str, NodeFacts]
+    cluster: ClusterFacts | None = None
+
+    def of(self, names: Sequence[str]) -> tuple[NodeFacts, ...]:
+        return tuple(self.nodes[name] for name in names if name in self.nodes)

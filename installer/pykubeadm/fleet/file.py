@@ -1,0 +1,146 @@
+"""From a cluster file, an inventory or both to what is known of the fleet before any machine is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
+from pykubeadm.commands.source import read_source
+from pykubeadm.config.fleet import LOAD_BALANCER, Cluster, Fleet, Host, Ssh
+from pykubeadm.config.host import HostFacts
+from pykubeadm.config.init_flags import InitFlags
+from pykubeadm.config.model import Configuration, NodeRegistration
+from pykubeadm.config.read import Environment, read_fleet, read_init
+from pykubeadm.config.release import look_up
+from pykubeadm.config.versions import NEWEST_KNOWN
+from pykubeadm.constants import CRI_SOCKETS
+from pykubeadm.errors import UsageError
+from pykubeadm.util.ip import join_host_port
+
+if TYPE_CHECKING:
+    from pykubeadm.config.report import Notes
+
+DEFAULT_FILE = "cluster.yaml"
+_SOCKETS = dict(zip(("containerd", "crio"), CRI_SOCKETS, strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A fleet as it is described, and how its machines are reached. `inventories` are the user's, in place of one that is made
+    of the file; `sudo_passwords` are by host, "" for all others."""
+
+    fleet: Fleet
+    inventories: tuple[str, ...] = ()
+    ssh_options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sudo_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.fleet.cluster
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.fleet.configuration
+
+    def limited(self, names: Sequence[str]) -> tuple[Host, ...]:
+        """The hosts of these names, all where there are none; UsageError for a name that there is not."""
+        known = {host.name: host for host in self.cluster.hosts}
+        if unknown := [name for name in names if name not in known]:
+            raise UsageError(f"--limit: there is no host {', '.join(unknown)}; there are {', '.join(known)}")
+        return tuple(host for host in self.cluster.hosts if not names or host.name in names)
+
+
+def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_password: str = "") -> Described:
+    """The fleet of the file at `path` and of `inventories`. UsageError where neither is there, ConfigError with every problem."""
+    from pykubeadm.fleet.inventory import read_inventories
+
+    passwords = {"": sudo_password} if sudo_password else {}
+    if not inventories:
+        fleet = read_fleet(read_source(path or DEFAULT_FILE, "/"), _environment(note))
+        return Described(_resolved(fleet), sudo_passwords=passwords)
+    for inventory in inventories:
+        if not os.path.exists(inventory):
+            raise UsageError(f"--inventory: {inventory} does not exist")
+    found = read_inventories(inventories)
+    if path:
+        fleet = read_fleet(read_source(path, "/"), _environment(note), inventory=found.cluster)
+    else:
+        fleet = _without_file(found.cluster, _environment(note))
+    if found.kubernetes_version and not fleet.names_version:
+        cluster = replace(fleet.configuration.cluster, kubernetes_version=f"v{found.kubernetes_version.removeprefix('v')}")
+        fleet = replace(fleet, configuration=replace(fleet.configuration, cluster=cluster), names_version=True)
+    absolute = tuple(os.path.abspath(inventory) for inventory in inventories)
+    return Described(_resolved(fleet), absolute, found.ssh_options, passwords | dict(found.sudo_passwords))
+
+
+def _without_file(cluster: Cluster, environment: Environment) -> Fleet:
+    from pykubeadm.config.report import Report
+    from pykubeadm.config.validate_fleet import check_fleet
+    from pykubeadm.errors import ConfigError, Problem
+
+    problems: list[Problem] = []
+    configuration = read_init(None, InitFlags(kubernetes_version=NEWEST_KNOWN), environment)[1]
+    check_fleet(cluster, configuration.cluster, Report(problems, environment.note, source="inventory"))
+    if problems:
+        raise ConfigError(problems)
+    return Fleet(cluster, configuration, names_version=False)
+
+
+def _environment(note: Notes) -> Environment:
+    """For reading what is not of this machine: whatever a node has of its own is asked there, later."""
+    nowhere = HostFacts(hostname="node", default_ipv4="192.0.2.1", cri_sockets=CRI_SOCKETS[:1])
+    return Environment(host=nowhere, new_token=lambda: PLACEHOLDER_TOKEN, ask=look_up, note=note)
+
+
+def _resolved(fleet: Fleet) -> Fleet:
+    """With the control plane's endpoint, where load balancers give it one, and the runtime's socket."""
+    cluster = fleet.configuration.cluster
+    if not cluster.control_plane_endpoint:
+        cluster = replace(cluster, control_plane_endpoint=_endpoint(fleet.cluster))
+    this_node = replace(
+        fleet.configuration.this_node, node_registration=NodeRegistration(cri_socket=_SOCKETS[fleet.cluster.runtime])
+    )
+    return replace(fleet, configuration=replace(fleet.configuration, cluster=cluster, this_node=this_node))
+
+
+def _endpoint(cluster: Cluster) -> str:
+    balancers = cluster.having(LOAD_BALANCER)
+    if not balancers:
+        return ""
+    address = cluster.load_balancer.address or internal_address(balancers[0])
+    return join_host_port(address, cluster.load_balancer.port)
+
+
+def of_version(described: Described, version: str) -> Described:
+    """The same fleet at the version that its cluster has: what joins it is to be no newer."""
+    if not version:
+        return described
+    configuration = described.configuration
+    cluster = replace(configuration.cluster, kubernetes_version=version)
+    return replace(described, fleet=replace(described.fleet, configuration=replace(configuration, cluster=cluster)))
+
+
+def without_hosts(described: Described, names: Sequence[str]) -> Described:
+    """The same fleet, these hosts marked absent."""
+    hosts = tuple(replace(host, state="absent") if host.name in names else host for host in described.cluster.hosts)
+    return replace(described, fleet=replace(described.fleet, cluster=replace(described.cluster, hosts=hosts)))
+
+
+def internal_address(host: Host) -> str:
+    """Where other nodes find a host, as far as the file says."""
+    return host.internal_address or host.address or host.name
+
+
+def ssh_of(cluster: Cluster, host: Host) -> Ssh:
+    """How to reach a host: what it has of its own, over what is given for all."""
+    own, all_ = host.ssh, cluster.ssh
+    return Ssh(
+        user=own.user or all_.user,
+        port=own.port or all_.port,
+        identity_file=own.identity_file or all_.identity_file,
+        proxy_jump=own.proxy_jump or all_.proxy_jump,
+        config_file=own.config_file or all_.config_file,
+    )

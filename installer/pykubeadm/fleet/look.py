@@ -1,0 +1,114 @@
+"""Looks at all machines of a fleet side by side, and at their cluster; changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, Host
+from pykubeadm.constants import ADMIN_KUBECONFIG, CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
+from pykubeadm.errors import PykubeadmError
+from pykubeadm.fleet.cluster import answers, api_of, fingerprint, look_at_cluster
+from pykubeadm.fleet.facts import ClusterFacts, Facts, NodeFacts
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.machines import Machines
+from pykubeadm.fleet.variables import for_host, is_node
+from pykubeadm.node.facts import host_facts
+from pykubeadm.node.journal import Journal
+from pykubeadm.phases.prepare import missing
+
+if TYPE_CHECKING:
+    from pykubeadm.node.port import Looked, Node
+
+# What the roles brought last: {"node": DIGEST, "load-balancer": DIGEST}; a reset leaves it.
+PREPARED = f"{STATE_DIR}/prepared.json"
+# The same of the pod network, which a reset takes away.
+NETWORK = f"{STATE_DIR}/network.json"
+_CA = f"{CERTIFICATES_DIR}/ca.crt"
+_KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
+_API_SERVER = f"{MANIFESTS_DIR}/kube-apiserver.yaml"
+_LOAD_BALANCER_UNITS = ("haproxy.service", "keepalived.service")
+
+Told = Callable[[str, str], None]  # a host and what became of looking at it: "" or a sentence
+
+
+def look(described: Described, machines: Machines, hosts: Sequence[Host], told: Told = lambda _host, _error: None) -> Facts:
+    """What is found on `hosts`, and the cluster as the first healthy control plane among them, or else of the file, knows it."""
+
+    def one(host: Host) -> NodeFacts:
+        try:
+            found = look_at_node(described, host, machines.node(host))
+        except PykubeadmError as error:
+            told(host.name, str(error))
+            return NodeFacts(host.name, error=_named(host.name, str(error)))
+        told(host.name, "")
+        return found
+
+    found = machines.on_each(one, hosts)
+    facts = {name: value for name, value in found.items() if isinstance(value, NodeFacts)}
+    candidates = [host for host in hosts if facts[host.name].control_plane]
+    cluster = _cluster(machines, candidates) or _cluster(machines, _others(described, hosts))
+    return Facts(facts, cluster)
+
+
+def _named(name: str, sentence: str) -> str:
+    return sentence if sentence.startswith(name) else f"{name}: {sentence}"
+
+
+def _others(described: Described, hosts: Sequence[Host]) -> list[Host]:
+    """Control planes of the file beyond `hosts`, for a run that is limited to a few."""
+    known = {host.name for host in hosts}
+    return [host for host in described.cluster.having(CONTROL_PLANE) if host.name not in known]
+
+
+def _cluster(machines: Machines, candidates: Sequence[Host]) -> ClusterFacts | None:
+    """As the first one whose API server answers knows it; those that are to leave come last."""
+    for host in sorted(candidates, key=lambda host: host.state == "absent"):
+        try:
+            node = machines.node(host)
+            api = api_of(node)
+            if not answers(api):
+                return look_at_cluster(host.name, node, api)
+        except PykubeadmError:
+            continue  # the next one may know
+    return None
+
+
+def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
+    """What is on one machine. Raises NodeError."""
+    journal = Journal(node)
+    seen = node.ahead(read=(_CA, PREPARED, NETWORK), stat=(_KUBELET_CONF, _API_SERVER, ADMIN_KUBECONFIG))
+    last = journal.last_run() or {}
+    command = str(last.get("command") or "").partition(" ")[0]
+    cut_off = command in ("init", "join") and not journal.became_by()
+    joined = seen.stat(_KUBELET_CONF) is not None
+    control_plane = seen.stat(_API_SERVER) is not None
+    ca = fingerprint(seen.read(_CA))
+    balances = LOAD_BALANCER in host.parts and host.state != "absent"
+    units = _LOAD_BALANCER_UNITS if described.cluster.load_balancer.address else _LOAD_BALANCER_UNITS[:1]
+    facts = NodeFacts(
+        host.name,
+        prepared=_stamps(seen, PREPARED) | _stamps(seen, NETWORK),
+        joined=joined,
+        control_plane=control_plane,
+        has_state=joined or control_plane or bool(ca) or seen.stat(ADMIN_KUBECONFIG) is not None,
+        unfinished=command if cut_off else "",
+        ca=ca,
+        idle_units=tuple(unit for unit in units if node.unit(unit).active != "active") if balances else (),
+    )
+    if not is_node(host):
+        return replace(facts, address=host.internal_address or host.address)
+    found = host_facts(node)
+    address = host.internal_address or found.default_ipv4 or found.default_ipv6 or ""
+    lacking = missing(node, for_host(described.configuration, host)) if host.state != "absent" else {}
+    return replace(facts, hostname=found.hostname, address=address, missing=lacking)
+
+
+def _stamps(node: Looked, path: str) -> dict[str, str]:
+    try:
+        found: Any = json.loads(node.read(path) or b"{}")
+    except ValueError:
+        return {}
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, Mapping) else {}

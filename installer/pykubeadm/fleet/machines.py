@@ -1,0 +1,136 @@
+"""The machines of a fleet: each is connected to once, when it is first asked for, and what is done on many runs side by side."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from pykubeadm.config.fleet import Host
+from pykubeadm.errors import NodeError, PykubeadmError
+from pykubeadm.fleet.file import Described, ssh_of
+from pykubeadm.fleet.log import RunLog, logged
+from pykubeadm.fleet.variables import sudo_password
+
+if TYPE_CHECKING:
+    from pykubeadm.node.port import Node
+    from pykubeadm.node.ssh import SshSettings
+
+T = TypeVar("T")
+Connect = Callable[[Host], AbstractContextManager["Node"]]
+DEFAULT_FORKS = 50
+
+
+class Machines:
+    """Connections to hosts, closed at the end. A host that could not be reached is not tried again in this run."""
+
+    def __init__(self, connect: Connect, *, forks: int = DEFAULT_FORKS, log: RunLog | None = None) -> None:
+        self._connect = connect
+        self._log = log
+        self.forks = forks
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._nodes: dict[str, Node | NodeError] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._open.close()
+
+    def node(self, host: Host) -> Node:
+        """The host's node; NodeError, again each time, where it cannot be reached."""
+        with self._lock:
+            lock = self._locks.setdefault(host.name, threading.Lock())
+        with lock:
+            if host.name not in self._nodes:
+                self._nodes[host.name] = self._connected(host)
+            found = self._nodes[host.name]
+        if isinstance(found, NodeError):
+            raise found
+        return found
+
+    def _connected(self, host: Host) -> Node | NodeError:
+        connection = self._connect(host)
+        try:
+            node = connection.__enter__()
+        except NodeError as error:
+            return error
+        with self._lock:
+            self._open.push(connection)
+        return logged(node, host.name, self._log) if self._log else node
+
+    def on_each(self, call: Callable[[Host], T], hosts: Sequence[Host]) -> dict[str, T | PykubeadmError]:
+        """`call` for each host, side by side; what it returned or the error that it raised, by host. An interrupt is raised at
+        once."""
+        if not hosts:
+            return {}
+
+        def one(host: Host) -> T | PykubeadmError:
+            try:
+                return call(host)
+            except PykubeadmError as error:
+                return error
+
+        pool = ThreadPoolExecutor(min(self.forks, len(hosts)), thread_name_prefix="host")
+        wait = True
+        try:
+            return dict(zip((host.name for host in hosts), pool.map(one, hosts), strict=True))
+        except KeyboardInterrupt:
+            wait = False
+            raise
+        finally:
+            pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def over_ssh(described: Described) -> Connect:
+    """How hosts are connected to: over SSH, as the file, the inventory and ~/.ssh/config say."""
+
+    def connect(host: Host) -> AbstractContextManager[Node]:
+        from pykubeadm.node.ssh import connect as connect_ssh
+
+        return connect_ssh(settings(described, host))
+
+    return connect
+
+
+def settings(described: Described, host: Host) -> SshSettings:
+    from pykubeadm.node.ssh import SshSettings
+
+    ssh = ssh_of(described.cluster, host)
+    options = described.ssh_options.get(host.name, ())
+    config = ssh.config_file or "~/.ssh/config"
+    return SshSettings(
+        host=host.address or host.name,
+        name=host.name,
+        user=ssh.user,
+        port=ssh.port,
+        identity_files=(ssh.identity_file,) if ssh.identity_file else (),
+        jump=ssh.proxy_jump,
+        sudo_password=sudo_password(described, host) or None,
+        config_file=with_options(config, options) if options else config,
+    )
+
+
+_written: dict[tuple[str, tuple[str, ...]], str] = {}  # files of options that were written by this process
+
+
+def with_options(config: str, options: Sequence[str]) -> str:
+    """A file in the format of ssh_config(5) with these options before what `config` says."""
+    key = (config, tuple(options))
+    if key not in _written:
+        lines = "".join(f"    {name} {value}\n" for name, _, value in (option.partition("=") for option in options))
+        rest = ""
+        if os.path.isfile(path := os.path.expanduser(config)):
+            with open(path, encoding="utf-8", errors="replace") as given:
+                rest = given.read()
+        with tempfile.NamedTemporaryFile("w", prefix="pykubeadm-ssh-", delete=False) as made:
+            made.write(f"Host *\n{lines}{rest}")
+        _written[key] = made.name
+    return _written[key]

@@ -1,0 +1,115 @@
+"""The pod network of a fleet: a bridge with routes on each machine, or what runs as pods, applied to the cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.errors import NodeError
+from pykubeadm.fleet.admission import Open
+from pykubeadm.fleet.cluster import node_object
+from pykubeadm.fleet.facts import NodeObject
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.look import NETWORK
+from pykubeadm.fleet.machines import Machines
+from pykubeadm.fleet.preparing import assets_of, inventory_of, stamp
+from pykubeadm.fleet.progress import HostEvents
+from pykubeadm.fleet.variables import digest, is_node, shared_variables
+from pykubeadm.workflow.events import PhaseFinished, PhaseStarted, Waiting
+
+if TYPE_CHECKING:
+    from pykubeadm.ansible.results import PlaybookEvent
+
+_GIVEN_WITHIN = timedelta(minutes=3)  # for the controller manager to give each node its pod addresses
+
+
+def network_variables(described: Described, nodes: Mapping[str, NodeObject]) -> dict[str, dict[str, Any]]:
+    """Host → the role's variables for the pod network, as far as the cluster's nodes are known."""
+    plugin, cluster = described.cluster.network, described.configuration.cluster
+    shared: dict[str, Any] = {"cni_network": plugin.plugin, "cni_cluster_cidrs": _split(cluster.networking.pod_subnet)}
+    if plugin.plugin == "manifest":
+        remote = "://" in plugin.manifest
+        shared["cni_manifest"] = plugin.manifest if remote else os.path.abspath(os.path.expanduser(plugin.manifest))
+    found = {}
+    for host in filter(is_node, described.cluster.present):
+        own = dict(shared)
+        if plugin.plugin == "bridge":
+            node = nodes.get(host.name)
+            own["cni_pod_cidrs"] = list(node.pod_cidrs) if node else []
+            own["cni_routes"] = [
+                {"cidr": cidr, "via": other.address}
+                for name, other in sorted(nodes.items())
+                if name != host.name
+                for cidr in other.pod_cidrs
+            ]
+        found[host.name] = own
+    return found
+
+
+def apply_network(described: Described, machines: Machines, cluster: Open, emit: HostEvents) -> None:
+    """Apply the pod network that the file names. Raises NodeError with a sentence for each machine where that failed."""
+    from pykubeadm.ansible.playbook import run_playbook
+    from pykubeadm.ansible.results import TaskEnded
+    from pykubeadm.ansible.workspace import workspace
+
+    plugin = described.cluster.network.plugin
+    emit(PhaseStarted(phase="", summary=f"apply the pod network ({plugin})"))
+    nodes = _with_addresses(described, cluster, emit) if plugin == "bridge" else {}
+    variables = network_variables(described, nodes)
+    hosts = [host for host in described.cluster.present if host.name in (nodes if plugin == "bridge" else {cluster.seed.name})]
+    changes: list[str] = []
+
+    def report(event: PlaybookEvent) -> None:
+        if isinstance(event, TaskEnded):
+            emit(PhaseStarted(phase="", summary=f"{event.host}: {event.task}"))
+            if event.outcome == "changed":
+                changes.append(f"{event.host}: {event.task[:1].lower()}{event.task[1:]}")
+
+    shared = shared_variables(described, assets_of(described)) | {"network_host": cluster.seed.name}
+    given = inventory_of(described, hosts)
+    with workspace(shared, given.get("inventories", ()), hosts=_with(given.get("hosts") or {}, variables)) as space:
+        if plugin == "bridge":
+            limit = ",".join(host.name for host in hosts)
+            run_playbook(space, "prepare", report, limit=limit, tags=["cni"], forks=len(hosts), strategy="free")
+        else:
+            run_playbook(space, "network", report, limit=cluster.seed.name)
+    for host in hosts:
+        stamp(machines.node(host), NETWORK, {"network": digest(variables[host.name])})
+    emit(PhaseFinished(phase="", outcome="changed", changes=tuple(changes)))
+
+
+def _with(document: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The inventory with the network's variables of each host, over what it says of them."""
+    everyone = dict(document.get("all") or {})
+    return {"all": everyone | {"hosts": {name: dict(own) for name, own in variables.items()}}}
+
+
+def _with_addresses(described: Described, cluster: Open, emit: HostEvents) -> dict[str, NodeObject]:
+    """The cluster's nodes, once each has its part of the pod subnet."""
+    from pykubeadm.kube.waits import WaitError, wait_for
+
+    found: dict[str, NodeObject] = {}
+
+    def look() -> str | None:
+        found.clear()
+        found.update({str(node["metadata"]["name"]): node_object(node) for node in cluster.api.list("v1", "Node")})
+        without = [name for name, node in found.items() if not node.pod_cidrs]
+        return f"{', '.join(without)} has none" if without else None
+
+    if not described.configuration.cluster.networking.pod_subnet:
+        raise NodeError("the pod network bridge needs networking.podSubnet in the ClusterConfiguration")
+    try:
+        wait_for(
+            {"pod addresses for each node": look},
+            _GIVEN_WITHIN,
+            report=lambda target, reason: emit(Waiting(phase="", target=target, reason=reason)),
+        )
+    except WaitError as error:
+        raise NodeError(f"{error}; the controller manager gives them out: look at its log") from error
+    return found
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,355 @@
+"""What has to be done so that a fleet is as its file says: facts and file in, a plan out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
+from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, WORKER, Fleet, Host
+from pykubeadm.config.versions import parse_version
+from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, Facts, NodeFacts, NodeObject
+
+Kind = Literal["prepare", "init", "join", "remove", "forget", "label", "network"]
+# In the order in which they are begun; what stands in one line is done side by side.
+STAGES: tuple[tuple[Kind, ...], ...] = (("prepare",), ("init",), ("remove", "forget"), ("join",), ("label",), ("network",))
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do for one host, and why. `part` is what a joining host becomes; `tags` are the node roles of a preparation;
+    `labels` and `taints` are those to set."""
+
+    kind: Kind
+    host: str
+    summary: str
+    reasons: tuple[str, ...] = ()
+    part: str = ""
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    taints: tuple[Mapping[str, Any], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`problems` are what stands in the way, by host ("" for the whole cluster), `notes` what is not as the file says and is
+    left alone."""
+
+    actions: tuple[Action, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.actions
+
+    def of(self, *kinds: Kind) -> tuple[Action, ...]:
+        return tuple(action for action in self.actions if action.kind in kinds)
+
+    def for_host(self, name: str) -> tuple[Action, ...]:
+        return tuple(action for action in self.actions if action.host == name)
+
+
+@dataclass(slots=True)
+class _Planning:
+    fleet: Fleet
+    facts: Facts
+    digests: Mapping[str, Mapping[str, str]]
+    actions: list[Action] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def node(self, host: Host) -> NodeFacts:
+        return self.facts.nodes[host.name]
+
+
+def make_plan(fleet: Fleet, facts: Facts, digests: Mapping[str, Mapping[str, str]], hosts: Sequence[Host]) -> Plan:
+    """The plan for `hosts`, which are all of the file or some of them. `digests` say what each host would be prepared with
+    (host → stage → digest; stages are "node", "load-balancer" and "network")."""
+    planning = _Planning(fleet, facts, digests)
+    looked_at = [host for host in hosts if host.name in facts.nodes]
+    for host in looked_at:
+        _unreachable(planning, host)
+    for host in looked_at:
+        if planning.node(host).reachable and host.state != "absent":
+            _prepare(planning, host)
+    if facts.cluster is None:
+        _new_cluster(planning, looked_at)
+    else:
+        _existing(planning, looked_at, facts.cluster)
+    stage = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
+    actions = sorted(planning.actions, key=lambda action: stage[action.kind])
+    return Plan(tuple(actions), tuple(planning.problems), tuple(planning.notes))
+
+
+def _unreachable(planning: _Planning, host: Host) -> None:
+    node = planning.node(host)
+    if node.reachable:
+        return
+    cluster = planning.facts.cluster
+    known = cluster is not None and (host.name in cluster.nodes or any(member.name == host.name for member in cluster.members))
+    if host.state != "absent":
+        planning.problems.append((host.name, node.error))
+    elif not known:
+        planning.notes.append((host.name, f"{node.error}; nothing of it is in the cluster"))
+
+
+def _prepare(planning: _Planning, host: Host) -> None:
+    """The roles: what is missing, and what was prepared with other variables. A node that was prepared by other means, and has
+    all that it needs, is left alone."""
+    node, wanted = planning.node(host), planning.digests.get(host.name, {})
+    reasons: dict[str, str] = dict(node.missing) if _has_kubelet(host) else {}
+    was = node.prepared.get("node", "")
+    tags = set(reasons)
+    if _has_kubelet(host) and was and was != wanted.get("node"):
+        reasons["node"] = "its variables have changed since it was prepared"
+        tags |= {"kernel", "cgroups", "firewall", "runtime", "cni", "images"}
+    if LOAD_BALANCER in host.parts:
+        balancing = node.prepared.get("load-balancer", "")
+        if not balancing:
+            reasons["load_balancer"] = "there is no load balancer yet"
+        elif balancing != wanted.get("load-balancer"):
+            reasons["load_balancer"] = "the load balancer is to be another than it is"
+        elif node.idle_units:
+            reasons["load_balancer"] = f"{', '.join(node.idle_units)} does not run"
+        if "load_balancer" in reasons:
+            tags |= {"load_balancer", "firewall"}
+    if reasons:
+        summary = "prepare the machine" if _has_kubelet(host) else "make it a load balancer"
+        why = tuple(dict.fromkeys(reasons.values()))
+        planning.actions.append(Action("prepare", host.name, summary, why, tags=tuple(sorted(tags))))
+
+
+def _has_kubelet(host: Host) -> bool:
+    return CONTROL_PLANE in host.parts or WORKER in host.parts
+
+
+def _part(host: Host) -> str:
+    return CONTROL_PLANE if CONTROL_PLANE in host.parts else WORKER
+
+
+def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
+    """No control plane answers: there is none yet, or one whose init was cut off, or all are down."""
+    control_planes = planning.fleet.cluster.having(CONTROL_PLANE)
+    first = _first(planning, control_planes)
+    if first is None:
+        return
+    node = planning.node(first)
+    reason = "an earlier run of init was cut off" if node.unfinished else "there is no cluster yet"
+    if node.has_state and not node.unfinished:
+        reason = "its API server does not answer"
+    planning.actions.append(_init(first, reason))
+    planning.actions += [_join(host, planning.node(host)) for host in hosts if _can_join(planning, host, first.name)]
+    if planning.fleet.cluster.network.plugin != "none":
+        planning.actions.append(_network(planning, first.name, "there is no pod network yet"))
+    for host in hosts:
+        if host.state == "absent" and planning.node(host).reachable and planning.node(host).has_state:
+            planning.actions.append(Action("remove", host.name, "take it out of the cluster, reset it", ("it is marked absent",)))
+        elif host.state != "absent" and _has_kubelet(host) and host.labels:
+            planning.actions.append(Action("label", host.name, "label its Node", labels=dict(host.labels)))
+
+
+def _init(host: Host, reason: str) -> Action:
+    return Action("init", host.name, "make it the first control plane", (reason,), part=CONTROL_PLANE)
+
+
+def _first(planning: _Planning, control_planes: Sequence[Host]) -> Host | None:
+    """Where init is to run: where an earlier one began, else on the first control plane. None where that is not sure."""
+    known = [host for host in control_planes if host.name in planning.facts.nodes]
+    begun = [host for host in known if planning.node(host).has_state]
+    if begun:
+        begun.sort(key=lambda host: planning.node(host).unfinished != "init" and not planning.node(host).control_plane)
+        return begun[0]
+    hidden = [host.name for host in control_planes if host not in known or not planning.node(host).reachable]
+    if hidden:
+        planning.problems.append(
+            ("", f"no control plane has a cluster, but {', '.join(hidden)} could not be asked, so none is made: it may have one")
+        )
+        return None
+    return control_planes[0]
+
+
+def _can_join(planning: _Planning, host: Host, first: str) -> bool:
+    return host.name != first and host.state != "absent" and _has_kubelet(host) and planning.node(host).reachable
+
+
+def _join(host: Host, node: NodeFacts, *reasons: str) -> Action:
+    part = _part(host)
+    summary = "join as a control plane" if part == CONTROL_PLANE else "join as a worker"
+    why = ("an earlier run of join was cut off",) if node.unfinished else ()
+    return Action("join", host.name, summary, reasons or why, part=part)
+
+
+def _existing(planning: _Planning, hosts: Sequence[Host], cluster: ClusterFacts) -> None:
+    for host in hosts:
+        if host.state == "absent":
+            _remove(planning, host, cluster)
+        elif _has_kubelet(host) and planning.node(host).reachable:
+            _member(planning, host, cluster)
+    if len(hosts) == len(planning.fleet.cluster.hosts):
+        _strangers(planning, cluster)
+    _cluster_drift(planning, cluster)
+    _network_drift(planning, hosts, cluster)
+
+
+def _member(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
+    """A host that is to be a part of the cluster."""
+    node, found = planning.node(host), cluster.nodes.get(host.name)
+    if node.ca and node.ca != cluster.ca:
+        sentence = f"it is a part of another cluster than {cluster.seed}; mark it absent to take it out of that one first"
+        planning.problems.append((host.name, sentence))
+        return
+    if node.unfinished == "init":
+        planning.actions.append(_init(host, "an earlier run of init was cut off"))
+    elif node.unfinished:
+        planning.actions.append(_join(host, node, f"an earlier run of {node.unfinished} was cut off"))
+    elif not node.joined:
+        stale = _stale_members(host.name, cluster)
+        reasons = ["it is not a part of the cluster yet"] if found is None else ["it was a part of the cluster, and is bare now"]
+        if stale or (found is not None and not found.ready):
+            planning.actions.append(
+                Action(
+                    "forget",
+                    host.name,
+                    "remove what the cluster has of the machine that was there before",
+                    tuple(f"member {member.name} of etcd is stale" for member in stale) or (f"Node {host.name} is stale",),
+                )
+            )
+        planning.actions.append(_join(host, node, *reasons))
+    elif CONTROL_PLANE in host.parts and not node.control_plane:
+        sentence = "it is a worker and is to be a control plane; mark it absent first, then join it again"
+        planning.problems.append((host.name, sentence))
+        return
+    elif found is None:
+        planning.actions.append(_join(host, node, "the cluster has no Node of it"))
+    _node_drift(planning, host, found, cluster)
+
+
+def _stale_members(name: str, cluster: ClusterFacts) -> tuple[EtcdMember, ...]:
+    return tuple(member for member in cluster.members if member.name == name)
+
+
+def _node_drift(planning: _Planning, host: Host, found: NodeObject | None, cluster: ClusterFacts) -> None:
+    """Labels and taints that are not there, or otherwise. What others have set is left."""
+    has = found.labels if found else {}
+    labels: dict[str, str | None] = {key: value for key, value in host.labels.items() if has.get(key) != value}
+    reasons = [f"label {key} is {has[key]}" if key in has else f"there is no label {key}" for key in labels]
+    taints = None
+    wanted = wanted_taints(host)
+    if found is not None and host.taints is not None and _own(found.taints) != _own(wanted):
+        taints = wanted
+        reasons.append("its taints are others")
+    if reasons:
+        planning.actions.append(Action("label", host.name, "label its Node", tuple(reasons), labels=labels, taints=taints))
+    if found is None:
+        return
+    if not found.ready and not any(action.host == host.name for action in planning.actions):
+        planning.notes.append((host.name, f"its Node is not ready: {found.reason or 'its kubelet says nothing'}"))
+    if found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
+        planning.notes.append((host.name, f"its kubelet is {found.version}, and the cluster {cluster.version}"))
+
+
+def wanted_taints(host: Host) -> tuple[Mapping[str, Any], ...]:
+    """The taints of a host's Node: those of the file, else the control plane's where it is not a worker, too."""
+    if host.taints is not None:
+        return tuple(taint.document() for taint in host.taints)
+    if CONTROL_PLANE in host.parts and WORKER not in host.parts:
+        return (CONTROL_PLANE_TAINT.document(),)
+    return ()
+
+
+def _own(taints: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
+    """Without those that Kubernetes sets by itself."""
+    return {
+        (str(taint["key"]), str(taint.get("value") or ""), str(taint["effect"]))
+        for taint in taints
+        if not str(taint["key"]).startswith("node.kubernetes.io/")
+    }
+
+
+def _remove(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
+    """A host that is marked absent: whatever the cluster has of it, and it has of the cluster."""
+    node = planning.node(host)
+    of_this_cluster = not node.ca or node.ca == cluster.ca
+    members = _stale_members(host.name, cluster) if of_this_cluster else ()
+    known = of_this_cluster and (host.name in cluster.nodes or members)
+    if not known and not (node.reachable and node.has_state):
+        return
+    if host.name == cluster.seed:
+        sentence = "it is marked absent, and no other control plane answers that could go on without it"
+        planning.problems.append((host.name, sentence))
+        return
+    reasons = ["it is marked absent"]
+    if not node.reachable:
+        reasons.append(f"{node.error}: only the cluster forgets it")
+    kind: Kind = "remove" if node.reachable else "forget"
+    summary = "take it out of the cluster, reset it" if node.reachable else "remove what the cluster has of it"
+    planning.actions.append(Action(kind, host.name, summary, tuple(reasons), part=_part(host)))
+
+
+def _strangers(planning: _Planning, cluster: ClusterFacts) -> None:
+    """Nodes and members that the file does not name: left alone, unless a member has no node."""
+    named = {host.name for host in planning.fleet.cluster.hosts}
+    strange = sorted(set(cluster.nodes) - named)
+    if strange:
+        planning.notes.append(("", f"the cluster has nodes that the file does not name: {', '.join(strange)}"))
+    if cluster.etcd_error:
+        planning.notes.append(("", f"etcd's members are not known: {cluster.etcd_error}"))
+    for member in cluster.members:
+        if member.name and member.name not in named and member.name not in cluster.nodes:
+            planning.actions.append(
+                Action(
+                    "forget",
+                    member.name,
+                    "remove a stale member of etcd",
+                    (f"etcd has a member {member.name}, and the cluster no such node",),
+                )
+            )
+        elif member.ailment and not any(action.host == member.name for action in planning.actions):
+            planning.notes.append((member.name, f"its member of etcd is not healthy: {member.ailment}"))
+
+
+def _cluster_drift(planning: _Planning, cluster: ClusterFacts) -> None:
+    """The cluster's own configuration is not changed by applying a file; what is otherwise is said."""
+    wanted = planning.fleet.configuration.cluster
+    if planning.fleet.names_version and wanted.kubernetes_version != cluster.version:
+        sentence = (
+            f"the cluster is {cluster.version}, and the file says {wanted.kubernetes_version}, which applying it leaves alone"
+        )
+        planning.notes.append(("", sentence))
+    document = replace(wanted, kubernetes_version=cluster.version).document()
+    fields = differing(document, dict(cluster.stored))
+    if fields:
+        planning.notes.append(("", f"the cluster's ClusterConfiguration is not the file's in {', '.join(fields)}"))
+
+
+def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """The fields of the file that the cluster has otherwise."""
+    return [name for name in wanted if wanted[name] != found.get(name)] if found else []
+
+
+def _network(planning: _Planning, host: str, *reasons: str) -> Action:
+    return Action("network", host, f"apply the pod network ({planning.fleet.cluster.network.plugin})", reasons)
+
+
+def _network_drift(planning: _Planning, hosts: Sequence[Host], cluster: ClusterFacts) -> None:
+    plugin = planning.fleet.cluster.network.plugin
+    if plugin == "none":
+        return
+    present = [host for host in hosts if host.state != "absent" and _has_kubelet(host) and planning.node(host).reachable]
+    stamps = {host.name: planning.node(host).prepared.get("network", "") for host in present}
+    if plugin == "bridge":
+        changed = [name for name, stamp in stamps.items() if stamp != planning.digests.get(name, {}).get("network")]
+        if changed or any(action.kind in ("join", "remove", "forget") for action in planning.actions):
+            why = f"{', '.join(changed)} has none, or other routes" if changed else "nodes come or go"
+            planning.actions.append(_network(planning, cluster.seed, why))
+    elif planning.digests.get(cluster.seed, {}).get("network") not in stamps.values():
+        planning.actions.append(_network(planning, cluster.seed, "it is not as the file says"))
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """The plan for people: a line for each action, each with why."""
+    for action in plan.actions:
+        why = f" ({'; '.join(action.reasons)})" if action.reasons else ""
+        yield f"{action.host}: {action.summary}{why}"

@@ -1,0 +1,170 @@
+"""The node roles on many machines in one run of Ansible; each machine is ready when its own part is through."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.ansible.assets import Assets, find_assets
+from pykubeadm.config.fleet import LOAD_BALANCER, Host
+from pykubeadm.constants import STATE_DIR
+from pykubeadm.errors import NodeError, PykubeadmError
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.found import Found
+from pykubeadm.fleet.look import PREPARED
+from pykubeadm.fleet.variables import digest, inventory, own_variables, shared_variables
+from pykubeadm.node.port import Directory, File, Node
+from pykubeadm.phases.prepare import MARK
+from pykubeadm.workflow.events import NodeProgress, Note
+
+if TYPE_CHECKING:
+    from pykubeadm.ansible.results import PlaybookEvent
+    from pykubeadm.fleet.machines import Machines
+    from pykubeadm.workflow.events import Subscriber
+
+LAST_TASK = "Report that the node is prepared"  # of playbooks/prepare.yml
+# Where files lie on this machine is nothing of the node's, and what goes with a version of Kubernetes is brought by its upgrade.
+_NOT_COMPARED = re.compile(r"controller_folder|images_archives|_version|sandbox_image|pause_image|images_pinned")
+_LOAD_BALANCER_VARIABLES = "load_balancer_"
+STEP = "prepare"
+
+Ready = dict[str, "Future[None]"]  # host → done, or failed with NodeError
+
+
+def assets_of(described: Described) -> Assets:
+    return find_assets(described.configuration.cluster.kubernetes_version, os.environ)
+
+
+def digests_of(described: Described, networks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Host → stage → what stands for the variables that it is prepared with. `networks` are those of the pod network."""
+    shared = shared_variables(described, assets_of(described))
+    shared = {name: value for name, value in shared.items() if not _NOT_COMPARED.search(name)}
+    found = {}
+    for host in described.cluster.present:
+        own = own_variables(described.cluster, described.configuration, host)
+        balancing = {name: value for name, value in own.items() if name.startswith(_LOAD_BALANCER_VARIABLES)}
+        rest = {name: value for name, value in own.items() if name not in balancing}
+        found[host.name] = {
+            "node": digest(shared | rest),
+            "load-balancer": digest(balancing),
+            "network": digest(networks.get(host.name, {})),
+        }
+    return found
+
+
+class Preparation:
+    """One run of the roles. `ready` has a future for each host: done when its roles are through."""
+
+    def __init__(self, found: Found, machines: Machines, hosts: Sequence[Host], tags: Sequence[str], emit: Subscriber) -> None:
+        self._described = found.described
+        self._digests = found.digests
+        self._machines = machines
+        self._hosts = {host.name: host for host in hosts}
+        self._tags = sorted(tags)
+        self._emit = emit
+        self._changes: dict[str, list[str]] = {host.name: [] for host in hosts}
+        self.ready: Ready = {host.name: Future() for host in hosts}
+
+    def run(self) -> None:
+        """To the end; never raises but for bugs: what went wrong is in the hosts' futures."""
+        from pykubeadm.ansible.playbook import run_playbook
+        from pykubeadm.ansible.workspace import workspace
+
+        marked = self._machines.on_each(self._mark, list(self._hosts.values()))
+        reached = [name for name, error in marked.items() if not isinstance(error, PykubeadmError)]
+        for name, error in marked.items():
+            if isinstance(error, PykubeadmError):
+                self._fail(name, str(error))
+        variables = shared_variables(self._described, assets_of(self._described))
+        try:
+            if reached:
+                with workspace(variables, **inventory_of(self._described, [self._hosts[name] for name in reached])) as space:
+                    run_playbook(
+                        space,
+                        "prepare",
+                        self._report,
+                        limit=",".join(reached),
+                        tags=self._tags,
+                        forks=len(reached),
+                        strategy="free",
+                    )
+        except PykubeadmError as error:
+            self._give_up(str(error))
+        except BaseException:
+            self._give_up("the preparation was interrupted")
+            raise
+        self._give_up("the roles ended without a word of this machine")
+
+    def _mark(self, host: Host) -> None:
+        self._emit(NodeProgress(node=host.name, step=STEP, outcome="started", message="run the node roles"))
+        text = "".join(f"{tag}\n" for tag in self._tags if tag != "load_balancer")
+        self._machines.node(host).write([Directory(STATE_DIR, 0o700), File(MARK, text.encode())])
+
+    def _report(self, event: PlaybookEvent) -> None:
+        from pykubeadm.ansible.results import TaskEnded, failure_sentence
+
+        if not isinstance(event, TaskEnded) or event.host not in self.ready:
+            return
+        if event.failed:
+            self._fail(event.host, failure_sentence(event))
+        elif event.task == LAST_TASK:
+            self._finish(event.host)
+        elif event.outcome == "changed":
+            task = event.task[:1].lower() + event.task[1:]
+            sentence = task + (f": {', '.join(event.changes)}" if event.changes else "")
+            self._changes[event.host].append(sentence)
+            self._emit(NodeProgress(node=event.host, step=f"{STEP}/{event.role_name}", outcome="changed", changes=(sentence,)))
+        for warning in event.warnings:
+            self._emit(Note(level="warning", topic=event.host, message=warning))
+
+    def _finish(self, name: str) -> None:
+        host = self._hosts[name]
+        try:
+            stamp(self._machines.node(host), PREPARED, self._stamps(host))
+            self._machines.node(host).remove([MARK])
+        except NodeError as error:
+            self._fail(name, str(error))
+            return
+        self._emit(NodeProgress(node=name, step=STEP, outcome="changed", changes=tuple(self._changes[name])))
+        self.ready[name].set_result(None)
+
+    def _stamps(self, host: Host) -> dict[str, str]:
+        stages = ["node"] if set(self._tags) - {"load_balancer"} else []
+        stages += ["load-balancer"] if LOAD_BALANCER in host.parts else []
+        return {stage: self._digests[host.name][stage] for stage in stages}
+
+    def _fail(self, name: str, sentence: str) -> None:
+        with suppress(InvalidStateError):
+            self.ready[name].set_exception(NodeError(sentence))
+            self._emit(NodeProgress(node=name, step=STEP, outcome="failed", message=sentence))
+
+    def _give_up(self, sentence: str) -> None:
+        for name, future in self.ready.items():
+            if not future.done():
+                own = [line for line in sentence.splitlines() if line.startswith(name)]
+                self._fail(name, "\n".join(own) or f"{name}: {sentence}")
+
+
+def inventory_of(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:
+    """What `workspace` needs to know of the hosts: the user's inventories, or one made of the file."""
+    if described.inventories:
+        passwords = {name: {"ansible_become_password": text} for name, text in described.sudo_passwords.items() if name}
+        shared = described.sudo_passwords.get("", "")
+        document: dict[str, Any] = {"all": {"vars": {"ansible_become_password": shared} if shared else {}}}
+        return {"inventories": described.inventories} | ({"hosts": document} if shared and not passwords else {})
+    return {"hosts": inventory(described, hosts, secrets=True)}
+
+
+def stamp(node: Node, path: str, stamps: Mapping[str, str]) -> None:
+    """Note on the machine what it was prepared with."""
+    try:
+        before = json.loads(node.read(path) or b"{}")
+    except ValueError:
+        before = {}
+    content = json.dumps({**(before if isinstance(before, dict) else {}), **stamps}, sort_keys=True, indent=1) + "\n"
+    node.write([Directory(STATE_DIR, 0o700), File(path, content.encode(), 0o644)])

@@ -1,0 +1,44 @@
+"""`cluster reset`: the whole cluster is taken apart, machine by machine side by side."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pykubeadm.errors import PykubeadmError
+from pykubeadm.fleet.apply import Outcome
+from pykubeadm.fleet.ending import finish
+from pykubeadm.fleet.leaving import reset_node
+from pykubeadm.fleet.machines import Connect, Machines, over_ssh
+from pykubeadm.fleet.progress import of_host
+from pykubeadm.fleet.variables import is_node
+from pykubeadm.workflow.events import NodeProgress, RunStarted, Subscriber
+
+if TYPE_CHECKING:
+    from pykubeadm.config.fleet import Host
+    from pykubeadm.fleet.file import Described
+    from pykubeadm.fleet.log import RunLog
+    from pykubeadm.fleet.options import Options
+
+
+def run_reset(
+    described: Described, options: Options, emit: Subscriber, *, connect: Connect | None = None, log: RunLog | None = None
+) -> None:
+    """Reset every host; nobody leaves etcd, which ends with its last member. Preparation and load balancers stay. Raises an error
+    with a sentence for each host that failed."""
+    hosts = [host for host in described.cluster.hosts if is_node(host)]
+    emit(RunStarted(command="cluster reset", node=f"{len(hosts)} hosts", phases=("reset",)))
+    with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
+
+        def one(host: Host) -> Outcome:
+            began, events = time.monotonic(), of_host(host.name, "reset", emit)
+            error = None
+            try:
+                reset_node(machines.node(host), events, skip_phases=("remove-etcd-member",))
+            except PykubeadmError as failure:
+                error = failure
+                emit(NodeProgress(node=host.name, step="reset", outcome="failed", message=str(failure)))
+            return Outcome(host.name, time.monotonic() - began, error, events.changes)
+
+        found = machines.on_each(one, hosts)
+    finish({name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}, (), emit)

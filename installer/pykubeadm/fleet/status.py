@@ -1,0 +1,123 @@
+"""`cluster status`: what is there, and whether it is as the file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.config.fleet import CONTROL_PLANE, Host
+from pykubeadm.constants import CERTIFICATES_DIR
+from pykubeadm.errors import PykubeadmError
+from pykubeadm.fleet.command import plan_fleet
+from pykubeadm.fleet.found import Found
+from pykubeadm.fleet.machines import Connect, Machines, over_ssh
+from pykubeadm.fleet.plan import lines
+from pykubeadm.phases.run import utc_now
+
+if TYPE_CHECKING:
+    from pykubeadm.fleet.file import Described
+    from pykubeadm.fleet.options import Options
+    from pykubeadm.node.port import Node
+    from pykubeadm.workflow.events import Subscriber
+
+_SHOWN = ("state", "version", "address", "etcd", "certificatesUntil")
+WARN_DAYS = 30  # before a certificate's end it is said
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`problems` are sentences: where there are any, the cluster is not well."""
+
+    version: str
+    hosts: tuple[Mapping[str, Any], ...]
+    drift: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """For -o."""
+        return {
+            "kind": "ClusterStatus",
+            "apiVersion": "pykubeadm.cluster/v1",
+            "kubernetesVersion": self.version,
+            "hosts": [dict(host) for host in self.hosts],
+            "drift": list(self.drift),
+            "problems": list(self.problems),
+        }
+
+
+def run_status(described: Described, options: Options, emit: Subscriber, *, connect: Connect | None = None) -> Status:
+    """Look, and judge. Nothing is changed."""
+    problems: list[str] = []
+    with Machines(connect or over_ssh(described), forks=options.forks) as machines:
+        found = plan_fleet(described, machines, options, emit)
+        control_planes = [host for host in found.hosts if found.facts.nodes[host.name].control_plane]
+        ends = machines.on_each(lambda host: first_end(machines.node(host)), control_planes)
+    if found.facts.cluster is None:
+        problems.append("no control plane's API server answers")
+    rows = tuple(_row(found, host, ends.get(host.name)) for host in found.hosts)
+    for name, end in ends.items():
+        if isinstance(end, datetime) and (left := (end - utc_now()).days) < WARN_DAYS:
+            problems.append(
+                f"{name}: its first certificate ends in {left} days" if left >= 0 else f"{name}: a certificate has expired"
+            )
+    problems += [_named(host, sentence) for host, sentence in (*found.plan.problems, *found.plan.notes)]
+    version = found.facts.cluster.version if found.facts.cluster else ""
+    return Status(version, rows, tuple(lines(found.plan)), tuple(dict.fromkeys(problems)))
+
+
+def _named(host: str, sentence: str) -> str:
+    return sentence if not host or sentence.startswith(host) else f"{host}: {sentence}"
+
+
+def _row(found: Found, host: Host, end: datetime | PykubeadmError | None) -> dict[str, Any]:
+    facts, cluster = found.facts.nodes[host.name], found.facts.cluster
+    node = cluster.nodes.get(host.name) if cluster else None
+    member = next((each for each in cluster.members if each.name == host.name), None) if cluster else None
+    if not facts.reachable:
+        state = "unreachable"
+    elif node is not None:
+        state = "Ready" if node.ready else "NotReady"
+        state += ",SchedulingDisabled" if node.unschedulable else ""
+    else:
+        state = "not joined" if host.parts and set(host.parts) != {"load-balancer"} else "up"
+    etcd = "" if member is None else (member.ailment or ("learner" if member.learner else "healthy"))
+    return {
+        "name": host.name,
+        "parts": list(host.parts),
+        "state": state,
+        "version": node.version if node else "",
+        "address": (node.address if node else "") or facts.address,
+        "etcd": etcd if CONTROL_PLANE in host.parts else "",
+        "certificatesUntil": end.date().isoformat() if isinstance(end, datetime) else "",
+    }
+
+
+def first_end(node: Node) -> datetime | None:
+    """When the first of a control plane's certificates ends."""
+    from pykubeadm.pki.check import load_certificates
+    from pykubeadm.pki.table import TABLE
+
+    ends = []
+    for entry in TABLE:
+        content = node.read(f"{CERTIFICATES_DIR}/{entry.base}.crt")
+        if content:
+            try:
+                ends += [certificate.not_valid_after_utc for certificate in load_certificates(content)]
+            except ValueError:
+                continue  # damaged: its component says so
+    return min(ends, default=None)
+
+
+def table(status: Status) -> Iterator[str]:
+    """For people."""
+    titles = ("NAME", "PARTS", "STATE", "VERSION", "ADDRESS", "ETCD", "CERTIFICATES UNTIL")
+    rows = [(str(row["name"]), ",".join(row["parts"]), *(str(row[key]) for key in _SHOWN)) for row in status.hosts]
+    yield from aligned([titles, *rows])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

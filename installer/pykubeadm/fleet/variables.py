@@ -1,0 +1,143 @@
+"""What the node roles get for each machine of a cluster file, and the inventory that holds it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pykubeadm.ansible.assets import Assets, find_assets
+from pykubeadm.ansible.variables import Part, node_variables
+from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, WORKER, Cluster, Host, Mirror
+from pykubeadm.config.model import Configuration
+from pykubeadm.constants import API_SERVER_PORT
+from pykubeadm.fleet.file import Described, internal_address, ssh_of
+from pykubeadm.fleet.inventory import GROUPS
+
+NODE_PORTS = ("10256/tcp", "30000-32767/tcp", "30000-32767/udp")
+
+
+def shared_variables(described: Described, assets: Assets) -> dict[str, Any]:
+    """The roles' variables for all machines of the cluster."""
+    cluster, configuration = described.cluster, described.configuration
+    addresses = [name for host in cluster.present for name in dict.fromkeys((host.name, internal_address(host)))]
+    variables = node_variables(
+        configuration, part="worker", assets=assets, proxy_env=_proxy_environment(cluster), addresses=addresses
+    )
+    if cluster.registry_mirrors:
+        variables["containerd_registries"] = [_containerd(mirror) for mirror in cluster.registry_mirrors]
+        variables["crio_registries"] = [_crio(mirror) for mirror in cluster.registry_mirrors]
+    return variables
+
+
+def own_variables(cluster: Cluster, configuration: Configuration, host: Host) -> dict[str, Any]:
+    """Those of one machine, over the shared ones."""
+    found: dict[str, Any] = {"firewall_part": _firewall_part(host)}
+    if CONTROL_PLANE in host.parts and (WORKER in host.parts or host.taints == ()):
+        found["firewall_ports"] = list(NODE_PORTS)
+    if LOAD_BALANCER in host.parts:
+        found |= _load_balancer(cluster, configuration)
+        if CONTROL_PLANE not in host.parts:  # nothing of Kubernetes runs there
+            found |= {"prepare_runtime": "none", "prepare_kubelet": False}
+        else:
+            found["firewall_ports"] = [*found.get("firewall_ports", []), f"{cluster.load_balancer.port}/tcp"]
+    return found | dict(cluster.variables) | dict(host.variables)
+
+
+def is_node(host: Host) -> bool:
+    """Whether a kubelet runs there."""
+    return CONTROL_PLANE in host.parts or WORKER in host.parts
+
+
+def inventory(described: Described, hosts: Sequence[Host], *, secrets: bool = False) -> dict[str, Any]:
+    """An Ansible inventory of these hosts: how they are reached, their groups, their own variables. Passwords only with
+    `secrets`."""
+    groups: dict[str, Any] = {}
+    for host in hosts:
+        of_host = connection(described, host) | own_variables(described.cluster, described.configuration, host)
+        if secrets and (password := sudo_password(described, host)):
+            of_host["ansible_become_password"] = password
+        for part, group in GROUPS.items():
+            if part in host.parts and (part != WORKER or CONTROL_PLANE not in host.parts):
+                groups.setdefault(group, {"hosts": {}})["hosts"][host.name] = of_host
+                of_host = {}  # a host in two groups has its variables in the first
+    return {"all": {"children": groups}}
+
+
+def complete_inventory(described: Described) -> dict[str, Any]:
+    """The inventory with everything that the node roles would get, for playbooks of one's own. Passwords are not in it."""
+    shared = shared_variables(described, find_assets(described.configuration.cluster.kubernetes_version, os.environ))
+    document = inventory(described, described.cluster.present)
+    return {"all": {"vars": shared, **document["all"]}}
+
+
+def connection(described: Described, host: Host) -> dict[str, Any]:
+    """Ansible's variables for how a host is reached."""
+    ssh = ssh_of(described.cluster, host)
+    arguments = [*(("-F", os.path.abspath(os.path.expanduser(ssh.config_file))) if ssh.config_file else ())]
+    arguments += [f"-oProxyJump={ssh.proxy_jump}"] if ssh.proxy_jump else []
+    found: dict[str, Any] = {"ansible_host": host.address or host.name}
+    found |= {"ansible_user": ssh.user} if ssh.user else {}
+    found |= {"ansible_port": ssh.port} if ssh.port else {}
+    found |= {"ansible_ssh_private_key_file": ssh.identity_file} if ssh.identity_file else {}
+    return found | ({"ansible_ssh_common_args": shlex.join(arguments)} if arguments else {})
+
+
+def sudo_password(described: Described, host: Host) -> str:
+    return described.sudo_passwords.get(host.name) or described.sudo_passwords.get("", "")
+
+
+def digest(variables: Mapping[str, Any]) -> str:
+    """Stands for a machine's variables: what was prepared with others is prepared again."""
+    return hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def for_host(configuration: Configuration, host: Host) -> Configuration:
+    """The cluster's configuration as it concerns one node, before the node is asked anything."""
+    registration = replace(configuration.this_node.node_registration, name=host.name)
+    return replace(configuration, this_node=replace(configuration.this_node, node_registration=registration))
+
+
+def _firewall_part(host: Host) -> Part | str:
+    return next(part for part in (CONTROL_PLANE, WORKER, LOAD_BALANCER) if part in host.parts or part == LOAD_BALANCER)
+
+
+def _load_balancer(cluster: Cluster, configuration: Configuration) -> dict[str, Any]:
+    balancer = cluster.load_balancer
+    port = configuration.this_node.local_api_endpoint.bind_port or API_SERVER_PORT
+    found: dict[str, Any] = {
+        "prepare_load_balancer": True,
+        "load_balancer_port": balancer.port,
+        "load_balancer_servers": [
+            {"name": host.name, "address": internal_address(host), "port": port} for host in cluster.having(CONTROL_PLANE)
+        ],
+    }
+    if balancer.address:
+        found |= {
+            "load_balancer_address": balancer.address,
+            "load_balancer_prefix": balancer.prefix,
+            "load_balancer_interface": balancer.interface,
+            "load_balancer_router_id": balancer.router_id,
+            "load_balancer_peers": [internal_address(host) for host in cluster.having(LOAD_BALANCER)],
+        }
+    return found
+
+
+def _proxy_environment(cluster: Cluster) -> dict[str, str]:
+    proxy = cluster.proxy
+    found = {"http_proxy": proxy.http, "https_proxy": proxy.https, "no_proxy": ",".join(proxy.no_proxy)}
+    return {name: value for name, value in found.items() if value}
+
+
+def _containerd(mirror: Mirror) -> dict[str, Any]:
+    mirrors = [{"url": url} | ({"ca": mirror.ca} if mirror.ca else {}) for url in mirror.urls]
+    return {"host": mirror.registry, "mirrors": mirrors} | ({"server": "none"} if mirror.only else {})
+
+
+def _crio(mirror: Mirror) -> dict[str, Any]:
+    places = [{"location": url.partition("://")[2], "insecure": url.startswith("http://")} for url in mirror.urls]
+    return {"host": mirror.registry, "mirrors": places}

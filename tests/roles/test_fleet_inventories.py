@@ -1,0 +1,97 @@
+"""The examples of inventories/ are fleets: `pykubeadm cluster -i` reads them as they are, in each form that Ansible knows."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from pykubeadm.errors import PykubeadmError
+from pykubeadm.fleet.file import describe
+from pykubeadm.fleet.machines import settings
+
+INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
+PARTS = {
+    "single": {"node1": ("control-plane", "worker")},
+    "airgap": {"node1": ("control-plane",), "node2": ("worker",)},
+    "docker": {"node1": ("control-plane",), "node2": ("worker",)},
+    "vagrant": {"debian13": ("control-plane", "worker")},
+    "ha": {
+        "lb1": ("load-balancer",),
+        "lb2": ("load-balancer",),
+        "control1": ("control-plane",),
+        "control2": ("control-plane",),
+        "control3": ("control-plane",),
+        "worker1": ("worker",),
+        "worker2": ("worker",),
+    },
+}
+INI = """\
+[control_planes]
+c1 ansible_host=10.0.0.11 ansible_user=admin ansible_port=2222
+[workers]
+w1 ansible_host=10.0.0.21 ansible_ssh_common_args='-J jump@bastion -o UserKnownHostsFile=/k'
+[workers:vars]
+ansible_become_password=of-the-workers
+"""
+SCRIPT = """\
+#!/bin/sh
+echo '{"control_planes": {"hosts": ["c1"]}, "_meta": {"hostvars": {"c1": {"ansible_host": "10.0.0.11"}}}}'
+"""
+
+
+def described(*paths, **more):
+    notes: list[str] = []
+    return describe(more.get("file"), [str(path) for path in paths], notes.append)
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_an_example_is_read_as_it_is(name, monkeypatch):
+    monkeypatch.setenv("LAB_NODE1", "172.31.250.10")
+    monkeypatch.setenv("LAB_NODE2", "172.31.250.11")
+    monkeypatch.setenv("LAB_KEY", "/root/key")
+    fleet = described(INVENTORIES / name)  # as a directory
+    assert {host.name: host.parts for host in fleet.cluster.hosts} == PARTS[name]
+    if name == "docker":
+        assert [host.address for host in fleet.cluster.hosts] == ["172.31.250.10", "172.31.250.11"]
+    if name == "ha":
+        assert fleet.configuration.cluster.control_plane_endpoint == "192.168.56.10:6443"
+    if name != "vagrant":
+        assert fleet.configuration.cluster.kubernetes_version == "v1.36.2"
+
+
+def test_ini_gives_the_way_to_each_host(tmp_path):
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text(INI)
+    fleet = described(inventory)
+    control, worker = (settings(fleet, host) for host in fleet.cluster.hosts)
+    assert (control.host, control.user, control.port, control.sudo_password) == ("10.0.0.11", "admin", 2222, None)
+    assert (worker.jump, worker.sudo_password) == ("jump@bastion", "of-the-workers")
+    assert "UserKnownHostsFile /k" in Path(worker.config_file).read_text()
+
+
+def test_a_script_and_a_file_of_kubeadms_documents_go_together(tmp_path):
+    inventory, kubeadm = tmp_path / "hosts", tmp_path / "kubeadm.yaml"
+    inventory.write_text(SCRIPT)
+    inventory.chmod(inventory.stat().st_mode | stat.S_IXUSR)
+    kubeadm.write_text("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterName: of-the-file\n")
+    fleet = described(inventory, file=str(kubeadm))
+    assert [host.name for host in fleet.cluster.hosts] == ["c1"]
+    assert fleet.configuration.cluster.cluster_name == "of-the-file"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[workers]\nw1\n", "there is no control plane"),
+        ("c1 ansible_connection=local\n", "c1 is not reached by ssh"),
+        ("c1 kubelet_version=1.36.2\nw1 kubelet_version=1.35.6\n", "a cluster has one version"),
+        ("c1 ansible_ssh_common_args='-W x'\n", "only -o NAME=VALUE and -J are understood"),
+    ],
+)
+def test_what_no_cluster_can_be_made_of_is_refused(tmp_path, text, sentence):
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text(text)
+    with pytest.raises(PykubeadmError, match=sentence):
+        described(inventory)

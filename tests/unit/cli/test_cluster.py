@@ -1,0 +1,99 @@
+"""`pykubeadm cluster …` on the command line, as far as it asks no machine; and how a run over many machines is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pykubeadm.cli.cluster import cluster
+from pykubeadm.cli.fleet_display import PlainFleet, fleet_subscriber
+from pykubeadm.errors import ConfigError, DeclinedError, UsageError
+from pykubeadm.workflow.events import NodeProgress, Note, RunFinished, RunStarted
+
+
+def run(*arguments: str, stdin: str = ""):
+    return CliRunner().invoke(cluster, arguments, input=stdin)
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "cluster.yaml"
+    path.write_text(run("init", "10.0.0.1", "10.0.0.2").stdout)
+    return path
+
+
+@pytest.mark.usefixtures("file")
+def test_what_init_prints_is_good_and_taken_where_no_file_is_named():
+    assert run("validate").stdout == "The file is good: 1 control-plane, 1 worker; Kubernetes v1.36.2\n"
+
+
+def test_a_file_that_is_wrong_is_refused_with_places(file):
+    file.write_text(file.read_text().replace("parts: [worker]", "part: [worker]"))
+    refused = run("validate").exception
+    assert isinstance(refused, ConfigError)
+    assert any("cluster.yaml" in str(problem) and "did you mean" in str(problem) for problem in refused.problems)
+
+
+@pytest.mark.usefixtures("file")
+def test_the_inventory_is_one_that_can_be_read():
+    document = yaml.safe_load(run("inventory").stdout)
+    assert document["all"]["children"]["workers"]["hosts"]["worker1"]["ansible_host"] == "10.0.0.2"
+
+
+def test_without_a_file_the_sentence_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused = run("plan").exception
+    assert isinstance(refused, UsageError)
+    assert "cluster.yaml" in str(refused)
+
+
+@pytest.mark.usefixtures("file")
+def test_a_host_that_there_is_not_is_refused():
+    refused = run("plan", "--limit", "elsewhere").exception
+    assert isinstance(refused, UsageError)
+    assert "there are control1, worker1" in str(refused)
+
+
+@pytest.mark.usefixtures("file")
+def test_reset_asks_and_does_nothing_without_a_yes():
+    ended = run("reset", stdin="n\n")
+    assert "the whole cluster: control1, worker1" in ended.stderr
+    assert isinstance(ended.exception, DeclinedError)
+
+
+def test_plain_lines_name_the_host_and_say_each_wait_once(capsys):
+    show = PlainFleet(("c1", "worker1"), 0)
+    show(RunStarted(command="cluster apply", node="2 hosts", phases=()))
+    show(NodeProgress(node="c1", step="look", outcome="unchanged", message="was looked at"))
+    for _ in range(3):
+        show(NodeProgress(node="worker1", step="join/kubelet-start", outcome="waiting", message="the kubelet: not yet"))
+    show(NodeProgress(node="c1", step="init/certs/ca", outcome="changed", changes=("made ca.crt",), seconds=0.2))
+    show(NodeProgress(node="worker1", step="prepare/containerd", outcome="changed", changes=("install it",)))
+    show(NodeProgress(node="worker1", step="", outcome="failed", message="worker1: no space left", seconds=12.0))
+    show(Note(level="warning", topic="c1", message="clock is off"))
+    show(RunFinished(outcome="failed", changed=1, exit_status=5))
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:4] == [
+        "[cluster apply] on 2 hosts",
+        "worker1  join/kubelet-start: waiting for the kubelet: not yet",
+        "c1       init/certs/ca: made ca.crt (0.2s)",
+        "worker1  failed (12.0s): no space left",
+    ]
+    assert err == "[c1] warning: clock is off\n"
+
+
+def test_details_are_shown_where_they_are_asked_for(capsys):
+    show = PlainFleet(("c1",), 1)
+    show(NodeProgress(node="c1", step="prepare/containerd", outcome="changed", changes=("install it",)))
+    show(NodeProgress(node="c1", step="look", outcome="unchanged", message="was looked at"))
+    assert capsys.readouterr().out.splitlines() == ["c1  prepare/containerd: install it", "c1  look: was looked at"]
+
+
+def test_json_has_an_object_a_line(capsys):
+    fleet_subscriber("json", ("c1",), verbosity=0)(NodeProgress(node="c1", step="join", outcome="changed"))
+    line = json.loads(capsys.readouterr().out)
+    assert (line["type"], line["node"], line["step"]) == ("node-progress", "c1", "join")

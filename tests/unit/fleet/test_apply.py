@@ -1,0 +1,234 @@
+"""How a plan is carried out: what waits for what, what a failure stops, and what is left when the run is over."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from pykubeadm.ansible.results import HostSummary, Summary, TaskEnded
+from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.fleet import admission, apply, command, leaving, preparing, ready
+from pykubeadm.fleet.admission import Open
+from pykubeadm.fleet.command import run_apply
+from pykubeadm.fleet.facts import Facts
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.options import Options
+from pykubeadm.fleet.preparing import LAST_TASK
+from pykubeadm.workflow.events import NodeProgress, RunFinished
+from tests.support.api import FakeApi
+from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
+from tests.support.node import FakeNode
+
+
+class Desk:
+    """Commands, roles and API of a fleet, faked. `does` maps ("join", "w1") to what happens there; `done` is the order in which
+    things ended."""
+
+    def __init__(self, monkeypatch, *hosts, facts=(), found=None, plugin="none"):
+        self.described = Described(fleet(*hosts, plugin=plugin))
+        self.facts = Facts({each.name: each for each in facts}, found)
+        self.nodes = {each.name: FakeNode(each.name) for each in hosts}
+        self.api = FakeApi()
+        self.does = {}
+        self.done = []
+        self.events = []
+        self.lock = threading.Lock()
+        monkeypatch.setattr(ready, "READY_WITHIN", 1.0)
+        monkeypatch.setattr(command, "digests_of", lambda *_: {each.name: DIGESTS for each in hosts})
+        monkeypatch.setattr(command, "look", lambda *_: self.facts)
+        monkeypatch.setattr(apply, "opened", lambda _d, seed, machine, _a, letting: Open(seed, machine, self.api, letting))
+        monkeypatch.setattr("pykubeadm.commands.init.command.init", self.command("init"))
+        monkeypatch.setattr("pykubeadm.commands.join.command.join", self.command("join"))
+        monkeypatch.setattr("pykubeadm.commands.reset.command.reset", self.command("reset"))
+        monkeypatch.setattr("pykubeadm.ansible.playbook.run_playbook", self.play)
+        monkeypatch.setattr(leaving, "forget", lambda _c, name, _m, _e: self.did("forget", name))
+        monkeypatch.setattr(apply, "forget", lambda _c, name, _m, _e: self.did("forget", name))
+        monkeypatch.setattr(ready, "api_of", lambda _node: self.api)
+
+    def did(self, what, name):
+        self.does.get((what, name), lambda: None)()
+        with self.lock:
+            self.done.append(f"{what} {name}")
+
+    def command(self, what):
+        def run(_options, _emit, *, machine, **_more):
+            self.did(what, machine.name)
+            if what in ("init", "join"):
+                self.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": machine.name}})
+
+        return run
+
+    def play(self, _space, _playbook, report, *, limit, **_more):
+        def one(name):
+            try:
+                self.does.get(("prepare", name), lambda: None)()
+            except PykubeadmError as error:
+                report(TaskEnded(name, "pykubeadm.kube.containerd", "Install it", "failed", str(error)))
+                return
+            with self.lock:
+                self.done.append(f"prepare {name}")
+            report(TaskEnded(name, "", LAST_TASK, "ok"))
+
+        threads = [threading.Thread(target=one, args=(name,)) for name in limit.split(",")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return Summary({name: HostSummary(1, 0, 0, 0, 1) for name in limit.split(",")})
+
+    @contextmanager
+    def connect(self, which):
+        if self.facts.nodes[which.name].error:
+            raise NodeError(self.facts.nodes[which.name].error)
+        yield self.nodes[which.name]
+
+    def apply(self, **options):
+        run_apply(self.described, Options(**options), self.events.append, connect=self.connect)
+
+    def outcome(self, name):
+        """The last line of a host."""
+        return next(event for event in self.events if isinstance(event, NodeProgress) and event.node == name and not event.step)
+
+
+def raising(error):
+    def run():
+        raise error
+
+    return run
+
+
+def test_all_are_prepared_the_first_begins_and_the_others_join(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("c2", "control-plane"), host("w1")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("c2"), bare("w1")])
+    desk.apply()
+    order = desk.done
+    assert set(order) == {"prepare c1", "prepare c2", "prepare w1", "init c1", "join c2", "join w1"}
+    assert order.index("prepare c1") < order.index("init c1") < min(order.index("join c2"), order.index("join w1"))
+    assert "node" in desk.nodes["w1"].text("/var/lib/pykubeadm/prepared.json")
+    assert not desk.nodes["w1"].stat("/var/lib/pykubeadm/preparing")
+    assert isinstance(desk.events[-1], RunFinished)
+    assert desk.events[-1].outcome == "changed"
+
+
+def test_a_slow_machine_holds_nobody_up(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2")])
+    joined = threading.Event()
+    desk.does["prepare", "w1"] = lambda: joined.wait(10)
+    desk.does["join", "w2"] = joined.set
+    desk.apply()
+    assert desk.done.index("join w2") < desk.done.index("prepare w1") < desk.done.index("join w1")
+
+
+def test_a_machine_that_fails_does_not_stop_the_others_and_is_named(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("w1"), host("w2"), host("w3")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2"), unreachable("w3")])
+    desk.does["prepare", "w1"] = raising(NodeError("no space left on device"))
+    with pytest.raises(PykubeadmError) as failed:
+        desk.apply()
+    assert "join w2" in desk.done
+    sentences = str(failed.value).splitlines()
+    assert sentences[0] == "w3 cannot be reached"
+    assert any(line.startswith("w1: role containerd: cannot install it: no space left") for line in sentences)
+    assert failed.value.exit_status == NodeError.exit_status
+    assert desk.outcome("w2").outcome == "changed"
+    assert desk.outcome("w1").outcome == "failed"
+
+
+def test_when_the_first_control_plane_fails_the_cause_is_said_once(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
+    desk.does["init", "c1"] = raising(PhaseError("etcd does not start: the disk is full"))
+    with pytest.raises(PykubeadmError) as failed:
+        desk.apply()
+    assert str(failed.value).count("the disk is full") == 1
+    assert not any(done.startswith("join") for done in desk.done)
+    assert failed.value.exit_status == PhaseError.exit_status
+
+
+def test_joins_wait_for_removals(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("c2", "control-plane", state="absent"), host("c3", "control-plane")]
+    facts = [control_plane("c1"), control_plane("c2"), bare("c3")]
+    desk = Desk(monkeypatch, *hosts, facts=facts, found=cluster("c1", node("c1"), node("c2")))
+    monkeypatch.setattr(apply, "admit", lambda *_: desk.did("admit", "c1"))
+    desk.does["reset", "c2"] = lambda: time.sleep(0.2)
+    desk.apply()
+    assert desk.done.index("admit c1") < desk.done.index("join c3")
+    assert desk.done.index("reset c2") < desk.done.index("forget c2") < desk.done.index("join c3")
+
+
+def test_nothing_that_lets_nodes_in_outlasts_the_run(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
+    withdrawn = []
+    monkeypatch.setattr(apply, "withdraw", lambda api, letting, _note: withdrawn.append((api, letting.token)))
+    desk.does["join", "w1"] = raising(PhaseError("it cannot join"))
+    with pytest.raises(PykubeadmError):
+        desk.apply()
+    assert len(withdrawn) == 1
+    assert not any(withdrawn[0][1] in repr(event) for event in desk.events)
+
+
+def test_until_ends_early(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
+    desk.apply(until="prepare")
+    assert sorted(desk.done) == ["prepare c1", "prepare w1"]
+
+
+def test_the_time_ends_what_is_not_done(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
+    forever = threading.Event()
+    desk.does["init", "c1"] = lambda: forever.wait(20)
+    began = time.monotonic()
+    with pytest.raises(PykubeadmError, match="--timeout"):
+        desk.apply(timeout=0.6)
+    forever.set()
+    assert time.monotonic() - began < 10
+    assert "join w1" not in desk.done
+
+
+def test_a_cluster_that_is_as_it_should_be_is_left_alone(monkeypatch):
+    facts = [control_plane("c1"), worker("w1")]
+    hosts = [host("c1", "control-plane"), host("w1")]
+    desk = Desk(monkeypatch, *hosts, facts=facts, found=cluster("c1", node("c1"), node("w1")))
+    desk.apply()
+    assert desk.done == []
+    assert desk.events[-1].outcome == "unchanged"
+
+
+def test_withdrawing_says_what_it_could_not_delete():
+    api = FakeApi()
+    letting = admission.new_admission()
+    api.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kubeadm-certs", "namespace": "kube-system"}})
+    admission.withdraw(api, letting, pytest.fail)
+    assert api.get("v1", "Secret", "kubeadm-certs", "kube-system") is None
+
+
+def test_a_run_limited_to_one_new_worker_asks_it_and_one_control_plane(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("w2")], found=cluster("c1", node("c1", address="10.0.0.9"), node("w1")))
+    admitted = []
+    monkeypatch.setattr(apply, "admit", lambda _open, _described, address, joining, _emit: admitted.append((address, joining)))
+    desk.facts = Facts({"w2": bare("w2")}, desk.facts.cluster)
+    reached = []
+    connect = desk.connect
+    desk.connect = lambda which: (reached.append(which.name), connect(which) if which.name == "w2" else desk.of_seed(which))[1]
+    desk.of_seed = contextmanager(lambda which: iter([desk.nodes[which.name]]))
+    desk.apply(limit=("w2",))
+    assert desk.done == ["prepare w2", "join w2"]
+    assert sorted(set(reached)) == ["c1", "w2"]
+    assert [(address, [each.name for each in joining]) for address, joining in admitted] == [("10.0.0.9", ["w2"])]
+
+
+def test_the_version_of_new_nodes_is_the_clusters(monkeypatch):
+    facts = [control_plane("c1"), bare("w1")]
+    older = cluster("c1", node("c1"), version="v1.35.6")
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=facts, found=older)
+    monkeypatch.setattr(apply, "admit", lambda *_: None)
+    prepared = []
+    shared = preparing.shared_variables
+    monkeypatch.setattr(preparing, "shared_variables", lambda *given: prepared.append(shared(*given)) or prepared[-1])
+    desk.apply()
+    assert {variables["kubelet_version"] for variables in prepared} == {"1.35.6"}
+    assert any("the cluster is v1.35.6, and the file says" in getattr(event, "message", "") for event in desk.events)

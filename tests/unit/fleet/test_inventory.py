@@ -1,0 +1,100 @@
+"""Which host is what, by groups and variables; and the inventory that a cluster file amounts to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pykubeadm.config.fleet import PARTS, Cluster, HttpProxy, LoadBalancer, Mirror, Ssh
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.inventory import GROUPS, parts_of
+from pykubeadm.fleet.machines import settings
+from pykubeadm.fleet.variables import complete_inventory, digest, inventory
+from tests.support.fleets import fleet, host
+
+
+def said(*groups: str, part: str = "") -> dict[str, object]:
+    return {"groups": list(groups), "firewall_part": part}
+
+
+@pytest.mark.parametrize(
+    ("found", "parts"),
+    [
+        ({"a": said("control_planes"), "b": said("workers")}, {"a": ("control-plane",), "b": ("worker",)}),
+        ({"a": said("control_planes", "workers")}, {"a": ("control-plane", "worker")}),
+        ({"a": said(part="worker"), "b": said(part="control-plane")}, {"a": ("worker",), "b": ("control-plane",)}),
+        ({"a": said("ungrouped"), "b": said("ungrouped")}, {"a": ("control-plane",), "b": ("worker",)}),
+        ({"a": said("ungrouped")}, {"a": ("control-plane", "worker")}),
+        ({"a": said("control_planes"), "b": said("db")}, {"a": ("control-plane",), "b": ("worker",)}),
+    ],
+)
+def test_groups_then_variables_then_the_order_say_what_a_host_is(found, parts):
+    assert parts_of(found) == parts
+
+
+GROUP = st.sampled_from([*GROUPS.values(), "ungrouped"])
+
+
+@given(st.dictionaries(st.text("abc", min_size=1), st.tuples(st.lists(GROUP), st.sampled_from(["", *PARTS])), min_size=1))
+def test_every_host_is_something(hosts):
+    parts = parts_of({name: said(*groups, part=part) for name, (groups, part) in hosts.items()})
+    assert set(parts) == set(hosts)
+    assert all(of and set(of) <= set(PARTS) for of in parts.values())
+
+
+def described(**more) -> Described:
+    base = fleet(
+        host("lb1", "load-balancer"),
+        host("c1", "control-plane", internal_address="10.1.0.1"),
+        host("c2", "control-plane", "worker"),
+        host("w1", ssh=Ssh(user="root", port=2222)),
+    )
+    balancer = LoadBalancer(address="10.1.0.100", interface="eth0")
+    cluster: Cluster = replace(base.cluster, load_balancer=balancer, ssh=Ssh(user="admin", proxy_jump="bastion"), **more)
+    return Described(replace(base, cluster=cluster), sudo_passwords={"": "of-sudo"})
+
+
+def test_an_inventory_has_groups_ways_and_variables():
+    document = complete_inventory(described())
+    groups = document["all"]["children"]
+    assert set(groups["control_planes"]["hosts"]) == {"c1", "c2"}
+    assert set(groups["workers"]["hosts"]) == {"w1"}
+    balancer = groups["load_balancers"]["hosts"]["lb1"]
+    assert [server["address"] for server in balancer["load_balancer_servers"]] == ["10.1.0.1", host("c2").address]
+    assert balancer["prepare_kubelet"] is False
+    own = groups["workers"]["hosts"]["w1"]
+    assert (own["ansible_user"], own["ansible_port"]) == ("root", 2222)
+    assert own["ansible_ssh_common_args"] == "-oProxyJump=bastion"
+    assert "30000-32767/tcp" in groups["control_planes"]["hosts"]["c2"]["firewall_ports"]
+    assert "of-sudo" not in str(document)
+
+
+def test_mirrors_and_proxies_become_the_roles_variables():
+    mirrors = (Mirror(registry="docker.io", urls=("https://m.example.com",), only=True, ca="/etc/ca.pem"),)
+    shared = complete_inventory(described(registry_mirrors=mirrors, proxy=HttpProxy(https="http://p:3128")))["all"]["vars"]
+    assert shared["containerd_registries"] == [
+        {"host": "docker.io", "server": "none", "mirrors": [{"url": "https://m.example.com", "ca": "/etc/ca.pem"}]}
+    ]
+    assert shared["containerd_proxy"]["https"] == "http://p:3128"
+    assert "10.1.0.1" in shared["containerd_proxy"]["no_proxy"]
+
+
+def test_passwords_are_only_in_what_ansible_gets():
+    fleet_ = described()
+    with_secrets = inventory(fleet_, fleet_.cluster.hosts, secrets=True)
+    assert with_secrets["all"]["children"]["workers"]["hosts"]["w1"]["ansible_become_password"] == "of-sudo"
+    assert "of-sudo" not in repr(fleet_)
+
+
+def test_ssh_is_reached_as_the_host_says_else_as_all():
+    fleet_ = described()
+    worker, control = (settings(fleet_, next(h for h in fleet_.cluster.hosts if h.name == name)) for name in ("w1", "c1"))
+    assert (worker.user, worker.port, worker.jump) == ("root", 2222, "bastion")
+    assert (control.user, control.port, control.sudo_password) == ("admin", 0, "of-sudo")
+
+
+def test_a_digest_changes_with_what_it_stands_for():
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1}) != digest({"a": 1, "b": [3]})

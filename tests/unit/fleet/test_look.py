@@ -1,0 +1,144 @@
+"""What is found on machines and in the cluster, from their files."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from pykubeadm.config.model import NodeRegistration, ThisNode
+from pykubeadm.errors import NodeError
+from pykubeadm.fleet import look as looking
+from pykubeadm.fleet.cluster import node_object
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.look import look, look_at_node
+from pykubeadm.fleet.machines import Machines
+from pykubeadm.node.port import UnitState
+from tests.support.fleets import cluster, fleet, host
+from tests.support.node import FakeNode, completed
+
+ADDRESS = json.dumps([{"ifname": "eth0", "addr_info": [{"local": "10.0.0.7"}]}])
+ROUTE = "Iface Destination Gateway Flags RefCnt Use Metric Mask\neth0 00000000 0100000A 0003 0 0 0 00000000\n"
+
+
+def machine(name: str) -> FakeNode:
+    node = FakeNode(name, commands={"ip -j addr": completed(ADDRESS)})
+    node.put("/proc/sys/kernel/hostname", name)
+    node.put("/proc/net/route", ROUTE)
+    return node
+
+
+def described(*hosts) -> Described:
+    base = fleet(*hosts)
+    this_node = ThisNode(NodeRegistration(cri_socket="unix:///run/containerd/containerd.sock"))
+    configuration = type(base.configuration)(base.configuration.cluster, this_node)
+    return Described(type(base)(base.cluster, configuration, names_version=True))
+
+
+def journal(command: str, outcome: str) -> str:
+    return json.dumps({"schema": "pykubeadm.journal/v1", "runs": [{"command": command, "outcome": outcome}]})
+
+
+def test_a_bare_machine():
+    facts = look_at_node(described(host("w1")), host("w1"), machine("w1"))
+    assert facts.address == "10.0.0.7"
+    assert {"runtime", "kubelet"} <= set(facts.missing)
+    assert not facts.has_state
+    assert not facts.unfinished
+
+
+def test_a_worker_that_has_joined():
+    node = machine("w1")
+    node.put("/etc/kubernetes/kubelet.conf", "x")
+    node.put("/var/lib/pykubeadm/journal.json", journal("join", "changed"))
+    node.put("/var/lib/pykubeadm/prepared.json", '{"node": "n1"}')
+    node.put("/var/lib/pykubeadm/network.json", '{"network": "w1"}')
+    facts = look_at_node(described(host("w1")), host("w1"), node)
+    assert facts.joined
+    assert facts.has_state
+    assert not facts.control_plane
+    assert not facts.unfinished
+    assert facts.prepared == {"node": "n1", "network": "w1"}
+
+
+@pytest.mark.parametrize(("command", "outcome"), [("init", "running"), ("join", "failed"), ("init phase certs ca", "failed")])
+def test_a_run_that_was_cut_off_is_seen(command, outcome):
+    node = machine("c1")
+    node.put("/etc/kubernetes/admin.conf", "x")
+    node.put("/var/lib/pykubeadm/journal.json", journal(command, outcome))
+    facts = look_at_node(described(host("c1", "control-plane")), host("c1", "control-plane"), node)
+    assert facts.unfinished == command.partition(" ")[0]
+    assert facts.has_state
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+def test_damaged_stamps_say_nothing(content):
+    node = machine("w1")
+    node.put("/var/lib/pykubeadm/prepared.json", content)
+    assert look_at_node(described(host("w1")), host("w1"), node).prepared == {}
+
+
+def test_a_load_balancer_whose_units_do_not_run_is_seen():
+    node = machine("lb")
+    node.units["haproxy.service"] = UnitState("loaded", "failed", "failed", "enabled")
+    facts = look_at_node(described(host("c1", "control-plane"), host("lb", "load-balancer")), host("lb", "load-balancer"), node)
+    assert facts.idle_units == ("haproxy.service",)
+
+
+def test_machines_that_cannot_be_reached_are_named_and_the_others_looked_at():
+    hosts = (host("c1", "control-plane"), host("w1"), host("w2"))
+
+    @contextmanager
+    def connect(which):
+        if which.name == "w1":
+            raise NodeError("w1 cannot be reached at 10.0.0.2: connection refused")
+        yield machine(which.name)
+
+    told = []
+    with Machines(connect) as machines:
+        facts = look(described(*hosts), machines, hosts, lambda name, error: told.append((name, error)))
+    assert facts.nodes["w1"].error == "w1 cannot be reached at 10.0.0.2: connection refused"
+    assert facts.nodes["c1"].reachable
+    assert facts.cluster is None
+    assert ("w2", "") in told
+
+
+def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_come_last(monkeypatch):
+    hosts = (
+        host("c1", "control-plane", state="absent"),
+        host("c2", "control-plane"),
+        host("c3", "control-plane"),
+    )
+
+    @contextmanager
+    def connect(which):
+        node = machine(which.name)
+        node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", "x")
+        yield node
+
+    asked = []
+    monkeypatch.setattr(looking, "api_of", lambda node: asked.append(node.name) or node.name)
+    monkeypatch.setattr(looking, "answers", lambda api: "" if api != "c2" else "it is down")
+    monkeypatch.setattr(looking, "look_at_cluster", lambda seed, _node, _api: cluster(seed))
+    with Machines(connect) as machines:
+        facts = look(described(*hosts), machines, hosts)
+    assert facts.cluster.seed == "c3"
+    assert asked == ["c2", "c3"]
+
+
+def test_what_matters_of_a_node():
+    document = {
+        "metadata": {"name": "w1", "labels": {"a": "b"}},
+        "spec": {"podCIDRs": ["10.244.1.0/24"], "unschedulable": True},
+        "status": {
+            "addresses": [{"type": "Hostname", "address": "w1"}, {"type": "InternalIP", "address": "10.0.0.7"}],
+            "nodeInfo": {"kubeletVersion": "v1.36.2"},
+            "conditions": [{"type": "Ready", "status": "False", "message": "no network plugin"}],
+        },
+    }
+    found = node_object(document)
+    assert (found.ready, found.reason, found.version, found.address) == (False, "no network plugin", "v1.36.2", "10.0.0.7")
+    assert found.pod_cidrs == ("10.244.1.0/24",)
+    assert found.unschedulable
+    assert not node_object({"metadata": {"name": "new"}}).ready

@@ -1,0 +1,212 @@
+"""What a plan has in it, by what is found on the machines and in the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pykubeadm.config.model import Taint
+from pykubeadm.fleet.facts import NodeFacts
+from pykubeadm.fleet.plan import STAGES, lines
+from tests.support.fleets import (
+    bare,
+    cluster,
+    control_plane,
+    fleet,
+    host,
+    member,
+    node,
+    plan_of,
+    ready,
+    said,
+    unreachable,
+    worker,
+)
+
+ONE_AND_ONE = fleet(host("c1", "control-plane"), host("w1"))
+
+
+def test_bare_machines_are_prepared_then_the_first_control_plane_begins_and_the_others_join():
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane"), host("w1"))
+    plan = plan_of(described, bare("c1"), bare("c2"), bare("w1"))
+    assert said(plan) == ["prepare c1", "prepare c2", "prepare w1", "init c1", "join c2", "join w1"]
+    assert [action.part for action in plan.of("join")] == ["control-plane", "worker"]
+
+
+def test_a_cluster_that_is_as_the_file_says_needs_nothing():
+    plan = plan_of(ONE_AND_ONE, control_plane("c1"), worker("w1"), found=cluster("c1", node("c1"), node("w1")))
+    assert plan.empty
+    assert not plan.problems
+    assert not plan.notes
+
+
+def test_a_machine_that_was_prepared_by_other_means_is_not_prepared():
+    assert said(plan_of(ONE_AND_ONE, ready("c1", prepared={}), ready("w1", prepared={}))) == ["init c1", "join w1"]
+
+
+def test_other_variables_prepare_again():
+    changed = control_plane("c1", prepared={"node": "before"})
+    plan = plan_of(ONE_AND_ONE, changed, worker("w1"), found=cluster("c1", node("c1"), node("w1")))
+    assert said(plan) == ["prepare c1"]
+    assert plan.actions[0].reasons == ("its variables have changed since it was prepared",)
+
+
+def test_a_new_host_joins_and_nobody_else_is_touched():
+    described = fleet(host("c1", "control-plane"), host("w1"), host("w2"))
+    plan = plan_of(described, control_plane("c1"), worker("w1"), bare("w2"), found=cluster("c1", node("c1"), node("w1")))
+    assert said(plan) == ["prepare w2", "join w2"]
+
+
+def test_a_join_that_was_cut_off_goes_on():
+    cut_off = worker("w1", unfinished="join")
+    plan = plan_of(ONE_AND_ONE, control_plane("c1"), cut_off, found=cluster("c1", node("c1"), node("w1")))
+    assert said(plan) == ["join w1"]
+    assert "cut off" in plan.actions[0].reasons[0]
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_an_init_that_was_cut_off_goes_on_where_it_began(answers):
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane"))
+    begun = control_plane("c2", unfinished="init")
+    plan = plan_of(described, ready("c1"), begun, found=cluster("c2", node("c2")) if answers else None)
+    assert said(plan) == ["init c2", "join c1"]
+
+
+def test_no_cluster_is_made_while_a_control_plane_cannot_be_asked():
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane"), host("w1"))
+    plan = plan_of(described, bare("c1"), unreachable("c2"), bare("w1"))
+    assert not plan.of("init", "join")
+    assert any("c2 could not be asked" in sentence for _host, sentence in plan.problems)
+
+
+def test_an_unreachable_worker_holds_nobody_up():
+    described = fleet(host("c1", "control-plane"), host("w1"), host("w2"))
+    plan = plan_of(described, bare("c1"), unreachable("w1"), bare("w2"))
+    assert said(plan) == ["prepare c1", "prepare w2", "init c1", "join w2"]
+    assert plan.problems == (("w1", "w1 cannot be reached"),)
+
+
+def test_a_host_marked_absent_leaves_before_others_join():
+    described = fleet(
+        host("c1", "control-plane"), host("c2", "control-plane", state="absent"), host("c3", "control-plane"), host("w1")
+    )
+    found = cluster("c1", node("c1"), node("c2"), node("w1"), members=(member(1, "c1"), member(2, "c2")))
+    plan = plan_of(described, control_plane("c1"), control_plane("c2"), bare("c3"), worker("w1"), found=found)
+    assert said(plan) == ["prepare c3", "remove c2", "join c3"]
+
+
+def test_a_dead_host_marked_absent_is_forgotten_and_then_nothing_is_left_of_it():
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane", state="absent"), host("w1"))
+    nodes = (control_plane("c1"), unreachable("c2"), worker("w1"))
+    found = cluster("c1", node("c1"), node("c2", ready=False), node("w1"), members=(member(1, "c1"), member(2, "c2")))
+    plan = plan_of(described, *nodes, found=found)
+    assert said(plan) == ["forget c2"]
+    assert not plan.problems
+    after = plan_of(described, *nodes, found=cluster("c1", node("c1"), node("w1"), members=(member(1, "c1"),)))
+    assert after.empty
+    assert not after.problems
+
+
+def test_a_host_of_another_cluster_is_refused():
+    plan = plan_of(ONE_AND_ONE, control_plane("c1"), worker("w1", ca="another"), found=cluster("c1", node("c1")))
+    assert plan.empty
+    assert "another cluster" in plan.problems[0][1]
+
+
+def test_a_machine_that_was_replaced_takes_the_place_of_the_one_before():
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane"))
+    found = cluster("c1", node("c1"), node("c2", ready=False), members=(member(1, "c1"), member(2, "c2", ailment="silent")))
+    plan = plan_of(described, control_plane("c1"), bare("c2"), found=found)
+    assert said(plan) == ["prepare c2", "forget c2", "join c2"]
+
+
+def test_a_member_of_etcd_without_a_node_is_removed():
+    found = cluster("c1", node("c1"), node("w1"), members=(member(1, "c1"), member(7, "gone")))
+    plan = plan_of(ONE_AND_ONE, control_plane("c1"), worker("w1"), found=found)
+    assert said(plan) == ["forget gone"]
+
+
+def test_labels_and_taints_that_are_otherwise_are_set_and_those_of_others_left():
+    taint = Taint(key="dedicated", value="db", effect="NoSchedule")
+    described = fleet(host("c1", "control-plane"), host("w1", labels={"disk": "ssd"}, taints=(taint,)))
+    has = node("w1", labels={"disk": "hdd", "theirs": "x"}, taints=({"key": "node.kubernetes.io/x", "effect": "NoExecute"},))
+    plan = plan_of(described, control_plane("c1"), worker("w1"), found=cluster("c1", node("c1"), has))
+    [action] = plan.actions
+    assert action.labels == {"disk": "ssd"}
+    assert action.reasons == ("label disk is hdd", "its taints are others")
+    fixed = replace(has, labels={"disk": "ssd"}, taints=(*has.taints, taint.document()))
+    assert plan_of(described, control_plane("c1"), worker("w1"), found=cluster("c1", node("c1"), fixed)).empty
+
+
+def test_what_is_not_applied_is_said():
+    found = cluster("c1", node("c1"), node("w1", ready=False, reason="kubelet stopped"), node("other"))
+    described = fleet(host("c1", "control-plane"), host("w1"), endpoint="elsewhere.example.com:6443")
+    plan = plan_of(described, control_plane("c1"), worker("w1"), found=found)
+    assert plan.empty
+    said_of = dict.fromkeys(sentence for _host, sentence in plan.notes)
+    assert any("kubelet stopped" in sentence for sentence in said_of)
+    assert any("does not name: other" in sentence for sentence in said_of)
+    assert any("controlPlaneEndpoint" in sentence for sentence in said_of)
+
+
+def test_a_load_balancer_is_made_and_repaired():
+    described = fleet(host("c1", "control-plane"), host("lb", "load-balancer"))
+    found = cluster("c1", node("c1"))
+    assert said(plan_of(described, control_plane("c1"), NodeFacts("lb"), found=found)) == ["prepare lb"]
+    balancing = NodeFacts("lb", prepared={"load-balancer": "b1"})
+    assert plan_of(described, control_plane("c1"), balancing, found=found).empty
+    stopped = replace(balancing, idle_units=("haproxy.service",))
+    [action] = plan_of(described, control_plane("c1"), stopped, found=found).actions
+    assert action.reasons == ("haproxy.service does not run",)
+    assert "load_balancer" in action.tags
+
+
+def test_a_bridge_is_applied_again_when_nodes_come():
+    described = fleet(host("c1", "control-plane"), host("w1"), plugin="bridge")
+    settled = cluster("c1", node("c1"), node("w1"))
+    assert plan_of(described, control_plane("c1"), worker("w1"), found=settled).empty
+    assert said(plan_of(described, control_plane("c1"), ready("w1"), found=cluster("c1", node("c1")))) == [
+        "join w1",
+        "network c1",
+    ]
+
+
+def test_the_last_control_plane_is_not_removed():
+    described = fleet(host("c1", "control-plane", state="absent"), host("c2", "control-plane"))
+    plan = plan_of(described, control_plane("c1"), bare("c2"), found=cluster("c1", node("c1")))
+    assert not plan.of("remove")
+    assert "no other control plane answers" in plan.problems[0][1]
+
+
+def test_each_line_of_a_plan_says_why():
+    plan = plan_of(ONE_AND_ONE, bare("c1"), ready("w1"))
+    assert list(lines(plan)) == [
+        "c1: prepare the machine (no container runtime)",
+        "c1: make it the first control plane (there is no cluster yet)",
+        "w1: join as a worker",
+    ]
+
+
+PARTS = st.sampled_from([("control-plane",), ("worker",), ("control-plane", "worker")])
+MAKERS = st.sampled_from([bare, ready, worker, control_plane, unreachable, lambda name: worker(name, unfinished="join")])
+
+
+@given(st.lists(st.tuples(PARTS, MAKERS, st.sampled_from(["present", "absent"])), min_size=1, max_size=6), st.booleans())
+def test_any_plan_is_in_order_and_acts_on_hosts_that_answer(machines, answers):
+    hosts = [host(f"n{at}", *parts, state=state) for at, (parts, _make, state) in enumerate(machines)]
+    hosts.append(host("seed", "control-plane"))
+    nodes = [make(f"n{at}") for at, (_parts, make, _state) in enumerate(machines)]
+    nodes.append(control_plane("seed") if answers else bare("seed"))
+    found = cluster("seed", node("seed"), *(node(each.name) for each in nodes if each.joined)) if answers else None
+    plan = plan_of(fleet(*hosts), *nodes, found=found)
+    stages = [next(at for at, kinds in enumerate(STAGES) if action.kind in kinds) for action in plan.actions]
+    assert stages == sorted(stages)
+    reachable = {each.name for each in nodes if each.reachable}
+    assert {action.host for action in plan.actions if action.kind != "forget"} <= reachable
+    assert len(plan.of("init")) <= 1
+    assert not plan.of("join") or answers or plan.of("init")
+    absent = {each.name for each in hosts if each.state == "absent"}
+    assert not absent & {action.host for action in plan.of("prepare", "init", "join", "label")}
