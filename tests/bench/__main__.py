@@ -6,13 +6,13 @@ import argparse
 
 from lab import assets, engine
 from lab.host import LabError
-from tests.bench import certs, etcd, join, nodes, offline, prepare, reset, ssh, upgrade
+from tests.bench import certs, cluster, etcd, join, nodes, offline, prepare, reset, ssh, upgrade
 from tests.bench.timing import HEADER
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    kinds = ["certs", "etcd", "offline", "init", "join", "prepare", "reset", "ssh", "upgrade"]
+    kinds = ["certs", "cluster", "etcd", "offline", "init", "join", "prepare", "reset", "ssh", "upgrade"]
     parser.add_argument("kind", nargs="?", choices=kinds, help="only these")
     kind = parser.parse_args().kind
     try:
@@ -23,6 +23,9 @@ def main() -> None:
     print(HEADER, flush=True)
     if kind in (None, "offline"):
         for row in offline.rows(found.program("kubeadm") if found else None):
+            print(row, flush=True)
+    if kind in (None, "cluster"):
+        for row in cluster.rows():
             print(row, flush=True)
     if found and kind in (None, "init"):
         engine.ensure()

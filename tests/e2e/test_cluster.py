@@ -1,0 +1,208 @@
+"""`pykubeadm cluster` from a desk: nodes reached by ssh as a user with sudo become a cluster, and stay as the file says."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import cluster
+from lab.assets import Assets
+from tests.e2e.fleets import Desk, ready_nodes
+
+KILLS = 4
+PARTS = (("control", "control-plane"), ("worker", "worker"))
+
+
+@pytest.fixture
+def desk(kubernetes: Assets) -> Iterator[Desk]:
+    with tempfile.TemporaryDirectory(prefix="desk-") as folder:  # a short path: ssh's sockets lie below it
+        made = Desk(Path(folder), kubernetes)
+        yield made
+        for each in made.nodes.values():
+            each.remove()
+
+
+def tokens(control_plane) -> str:
+    return cluster.kubectl(control_plane, "get", "secrets", "--namespace=kube-system", "--output=name")
+
+
+def test_bare_nodes_become_a_cluster_that_is_left_alone_when_applied_again_and_is_taken_apart(desk, results):
+    control, worker = desk.new("control", "control-plane"), desk.new("worker", "worker", labels={"disk": "ssd"})
+    desk.write()
+    planned = desk.run("plan", status=11)
+    assert f"{control.name}: make it the first control plane (there is no cluster yet)" in planned.stdout
+    assert f"{worker.name}: join as a worker" in planned.stdout
+
+    made = desk.run("apply")
+    assert ready_nodes(control) == [control.name, worker.name], made.stdout
+    labels = cluster.kubectl(control, "get", "node", worker.name, "--output=jsonpath={.metadata.labels.disk}")
+    assert labels == "ssd"
+    assert "bootstrap-token" not in tokens(control), "what lets nodes in outlasts the run"
+    assert "kubeadm-certs" not in tokens(control)
+
+    began = time.monotonic()
+    again = desk.run("apply")
+    seconds = time.monotonic() - began
+    assert "Nothing to do" in again.stdout, again.stdout
+    assert desk.run("plan", status=0).stdout == "Nothing to do: the cluster is as the file says\n"
+    results.append(f"an unchanged apply of 2 nodes: {seconds:.1f} s")
+
+    shown = json.loads(desk.run("status", "-o", "json").stdout)
+    assert [(host["name"], host["state"]) for host in shown["hosts"]] == [(control.name, "Ready"), (worker.name, "Ready")]
+    assert control.address in desk.run("kubeconfig").stdout
+    ran = desk.run("run", "--", "id", "-un").stdout.splitlines()
+    assert [line.split() for line in ran] == [[control.name, "root"], [worker.name, "root"]]
+
+    desk.run("reset", "--yes")
+    assert not control.exists("/etc/kubernetes/admin.conf")
+    assert not worker.exists("/etc/kubernetes/kubelet.conf")
+    assert "make it the first control plane" in desk.run("plan", status=11).stdout
+
+
+def test_what_goes_wrong_on_a_host_is_one_sentence_and_the_others_are_finished(desk):
+    control = desk.new("control", "control-plane", bare=False)
+    good = desk.new("good", "worker", bare=False)
+    dead, stranger, no_sudo, no_python, full = (
+        desk.new(name, "worker", bare=False) for name in ("dead", "stranger", "nosudo", "nopython", "full")
+    )
+    desk.write()
+    dead.stop()
+    lines = (desk.folder / "known_hosts").read_text().splitlines()
+    key = next(line.split()[2] for line in lines if line.startswith(good.address))
+    lines = [f"{stranger.address} ssh-ed25519 {key}" if line.startswith(stranger.address) else line for line in lines]
+    (desk.folder / "known_hosts").write_text("\n".join(lines) + "\n")
+    no_sudo.shell("echo 'deploy ALL=(ALL) ALL' > /etc/sudoers.d/deploy")
+    no_python.shell("mv /usr/bin/python3 /usr/bin/python3.away")
+    place = "/var/lib/pykubeadm"
+    full.shell(f"mkdir -p {place} && mount -t tmpfs -o size=4k tmpfs {place}; dd if=/dev/zero of={place}/x || true")
+
+    failed = desk.run("apply", status=None, environment={"PYKUBEADM_BECOME_PASS": "wrong"})
+    assert failed.returncode == 5, failed.stdout + failed.stderr
+    sentences = failed.stderr
+    for name, words in (
+        (dead.name, "cannot be reached"),
+        (stranger.name, "host key"),
+        (no_sudo.name, "sudo does not accept the password"),
+        (no_python.name, "there is no python3"),
+        (full.name, "No space left"),
+    ):
+        assert any(line.removeprefix("error: ").startswith(name) and words in line for line in sentences.splitlines()), (
+            name,
+            sentences,
+        )
+    assert "Traceback" not in sentences
+    assert ready_nodes(control) == sorted([control.name, good.name])
+
+    no_python.shell("mv /usr/bin/python3.away /usr/bin/python3")
+    full.shell("umount /var/lib/pykubeadm")
+    desk.run("apply", "--limit", f"{no_python.name},{full.name}", environment={"PYKUBEADM_BECOME_PASS": "wrong"})
+    assert ready_nodes(control) == sorted([control.name, good.name, no_python.name, full.name])
+
+
+@pytest.mark.long
+def test_three_control_planes_behind_haproxy_and_keepalived(desk, results):
+    """From bare nodes; then a worker is added, a control plane replaced."""
+    balancers = [desk.new(f"lb{at}", "load-balancer") for at in (1, 2)]
+    controls = [desk.new(f"cp{at}", "control-plane") for at in (1, 2, 3)]
+    worker = desk.new("w1", "worker")
+    virtual = ".".join([*balancers[0].address.split(".")[:3], "220"])
+    desk.more["loadBalancer"] = {"address": virtual, "interface": "eth0", "prefix": 24, "routerId": 87}
+    desk.write()
+    began = time.monotonic()
+    made = desk.run("apply", timeout=1200)
+    results.append(f"bare nodes to all Ready, 2 load balancers + 3 control planes + 1 worker: {time.monotonic() - began:.0f} s")
+    assert ready_nodes(controls[0]) == sorted(each.name for each in (*controls, worker)), made.stdout
+    assert f"https://{virtual}:6443" in desk.run("kubeconfig").stdout
+    began = time.monotonic()
+    assert "Nothing to do" in desk.run("apply").stdout
+    results.append(f"applied again, unchanged: {time.monotonic() - began:.1f} s")
+
+    another = desk.new("w2", "worker", bare=False)
+    gone = controls[0]
+    gone.power_off()
+    desk.hosts[gone.name]["state"] = "absent"
+    replacing = desk.new("cp4", "control-plane", bare=False)
+    desk.write()
+    desk.run("apply", timeout=1200)
+    expected = sorted(each.name for each in (*controls[1:], replacing, worker, another))
+    assert ready_nodes(controls[1]) == expected
+    members = json.loads(desk.run("status", "-o", "json", status=None).stdout)
+    healthy = [host["name"] for host in members["hosts"] if host["etcd"] == "healthy"]
+    assert healthy == [each.name for each in (*controls[1:], replacing)]
+    assert "Nothing to do" in desk.run("apply").stdout
+
+
+@pytest.mark.long
+def test_killed_at_any_moment_and_applied_again_it_is_the_same_cluster(desk, results):
+    control, second = (desk.new(name, "control-plane", bare=False) for name in ("control", "second"))
+    worker = desk.new("worker", "worker", bare=False)
+    desk.cluster["controlPlaneEndpoint"] = f"{control.address}:6443"
+    desk.write()
+    moments = random.Random(time.time())  # noqa: S311 - no secret
+    for _ in range(KILLS):
+        process = desk.start("apply")
+        after = moments.uniform(2, 40)
+        time.sleep(after)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        results.append(f"killed after {after:.1f} s")
+    desk.run("apply", timeout=900)
+    assert ready_nodes(control) == sorted([control.name, second.name, worker.name])
+    shown = json.loads(desk.run("status", "-o", "json", status=None).stdout)
+    assert [host["etcd"] for host in shown["hosts"]] == ["healthy", "healthy", ""]
+    assert "Nothing to do" in desk.run("apply").stdout
+
+
+@pytest.mark.long
+def test_a_node_whose_power_goes_half_way_holds_nobody_up(desk):
+    control, good, dying = (
+        desk.new("control", "control-plane", bare=False),
+        desk.new("good", "worker", bare=False),
+        desk.new("dying", "worker"),
+    )
+    desk.write()
+    process = desk.start("apply", "--timeout", "8m")
+    deadline = time.monotonic() + 300
+    while not dying.exists("/var/lib/pykubeadm/preparing"):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.5)
+    time.sleep(3)
+    dying.power_off()
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 5, out + err
+    assert any(line.removeprefix("error: ").startswith(dying.name) for line in err.splitlines()), err
+    assert ready_nodes(control) == sorted([control.name, good.name])
+    dying.power_on()
+    desk.run("apply", timeout=900)
+    assert ready_nodes(control) == sorted([control.name, good.name, dying.name])
+
+
+@pytest.mark.long
+def test_a_cluster_is_upgraded_to_the_version_that_the_file_names(versions, results):
+    with tempfile.TemporaryDirectory(prefix="desk-") as folder:
+        desk = Desk(Path(folder), versions.old)
+        try:
+            control, worker = (desk.new(name, part, bare=False, also=versions.new) for name, part in PARTS)
+            desk.write()
+            desk.run("apply", timeout=600)
+            desk.kubernetes = versions.new
+            desk.write()
+            assert "Nothing to do" in desk.run("apply").stdout, "another version is not applied"
+            began = time.monotonic()
+            desk.run("upgrade", timeout=1200)
+            results.append(f"1+1 nodes upgraded: {time.monotonic() - began:.0f} s")
+            shown = json.loads(desk.run("status", "-o", "json", status=None).stdout)
+            assert {host["version"] for host in shown["hosts"]} == {versions.new.version}
+            assert ready_nodes(control) == sorted([control.name, worker.name])
+            assert "Nothing to do" in desk.run("upgrade").stdout
+        finally:
+            for each in desk.nodes.values():
+                each.remove()
