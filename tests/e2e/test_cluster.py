@@ -66,6 +66,7 @@ def test_bare_nodes_become_a_cluster_that_is_left_alone_when_applied_again_and_i
     assert "make it the first control plane" in desk.run("plan", status=11).stdout
 
 
+@pytest.mark.long
 def test_what_goes_wrong_on_a_host_is_one_sentence_and_the_others_are_finished(desk):
     control = desk.new("control", "control-plane", bare=False)
     good = desk.new("good", "worker", bare=False)

@@ -102,6 +102,7 @@ def test_it_comes_back_from_a_snapshot_when_its_data_are_destroyed(control_plane
     assert member["healthy"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("phase", ["restore", "etcd", "control-plane", "finish"])
 def test_a_restore_that_was_killed_goes_on(control_plane: Node, phase: str) -> None:
     node = control_plane
