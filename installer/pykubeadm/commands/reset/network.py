@@ -57,12 +57,12 @@ def _delete_interface(run: ResetRun, name: str) -> Iterator[str]:
 
 def links_of(run: ResetRun) -> Links:
     """As they are when the kubelet's pods are gone; looked at once. In a dry run they are not gone, nor where a runtime does not
-    remove them, so that others' pods are seen by the runtime alone."""
+    remove them, or only just, so that others' pods are seen by the runtime alone."""
     if run.links is None:
         own, found = _own_bridge(run), _ip(run, "link", "show")
         clusters = tuple(name for link in found if _is_clusters(name := str(link.get("ifname")), own))
         bridges = {str(link.get("master")) for link in found if str(link.get("ifname")) not in clusters}
-        only_ours = (run.dry_run or run.pods_remain) and not run.has_guests
+        only_ours = (run.dry_run or run.pods_remain or run.pods_went_alone) and not run.has_guests
         shared = frozenset() if only_ours else bridges & {*clusters}
         run.links = Links(clusters, frozenset(shared))
     return run.links

@@ -36,6 +36,7 @@ class ResetRun(Run):
     kubeconfig_path: str
     pods: frozenset[str] = frozenset()  # ids of those that the kubelet made, once they were looked for
     pods_remain: bool = False  # some of them, or nobody knows
+    pods_went_alone: bool = False  # without their network's plugin: what they were plugged in with may be there for a moment
     has_guests: bool = False  # pods that no kubelet made run here, maybe on the cluster's network
     links: Links | None = None  # once they were looked at
 

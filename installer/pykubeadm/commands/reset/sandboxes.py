@@ -158,6 +158,7 @@ def _remove_without_network(run: ResetRun, cri: Cri, sandboxes: Sequence[Sandbox
     """A network plugin that is gone, or asks an API that is gone, keeps a runtime from removing pods for ever (kubeadm#2711).
     What it would do goes with the cluster's interfaces, rules and leases."""
     run.note("info", "the network's plugin cannot let go of the pods: they are removed without it")
+    run.pods_went_alone = True
     failure: NodeError | None = None
     try:
         run.node.write([_STAND_IN])

@@ -141,7 +141,9 @@ def test_pods_whose_networks_plugin_is_gone_are_removed_without_it(monkeypatch: 
     node.put("/var/lib/cni/networks/podman/10.88.0.3", "id-coredns-1\r\neth0")  # which the plugin would have removed
     node.put("/var/lib/cni/results/podman-id-coredns-1-eth0", "{}")
     node.commands["crictl"] = without_plugin(node)
+    node.interfaces["veth2"] = "pods0"  # gone in a moment
     clean(node)
+    del node.interfaces["veth2"]
     assert node.state() == bare.state()
 
 
