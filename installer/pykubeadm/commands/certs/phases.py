@@ -68,6 +68,7 @@ def _back_up(run: CertsRun) -> Changes:
     paths = [path for leaf in leaves for path in files_of(run, leaf)]
     if run.kubelet:
         paths += files_of_kubelet(run)
+    paths = [path for path in paths if run.node.stat(path) is not None]
     return [f"copied what is replaced to {back_up(run, paths)}"] if paths else ()
 
 

@@ -329,6 +329,13 @@ def test_a_healthy_kubelet_is_left_alone_and_renewed_where_it_is_named() -> None
     assert certificate.not_valid_after_utc == LATER + timedelta(days=365)
 
 
+def test_on_a_node_without_certificates_nothing_is_done() -> None:
+    node = FakeNode()
+    _, events = run_on(node)
+    assert set(outcomes(events).values()) == {"unchanged"}
+    assert not contents(node)
+
+
 def test_on_a_worker_the_kubelet_s_certificate_cannot_be_signed() -> None:
     node = made()
     node.remove([f"{PKI}/ca.key"])
