@@ -343,7 +343,7 @@ def _started(settings: SshSettings, channel: paramiko.Channel, password: str | N
             asked = True
             channel.sendall(f"{password}\n".encode())
         elif channel.exit_status_ready() and not channel.recv_ready() and not channel.recv_stderr_ready():
-            raise _not_started(settings, channel, err.decode(errors="replace").replace(_PROMPT, ""))
+            raise _not_started(settings, channel, (out + err).decode(errors="replace").replace(_PROMPT, ""))
     raise SshError(f"{settings.title}: {settings.python} did not start there within {_START:g} s")
 
 
@@ -358,7 +358,7 @@ def _not_started(settings: SshSettings, channel: paramiko.Channel, said: str) ->
     if "incorrect password" in said or "Sorry, try again" in said:
         return SudoError(f"{title}: sudo does not accept the password of {user}")
     if "sudoers" in said or "not allowed" in said:
-        return SudoError(f"{title}: {user} may not become root by sudo ({last}): add {user} to sudoers")
+        return SudoError(f"{title}: {user} may not become root by sudo: add {user} to sudoers, for any command")
     if "must have a tty" in said:
         return SudoError(f"{title}: sudo wants a terminal there: take requiretty out of its sudoers")
     if re.search(r"\bsudo: (command )?not found|not found: sudo|Unknown command:? sudo", said):
