@@ -38,13 +38,15 @@ def certificate_path(run: ClusterRun, name: str) -> str:
 
 def read_pair(run: ClusterRun, entry: CertificateSpec) -> Pair:
     certificate, key = certificate_path(run, f"{entry.base}.crt"), certificate_path(run, f"{entry.base}.key")
-    return Pair(certificate, key, run.node.read(certificate), run.node.read(key))
+    there = run.node.ahead(read=(certificate, key))
+    return Pair(certificate, key, there.read(certificate), there.read(key))
 
 
 def is_external(run: ClusterRun, ca: CertificateSpec) -> bool:
     """Whether the CA's certificate is here and its key is not."""
     certificate, key = certificate_path(run, f"{ca.base}.crt"), certificate_path(run, f"{ca.base}.key")
-    return run.node.stat(certificate) is not None and run.node.stat(key) is None
+    there = run.node.ahead(stat=(certificate, key))
+    return there.stat(certificate) is not None and there.stat(key) is None
 
 
 def uses_external_ca(run: ClusterRun) -> bool:
