@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pykubeadm.cli.display import PlainDisplay, subscriber
-from pykubeadm.workflow.events import Event, NodeProgress, RunFinished, RunStarted, Subscriber
+from pykubeadm.workflow.events import Event, NodeProgress, Note, RunFinished, RunStarted, Subscriber
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -108,6 +108,13 @@ class LiveFleet(PlainFleet):
             click.echo(text)
         else:
             self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def note(self, event: Note) -> None:
+        """Above the table, warnings, too: written past it they would tear it."""
+        if self._live is not None and event.level == "warning":
+            self.line(f"[{event.topic}] warning: {event.message}" if event.topic else f"warning: {event.message}")
+        else:
+            super().note(event)
 
     def _row(self, event: NodeProgress) -> None:
         before = self._rows.get(event.node)
