@@ -1,0 +1,114 @@
+"""The pod network: what each machine's bridge and routes are made of, and what is noted on it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from pykubeadm.ansible.results import HostSummary, Summary, TaskEnded
+from pykubeadm.config.fleet import Network
+from pykubeadm.config.model import Networking
+from pykubeadm.errors import NodeError
+from pykubeadm.fleet.admission import Open, new_admission
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.machines import Machines
+from pykubeadm.fleet.network import apply_network, network_variables
+from pykubeadm.fleet.progress import of_host
+from pykubeadm.fleet.variables import digest
+from tests.support.api import FakeApi
+from tests.support.fleets import fleet, host, node
+from tests.support.node import FakeNode
+
+HOSTS = (host("c1", "control-plane"), host("w1"))
+
+
+def described(plugin: str, **more: str) -> Described:
+    base = fleet(*HOSTS, plugin=plugin)
+    kubeadm = replace(base.configuration.cluster, networking=Networking(pod_subnet="10.244.0.0/16"))
+    cluster = replace(base.cluster, network=Network(plugin=plugin, **more))
+    return Described(replace(base, cluster=cluster, configuration=replace(base.configuration, cluster=kubeadm)))
+
+
+def joined(name: str, cidr: str, address: str) -> dict[str, object]:
+    status = {"addresses": [{"type": "InternalIP", "address": address}]}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"podCIDRs": [cidr]}, "status": status}
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """What ansible-playbook was given: (playbook, options, inventory)."""
+    runs = []
+
+    def play(space, playbook, report, **options):
+        documents = []
+        for path in space.inventories:
+            with open(path, encoding="utf-8") as file:
+                documents.append(yaml.safe_load(file))
+        runs.append((playbook, options, documents[-1]))
+        report(TaskEnded("w1", "pykubeadm.kube.cni", "Write the bridge network and its routes", "changed"))
+        return Summary({"w1": HostSummary(1, 1, 0, 0, 1)})
+
+    monkeypatch.setattr("pykubeadm.ansible.playbook.run_playbook", play)
+    return runs
+
+
+def apply(fleet_: Described, api: FakeApi) -> tuple[dict[str, FakeNode], list]:
+    nodes = {each.name: FakeNode(each.name) for each in HOSTS}
+    events: list = []
+
+    @contextmanager
+    def connect(which):
+        yield nodes[which.name]
+
+    with Machines(connect) as machines:
+        seed = Open(HOSTS[0], nodes["c1"], api, new_admission())
+        apply_network(fleet_, machines, seed, of_host("c1", "network", events.append))
+    return nodes, events
+
+
+def test_each_machine_gets_its_own_addresses_and_routes_to_the_others(played):
+    api = FakeApi()
+    api.put(joined("c1", "10.244.0.0/24", "10.0.0.1"))
+    api.put(joined("w1", "10.244.1.0/24", "10.0.0.2"))
+    nodes, events = apply(described("bridge"), api)
+    [(playbook, options, inventory)] = played
+    assert (playbook, options["tags"], options["limit"]) == ("prepare", ["cni"], "c1,w1")
+    own = inventory["all"]["hosts"]["w1"]
+    assert own["cni_pod_cidrs"] == ["10.244.1.0/24"]
+    assert own["cni_routes"] == [{"cidr": "10.244.0.0/24", "via": "10.0.0.1"}]
+    assert inventory["all"]["children"]["workers"]["hosts"]["w1"]["ansible_host"] == HOSTS[1].address
+    assert json.loads(nodes["w1"].text("/var/lib/pykubeadm/network.json")) == {"network": digest(own)}
+    assert events[-1].changes == ("w1: write the bridge network and its routes",)
+
+
+@pytest.mark.usefixtures("played")
+def test_what_is_noted_is_what_a_plan_compares_with():
+    api = FakeApi()
+    api.put(joined("c1", "10.244.0.0/24", "10.0.0.1"))
+    api.put(joined("w1", "10.244.1.0/24", "10.0.0.2"))
+    nodes, _events = apply(described("bridge"), api)
+    seen = {
+        "c1": node("c1", pod_cidrs=("10.244.0.0/24",), address="10.0.0.1"),
+        "w1": node("w1", pod_cidrs=("10.244.1.0/24",), address="10.0.0.2"),
+    }
+    planned = network_variables(described("bridge"), seen)
+    for name, machine in nodes.items():
+        assert json.loads(machine.text("/var/lib/pykubeadm/network.json"))["network"] == digest(planned[name])
+
+
+def test_what_runs_as_pods_is_applied_from_one_control_plane(played):
+    nodes, _events = apply(described("manifest", manifest="https://example.com/net.yaml"), FakeApi())
+    [(playbook, options, inventory)] = played
+    assert (playbook, options["limit"]) == ("network", "c1")
+    assert inventory["all"]["hosts"]["c1"]["cni_manifest"] == "https://example.com/net.yaml"
+    assert nodes["w1"].stat("/var/lib/pykubeadm/network.json") is None
+
+
+def test_a_bridge_needs_a_pod_subnet():
+    fleet_ = Described(fleet(*HOSTS, plugin="bridge"))
+    with pytest.raises(NodeError, match=r"networking\.podSubnet"):
+        apply(fleet_, FakeApi())
