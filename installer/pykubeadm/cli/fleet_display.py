@@ -58,6 +58,8 @@ class PlainFleet(PlainDisplay):
         seconds = f" ({event.seconds:.1f}s)" if event.seconds >= 0.05 else ""
         message = event.message.removeprefix(f"{event.node}: ")
         match event.outcome, event.step:
+            case _, "look" if not self._verbosity:
+                return None  # what hinders is said of the plan
             case "changed", "":
                 return f"done{seconds}"
             case "failed", "":
