@@ -22,14 +22,14 @@ PASSWORD = "of-deploy"
 PODS = cluster.POD_SUBNET
 
 
-def start(kubernetes: Assets, name: str, *more: Assets, bare: bool = True) -> node.Node:
+def start(kubernetes: Assets, name: str, *, bare: bool = True) -> node.Node:
     """A node on which USER may become root. A bare one has programs and images in a folder, as in an air-gap; another one has a
-    runtime and a kubelet already; `more` are further versions that it has."""
+    runtime and a kubelet already."""
     if bare:
         mounts = [(kubernetes.bin, "/opt/kubernetes/bin"), (archive.ensure(kubernetes), "/opt/kubernetes/images")]
         started = node.start(name, NodeImage("debian13", "bare"), mounts=mounts, with_pykubeadm=False)
     else:
-        started = node.start(name, assets=[kubernetes, *more], with_pykubeadm=False)
+        started = node.start(name, assets=[kubernetes], with_pykubeadm=False)
     started.shell(
         f"useradd --create-home --shell /bin/bash {USER}; echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER};"
         f"echo '{USER}:{PASSWORD}' | chpasswd; mkdir -p -m 700 /home/{USER}/.ssh"
@@ -72,9 +72,9 @@ class Desk:
     def file(self) -> Path:
         return self.folder / "cluster.yaml"
 
-    def new(self, name: str, *parts: str, bare: bool = True, also: Assets | None = None, **more: Any) -> node.Node:
+    def new(self, name: str, *parts: str, bare: bool = True, **more: Any) -> node.Node:
         """A node that is started and becomes a host of the file."""
-        started = start(self.kubernetes, name, *([also] if also else []), bare=bare)
+        started = start(self.kubernetes, name, bare=bare)
         self.nodes[started.name] = started
         self.add(started, *parts, **more)
         return started

@@ -17,7 +17,6 @@ from lab.assets import Assets
 from tests.e2e.fleets import Desk, ready_nodes
 
 KILLS = 4
-PARTS = (("control", "control-plane"), ("worker", "worker"))
 
 
 @pytest.fixture
@@ -184,26 +183,3 @@ def test_a_node_whose_power_goes_half_way_holds_nobody_up(desk):
     dying.power_on()
     desk.run("apply", timeout=900)
     assert ready_nodes(control) == sorted([control.name, good.name, dying.name])
-
-
-@pytest.mark.long
-def test_a_cluster_is_upgraded_to_the_version_that_the_file_names(versions, results):
-    with tempfile.TemporaryDirectory(prefix="desk-") as folder:
-        desk = Desk(Path(folder), versions.old)
-        try:
-            control, worker = (desk.new(name, part, bare=False, also=versions.new) for name, part in PARTS)
-            desk.write()
-            desk.run("apply", timeout=600)
-            desk.kubernetes = versions.new
-            desk.write()
-            assert "Nothing to do" in desk.run("apply").stdout, "another version is not applied"
-            began = time.monotonic()
-            desk.run("upgrade", timeout=1200)
-            results.append(f"1+1 nodes upgraded: {time.monotonic() - began:.0f} s")
-            shown = json.loads(desk.run("status", "-o", "json", status=None).stdout)
-            assert {host["version"] for host in shown["hosts"]} == {versions.new.version}
-            assert ready_nodes(control) == sorted([control.name, worker.name])
-            assert "Nothing to do" in desk.run("upgrade").stdout
-        finally:
-            for each in desk.nodes.values():
-                each.remove()
