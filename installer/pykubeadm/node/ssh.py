@@ -309,7 +309,8 @@ def _start_helper(settings: SshSettings, transport: paramiko.Transport) -> param
         channel = transport.open_session(timeout=settings.connect_timeout)
         channel.exec_command(command)
         if password is None:
-            channel.sendall(sent)
+            with suppress(OSError):  # where sudo or the shell has ended already: what it said is read next
+                channel.sendall(sent)
         version = _started(settings, channel, password)
         if version < _OLDEST_PYTHON:
             raise PythonMissingError(
