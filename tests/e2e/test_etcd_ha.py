@@ -64,8 +64,14 @@ def _assert_whole(nodes: Sequence[Node]) -> None:
         own = f"--server=https://{node.address}:6443"
         assert kubectl(nodes[0], own, "get", "--raw", "/readyz") == "ok"
         cluster.wait_node_ready(nodes[0], node.name)
-    controllers = kubectl_json(nodes[0], "--namespace=kube-system", "get", "pods", "--selector=tier=control-plane")["items"]
-    assert all(status["ready"] for pod in controllers for status in pod["status"]["containerStatuses"]), controllers
+    cluster.eventually(partial(_not_ready, nodes[0]), "the pods of the control planes", 120)
+
+
+def _not_ready(control_plane: Node) -> str | None:
+    pods = kubectl_json(control_plane, "--namespace=kube-system", "get", "pods", "--selector=tier=control-plane")["items"]
+    ready = [{status["ready"] for status in pod["status"].get("containerStatuses") or [{"ready": False}]} for pod in pods]
+    names = [pod["metadata"]["name"] for pod, states in zip(pods, ready, strict=True) if False in states]
+    return f"{', '.join(names)} are not ready" if names else None
 
 
 def test_all_data_lost(control_planes: Sequence[Node], results: list[str]) -> None:

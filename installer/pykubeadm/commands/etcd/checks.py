@@ -37,7 +37,7 @@ def require_restorable(run: EtcdRun) -> None:
     assert run.archive is not None  # noqa: S101
     problems = [*_fits(run, run.archive), *_space(run, run.archive)]
     if not _is_begun(run):
-        problems += _overwrites(run)
+        problems += _overwrites(run, run.archive)
     problems += still_running(run)
     if problems:
         raise PreflightError("\n".join(["nothing was changed:", *(f"- {problem}" for problem in problems)]))
@@ -99,16 +99,23 @@ def _space(run: EtcdRun, archive: Archive) -> Iterator[str]:
             yield f"a restore takes {needed}, and only {free / 2**20:.0f} MiB are free in {directory}"
 
 
-def _overwrites(run: EtcdRun) -> Iterator[str]:
+def _overwrites(run: EtcdRun, archive: Archive) -> Iterator[str]:
+    """Revisions only rise, so an etcd that is behind the snapshot has lost its data: one that finds none begins a new cluster, with
+    which an API server makes what a new cluster has."""
     if run.force:
         return
+    client = own_client(run.node, run.manifest)
     try:
-        members = own_client(run.node, run.manifest).members()
+        names = ", ".join(member.name for member in client.members())
+        revision = client.status(client.endpoints[0]).revision
     except EtcdError:
         return
+    if revision < archive.contents.revision:
+        run.note("info", f"etcd is at revision {revision}, before the snapshot's: it has lost its data", topic="check")
+        return
     yield (
-        f"etcd is healthy ({', '.join(member.name for member in members)}), and everything that was written since the snapshot "
-        "would be lost; --force restores it all the same"
+        f"etcd is healthy ({names}), and everything that was written since the snapshot would be lost; --force restores it all "
+        "the same"
     )
 
 

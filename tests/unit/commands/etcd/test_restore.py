@@ -17,7 +17,7 @@ from pykubeadm.kube import waits
 from pykubeadm.node.opened import open_file
 from pykubeadm.phases.etcd import manifest as own_files
 from pykubeadm.phases.static_pods import stopped
-from pykubeadm.workflow.events import Result
+from pykubeadm.workflow.events import Note, Result
 from pykubeadm.workflow.phase import Phase, steps
 from pykubeadm.workflow.runner import run_steps
 from tests.support.databases import database, snapshot
@@ -114,6 +114,17 @@ def test_a_healthy_etcd_is_not_overwritten(node: ControlPlaneNode, etcd: FakeMem
         perform(etcd_run(node)[0])
     assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
     perform(etcd_run(node, force=True)[0])
+    assert node.text(DATA).startswith("restored")
+
+
+def test_an_etcd_that_began_anew_without_its_data_is_none_to_protect(node: ControlPlaneNode, etcd: FakeMember) -> None:
+    etcd.healthy = True  # at revision 50
+    node.put("/root/snapshot", archived(revision=51))
+    run, events = etcd_run(node)
+    perform(run)
+    assert next(event.message for event in events if isinstance(event, Note)) == (
+        "etcd is at revision 50, before the snapshot's: it has lost its data"
+    )
     assert node.text(DATA).startswith("restored")
 
 
