@@ -100,8 +100,8 @@ def _space(run: EtcdRun, archive: Archive) -> Iterator[str]:
 
 
 def _overwrites(run: EtcdRun, archive: Archive) -> Iterator[str]:
-    """Revisions only rise, so an etcd that is behind the snapshot has lost its data: one that finds none begins a new cluster, with
-    which an API server makes what a new cluster has."""
+    """Revisions only rise, so an etcd that is behind the snapshot has lost its data: one that finds none begins a new cluster,
+    with which an API server makes what a new cluster has."""
     if run.force:
         return
     client = own_client(run.node, run.manifest)
