@@ -19,6 +19,7 @@ from pykubeadm.node.diagnose import CONTROL_PLANE, diagnose, not_running
 from pykubeadm.node.port import HealthEndpoint
 
 _RECENTLY: Final = 600.0  # seconds
+_COMMAND: Final = 15  # characters that the kernel keeps of a command's name (TASK_COMM_LEN)
 _PORTS: Final = {
     "kube-apiserver": API_SERVER_PORT,
     "kube-controller-manager": CONTROLLER_MANAGER_PORT,
@@ -79,7 +80,7 @@ def _ports(here: Here) -> Iterable[Remark]:
                 f"nobody listens on port {port}, where {name} should",
                 "crictl ps -a" if name != "kubelet" else "systemctl status kubelet",
             )
-        elif who.command and not name.startswith(who.command):
+        elif who.command and not who.command.startswith(name[:_COMMAND]):  # builds may add their version
             yield problem(f"on port {port}, which {name} needs, listens {who}", f"ss -ltnp 'sport = :{port}'; stop that program")
 
 
