@@ -26,7 +26,6 @@ _NOT_SERVED = {
     "storage/default-class",
     "storage/csi",
     "devices/plugin",
-    "control-plane/restart",
 }
 
 

@@ -1,4 +1,4 @@
-"""`verify` and `doctor` on three control planes: an API server that ends costs no write, a stopped member of etcd is found."""
+"""`verify` and `doctor` on three control planes: all is well, and a stopped member of etcd is found."""
 
 from __future__ import annotations
 
