@@ -17,7 +17,7 @@ from pykubeadm.kube.waits import Probe, wait_for
 from pykubeadm.util.kube_object import KubeObject
 
 ROW_LABEL: Final = "verify.pykubeadm/row"
-PATIENCE: Final = 60.0  # seconds for one effect
+PATIENCE: Final = 90.0  # seconds for one effect; a kubelet that is busy may look at a pod once a minute only (syncFrequency)
 _MADE_WITHIN = timedelta(seconds=15)  # from a namespace's creation until it has its ServiceAccount
 IDLE: Final = "sleep 3600"  # a script that does nothing for longer than any row takes
 

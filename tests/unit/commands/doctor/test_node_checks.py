@@ -132,7 +132,7 @@ def test_ports_by_the_flags_of_static_pods(node: FakeNode) -> None:
     taken, silent = said(kubelet.CHECKS, node, "ports")
     assert taken.startswith("problem: on port 10250, which kubelet needs, listens python3 (process 7)")
     assert silent.startswith("problem: nobody listens on port 11259, where kube-scheduler should")
-    listen(node, (10250, 7, "kubelet"), (11259, 8, "kube-scheduler"))
+    listen(node, (10250, 7, "kubelet-1.36"), (11259, 8, "kube-scheduler"))
     assert said(kubelet.CHECKS, node, "ports") == []
 
 
