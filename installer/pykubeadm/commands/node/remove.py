@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pykubeadm.workflow.events import Subscriber
 
 DRAIN_TIMEOUT = timedelta(minutes=5)
+_TURN = timedelta(seconds=15)  # of a drain, until it is asked whether the node is still alive
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,13 +115,27 @@ def _is_ready(run: RemovalRun) -> bool:
 
 
 def _drain(run: RemovalRun) -> Changes:
+    """In turns, as a machine that died just now counts as Ready for most of a minute, and would end no pod."""
+    from pykubeadm.kube.waits import WaitError
     from pykubeadm.phases.cluster.connection import admin_api
     from pykubeadm.phases.cluster.drain import drain
+    from pykubeadm.phases.cluster.leaving import look_at
 
     def report(reason: str) -> None:
         run.emit(Waiting(phase="drain", target=f"node {run.leaves} to be empty", reason=reason))
 
-    return drain(admin_api(run), run.leaves, run.drain_timeout, delete_emptydir_data=run.delete_emptydir_data, report=report)
+    api, began = admin_api(run), run.now()
+    while True:
+        left = run.drain_timeout - (run.now() - began)
+        try:
+            return drain(api, run.leaves, min(left, _TURN), delete_emptydir_data=run.delete_emptydir_data, report=report)
+        except PhaseError as error:
+            if not isinstance(error.__cause__, WaitError) or left <= _TURN:
+                raise
+            run.found = look_at(api, _client(run), run.leaves)
+            if not run.leaving.ready:
+                run.note("info", f"{run.leaves} is no longer Ready: its pods go with its Node", topic="drain")
+                return []
 
 
 def _has_member(run: RemovalRun) -> bool:
