@@ -52,7 +52,15 @@ def _check_cluster(run: EtcdRun) -> None:
 
 
 def _stop(run: EtcdRun) -> Changes:
-    return stop(run, EVERYTHING, "stop")
+    """A member that is in its place and does not answer cannot go on with its data: one that lost them begins with none under
+    its former id, and ends when the leader sends it what follows."""
+    from pykubeadm.phases.etcd.join import has_member_data, put_aside
+
+    useless = not is_stopped(run.node, "etcd")
+    changes = list(stop(run, EVERYTHING, "stop"))
+    if useless and has_member_data(run, run.manifest.data_dir):
+        changes += put_aside(run, run.manifest.data_dir)
+    return changes
 
 
 def _join(run: EtcdRun) -> Changes:

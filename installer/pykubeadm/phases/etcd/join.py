@@ -72,7 +72,7 @@ def _join(run: ClusterRun, joining: Joining, client: EtcdClient) -> Changes:
         members = _remove(run, joining, client, member)
         changes.append(f"removed etcd's {member}, which an earlier life of this node left")
     if plan.discard_data:
-        changes += _put_aside(run, joining)
+        changes += put_aside(run, joining.data_dir)
     if plan.action is Action.ADD:
         members = _add(run, joining, client)
         changes.append(f"added {joining.peer_url} to etcd's members as a learner")
@@ -148,9 +148,9 @@ def _promote(run: ClusterRun, joining: Joining, client: EtcdClient) -> None:
     wait(run, joining.phase, {"this node's etcd member": votes}, timeout, components=("etcd",))
 
 
-def _put_aside(run: ClusterRun, joining: Joining) -> Changes:
+def put_aside(run: ClusterRun, data_dir: str) -> Changes:
     """Data of a membership that is over would keep etcd from starting; it is kept, as it may be somebody's last copy."""
-    data = f"{joining.data_dir}/member"
-    aside = f"{joining.data_dir}/member-removed-{run.now():%Y%m%dT%H%M%SZ}"
+    data = f"{data_dir}/member"
+    aside = f"{data_dir}/member-removed-{run.now():%Y%m%dT%H%M%SZ}"
     run.node.run(Command(("mv", "--", data, aside), "put the data of a removed etcd member aside"))
     return [f"put the data of this node's removed etcd member aside, to {aside}"]

@@ -34,6 +34,7 @@ class Restored(EtcdClient):
     def __init__(self, node: ControlPlaneNode, members: Sequence[Member] = (OTHER,)) -> None:
         super().__init__(["https://10.0.0.2:2379"], None)
         self.node, self.known, self.dead = node, list(members), False
+        self.removed: list[int] = []
         self.own_votes = False  # this node's member runs and is one of these
 
     def at(self, endpoints: Sequence[str]) -> EtcdClient:
@@ -47,7 +48,12 @@ class Restored(EtcdClient):
         return tuple(self.known)
 
     def unhealthy(self, members: Sequence[Member]) -> dict[int, str]:
-        return {}
+        return {} if self.own_votes else {OWN.id: "connection refused"}
+
+    def remove(self, member_id: int) -> tuple[Member, ...]:
+        self.removed.append(member_id)
+        self.known = [member for member in self.known if member.id != member_id]
+        return tuple(self.known)
 
     def status(self, endpoint: str) -> Status:
         if not self.own_votes:
@@ -136,6 +142,22 @@ def test_one_whose_data_are_lost_joins_again(node: ControlPlaneNode) -> None:
     node.remove(["/var/lib/etcd"])
     assert perform(node, REJOIN)
     assert not [name for name in node.list_dir("/var/lib/etcd") if name.startswith("member-removed-")]
+
+
+def test_one_that_began_again_without_its_data_joins_as_another(node: ControlPlaneNode, etcd: Restored) -> None:
+    """etcd still counts on it, and it ends at once with what it has."""
+    etcd.known = [OTHER, OWN]
+    assert perform(node, REJOIN)
+    assert etcd.removed == [OWN.id]
+    assert node.running == EVERYTHING
+    assert [name for name in node.list_dir("/var/lib/etcd") if name.startswith("member-removed-")]
+
+
+def test_one_that_was_stopped_by_us_goes_on_with_its_data(node: ControlPlaneNode, etcd: Restored) -> None:
+    perform(node, STOP)
+    etcd.known = [OTHER, OWN]
+    assert perform(node, REJOIN)
+    assert (etcd.removed, node.text(DATA)) == ([], "former")
 
 
 def test_a_member_that_votes_stays_as_it_is(node: ControlPlaneNode, etcd: Restored) -> None:
