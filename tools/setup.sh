@@ -50,7 +50,9 @@ command -v sqv >/dev/null || need gpgv gpgv
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 need ssh openssh-client
-need sshd openssh-server # tests of nodes over SSH start their own, on loopback
+# Tests of nodes over SSH start an sshd of their own, and say so where there is none. Where systemd runs, the package would start
+# a service that nobody asked for.
+[ -d /run/systemd/system ] || need sshd openssh-server
 case ${1:-} in
 vm | vagrant)
     need qemu-system-x86_64 qemu-system-x86
