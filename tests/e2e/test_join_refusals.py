@@ -155,10 +155,10 @@ def test_certificates_that_are_no_longer_there(pair: Pair) -> None:
 SKEWED = """
 import datetime
 
-import pykubeadm.phases.run
+from pykubeadm.node.local import LocalNode
 
-real = pykubeadm.phases.run.utc_now
-pykubeadm.phases.run.utc_now = lambda: real() - datetime.timedelta(days=3)
+real = LocalNode.now
+LocalNode.now = lambda node: real(node) - datetime.timedelta(days=3)
 """
 
 
