@@ -452,4 +452,5 @@ def _to_node(channel: paramiko.Channel, near: socket.socket) -> None:
     with suppress(OSError, EOFError, paramiko.SSHException), near:
         while data := near.recv(_CHUNK):
             channel.sendall(data)
-    channel.close()
+    with suppress(OSError, EOFError, paramiko.SSHException):  # where the whole connection is at its end, so is the channel
+        channel.close()
