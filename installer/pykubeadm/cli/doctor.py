@@ -47,7 +47,6 @@ def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
     On a node its kernel, disks, certificates, runtime, kubelet and static pods are looked at; with a kubeconfig, from anywhere,
     the cluster is. Ends with status 10 where there is a problem.
     """
-    from datetime import UTC, datetime
     from functools import cache, partial
 
     from pykubeadm.cli.kubeconfig import credentials
@@ -68,7 +67,7 @@ def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
     except ApiError:  # of a kubeconfig that cannot be used: the node is looked at all the same
         if node is None:
             raise
-    found = diagnose(node, reach, datetime.now(UTC))
+    found = diagnose(node, reach, here.now)
     click.echo(_printed(found, output, notes=ctx.ensure_object(Globals).verbosity > 0), nl=False)
     if found.remarks("problem"):
         ctx.exit(UNHEALTHY)

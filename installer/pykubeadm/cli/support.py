@@ -12,7 +12,7 @@ from pykubeadm.cli.lazy import CliCommand, Globals
 from pykubeadm.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from pykubeadm.commands.support.item import Item
@@ -60,7 +60,7 @@ def support(ctx: click.Context, /, output_file: str | None, kubeconfig: str | No
     packed = pack(
         node,
         ClusterApi(found) if found else None,
-        lambda: _reports(node, found, at),
+        lambda: _reports(node, found, here.now),
         name=name,
         socket=next((each for each in CRI_SOCKETS if here.stat(each.removeprefix("unix://"))), CRI_SOCKETS[0]),
         at=at,
@@ -74,7 +74,7 @@ def support(ctx: click.Context, /, output_file: str | None, kubeconfig: str | No
     click.echo(f"{path} has {len(packed.held)} files, {len(packed.archive) / 1024:.0f} KiB; look through it before you send it")
 
 
-def _reports(node: Node | None, found: Credentials | None, at: datetime) -> Iterator[Item]:
+def _reports(node: Node | None, found: Credentials | None, now: Callable[[], datetime]) -> Iterator[Item]:
     """What doctor finds, as a document and as a page."""
     import platform
 
@@ -83,7 +83,7 @@ def _reports(node: Node | None, found: Credentials | None, at: datetime) -> Iter
     from pykubeadm.commands.doctor.report import document, html
     from pykubeadm.commands.support.item import Item
 
-    diagnosis = diagnose(node, (lambda: found) if found else None, at)
+    diagnosis = diagnose(node, (lambda: found) if found else None, now)
     yield Item("pykubeadm.txt", lambda: f"pykubeadm v{__version__}, Python {platform.python_version()}\n")
     yield Item("doctor.json", lambda: json.dumps(document(diagnosis), indent=2, ensure_ascii=False))
     yield Item("doctor.html", lambda: html(diagnosis))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -23,7 +24,7 @@ class ClusterView:
     rehearsing: Api
     streams: PodStreams
     credentials: Credentials
-    now: datetime
+    now: Callable[[], datetime]
 
     @cached_property
     def nodes(self) -> tuple[KubeObject, ...]:

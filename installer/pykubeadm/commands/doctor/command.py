@@ -34,25 +34,25 @@ def is_node(node: Node) -> bool:
     return any(node.stat(path) is not None for path in _OF_NODES)
 
 
-def diagnose(node: Node | None, credentials: Callable[[], Credentials] | None, now: datetime) -> Diagnosis:
+def diagnose(node: Node | None, credentials: Callable[[], Credentials] | None, now: Callable[[], datetime]) -> Diagnosis:
     """Look at `node`, where that is one, and at the cluster, where there is a kubeconfig. Raises nothing that a node or cluster
     can be the reason of."""
-    examined: list[Examined] = []
+    began, examined = now(), list[Examined]()
     name = server = ""
     if node is not None:
         from pykubeadm.commands.doctor.here import Here
         from pykubeadm.commands.doctor.node_checks import CHECKS as NODE_CHECKS
 
-        here = Here(node, now)
+        here = Here(node, began)
         name = here.machine.host.hostname
         examined += examine(NODE_CHECKS, here)
     if credentials is not None:
         found, server = _cluster(credentials, now)
         examined += found
-    return Diagnosis(now, name, server, tuple(examined))
+    return Diagnosis(began, name, server, tuple(examined))
 
 
-def _cluster(credentials: Callable[[], Credentials], now: datetime) -> tuple[list[Examined], str]:
+def _cluster(credentials: Callable[[], Credentials], now: Callable[[], datetime]) -> tuple[list[Examined], str]:
     from pykubeadm.commands.doctor.cluster import ClusterView
     from pykubeadm.commands.doctor.cluster_checks import CHECKS
     from pykubeadm.kube.client import ClusterApi

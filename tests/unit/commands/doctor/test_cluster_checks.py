@@ -106,7 +106,7 @@ class Scene:
 
     def said(self, name: str) -> list[str]:
         """ "level: what was found -> what to run"."""
-        view = ClusterView(self.api, self.api, self.streams, Credentials(self.api.server, insecure=True), NOW)  # type: ignore[arg-type]
+        view = ClusterView(self.api, self.api, self.streams, Credentials(self.api.server, insecure=True), lambda: NOW)  # type: ignore[arg-type]
         checks = [check for check in CHECKS if check.name == f"cluster/{name}"]
         assert checks
         return [f"{remark.level}: {remark.found} -> {remark.run}" for each in examine(checks, view) for remark in each.remarks]

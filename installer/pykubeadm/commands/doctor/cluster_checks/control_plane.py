@@ -49,9 +49,9 @@ def _certificate(view: ClusterView) -> Iterable[Remark]:
         shown = view.api.server_certificate
     if shown:
         _, expires = validity(shown)
-        if expires - view.now < _SOON:
+        if expires - view.now() < _SOON:
             yield warning(
-                f"the certificate of {view.api.server} expires in {age(expires - view.now)}", "pykubeadm certs renew all"
+                f"the certificate of {view.api.server} expires in {age(expires - view.now())}", "pykubeadm certs renew all"
             )
 
 
@@ -124,7 +124,7 @@ def _leaders(view: ClusterView) -> Iterable[Remark]:
         lease = view.api.get("coordination.k8s.io/v1", "Lease", component, SYSTEM)
         if lease is None or not lease["spec"].get("renewTime"):
             continue
-        since = view.now - parse_timestamp(lease["spec"]["renewTime"])
+        since = view.now() - parse_timestamp(lease["spec"]["renewTime"])
         if since.total_seconds() > 2 * int(lease["spec"].get("leaseDurationSeconds") or 15):
             holder = lease["spec"].get("holderIdentity") or "nobody"
             yield problem(

@@ -24,7 +24,7 @@ def _ready(view: ClusterView) -> Iterable[Remark]:
         if not is_ready(node):
             ready = conditions.get("Ready") or {}
             since = (
-                f", since {age(view.now - parse_timestamp(ready['lastTransitionTime']))}"
+                f", since {age(view.now() - parse_timestamp(ready['lastTransitionTime']))}"
                 if ready.get("lastTransitionTime")
                 else ""
             )
@@ -73,11 +73,13 @@ def _clocks(view: ClusterView) -> Iterable[Remark]:
     """A kubelet renews its Lease every ten seconds and writes the time by its own clock: a time in the future is a clock that is
     fast, and of a Node that is ready one long ago a clock that is slow."""
     ready = {node["metadata"]["name"] for node in view.nodes if is_ready(node)}
-    for lease in view.api.list("coordination.k8s.io/v1", "Lease", _LEASES):
+    leases = view.api.list("coordination.k8s.io/v1", "Lease", _LEASES)
+    now = view.now()  # not before: a Lease that was renewed since would be one of the future
+    for lease in leases:
         name, renewed = lease["metadata"]["name"], lease["spec"].get("renewTime")
         if name not in ready or not renewed:
             continue
-        behind = (view.now - parse_timestamp(renewed)).total_seconds()
+        behind = (now - parse_timestamp(renewed)).total_seconds()
         if behind < -_APART or behind > int(lease["spec"].get("leaseDurationSeconds") or 40) + _APART:
             how = f"{-behind:.0f} s ahead of" if behind < 0 else f"{behind:.0f} s behind"
             yield problem(

@@ -41,7 +41,7 @@ def _tokens(view: ClusterView) -> Iterable[Remark]:
                 f"the bootstrap token {token.text.partition('.')[0]} never expires: who has it can join nodes",
                 f"pykubeadm token delete {token.text.partition('.')[0]}",
             )
-        elif token.expires < view.now:
+        elif token.expires < view.now():
             yield warning(
                 f"the bootstrap token {token.text.partition('.')[0]} has expired and is still there: is the"
                 " controller manager running?",
