@@ -52,7 +52,8 @@ class WebSocket:
                 if opcode == _CLOSE:
                     return None
                 if opcode == _PING:
-                    self._send(_PONG, payload)
+                    with suppress(UnansweredError):  # the server may have ended; what it sent before is still to be read
+                        self._send(_PONG, payload)
                 elif opcode in (_CONTINUATION, _TEXT, _BINARY):
                     message += payload
                     if final:

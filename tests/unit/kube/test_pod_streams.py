@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -55,6 +56,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.server.script(self)  # type: ignore[attr-defined]
         self.close_connection = True
+        # As servers do: what is closed with something unread in it is reset, and what was sent is lost on the way.
+        self.connection.shutdown(socket.SHUT_WR)
+        self.rfile.read()
 
     def log_message(self, *_arguments: object) -> None:
         """Be silent."""
