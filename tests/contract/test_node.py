@@ -309,14 +309,6 @@ def test_a_command_that_would_change_something_is_not_run_in_a_dry_run(place: Pl
     assert not (tmp_path / "made").exists()
 
 
-@WITH_COMMANDS
-def test_a_stream_gives_lines(place: Place) -> None:
-    assert list(place.node.stream(("sh", "-c", "echo one; echo; printf three; exit 3"))) == ["one", "", "three"]
-    assert list(place.node.stream(("sh", "-c", "echo one >&2"))) == ["one"]
-    with pytest.raises(NodeError, match="no-such-command"):
-        list(place.node.stream(("no-such-command",)))
-
-
 # units
 
 

@@ -142,12 +142,6 @@ class FakeNode:
         answer = self.commands[max(known, key=len)] if known else Completed(127, stderr=f"{command.argv[0]}: command not found")
         return checked(self.name, command, answer if isinstance(answer, Completed) else answer(command))
 
-    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        done = self.run(Command.look_up(tuple(argv), "read a log", timeout=timeout))
-        if done.status == 127:
-            raise NodeError(f"cannot run `{' '.join(argv)}` on {self.name}: {done.stderr}")
-        yield from (done.stdout + done.stderr).splitlines()
-
     def unit(self, name: str) -> UnitState:
         return systemd.show(self._systemctl, name)
 

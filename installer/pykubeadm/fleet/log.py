@@ -136,10 +136,6 @@ class _Logged:
         self._log.line(self._host, f"$ {command} → {completed.status} ({time.monotonic() - began:.2f}s)\n{output}".rstrip())
         return completed
 
-    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        self._log.line(self._host, f"$ {' '.join(argv)} (followed)")
-        return self._inner.stream(argv, timeout=timeout)
-
     def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
         actions = self._inner.ensure_unit(unit, known=known)
         if actions:

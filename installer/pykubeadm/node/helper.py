@@ -48,7 +48,7 @@ class Helper:
                     if number in self._queues:
                         self._queues[number].put(message)
                     continue
-                if message["call"] in ("save", "stream"):
+                if message["call"] == "save":
                     self._queues[number] = queue.Queue()
                 threading.Thread(target=self._answer, args=(message,), daemon=True).start()
 
@@ -82,7 +82,6 @@ class Helper:
             "many": lambda calls: [self._answered(one, more) for one, more in calls],
             "ensure_unit": lambda unit, known: self._node.ensure_unit(unit, known=known),
             "save": lambda path, mode: self._node.save(path, self._chunks(number), mode),
-            "stream": lambda argv, timeout: self._lines(number, argv, timeout),
         }
         return others[call](*arguments)
 
@@ -98,12 +97,6 @@ class Helper:
             yield message["chunk"]
         if not message.get("whole"):
             raise NodeError("what was to be saved broke off")
-
-    def _lines(self, number: int, argv: list[str], timeout: float) -> None:
-        for line in self._node.stream(argv, timeout=timeout):
-            self._send({"id": number, "line": line})
-            if not self._queues[number].empty():  # nobody wants more
-                break
 
     def _send(self, message: dict[str, Any]) -> None:
         with self._sending:

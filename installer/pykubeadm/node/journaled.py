@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 
@@ -97,9 +97,6 @@ class JournaledNode:
 
     def run(self, command: Command) -> Completed:
         return self._inner.run(command)
-
-    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        return self._inner.stream(argv, timeout=timeout)
 
     def unit(self, name: str) -> UnitState:
         return self._inner.unit(name)

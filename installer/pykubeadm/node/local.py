@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import subprocess
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -101,7 +99,7 @@ class LocalNode:
     def _run(self, command: Command) -> Completed:
         source = subprocess.DEVNULL if command.stdin is None else subprocess.PIPE
         try:
-            process = self._start(command.argv, command.env, stdin=source, stderr=subprocess.PIPE)
+            process = self._start(command.argv, command.env, stdin=source)
         except (FileNotFoundError, NotADirectoryError):
             return Completed(127, stderr=f"{command.argv[0]}: command not found")
         except OSError as error:
@@ -120,18 +118,6 @@ class LocalNode:
                 _running.discard(process)
         return Completed(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
 
-    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        """Standard output and standard error together. Ends with the command or, killing it, after `timeout` seconds."""
-        try:
-            process = self._start(tuple(argv), {}, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        except OSError as error:
-            raise NodeError(f"cannot run `{' '.join(argv)}` on {self.name}: {error.strerror}") from error
-        with process:
-            try:
-                yield from _lines(process, time.monotonic() + timeout)
-            finally:
-                _kill_group(process)
-
     def unit(self, name: str) -> UnitState:
         return systemd.show(self.run, name) if self._has_systemd() else systemd.NOT_FOUND
 
@@ -142,14 +128,14 @@ class LocalNode:
     def _has_systemd(self) -> bool:
         return self.root == "/" and os.path.isdir("/run/systemd/system")  # sd_booted(3)
 
-    def _start(self, argv: tuple[str, ...], env: Mapping[str, str], *, stdin: int, stderr: int) -> subprocess.Popen[bytes]:
+    def _start(self, argv: tuple[str, ...], env: Mapping[str, str], *, stdin: int) -> subprocess.Popen[bytes]:
         variables = {name: value for name, value in os.environ.items() if name != "LANGUAGE" and not name.startswith("LC_")}
         path = dict.fromkeys([*filter(None, variables.get("PATH", "").split(":")), *_SYSTEM_PATH])
         variables |= {"LC_ALL": "C", "PATH": ":".join(path)} | dict(env)
         command = argv if self.root == "/" else ("chroot", self.root, *argv)
         # A session of its own: at a timeout the whole group is killed, and Ctrl-C reaches us and not half of a pipeline.
         return subprocess.Popen(
-            command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=variables, cwd="/", start_new_session=True
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables, cwd="/", start_new_session=True
         )
 
 
@@ -157,22 +143,3 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:  # not reaped, so the number is still its own
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _lines(process: subprocess.Popen[bytes], deadline: float) -> Iterator[str]:
-    if process.stdout is None:
-        return
-    descriptor, rest = process.stdout.fileno(), b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while (left := deadline - time.monotonic()) > 0:
-            if not selector.select(left):
-                continue
-            chunk = os.read(descriptor, 65536)
-            if not chunk:
-                break
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
-                yield line.decode(errors="replace")
-    if rest:
-        yield rest.decode(errors="replace")

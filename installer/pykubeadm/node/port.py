@@ -3,7 +3,7 @@ another one, `RecordingNode` (--dry-run) answers reads from another node and kee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -190,9 +190,6 @@ class Node(Looked, Protocol):
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
         """Remove files, links and whole directories; what is not there is no error. Returns the paths that were there."""
-
-    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        """Lines of a command's output as they come (a log)."""
 
     # units
     def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:

@@ -188,9 +188,6 @@ class RecordingNode:
         self.entries.append(CommandRun(self.phase, command))
         return Completed(0)
 
-    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        return self._inner.stream(argv, timeout=timeout)
-
     def unit(self, name: str) -> UnitState:
         return self._units.get(systemd.unit_name(name)) or self._inner.unit(name)
 

@@ -222,16 +222,6 @@ class RemoteNode:
         completed: Completed = self._call("run", command)
         return completed
 
-    def stream(self, argv: Sequence[str], *, timeout: float = 60.0) -> Iterator[str]:
-        with self._asked("stream", argv, timeout) as (number, answers):
-            try:
-                while "line" in (answer := answers.get()):
-                    yield str(answer["line"])
-            except GeneratorExit:
-                self._send({"id": number, "end": True})
-                raise
-            self._result(answer)
-
     def unit(self, name: str) -> UnitState:
         state: UnitState = self._call("unit", name)
         return state

@@ -73,21 +73,6 @@ def _state(pid):
         return ""
 
 
-def test_a_stream_gives_lines_as_they_come_and_ends_at_the_timeout(node):
-    lines = node.stream(["sh", "-c", "echo one; echo two >&2; printf three; sleep 60"], timeout=0.5)
-    assert list(lines) == ["one", "two", "three"]
-    assert list(node.stream(["sh", "-c", "printf 'a\\nb'"])) == ["a", "b"]
-    with pytest.raises(NodeError, match="cannot run"):
-        next(node.stream(["no-such-command"]))
-
-
-def test_a_stream_that_is_left_early_ends_its_command(node):
-    lines = node.stream(["sh", "-c", "echo $$; exec sleep 60"])
-    pid = int(next(lines))
-    lines.close()
-    assert _state(pid) == ""
-
-
 def test_another_root_has_no_units_and_runs_commands_inside(tmp_path):
     tree = LocalNode(str(tmp_path))
     assert tree.unit("kubelet") == systemd.NOT_FOUND
