@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -104,9 +105,9 @@ class Scene:
     api: FakeApi
     streams: FakeStreams
 
-    def said(self, name: str) -> list[str]:
+    def said(self, name: str, now: Callable[[], datetime] = lambda: NOW) -> list[str]:
         """ "level: what was found -> what to run"."""
-        view = ClusterView(self.api, self.api, self.streams, Credentials(self.api.server, insecure=True), lambda: NOW)  # type: ignore[arg-type]
+        view = ClusterView(self.api, self.api, self.streams, Credentials(self.api.server, insecure=True), now)  # type: ignore[arg-type]
         checks = [check for check in CHECKS if check.name == f"cluster/{name}"]
         assert checks
         return [f"{remark.level}: {remark.found} -> {remark.run}" for each in examine(checks, view) for remark in each.remarks]
@@ -186,6 +187,19 @@ def test_clocks_that_are_fast_or_slow(scene: Scene) -> None:
     fast, slow = scene.said("clocks")
     assert fast.startswith("problem: the clock of cp is 90 s ahead of this machine's")
     assert slow.startswith("problem: the clock of w is 120 s behind this machine's")
+
+
+def test_a_lease_that_is_renewed_just_when_it_is_read_is_none_of_the_future(scene: Scene) -> None:
+    """As the API server answers only after some seconds, in which the kubelet has renewed it."""
+    asked, clock = scene.api.list, [NOW]
+
+    def slow(*words: str) -> list[KubeObject]:
+        clock[0] = NOW + timedelta(seconds=30)
+        scene.api.put(lease("cp", "kube-node-lease", seconds=-30))
+        return asked(*words)
+
+    scene.api.list = slow  # type: ignore[method-assign, assignment]
+    assert scene.said("clocks", lambda: clock[0]) == []
 
 
 def test_dns_that_is_off_partly_there_or_asks_itself(scene: Scene) -> None:
