@@ -20,7 +20,7 @@ from tests.support.etcd_runs import archived
 boto3 = pytest.importorskip("boto3")
 server = pytest.importorskip("moto.server")
 
-NAMES = [f"etcd-2026010{day}T030405Z-cp1.tar" for day in (1, 2, 3)]
+NAMES = [f"etcd-2026010{day}T030405.000Z-cp1.tar" for day in (1, 2, 3)]
 
 
 @pytest.fixture(scope="module")

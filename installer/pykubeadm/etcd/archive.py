@@ -27,7 +27,7 @@ FILES: Final = "files"
 CLUSTER_CONFIGURATION: Final = "kubeadm-config.yaml"
 _DESCRIPTION: Final = "archive.json"
 _FORMAT: Final = 1
-_NAME: Final = re.compile(r"etcd-\d{8}T\d{6}Z-.+\.tar(\.age)?", re.ASCII)
+_NAME: Final = re.compile(r"etcd-\d{8}T\d{6}\.\d{3}Z-.+\.tar(\.age)?", re.ASCII)
 _CHUNK: Final = 1 << 20  # bytes read at a time
 _LARGEST_FILE: Final = 1 << 24  # bytes of anything but the database
 
@@ -200,8 +200,8 @@ def timestamp(now: datetime) -> str:
 
 
 def named(now: datetime, node: str, suffix: str = SUFFIX) -> str:
-    """The name of the file for an archive: names sort by time."""
-    return f"etcd-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{node}{suffix}"
+    """The name of the file for an archive: names sort by time, and two of one second have two (milliseconds)."""
+    return f"etcd-{now.astimezone(UTC):%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z-{node}{suffix}"
 
 
 def names_of(names: Iterable[str]) -> list[str]:

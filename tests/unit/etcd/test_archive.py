@@ -107,6 +107,8 @@ def test_what_etcd_sent_damaged_is_never_an_archive(data: bytes) -> None:
 
 
 def test_names_say_when_and_where_and_others_are_left_alone() -> None:
-    earlier, later = (named(datetime(2026, 1, day, 3, 4, 5, tzinfo=UTC), "cp-1") for day in (2, 10))
-    assert earlier == "etcd-20260102T030405Z-cp-1.tar"
-    assert names_of([earlier, "snapshot.db", later, "etcd-x.tar", f".{later}.part"]) == [later, earlier]
+    first, at_once, later = (
+        named(datetime(2026, 1, day, 3, 4, 5, part, tzinfo=UTC), "cp-1") for day, part in ((2, 0), (2, 7000), (10, 0))
+    )
+    assert (first, at_once) == ("etcd-20260102T030405.000Z-cp-1.tar", "etcd-20260102T030405.007Z-cp-1.tar")
+    assert names_of([first, "snapshot.db", later, "etcd-x.tar", at_once, f".{later}.part"]) == [later, at_once, first]

@@ -189,7 +189,7 @@ def test_without_a_kubeconfig_the_rest_is_kept(node: ControlPlaneNode) -> None:
 
 
 def test_so_many_are_kept(node: ControlPlaneNode) -> None:
-    names = [f"{STORE}/etcd-2020010{day}T000000Z-cp1.tar" for day in (1, 2, 3)]
+    names = [f"{STORE}/etcd-2020010{day}T000000.000Z-cp1.tar" for day in (1, 2, 3)]
     for name in (*names, f"{STORE}/by-hand.db"):
         node.put(name, "old")
     result, events = run(keep=2)
@@ -224,9 +224,9 @@ def test_a_passphrase_is_the_first_line_of_a_file(node: ControlPlaneNode) -> Non
 
 def test_old_ones_are_removed_by_their_names_alone(node: ControlPlaneNode) -> None:
     store = DirectoryStore(node, "/srv")
-    for name in ("etcd-20260101T000000Z-cp2.tar.age", "etcd-20260102T000000Z-cp1.tar", "etcd.tar"):
+    for name in ("etcd-20260101T000000.000Z-cp2.tar.age", "etcd-20260102T000000.000Z-cp1.tar", "etcd.tar"):
         node.put(f"/srv/{name}", "x")
-    assert prune_store(store, 1) == ["etcd-20260101T000000Z-cp2.tar.age"]
+    assert prune_store(store, 1) == ["etcd-20260101T000000.000Z-cp2.tar.age"]
     assert [each.size for each in store.kept()] == [1]
 
 
