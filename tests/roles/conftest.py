@@ -95,10 +95,10 @@ def record(folder: Path, variables, systems, host_variables=None, *, roles=None,
         "RECORDER_FILE": str(log),
         "LC_ALL": "C.UTF-8",
     }
-    program = Path(sys.executable).with_name("ansible-playbook")
+    program = Path(__file__).with_name("playbook.py")
     arguments = [] if playbook == "prepare" else ["--check", "--extra-vars", "network_host=all"]
     done = subprocess.run(
-        [str(program), "--inventory", str(inventory), str(play), *arguments],
+        [sys.executable, str(program), "--inventory", str(inventory), str(play), *arguments],
         env=environment, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     return Recording(log.read_text().splitlines(), done.stdout + done.stderr)
