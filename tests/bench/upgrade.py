@@ -15,7 +15,7 @@ from lab.assets import Assets
 from lab.cluster import kubectl, kubectl_json
 from lab.node import Node, start
 from tests.bench.nodes import is_healthy
-from tests.bench.timing import Row
+from tests.bench.timing import Row, on_node
 from tests.e2e.joining import IGNORED, connect, first_control_plane, join, join_command
 
 RUNS = 3
@@ -75,9 +75,7 @@ def _others(first: Node, second: Node, worker: Node, programs: Sequence[str]) ->
 
 
 def _timed(node: Node, program: str, *words: str) -> float:
-    began = time.perf_counter()
-    node.run(program, "upgrade", *words, timeout=600)
-    return time.perf_counter() - began
+    return on_node(node, [program, "upgrade", *words], timeout=600).wall
 
 
 def _change_settings(node: Node, number: int) -> None:
