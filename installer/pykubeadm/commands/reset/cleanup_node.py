@@ -1,15 +1,19 @@
 """cleanup-node: stops the kubelet and its pods, then removes what is the cluster's (kubeadm: cmd/phases/reset/cleanupnode.go).
 
-A table of parts. Each is tried whatever became of those before it; what could not be removed is reported at the end. What says
-where things are (manifests, the kubelet's files, the journal) goes last, so that a run that was killed can be run again.
+A table of parts, those of one row at the same time. Each is tried whatever became of those before it; what could not be removed
+is reported at the end. What says where things are (manifests, the kubelet's files, the journal) goes last, so that a run that
+was killed can be run again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from pykubeadm.commands.reset.run import ResetRun
+from pykubeadm.errors import PykubeadmError, UnfinishedError
+from pykubeadm.util.side_by_side import side_by_side
 from pykubeadm.workflow.phase import Changes, Phase
 
 
@@ -21,22 +25,28 @@ class _Part:
     keep: str = ""
 
 
-def _parts() -> tuple[_Part, ...]:
+def _parts() -> tuple[tuple[_Part, ...], ...]:
+    """Those in one row do not depend on each other."""
     from pykubeadm.commands.reset import accounts, etcd_data, files, mounts, network, sandboxes
 
-    return (
-        _Part(_stop_kubelet),
-        _Part(files.stop_units, "units"),
-        _Part(sandboxes.remove_sandboxes),
-        _Part(mounts.unmount),
-        _Part(etcd_data.remove_etcd),
-        _Part(files.remove_home_kubeconfig, "kubeconfig"),
-        _Part(network.remove_services, "rules"),
-        _Part(network.remove_chains, "rules"),
-        _Part(network.remove_nft_tables, "rules"),
-        _Part(network.remove_sets, "rules"),
-        _Part(network.remove_routes, "interfaces"),
-        _Part(network.remove_interfaces, "interfaces"),
+    rows = (
+        (_Part(_stop_kubelet),),
+        (_Part(files.stop_units, "units"),),
+        (_Part(sandboxes.remove_sandboxes),),
+        (_Part(mounts.unmount),),
+        (_Part(etcd_data.remove_etcd),),
+        (_Part(files.remove_home_kubeconfig, "kubeconfig"),),
+        (_Part(network.remove_services, "rules"),),
+        (
+            _Part(sandboxes.stop_slice),
+            _Part(network.remove_chains, "rules"),
+            _Part(network.remove_chains6, "rules"),
+            _Part(network.remove_nft_tables, "rules"),
+            _Part(network.remove_links, "interfaces"),
+        ),
+        (_Part(network.remove_sets, "rules"),),
+    )
+    last = (
         _Part(files.remove_cni, "cni"),
         _Part(files.remove_units, "units"),
         _Part(files.remove_logs, "logs"),
@@ -48,26 +58,34 @@ def _parts() -> tuple[_Part, ...]:
         _Part(files.remove_manifests),
         _Part(files.remove_journaled),
     )
+    return (*rows, *((part,) for part in last))
 
 
 def _apply(run: ResetRun) -> Changes:
     from pykubeadm.commands.reset.files import forget
-    from pykubeadm.errors import PykubeadmError, UnfinishedError
 
     changes: list[str] = []
     problems: list[str] = []
-    for part in _parts():
-        if part.keep and part.keep in run.keep:
-            continue
-        try:
-            for change in part.remove(run):
-                changes.append(change)  # noqa: PERF402 - what was done before an error counts, too
-        except PykubeadmError as error:
-            problems.append(str(error))
+    for row in _parts():
+        wanted = [part for part in row if part.keep not in run.keep or not part.keep]
+        for done, problem in side_by_side(partial(_done, run), wanted, 1 if run.dry_run else len(row)):
+            changes += done
+            problems += problem
     if problems:
         raise UnfinishedError("\n".join(problems), changes)
     changes.extend(forget(run))
     return changes
+
+
+def _done(run: ResetRun, part: _Part) -> tuple[list[str], list[str]]:
+    """What a part changed, before an error too, and the error."""
+    changes: list[str] = []
+    try:
+        for change in part.remove(run):
+            changes.append(change)  # noqa: PERF402 - what was done before an error counts, too
+    except PykubeadmError as error:
+        return changes, [str(error)]
+    return changes, []
 
 
 def _stop_kubelet(run: ResetRun) -> Iterator[str]:

@@ -37,8 +37,12 @@ class Links:
     shared: frozenset[str]
 
 
-def remove_interfaces(run: ResetRun) -> Iterator[str]:
-    """Interfaces by their names; what was routed through them goes with them."""
+def remove_links(run: ResetRun) -> Iterator[str]:
+    """Routes that our role set, then interfaces by their names; what was routed through them goes with them."""
+    yield from in_turn(lambda part: part(run), (_remove_routes, _remove_interfaces))
+
+
+def _remove_interfaces(run: ResetRun) -> Iterator[str]:
     links = links_of(run)
     for name in links.shared:
         run.note("warning", f"the bridge {name} and its network stay: pods or containers that no kubelet made are on it")
@@ -83,7 +87,7 @@ def _own_bridge(run: ResetRun) -> str:
     return str(bridge)
 
 
-def remove_routes(run: ResetRun) -> Iterator[str]:
+def _remove_routes(run: ResetRun) -> Iterator[str]:
     """Those to the pods of other nodes, which our role cni's unit set: "route replace CIDR via ADDRESS"."""
     lines = (run.node.read(ROUTES) or b"").decode(errors="replace").splitlines()
     words = [line.split() for line in lines if line.startswith("route replace ")]
@@ -115,7 +119,12 @@ def _ip(run: ResetRun, *arguments: str) -> list[dict[str, Any]]:
 
 def remove_chains(run: ResetRun) -> Iterator[str]:
     """Of each variant of iptables that is installed. Its plain name is another one of a variant, where it has variants."""
-    yield from in_turn(partial(_remove_chains_of, run), ("iptables", "ip6tables"))
+    yield from _remove_chains_of(run, "iptables")
+
+
+def remove_chains6(run: ResetRun) -> Iterator[str]:
+    """The same for IPv6."""
+    yield from _remove_chains_of(run, "ip6tables")
 
 
 def _remove_chains_of(run: ResetRun, command: str) -> Iterator[str]:

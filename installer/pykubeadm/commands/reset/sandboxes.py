@@ -14,8 +14,7 @@ from pykubeadm.commands.reset.run import ResetRun, in_turn
 from pykubeadm.constants import KUBELET_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.node.cri import Cri, CrictlMissingError, Sandbox
-from pykubeadm.node.port import Command, File, Unit, UnitState
-from pykubeadm.node.systemd import NOT_FOUND
+from pykubeadm.node.port import Command, File, Unit
 
 # The kubelet's cgroups (kubernetes: pkg/kubelet/cm), by either driver and in either version.
 _PROCESSES: Final = Command.look_up(
@@ -55,14 +54,12 @@ _KILL: Final = Command(("systemctl", "kill", "--signal=SIGKILL", "--", _SLICE.na
 
 @dataclass(slots=True)
 class _Pods:
-    """The pods that the kubelet made, each with its runtime; whether these are all, and whether all are gone; the state of the
-    kubelet's slice."""
+    """The pods that the kubelet made, each with its runtime; whether these are all, and whether all are gone."""
 
     run: ResetRun
     found: list[tuple[Cri, Sandbox]] = field(default_factory=list)
     are_all: bool = False
     are_gone: bool = False
-    slice: UnitState = NOT_FOUND
 
     def look(self) -> Iterator[str]:
         yield from in_turn(self._look_in, self.run.sockets)
@@ -95,21 +92,22 @@ class _Pods:
         """What a runtime that does not answer has left. (Killed before, pods would be gone while the runtime ends them, which
         containerd takes for an error.)"""
         self.run.pods_remain = not self.are_gone
-        self.slice = self.run.node.unit(_SLICE.name)
-        if not self.are_gone and self.slice.active == "active":
+        if self.run.pods_remain and self.run.node.unit(_SLICE.name).active == "active":
             self.run.node.run(_KILL)
-        yield from ()
-
-    def stop_slice(self) -> Iterator[str]:
-        yield from (f"{action} {_SLICE.name}" for action in self.run.node.ensure_unit(_SLICE, known=self.slice))
+            yield from stop_slice(self.run)
 
 
 def remove_sandboxes(run: ResetRun) -> Iterator[str]:
     """With the systemd cgroup driver also where the runtime does not answer: what runs in the kubelet's slice ends with it."""
     run.node.remove([_STAND_IN.path])  # of a run that was killed
     pods = _Pods(run)
-    parts: list[Callable[[], Iterator[str]]] = [pods.look, pods.remove, pods.kill, pods.stop_slice]
+    parts: list[Callable[[], Iterator[str]]] = [pods.look, pods.remove, pods.kill]
     yield from in_turn(lambda part: part(), parts)
+
+
+def stop_slice(run: ResetRun) -> Iterator[str]:
+    """The kubelet's slice of cgroups, which is there without pods, too."""
+    yield from (f"{action} {_SLICE.name}" for action in run.node.ensure_unit(_SLICE))
 
 
 def _frees_pods_alone(run: ResetRun) -> bool:
