@@ -14,6 +14,7 @@ from lab.node import Node
 _PROGRAM = """
 import datetime, sys
 from pykubeadm.cli.main import main
+from pykubeadm.node import local
 from pykubeadm.phases import run
 
 off = datetime.timedelta(days=int(sys.argv.pop(1)))
@@ -23,7 +24,7 @@ class Clock(datetime.datetime):
     def now(cls, tz=None):
         return datetime.datetime.now(tz) + off
 
-run.datetime = Clock
+local.datetime = run.datetime = Clock
 sys.exit(main())
 """
 # The kubelet makes its serving certificate itself, valid for a year, and none where there is one.

@@ -20,6 +20,7 @@ def test_nodes_join_a_cluster_between_two_versions(versions: Versions, request: 
         second, third, worker = (with_both(new_node, versions)(name) for name in ("upbb", "upbc", "upbw"))
         as_second = join_command(first, as_control_plane=True)
         join(second, as_second)
+        connect(first, (first, second))
 
         ours, theirs = (
             first.run(program, "upgrade", "plan", new, *IGNORED, timeout=180).stdout

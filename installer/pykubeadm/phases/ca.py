@@ -121,7 +121,9 @@ def require_within(
     """PhaseError where what `ca` signs for `name` would still be valid when `ca` no longer is: nobody would accept it then.
     `remedy` is the setting that the period comes from."""
     if (problem := period_problem(ca, now)) is not None:
-        raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: the CA itself has to be replaced")
+        early = now < ca.not_valid_before_utc
+        remedy = f"set the clock, which says {now:%Y-%m-%d %H:%M}" if early else "the CA itself has to be replaced"
+        raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: {remedy}")
     end = ca.not_valid_after_utc
     if not_after > end:
         longest = (end - now) // timedelta(hours=1)

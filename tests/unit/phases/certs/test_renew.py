@@ -166,6 +166,8 @@ def test_what_would_outlive_its_ca_is_refused_with_the_longest_period_there_is(n
     require_renewable(later(node, 3640, certificate_validity_period=timedelta(hours=239)), BY_NAME["apiserver"], as_before=False)
     with pytest.raises(PhaseError, match=r"ca.crt expired on 2036-.*the CA itself has to be replaced"):
         require_renewable(later(node, days=3651), BY_NAME["apiserver"], as_before=False)
+    with pytest.raises(PhaseError, match=r"ca.crt is not valid before .*: set the clock, which says 20"):
+        require_renewable(later(node, days=-9), BY_NAME["apiserver"], as_before=False)
 
 
 def test_kubeadms_words_for_what_is_missing_and_for_external_cas(node: FakeNode) -> None:
