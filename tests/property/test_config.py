@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pykubeadm.config.load import load
 from pykubeadm.config.model import Model, field_alias
-from pykubeadm.config.read import read_all
+from pykubeadm.config.read_all import read_all
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.util.yaml_output import to_yaml

@@ -57,7 +57,7 @@ def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> No
     """Check a configuration file. Prints every problem with its place, "ok" where there is none."""
     from pykubeadm.commands.environment import for_reading
     from pykubeadm.config.migrate import OLD_API_VERSION
-    from pykubeadm.config.read import read_all
+    from pykubeadm.config.read_all import read_all
 
     def note(message: str) -> None:
         if not (allow_deprecated_api and OLD_API_VERSION in message):
@@ -79,7 +79,7 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     from dataclasses import replace
 
     from pykubeadm.commands.environment import for_reading
-    from pykubeadm.config.read import read_all
+    from pykubeadm.config.read_all import read_all
     from pykubeadm.config.release import look_up
     from pykubeadm.constants import CRI_SOCKETS
     from pykubeadm.node.facts import host_facts

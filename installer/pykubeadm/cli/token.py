@@ -192,7 +192,7 @@ def _from_file(ctx: click.Context, path: str) -> tuple[BootstrapToken, ...]:
     from pykubeadm.commands.environment import for_reading
     from pykubeadm.commands.source import read_source
     from pykubeadm.config.init_flags import InitFlags
-    from pykubeadm.config.read import read_init
+    from pykubeadm.config.read_init import read_init
 
     rootfs = ctx.ensure_object(Globals).rootfs
     environment = replace(for_reading(rootfs, lambda _note: None), new_token=lambda: generate_token().text)

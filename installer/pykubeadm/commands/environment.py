@@ -8,7 +8,7 @@ from typing import Any
 
 from pykubeadm.commands.source import below
 from pykubeadm.config.host import ANY_HOST, HostFacts
-from pykubeadm.config.read import Environment
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.release import look_up
 from pykubeadm.config.report import Notes
 from pykubeadm.node.port import Node

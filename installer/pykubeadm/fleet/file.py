@@ -13,7 +13,9 @@ from pykubeadm.config.fleet import LOAD_BALANCER, Cluster, Fleet, Host, Ssh
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import Configuration, NodeRegistration
-from pykubeadm.config.read import Environment, read_fleet, read_init
+from pykubeadm.config.read_fleet import read_fleet
+from pykubeadm.config.read_init import read_init
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.release import look_up
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS

@@ -8,7 +8,8 @@ from pykubeadm.cli.join import join
 from pykubeadm.cli.lazy import Globals
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.join_flags import JoinFlags
-from pykubeadm.config.read import Environment, read_join
+from pykubeadm.config.read_join import read_join
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 

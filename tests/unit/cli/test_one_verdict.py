@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from pykubeadm.cli.main import cli
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.join_flags import JoinFlags
-from pykubeadm.config.read import read_init, read_join, read_reset
+from pykubeadm.config.read_init import read_init
+from pykubeadm.config.read_join import read_join
+from pykubeadm.config.read_reset import read_reset
 from pykubeadm.config.reset_flags import ResetFlags
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError

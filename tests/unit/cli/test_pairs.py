@@ -14,7 +14,7 @@ from pykubeadm.cli.main import cli
 from pykubeadm.cli.options import flattened, option
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import ClusterConfiguration
-from pykubeadm.config.read import read_init
+from pykubeadm.config.read_init import read_init
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from pykubeadm.util.yaml_output import to_yaml

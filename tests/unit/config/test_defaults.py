@@ -8,7 +8,9 @@ from pykubeadm.config.host import HostFacts
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.join_flags import JoinFlags
 from pykubeadm.config.model import ResetConfiguration, Taint
-from pykubeadm.config.read import read_all, read_init, read_join
+from pykubeadm.config.read_all import read_all
+from pykubeadm.config.read_init import read_init
+from pykubeadm.config.read_join import read_join
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from tests.unit.config.texts import CLUSTER, DISCOVERY, INIT, JOIN, RESET, TOKEN, UPGRADE, old, read_cluster, world

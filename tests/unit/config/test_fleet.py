@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pykubeadm.config.fleet import Fleet
 from pykubeadm.config.host import ANY_HOST
-from pykubeadm.config.read import Environment, read_fleet
+from pykubeadm.config.read_fleet import read_fleet
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError, Problem
 

@@ -10,7 +10,8 @@ import pytest
 
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.join_flags import JoinFlags
-from pykubeadm.config.read import read_init, read_join
+from pykubeadm.config.read_init import read_init
+from pykubeadm.config.read_join import read_join
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from tests.unit.config.texts import CLUSTER, INIT, JOIN, TOKEN, world

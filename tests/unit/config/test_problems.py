@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from pykubeadm.config.init_flags import InitFlags
-from pykubeadm.config.read import read_init
+from pykubeadm.config.read_init import read_init
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from tests.unit.config.texts import (

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import Configuration, InitConfiguration, Model
-from pykubeadm.config.read import Environment, read_all, read_init
+from pykubeadm.config.read_all import read_all
+from pykubeadm.config.read_init import read_init
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 

@@ -7,7 +7,9 @@ from pykubeadm.config.host import HostFacts
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.join_flags import JoinFlags
 from pykubeadm.config.model import Arg, ClusterConfiguration, Configuration, Taint, ThisNode
-from pykubeadm.config.read import Environment, read_init, read_join
+from pykubeadm.config.read_init import read_init
+from pykubeadm.config.read_join import read_join
+from pykubeadm.config.reading import Environment
 from pykubeadm.fleet.documents import Admission, init_source, join_source
 from tests.support.fleets import host
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pykubeadm.config.host import ANY_HOST
-from pykubeadm.config.read import Environment, read_fleet
+from pykubeadm.config.read_fleet import read_fleet
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.source import Source
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.errors import UsageError

@@ -12,7 +12,7 @@ from pykubeadm.commands.source import read_source
 from pykubeadm.config.host import ANY_HOST
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import ClusterConfiguration, NodeRegistration
-from pykubeadm.config.read import read_init
+from pykubeadm.config.read_init import read_init
 from pykubeadm.config.release import look_up
 from pykubeadm.config.versions import images
 from pykubeadm.constants import CRI_SOCKETS

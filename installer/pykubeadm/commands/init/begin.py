@@ -11,7 +11,7 @@ from pykubeadm.commands.init.phases import PHASES
 from pykubeadm.commands.init.run import InitRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.init_flags import InitFlags
-from pykubeadm.config.read import read_init
+from pykubeadm.config.read_init import read_init
 from pykubeadm.config.source import Source
 from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
 from pykubeadm.node.facts import host_facts

@@ -12,7 +12,7 @@ from pykubeadm.commands.join.phases import PHASES
 from pykubeadm.commands.join.run import JoinRun
 from pykubeadm.commands.join.trust import KUBELET_CONF
 from pykubeadm.config.join_flags import JoinFlags
-from pykubeadm.config.read import read_join
+from pykubeadm.config.read_join import read_join
 from pykubeadm.config.source import Source
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import PhaseError

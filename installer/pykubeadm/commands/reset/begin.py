@@ -13,7 +13,7 @@ from pykubeadm.commands.reset.phases import PHASES
 from pykubeadm.commands.reset.run import KEEPABLE, KERNELS, ResetRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import ResetConfiguration
-from pykubeadm.config.read import read_reset
+from pykubeadm.config.read_reset import read_reset
 from pykubeadm.config.reset_flags import ResetFlags
 from pykubeadm.config.source import Source
 from pykubeadm.constants import ADMIN_KUBECONFIG

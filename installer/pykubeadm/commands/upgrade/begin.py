@@ -13,7 +13,7 @@ from pykubeadm.commands.upgrade.record import Record, read_record
 from pykubeadm.commands.upgrade.run import DRAIN_TIMEOUT, KUBELET_KUBECONFIG, UpgradeRun, reader_of
 from pykubeadm.config.endpoint import local_url
 from pykubeadm.config.model import NodeRegistration, ThisNode, UpgradeApply, UpgradeNode
-from pykubeadm.config.read import read_upgrade
+from pykubeadm.config.read_upgrade import read_upgrade
 from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.config.upgrade_flags import Part, UpgradeFlags
 from pykubeadm.constants import ADMIN_KUBECONFIG, MANIFESTS_DIR

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import APIEndpoint, Configuration, Etcd, ExternalEtcd
-from pykubeadm.config.read import Environment, read_init
+from pykubeadm.config.read_init import read_init
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.section import DocumentError
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS, ENDPOINT_ANNOTATION, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR
