@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.integration.test_etcd_membership import Cluster, _eventually, _join
 from tests.integration.test_etcd_membership import cluster as cluster  # noqa: PLC0414  fixtures
 from tests.integration.test_etcd_membership import program as program  # noqa: PLC0414
 
-KEYS = 600  # with their values more than a page of keys can hold, so that there are branches
+WRITES = 6  # of a hundred keys each: with their values more than a page of keys can hold, so that there are branches
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,11 @@ def endpoint(cluster: Cluster, name: str = "a") -> str:
     return cluster.client(name).endpoints[0]
 
 
-def put(client: EtcdClient, key: str, value: str) -> None:
-    encoded = {name: base64.b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))}
-    client._post(client.endpoints[0], "/v3/kv/put", encoded)
+def put(client: EtcdClient, values: Mapping[str, str]) -> None:
+    """In one write."""
+    pairs = [(base64.b64encode(key.encode()).decode(), base64.b64encode(text.encode()).decode()) for key, text in values.items()]
+    requests = [{"requestPut": {"key": key, "value": value}} for key, value in pairs]
+    client._post(client.endpoints[0], "/v3/kv/txn", {"success": requests})
 
 
 def archived(client: EtcdClient, place: str, path: Path) -> int:
@@ -60,8 +63,9 @@ def archived(client: EtcdClient, place: str, path: Path) -> int:
 @pytest.fixture
 def kept(cluster: Cluster, tmp_path: Path) -> Path:
     client = cluster.client("a")
-    for number in range(KEYS):
-        put(client, f"/registry/{number % 200}", f"{number} {'x' * 300}")
+    for write in range(WRITES):
+        numbers = range(100 * write, 100 * write + 100)
+        put(client, {f"/registry/{number % 200}": f"{number} {'x' * 300}" for number in numbers})
     path = tmp_path / "archive.tar"
     archived(client, endpoint(cluster), path)
     return path
@@ -76,7 +80,7 @@ def test_revision_members_and_digest_are_etcds(etcdutl: str, kept: Path, tmp_pat
     )
     theirs = json.loads(said.stdout)
     assert (archive.contents.revision, archive.size - 32) == (theirs["revision"], theirs["totalSize"])
-    assert archive.contents.revision == KEYS + 1
+    assert archive.contents.revision == WRITES + 1
     assert [member.name for member in archive.contents.members] == ["a"]
     assert archive.origin is not None
     assert archive.origin.revision == archive.contents.revision
@@ -86,7 +90,7 @@ def test_etcdutl_restores_what_was_kept(cluster: Cluster, etcdutl: str, kept: Pa
     """With revisions above all that were seen; whoever watches from an earlier one is told so."""
     with kept.open("rb") as file:
         (tmp_path / "snapshot.db").write_bytes(b"".join(database_chunks(file, read_archive(file))))
-    put(cluster.client("a"), "/registry/later", "x")
+    put(cluster.client("a"), {"/registry/later": "x"})
     cluster.end("a", data=False)
     command = [
         etcdutl, "snapshot", "restore", tmp_path / "snapshot.db", f"--data-dir={tmp_path / 'a'}", "--name=a",
@@ -106,7 +110,7 @@ def test_etcdutl_restores_what_was_kept(cluster: Cluster, etcdutl: str, kept: Pa
 
 
 def test_members_have_the_same_hash(cluster: Cluster) -> None:
-    put(cluster.client("a"), "/registry/a", "x")
+    put(cluster.client("a"), {"/registry/a": "x"})
     _join(cluster, "b")
     hashes = {_eventually(lambda name=name: cluster.client("a").keys_hash(endpoint(cluster, name))) for name in ("a", "b")}
     assert len(hashes) == 1
@@ -114,8 +118,8 @@ def test_members_have_the_same_hash(cluster: Cluster) -> None:
 
 def test_space_and_alarms(cluster: Cluster) -> None:
     client = cluster.client("a")
-    for number in range(100):
-        put(client, "/registry/a", f"{number} {'x' * 5000}")
+    for number in range(10):
+        put(client, {"/registry/a": f"{number} {'x' * 50000}"})
     revision = client.status(endpoint(cluster)).revision
     client._post(endpoint(cluster), "/v3/kv/compaction", {"revision": str(revision), "physical": True})
     before = client.status(endpoint(cluster))
