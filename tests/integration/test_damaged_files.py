@@ -159,6 +159,8 @@ def _outcome(healthy_node: FakeNode, path: str, damage: str) -> str:
     last = events[-1]
     if not isinstance(last, RunFinished) or last.exit_status == BUG:
         return f"ends with {event_type(last)}"
+    if last.outcome == "unchanged":
+        return ""
     if error is not None:
         if path not in str(error):
             return f"does not name the file: {error}"
