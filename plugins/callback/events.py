@@ -11,6 +11,8 @@ short_description: JSON lines on a file descriptor
 description:
   - Writes one JSON object a line - task started, task ended on a host, and at the end the sums - for a program to read.
   - Without E(PYKUBEADM_EVENTS_FD) the lines go to standard output.
+  - Where nobody reads them any more, such as after the caller was killed, the playbook is interrupted, and the caller's folder
+    E(PYKUBEADM_WORKSPACE) removed.
 version_added: 0.1.0
 author: the pykubeadm authors (@pykubeadm)
 options:
@@ -24,10 +26,15 @@ options:
 
 import json
 import os
+import select
+import shutil
+import signal
+import threading
 import time
 
 from ansible.plugins.callback import CallbackBase
 
+GRACE = 5  # seconds to end connections in
 # Actions that do their work where Ansible runs; all others are a module call on the node.
 CONTROLLER_ACTIONS = frozenset(
     "ansible.builtin." + name
@@ -64,6 +71,10 @@ class CallbackModule(CallbackBase):
     def report(self, event, **fields):
         line = json.dumps(dict(event=event, **fields), default=str) + "\n"
         os.write(self.get_option("descriptor"), line.encode())
+
+    def v2_playbook_on_start(self, playbook):
+        if os.getpgrp() == os.getpid():  # else others would be interrupted, too
+            threading.Thread(target=end_with_reader, args=(self.get_option("descriptor"),), daemon=True).start()
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self.task_started(task)
@@ -126,6 +137,20 @@ class CallbackModule(CallbackBase):
                 "calls": self.calls.get(host, 0),
             }
         self.report("stats", hosts=hosts)
+
+
+def end_with_reader(descriptor):
+    """Wait until nobody reads what is written to the descriptor (poll(2): POLLERR). Then do what the reader cannot do any more:
+    remove its files, which may hold secrets, and interrupt this process and its children; what is not over soon is killed."""
+    watched = select.poll()
+    watched.register(descriptor, 0)
+    while not any(happened & select.POLLERR for _fd, happened in watched.poll()):
+        time.sleep(1)
+    if workspace := os.environ.get("PYKUBEADM_WORKSPACE"):
+        shutil.rmtree(workspace, ignore_errors=True)
+    os.killpg(os.getpgrp(), signal.SIGINT)
+    time.sleep(GRACE)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def part(result, name):

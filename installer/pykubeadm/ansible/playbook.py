@@ -81,12 +81,17 @@ def run_playbook(
 
 
 def _start(command: Sequence[str], space: Workspace, output: IO[bytes], strategy: str) -> tuple[subprocess.Popen[bytes], int]:
-    """The process, and the descriptor on which its events come."""
+    """The process, and the descriptor on which its events come; where we are killed, it ends by itself (plugins/callback)."""
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
             command,
-            env={**space.environment, "PYKUBEADM_EVENTS_FD": str(writing), "ANSIBLE_STRATEGY": strategy},
+            env={
+                **space.environment,
+                "ANSIBLE_STRATEGY": strategy,
+                "PYKUBEADM_EVENTS_FD": str(writing),
+                "PYKUBEADM_WORKSPACE": space.directory,
+            },
             pass_fds=(writing,),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
+import yaml
 
 from pykubeadm.ansible.playbook import run_playbook
 from pykubeadm.ansible.results import TaskEnded, TaskStarted
@@ -33,3 +39,47 @@ def test_a_limit_that_matches_nothing(tmp_path):
     hosts.write_text("all: {hosts: {a: {}}}\n")
     with workspace({}, (str(hosts),)) as space, pytest.raises(NodeError, match='no node of the inventory matches "b"'):
         run_playbook(space, "facts", lambda _event: None, limit="b")
+
+
+BEGIN = """
+import sys
+from pykubeadm.ansible.playbook import run_playbook
+from pykubeadm.ansible.workspace import workspace
+with workspace({}, (sys.argv[1],)) as space:
+    print(space.directory, flush=True)
+    run_playbook(space, "facts", lambda _event: None)
+"""
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def eventually(reached) -> bool:
+    deadline = time.monotonic() + 30
+    while not (found := reached()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def test_it_ends_with_the_process_that_began_it(tmp_path):
+    began, interpreter, hosts = tmp_path / "began", tmp_path / "python3", tmp_path / "hosts.yml"
+    interpreter.write_text(f"#!/bin/sh\necho $$ > {began}.new; mv {began}.new {began}\nexec sleep 300\n")
+    interpreter.chmod(0o755)
+    n1 = {"ansible_connection": "local", "ansible_python_interpreter": str(interpreter)}
+    hosts.write_text(yaml.safe_dump({"all": {"hosts": {"n1": n1}}}))
+    process = subprocess.Popen([sys.executable, "-c", BEGIN, str(hosts)], stdout=subprocess.PIPE, text=True)
+    try:
+        workspace_of_it = process.stdout.readline().strip()
+        assert eventually(began.exists)
+        [ansible] = map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    finally:
+        process.kill()
+        process.communicate()
+    assert runs(ansible)
+    assert eventually(lambda: not runs(ansible))
+    assert eventually(lambda: not runs(int(began.read_text())))
+    assert not Path(workspace_of_it).exists(), "passwords may be in it"
