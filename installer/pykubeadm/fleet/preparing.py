@@ -41,8 +41,10 @@ def assets_of(described: Described) -> Assets:
 
 
 def digests_of(described: Described, networks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """Host → stage → what stands for the variables that it is prepared with. `networks` are those of the pod network."""
-    shared = shared_variables(described, assets_of(described))
+    """Host → stage → what stands for the variables that it is prepared with. `networks` are those of the pod network. A host that
+    comes or goes is nothing for which the runtimes of all others are to be started again: it does not count among what no proxy
+    is asked for."""
+    shared = shared_variables(described, assets_of(described), of_hosts=False)
     shared = {name: value for name, value in shared.items() if not _NOT_COMPARED.search(name)}
     found = {}
     for host in described.cluster.present:

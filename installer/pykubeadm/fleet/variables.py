@@ -21,10 +21,11 @@ from pykubeadm.fleet.inventory import GROUPS
 NODE_PORTS = ("10256/tcp", "30000-32767/tcp", "30000-32767/udp")
 
 
-def shared_variables(described: Described, assets: Assets) -> dict[str, Any]:
-    """The roles' variables for all machines of the cluster."""
+def shared_variables(described: Described, assets: Assets, *, of_hosts: bool = True) -> dict[str, Any]:
+    """The roles' variables for all machines of the cluster; without `of_hosts` no proxy is kept from the machines themselves."""
     cluster, configuration = described.cluster, described.configuration
-    addresses = [name for host in cluster.present for name in dict.fromkeys((host.name, internal_address(host)))]
+    hosts = cluster.present if of_hosts else ()
+    addresses = [name for host in hosts for name in dict.fromkeys((host.name, internal_address(host)))]
     variables = node_variables(
         configuration, part="worker", assets=assets, proxy_env=_proxy_environment(cluster), addresses=addresses
     )

@@ -1,0 +1,39 @@
+"""What stands for the variables that a machine is prepared with: what a change of the file means for which machines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pykubeadm.ansible.assets import Assets
+from pykubeadm.config.fleet import HttpProxy
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.preparing import digests_of
+from pykubeadm.fleet.variables import shared_variables
+from tests.support.fleets import fleet, host
+
+
+def proxied(*hosts, https="http://proxy:3128") -> Described:
+    base = fleet(*hosts)
+    return Described(replace(base, cluster=replace(base.cluster, proxy=HttpProxy(https=https))))
+
+
+def test_a_new_host_is_none_of_the_others_business_though_no_proxy_is_asked_for_it():
+    few, more = proxied(host("c1", "control-plane"), host("w1")), proxied(host("c1", "control-plane"), host("w1"), host("w2"))
+    before, after = digests_of(few, {}), digests_of(more, {})
+    assert {name: after[name] for name in before} == before
+    assert host("w2").address in shared_variables(more, Assets())["containerd_proxy"]["no_proxy"]
+
+
+def test_another_proxy_is_everybody_s():
+    hosts = (host("c1", "control-plane"), host("w1"))
+    before, after = digests_of(proxied(*hosts), {}), digests_of(proxied(*hosts, https="http://other:3128"), {})
+    assert all(before[name]["node"] != after[name]["node"] for name in before)
+
+
+def test_a_new_control_plane_is_the_load_balancer_s():
+    balancer = host("lb", "load-balancer")
+    before = digests_of(Described(fleet(host("c1", "control-plane"), balancer)), {})
+    after = digests_of(Described(fleet(host("c1", "control-plane"), host("c2", "control-plane"), balancer)), {})
+    assert before["lb"]["node"] == after["lb"]["node"]
+    assert before["lb"]["load-balancer"] != after["lb"]["load-balancer"]
+    assert before["c1"] == after["c1"]
