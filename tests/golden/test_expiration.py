@@ -13,6 +13,8 @@ import yaml
 
 from pykubeadm.cli.check_expiration import printed
 from pykubeadm.commands.certs.expiration import check_expiration
+from pykubeadm.config.source import Source
+from pykubeadm.node.local import LocalNode
 from pykubeadm.output.forms import form
 from tests.support.control_plane_files import write_control_plane
 
@@ -26,7 +28,7 @@ def test_equals_kubeadm(path: Path, tmp_path: Path) -> None:
     now = datetime.fromisoformat(case["now"]) + timedelta(milliseconds=300)
     ends = {name: datetime.fromisoformat(end) for name, end in case["ends"].items()}
     write_control_plane(tmp_path, ends, begin=now - timedelta(days=3650), external=case["external"])
-    (tmp_path / "cfg.yaml").write_text(case["config"])
-    found = check_expiration({"config": "/cfg.yaml"}, lambda _event: None, rootfs=str(tmp_path), now=now)
+    source = Source("cfg.yaml", case["config"].encode())
+    found = check_expiration({}, lambda _event: None, machine=LocalNode(str(tmp_path)), source=source, now=now)
     for name in ("text", "json", "yaml"):
         assert printed(found, form(name, allow_missing=True, read=str.encode)) == case[name], name

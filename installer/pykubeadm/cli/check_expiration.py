@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.lazy import CliCommand, Globals
+from pykubeadm.cli.lazy import CliCommand
+from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import document_options, option
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **options: Any)
     from pykubeadm.util.age import age
 
     form = chosen_form(ctx, options)
-    settings = ctx.ensure_object(Globals)
-    found = check_expiration(options, _show, rootfs=settings.rootfs)
+    found = check_expiration(options, _show, machine=machine_of(ctx), source=source_of(ctx, options))
     click.echo(printed(found, form), nl=False)
     if warn_days is None:
         return
@@ -57,20 +57,20 @@ def printed(found: Expirations, form: Form) -> str:
     """What is printed in this form: kubeadm's, or "prometheus"."""
     if form.name == "text":
         return _tables(found)
-    return _metrics(found) if form.name == "prometheus" else form.printed([_document(found)])
+    return _metrics(found) if form.name == "prometheus" else form.printed([document(found)])
 
 
-def _document(found: Expirations) -> dict[str, Any]:
+def document(found: Expirations) -> dict[str, Any]:
     """CertificateExpirationInfo; as kubeadm prints it; `kubeletCertificates` is ours, where this node has a kubelet."""
-    document: dict[str, Any] = {
+    info: dict[str, Any] = {
         "kind": "CertificateExpirationInfo",
         "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
         "certificates": [_entry(entry, found.now) for entry in found.leaves],
         "certificateAuthorities": [_entry(entry, found.now) for entry in found.authorities],
     }
     if found.kubelet:
-        document["kubeletCertificates"] = [_entry(entry, found.now) for entry in found.kubelet]
-    return document
+        info["kubeletCertificates"] = [_entry(entry, found.now) for entry in found.kubelet]
+    return info
 
 
 def _entry(entry: Expiration, now: datetime) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.lazy import CliCommand, CliGroup
+from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import document_options, option, output_option
 from pykubeadm.cli.reporting import reporting
 
@@ -55,7 +56,7 @@ def _members(ctx: click.Context, /, **options: Any) -> None:
     from pykubeadm.etcd.client import ClusterUnhealthyError
 
     form = chosen_form(ctx, options)
-    report = report_members(options, show, rootfs=ctx.ensure_object(Globals).rootfs)
+    report = report_members(options, show, machine=machine_of(ctx), source=source_of(ctx, options))
     click.echo(printed(report, form), nl=False)
     if report.no_majority:
         raise ClusterUnhealthyError(f"etcd has no majority, and takes no writes: {report.no_majority}")
@@ -112,7 +113,8 @@ def _reporting_command(
 
     def run(ctx: click.Context, /, output: str, **options: Any) -> None:
         with reporting(ctx, output) as emit:
-            load()(options, emit, rootfs=ctx.ensure_object(Globals).rootfs)
+            source = {"source": source_of(ctx, options)} if "config" in options else {}
+            load()(options, emit, machine=machine_of(ctx), **source)
 
     return CliCommand(
         name,

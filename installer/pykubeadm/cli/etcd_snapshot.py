@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pykubeadm.cli.etcd import API_VERSION, mebibytes, reach_options, table
-from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.lazy import CliCommand, CliGroup
+from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import document_options, output_option
 from pykubeadm.cli.reporting import reporting
 
@@ -46,22 +47,18 @@ def _decryption_options() -> list[click.Option]:
     ]
 
 
-def _rootfs(ctx: click.Context) -> str:
-    return str(ctx.ensure_object(Globals).rootfs)
-
-
 def _save(ctx: click.Context, /, output: str, **options: Any) -> None:
     from pykubeadm.commands.etcd.save import save
 
     with reporting(ctx, output) as emit:
-        save(options, emit, rootfs=_rootfs(ctx))
+        save(options, emit, machine=machine_of(ctx), source=source_of(ctx, options))
 
 
 def _restore(ctx: click.Context, /, name: str, output: str, **options: Any) -> None:
     from pykubeadm.commands.etcd.command import restore
 
     with reporting(ctx, output) as emit:
-        restore(name, options, emit, rootfs=_rootfs(ctx))
+        restore(name, options, emit, machine=machine_of(ctx))
 
 
 def _list(ctx: click.Context, /, **options: Any) -> None:
@@ -69,7 +66,7 @@ def _list(ctx: click.Context, /, **options: Any) -> None:
     from pykubeadm.commands.etcd.kept import kept
 
     form = chosen_form(ctx, options)
-    found, store = kept(options, rootfs=_rootfs(ctx))
+    found, store = kept(options, machine=machine_of(ctx))
     if form.name == "text":
         rows = [(each.name, mebibytes(each.size)) for each in found]
         click.echo(table(("NAME", "SIZE"), rows) if rows else f"There are no snapshots in {store.place('')}\n", nl=False)
@@ -83,7 +80,7 @@ def _status(ctx: click.Context, /, name: str, **options: Any) -> None:
     from pykubeadm.commands.etcd.kept import status
 
     form = chosen_form(ctx, options)
-    document = status_document(status(name, options, rootfs=_rootfs(ctx)))
+    document = status_document(status(name, options, machine=machine_of(ctx)))
     if form.name == "text":
         click.echo("".join(f"{title + ':':<20}{text}\n" for title, text in _lines(document)), nl=False)
     else:
@@ -140,7 +137,7 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
 def _prune(ctx: click.Context, /, **options: Any) -> None:
     from pykubeadm.commands.etcd.kept import prune
 
-    for place in prune(options, rootfs=_rootfs(ctx)):
+    for place in prune(options, machine=machine_of(ctx)):
         click.echo(f"removed {place}")
 
 
@@ -150,10 +147,9 @@ def _add(name: str, run: Any, params: list[click.Parameter], summary: str, detai
     snapshot.add_command(CliCommand(name, callback=callback, params=params, help=help_text, short_help=summary))
 
 
-_add(
-    "save",
-    _save,
-    [
+def save_options() -> list[click.Parameter]:
+    """Where an archive is kept, and for whom it is encrypted."""
+    return [
         _store_option(),
         _keep_option(required=False),
         click.Option(
@@ -163,9 +159,13 @@ _add(
             help="Encrypt the archive for this public key of age (age1…). May be given several times.",
         ),
         _passphrase_option("encrypts the archive"),
-        *reach_options(),
-        output_option(),
-    ],
+    ]
+
+
+_add(
+    "save",
+    _save,
+    [*save_options(), *reach_options(), output_option()],
     "Keep a snapshot of etcd, with what a cluster cannot be brought back without",
     "It is taken through etcd's API from a healthy member, this node's where it is one, and goes into one archive with the"
     " cluster's certificates and private keys, the encryption configuration and the ClusterConfiguration.",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pykubeadm.cli.lazy import CliCommand, Globals
+from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import option, output_option
 
 
@@ -15,7 +16,8 @@ def _generate_csr(ctx: click.Context, output: str, **options: Any) -> None:
     from pykubeadm.commands.certs.csr import generate_csr as run_generate_csr
 
     settings = ctx.ensure_object(Globals)
-    run_generate_csr(options, stamped(subscriber(output, verbosity=settings.verbosity)), rootfs=settings.rootfs)
+    emit = stamped(subscriber(output, verbosity=settings.verbosity))
+    run_generate_csr(options, emit, machine=machine_of(ctx), source=source_of(ctx, options))
 
 
 generate_csr = CliCommand(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import Strings, flattened, option
 
 kubeconfig = CliGroup("kubeconfig", help="Kubeconfig files for further users.", short_help="Kubeconfig files for further users")
@@ -19,7 +20,7 @@ def _user(ctx: click.Context, **options: Any) -> None:
     settings = ctx.ensure_object(Globals)
     emit = subscriber("text", verbosity=settings.verbosity, quiet=True)
     options["org"] = flattened(options["org"])
-    click.echo(kubeconfig_user(options, emit, rootfs=settings.rootfs), nl=False)
+    click.echo(kubeconfig_user(options, emit, machine=machine_of(ctx), source=source_of(ctx, options)), nl=False)
 
 
 kubeconfig.add_command(

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from pykubeadm.cli.lazy import CliCommand, Globals
+from pykubeadm.cli.lazy import CliCommand
+from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import option, output_option
 from pykubeadm.cli.reporting import reporting
 
@@ -27,20 +28,16 @@ def _remove(ctx: click.Context, /, name: str, output: str, **options: Any) -> No
     from pykubeadm.commands.node.remove import remove as run_remove
 
     with reporting(ctx, output) as emit:
-        run_remove(name, options, emit, rootfs=ctx.ensure_object(Globals).rootfs)
+        run_remove(name, options, emit, machine=machine_of(ctx), source=source_of(ctx, options))
 
 
 def _replace(ctx: click.Context, /, old: str, output: str, **options: Any) -> None:
     from pykubeadm.cli.options import flattened
     from pykubeadm.commands.join.command import replace as run_replace
-    from pykubeadm.commands.source import read_source
-    from pykubeadm.node.local import LocalNode
 
     given = {key: flattened(value) if isinstance(value, tuple) else value for key, value in options.items()}
-    machine = LocalNode(ctx.ensure_object(Globals).rootfs)
-    source = read_source(str(given["config"]), machine.root) if given.get("config") else None
     with reporting(ctx, output) as emit:
-        run_replace(old, given, emit, machine=machine, source=source)
+        run_replace(old, given, emit, machine=machine_of(ctx), source=source_of(ctx, given))
 
 
 def _join_flags() -> list[click.Option]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals, as_click_has_it
+from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import flattened, option, output_option
 
 if TYPE_CHECKING:
@@ -69,15 +70,12 @@ class Phased:
         """From click's values to a run of the chosen steps."""
         from pykubeadm.cli.display import stamped, subscriber
         from pykubeadm.cli.hangup import outlasting, survived
-        from pykubeadm.commands.source import read_source
-        from pykubeadm.node.local import LocalNode
 
         settings = ctx.ensure_object(Globals)
         options = {key: flattened(value) if isinstance(value, tuple) else value for key, value in values.items()}
         display = subscriber(settings.output, verbosity=settings.verbosity, quiet=bool(options.get("print_manifest")))
         with survived():
-            machine = LocalNode(settings.rootfs)
-            source = read_source(str(options["config"]), machine.root) if options.get("config") else None
+            machine, source = machine_of(ctx), source_of(ctx, options)
             self.run(options, stamped(outlasting(display)), choose, name, machine=machine, source=source)
 
 

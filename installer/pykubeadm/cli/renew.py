@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
+from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import option, output_option
 
 _KUBELET = ("kubelet.conf", "certificates of this node's kubelet, which renews them itself until they have expired")
@@ -18,7 +19,8 @@ def _renew(name: str, ctx: click.Context, output: str, **options: Any) -> None:
     from pykubeadm.commands.certs.renew import renew as run_renew
 
     settings = ctx.ensure_object(Globals)
-    run_renew(name, options, stamped(subscriber(output, verbosity=settings.verbosity)), rootfs=settings.rootfs)
+    emit = stamped(subscriber(output, verbosity=settings.verbosity))
+    run_renew(name, options, emit, machine=machine_of(ctx), source=source_of(ctx, options))
 
 
 class _Renew(CliGroup):

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from pykubeadm.commands.source import read_source
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration, Timeouts
+from pykubeadm.config.source import Source
 from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.kube.port import Api
 from pykubeadm.node.facts import host_facts
-from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Node
 from pykubeadm.phases.cluster.found import find_configuration
 from pykubeadm.phases.cluster.stored import administrator
@@ -35,17 +34,19 @@ class Existing:
     kubeconfig: str
 
 
-def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/", problems: Sequence[Problem] = ()) -> Existing:
-    """By kubeadm's flags config, cert-dir and kubeconfig (with underscores, None where not given). ConfigError with every problem
-    of the file, these flags and other `problems` of the command line; a cluster that cannot be asked is only reported."""
-    machine = LocalNode(rootfs)
+def existing(
+    options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None, problems: Sequence[Problem] = ()
+) -> Existing:
+    """By kubeadm's flags cert-dir and kubeconfig (with underscores, None where not given); `source` is what --config names.
+    ConfigError with every problem of the file, these flags and other `problems` of the command line; a cluster that cannot be
+    asked is only reported."""
     kubeconfig = os.path.abspath(options.get("kubeconfig") or ADMIN_KUBECONFIG)
     if options.get("kubeconfig") and machine.stat(kubeconfig) is None:
         problems = [*problems, Problem("--kubeconfig", 0, 0, "", f"{kubeconfig} does not exist")]
-    if problems and not options.get("config"):
+    if problems and source is None:
         raise ConfigError(problems)
     try:
-        found = _existing(machine, kubeconfig, options, emit)
+        found = _existing(machine, kubeconfig, options, source, emit)
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from error
     if problems:
@@ -53,7 +54,7 @@ def existing(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/",
     return found
 
 
-def _existing(machine: LocalNode, kubeconfig: str, options: Mapping[str, Any], emit: Subscriber) -> Existing:
+def _existing(machine: Node, kubeconfig: str, options: Mapping[str, Any], source: Source | None, emit: Subscriber) -> Existing:
     host = host_facts(machine)
 
     def warn(message: str) -> None:
@@ -62,7 +63,7 @@ def _existing(machine: LocalNode, kubeconfig: str, options: Mapping[str, Any], e
     found = find_configuration(
         machine,
         host,
-        source=read_source(options["config"], machine.root) if options.get("config") else None,
+        source=source,
         connect=(lambda: connect(machine, kubeconfig, warn)) if machine.stat(kubeconfig) else None,
         reader=administrator(kubeconfig),
         note=warn,

@@ -9,8 +9,10 @@ from typing import Any
 from pykubeadm.commands.certs.begin import begin
 from pykubeadm.commands.certs.run import CertsRun
 from pykubeadm.commands.execute import execute
+from pykubeadm.config.source import Source
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
 from pykubeadm.kubeconfig.table import KubeconfigFile
+from pykubeadm.node.port import Node
 from pykubeadm.pki.table import TABLE, CertificateSpec
 from pykubeadm.workflow.events import Subscriber
 from pykubeadm.workflow.phase import Changes, Phase, steps
@@ -18,9 +20,9 @@ from pykubeadm.workflow.phase import Changes, Phase, steps
 NAME = "certs generate-csr"
 
 
-def generate_csr(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
-    """By kubeadm's flags cert-dir, config and kubeconfig-dir, with underscores."""
-    run = begin(options, emit, rootfs=rootfs)
+def generate_csr(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> None:
+    """By kubeadm's flags cert-dir and kubeconfig-dir, with underscores, and what --config names."""
+    run = begin(options, emit, machine=machine, source=source)
     execute(NAME, tuple(steps(PHASES)), run, node_name=run.node_name)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.constants import ADMIN_KUBECONFIG
-from pykubeadm.node.local import LocalNode
 from pykubeadm.phases.certs.expiration import (
     OVERDUE,
     Expiration,
@@ -20,6 +19,8 @@ from pykubeadm.phases.certs.expiration import (
 from pykubeadm.phases.certs.place import Place, place_by_manifest
 
 if TYPE_CHECKING:
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
 
 
@@ -54,30 +55,33 @@ def check_expiration(
     options: Mapping[str, Any],
     emit: Subscriber,
     *,
-    rootfs: str = "/",
+    machine: Node,
+    source: Source | None = None,
     now: datetime | None = None,
 ) -> Expirations:
-    """What there is on the node below `rootfs`; `options` are kubeadm's flags with underscores. Raises what `existing` raises."""
-    node = LocalNode(rootfs)
-    place = _place(node, options, emit, rootfs)
+    """What there is on a machine; `options` are kubeadm's flags with underscores, `source` is what --config names. Raises what
+    `existing` raises."""
+    place = _place(machine, options, source, emit)
     if options.get("cert_dir"):
         place = replace(place, certificates_dir=os.path.abspath(options["cert_dir"]))
     return Expirations(
-        leaf_expirations(node, place), authority_expirations(node, place), kubelet_expirations(node), now or datetime.now(UTC)
+        leaf_expirations(machine, place),
+        authority_expirations(machine, place),
+        kubelet_expirations(machine),
+        now or machine.now(),
     )
 
 
-def _place(node: LocalNode, options: Mapping[str, Any], emit: Subscriber, rootfs: str) -> Place:
+def _place(node: Node, options: Mapping[str, Any], source: Source | None, emit: Subscriber) -> Place:
     """By what the user names, else by the API server's flags; the cluster, which takes longer to ask than all the rest, says it
     where they do not."""
-    named = options.get("config") or options.get("kubeconfig")
-    if not named:
+    if source is None and not options.get("kubeconfig"):
         if (place := place_by_manifest(node)) is not None:
             return place
         if node.stat(ADMIN_KUBECONFIG) is None:
             return Place()
     from pykubeadm.commands.existing import existing
 
-    cluster = existing(options, emit, rootfs=rootfs).configuration.cluster
+    cluster = existing(options, emit, machine=node, source=source).configuration.cluster
     external = cluster.etcd.external
     return Place(cluster.certificates_dir, external_etcd=external.endpoints if external else ())

@@ -12,27 +12,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR
-from pykubeadm.node.local import LocalNode
 from pykubeadm.phases.certs.keys import begin_keys_like
 from pykubeadm.phases.certs.leaves import LEAVES, Leaf
 
 if TYPE_CHECKING:
     from pykubeadm.commands.certs.run import CertsRun
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.pki.keypool import KeyPool
     from pykubeadm.workflow.events import Subscriber
 
 NAME = "certs renew"
 
 
-def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
-    """Renew the certificate of that name ("apiserver", "admin.conf", "kubelet.conf"), or "all"."""
+def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> None:
+    """Renew the certificate of that name ("apiserver", "admin.conf", "kubelet.conf"), or "all", on a control plane."""
     leaves = tuple(leaf for leaf in LEAVES if name in ("all", leaf.name))
-    keys = _begin_keys(leaves, options, rootfs)
+    keys = _begin_keys(leaves, options, machine)
     from pykubeadm.commands.certs.begin import begin
     from pykubeadm.commands.certs.phases import KUBELET, steps_of
     from pykubeadm.commands.execute import execute
 
-    run = begin(options, emit, rootfs=rootfs)
+    run = begin(options, emit, machine=machine, source=source)
     run.begun_keys = keys
     run.leaves = leaves
     run.kubelet = "always" if name == KUBELET else "expired" if name == "all" else ""
@@ -42,12 +43,12 @@ def renew(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: st
     execute(f"{NAME} {name}", steps_of((name,)), run, node_name=run.node_name)
 
 
-def _begin_keys(leaves: Sequence[Leaf], options: Mapping[str, Any], rootfs: str) -> KeyPool | None:
+def _begin_keys(leaves: Sequence[Leaf], options: Mapping[str, Any], node: Node) -> KeyPool | None:
     """As many as there seem to be certificates, of the kind that the API server's is: a guess, which `_order_keys` corrects."""
-    node = LocalNode(rootfs)
     directory = os.path.abspath(options.get("cert_dir") or CERTIFICATES_DIR)
-    present = sum(node.stat(leaf.path(directory, KUBERNETES_DIR)) is not None for leaf in leaves)
-    return begin_keys_like(node.read(posixpath.join(directory, "apiserver.key")) or b"", present)
+    key, paths = posixpath.join(directory, "apiserver.key"), [leaf.path(directory, KUBERNETES_DIR) for leaf in leaves]
+    seen = node.ahead(read=(key,), stat=paths)
+    return begin_keys_like(seen.read(key) or b"", sum(seen.stat(path) is not None for path in paths))
 
 
 def _order_keys(run: CertsRun) -> None:

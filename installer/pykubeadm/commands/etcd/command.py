@@ -11,47 +11,54 @@ from pykubeadm.workflow.phase import steps
 
 if TYPE_CHECKING:
     from pykubeadm.commands.etcd.run import EtcdRun
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
     from pykubeadm.workflow.phase import Phase
 
 
-def restore(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def restore(name: str, options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
     """`etcd snapshot restore NAME`."""
     from pykubeadm.commands.etcd.restore import PHASES
 
-    _execute("etcd snapshot restore", PHASES, options, emit, rootfs=rootfs, given=name)
+    _execute("etcd snapshot restore", PHASES, options, emit, machine=machine, given=name)
 
 
-def stop(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def stop(options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
     """`etcd stop`."""
     from pykubeadm.commands.etcd.standby import STOP
 
-    _execute("etcd stop", STOP, options, emit, rootfs=rootfs)
+    _execute("etcd stop", STOP, options, emit, machine=machine)
 
 
-def start(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def start(options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
     """`etcd start`."""
     from pykubeadm.commands.etcd.standby import START
 
-    _execute("etcd start", START, options, emit, rootfs=rootfs)
+    _execute("etcd start", START, options, emit, machine=machine)
 
 
-def recover(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def recover(options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
     """`etcd recover`."""
     from pykubeadm.commands.etcd.recover import PHASES
 
-    _execute("etcd recover", PHASES, options, emit, rootfs=rootfs)
+    _execute("etcd recover", PHASES, options, emit, machine=machine)
 
 
-def rejoin(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def rejoin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
     """`etcd rejoin`."""
     from pykubeadm.commands.etcd.rejoin import PHASES
 
-    _execute("etcd rejoin", PHASES, options, emit, rootfs=rootfs)
+    _execute("etcd rejoin", PHASES, options, emit, machine=machine)
 
 
 def _execute(
-    command: str, phases: Sequence[Phase[EtcdRun]], options: Mapping[str, Any], emit: Subscriber, *, rootfs: str, given: str = ""
+    command: str,
+    phases: Sequence[Phase[EtcdRun]],
+    options: Mapping[str, Any],
+    emit: Subscriber,
+    *,
+    machine: Node,
+    given: str = "",
 ) -> None:
-    run = begin(options, emit, rootfs=rootfs, given=given)
+    run = begin(options, emit, machine=machine, given=given)
     execute(command, tuple(steps(phases)), run, node_name=run.node_name)

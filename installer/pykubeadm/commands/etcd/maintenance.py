@@ -12,14 +12,16 @@ from pykubeadm.etcd.client import EtcdError
 from pykubeadm.workflow.events import Note, Result, Waiting
 
 if TYPE_CHECKING:
+    from pykubeadm.config.source import Source
     from pykubeadm.etcd.client import EtcdClient, Member
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
 
 
-def defragment(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def defragment(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> None:
     """Every member, one after the other and the leader last: each answers nothing meanwhile. PhaseError where one is not healthy
     before its turn, so that a majority always answers."""
-    found = existing(options, emit, rootfs=rootfs)
+    found = existing(options, emit, machine=machine, source=source)
     client = reach(found.node, found.configuration).client
     members = client.members()
     freed = 0
@@ -36,9 +38,9 @@ def defragment(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/
     emit(Result(name="defrag", text=text, data={"freed": str(freed)}))
 
 
-def disarm(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def disarm(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> None:
     """Take back every alarm. etcd raises one again where its cause is still there."""
-    found = existing(options, emit, rootfs=rootfs)
+    found = existing(options, emit, machine=machine, source=source)
     client = reach(found.node, found.configuration).client
     alarms, names = client.alarms(), {member.id: member.name for member in client.members()}
     for alarm in alarms:

@@ -12,6 +12,8 @@ from pykubeadm.etcd.client import EtcdClient, EtcdError, Member, Status
 from pykubeadm.util.side_by_side import side_by_side
 
 if TYPE_CHECKING:
+    from pykubeadm.config.source import Source
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
 
 _THREADS = 8
@@ -39,9 +41,9 @@ class Report:
     no_majority: str = ""
 
 
-def report_members(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> Report:
+def report_members(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> Report:
     """Ask every member. EtcdError where none answers, PhaseError where this node knows none."""
-    found = existing(options, emit, rootfs=rootfs)
+    found = existing(options, emit, machine=machine, source=source)
     return report_of(reach(found.node, found.configuration).client)
 
 

@@ -31,7 +31,7 @@ def reach(node: Node, configuration: Configuration) -> Reached:
     missing."""
     external = configuration.cluster.etcd.external
     if external is not None:
-        return Reached(EtcdClient(external.endpoints, _tls(node, external)))
+        return Reached(EtcdClient(external.endpoints, _tls(node, external), route=node.route))
     manifest = etcd_manifest(node)
     if manifest is None:
         raise PhaseError(

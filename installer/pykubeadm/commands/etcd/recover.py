@@ -12,7 +12,7 @@ from pykubeadm.commands.etcd import restoring
 from pykubeadm.commands.etcd.checks import look_at_snapshot, still_running
 from pykubeadm.commands.etcd.restore import RESTORE
 from pykubeadm.commands.etcd.run import EtcdRun
-from pykubeadm.commands.etcd.save import Source, keep_archive
+from pykubeadm.commands.etcd.save import ArchiveSource, keep_archive
 from pykubeadm.errors import PreflightError
 from pykubeadm.etcd.client import EtcdClient, EtcdError
 from pykubeadm.etcd.encryption import Encryption
@@ -63,7 +63,7 @@ def _majority(run: EtcdRun) -> str:
 def _snapshot(run: EtcdRun) -> Changes:
     client, endpoint = _client(run), run.manifest.client_urls[0]
     run.store.require_space(client.status(endpoint).db_size)
-    name, _origin = keep_archive(Source(run.node, run.configuration, client, endpoint, run.store, run.emit, Encryption()))
+    name, _origin = keep_archive(ArchiveSource(run.node, run.configuration, client, endpoint, run.store, run.emit, Encryption()))
     run.given = replace(run.given, name=run.store.place(name))
     run.archive = look_at_snapshot(run)
     restoring.write(run.node, restoring.Restoring(run.archive.sha256, run.given.name))

@@ -15,7 +15,6 @@ from pykubeadm.etcd.store import Store
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.local import LocalNode
 from pykubeadm.phases.cluster.found import find_configuration
 from pykubeadm.phases.cluster.stored import administrator
 from pykubeadm.phases.etcd.manifest import EtcdManifest, manifest_of
@@ -47,9 +46,8 @@ class EtcdRun(ClusterRun):
         return False
 
 
-def begin(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/", given: str = "") -> EtcdRun:
-    """The run by this node's files alone. PhaseError where it is no control plane with a member of etcd."""
-    machine = LocalNode(rootfs)
+def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, given: str = "") -> EtcdRun:
+    """The run by the machine's files alone. PhaseError where it is no control plane with a member of etcd."""
     require_manifests(machine, EVERYTHING)
     host = host_facts(machine)
     found = find_configuration(

@@ -17,7 +17,6 @@ from pykubeadm.etcd.archive import CLUSTER_CONFIGURATION, FILES, SUFFIX, Origin,
 from pykubeadm.etcd.encryption import SUFFIX as ENCRYPTED
 from pykubeadm.etcd.encryption import Encryption
 from pykubeadm.phases.cluster.stored import administrator, stored_cluster_document
-from pykubeadm.phases.run import utc_now
 from pykubeadm.phases.static_pods.present import arguments, present_pod
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Note, Result
@@ -25,6 +24,7 @@ from pykubeadm.workflow.events import Note, Result
 if TYPE_CHECKING:
     from pykubeadm.commands.existing import Existing
     from pykubeadm.config.model import Configuration
+    from pykubeadm.config.source import Source
     from pykubeadm.etcd.client import EtcdClient
     from pykubeadm.etcd.store import Store
     from pykubeadm.node.port import Node
@@ -34,7 +34,7 @@ _ENCRYPTION_FLAG = "encryption-provider-config"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ArchiveSource:
     """What an archive is made of: the node whose files go into it, the member at `endpoint`, and where it is kept."""
 
     node: Node
@@ -47,16 +47,16 @@ class Source:
     knows_version: bool = False  # whether `configuration` has the cluster's version, not a default
 
 
-def save(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def save(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> None:
     """Keep a new archive, and with `keep` only so many of the newest. EtcdError, NodeError or PhaseError with nothing kept."""
-    found = existing(options, emit, rootfs=rootfs)
+    found = existing(options, emit, machine=machine, source=source)
     store, encryption = store_of(found.node, options.get("store")), encryption_of(options, found.node)
     reached = reach(found.node, found.configuration)
     endpoint, status = healthiest(reached)
     store.require_space(status.db_size)
     configuration = _cluster_configuration(found, emit)
-    source = Source(found.node, found.configuration, reached.client, endpoint, store, emit, encryption, found.known)
-    name, origin = keep_archive(source, {CLUSTER_CONFIGURATION: configuration} if configuration else {})
+    taken = ArchiveSource(found.node, found.configuration, reached.client, endpoint, store, emit, encryption, found.known)
+    name, origin = keep_archive(taken, {CLUSTER_CONFIGURATION: configuration} if configuration else {})
     size, place = next(each.size for each in store.kept() if each.name == name), store.place(name)
     emit(
         Result(
@@ -70,9 +70,9 @@ def save(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> 
             emit(Note(level="info", topic="snapshot", message=f"removed {store.place(removed)}"))
 
 
-def keep_archive(source: Source, more: Mapping[str, bytes] = MappingProxyType({})) -> tuple[str, Origin]:
+def keep_archive(source: ArchiveSource, more: Mapping[str, bytes] = MappingProxyType({})) -> tuple[str, Origin]:
     """The name of a new archive in the store, with what it says of itself; `more` goes into it, too."""
-    now, origin = utc_now(), _origin(source)
+    now, origin = source.node.now(), _origin(source)
     name = named(now, origin.node, SUFFIX + (ENCRYPTED if source.encryption else ""))
     files = {**_files(source), **more}
     content = pack(replace(origin, created=timestamp(now)), files, source.client.snapshot(source.endpoint))
@@ -80,7 +80,7 @@ def keep_archive(source: Source, more: Mapping[str, bytes] = MappingProxyType({}
     return name, origin
 
 
-def _origin(source: Source) -> Origin:
+def _origin(source: ArchiveSource) -> Origin:
     status, keys = source.client.status(source.endpoint), source.client.keys_hash(source.endpoint)
     cluster = source.configuration.cluster
     return Origin(
@@ -108,7 +108,7 @@ def ca_pin(node: Node, certificates_dir: str) -> str:
         return ""
 
 
-def _files(source: Source) -> dict[str, bytes]:
+def _files(source: ArchiveSource) -> dict[str, bytes]:
     """By their names in the archive: keys and certificates, the encryption configuration."""
     node = source.node
     encryption = arguments(present_pod(node, "kube-apiserver")).get(_ENCRYPTION_FLAG, "")

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from pykubeadm.commands.existing import existing
+from pykubeadm.config.source import Source
 from pykubeadm.errors import Problem
 from pykubeadm.node.journal import Journal
-from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import File
+from pykubeadm.node.port import File, Node
 from pykubeadm.phases.kubeconfig.user import User, user_kubeconfig
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.duration import parse_duration
@@ -20,24 +20,31 @@ from pykubeadm.workflow.events import Subscriber
 _SHORTEST = timedelta(seconds=1)  # the resolution of times in certificates (RFC 5280, 4.1.2.5)
 
 
-def kubeconfig_user(options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> str:
+def kubeconfig_user(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> str:
     """The kubeconfig as text; "" where --output-file took it. `options` are the flags with underscores, None where not given.
     ConfigError with every problem of them."""
     problems: list[Problem] = []
-    user = _user(options, rootfs, problems)
+    user = _user(options, machine, problems)
     place = os.path.abspath(options["output_file"]) if options.get("output_file") else ""
-    if place and LocalNode(rootfs).stat(place) is not None:
+    if place and machine.stat(place) is not None:
         problems.append(Problem("--output-file", 0, 0, "", f"{place} exists; give another name, or remove it first"))
-    found = existing(options, emit, rootfs=rootfs, problems=problems)
-    run = ClusterRun(configuration=found.configuration, node=found.node, host=found.host, journal=Journal(found.node), emit=emit)
+    found = existing(options, emit, machine=machine, source=source, problems=problems)
+    run = ClusterRun(
+        configuration=found.configuration,
+        node=machine,
+        host=found.host,
+        journal=Journal(machine),
+        emit=emit,
+        now=machine.now,
+    )
     content = user_kubeconfig(run, user, known=found.known)
     if not place:
         return content.decode()
-    found.node.write([File(place, content, 0o600, secret=True, replaces=True)])
+    machine.write([File(place, content, 0o600, secret=True, replaces=True)])
     return ""
 
 
-def _user(options: Mapping[str, Any], rootfs: str, problems: list[Problem]) -> User:
+def _user(options: Mapping[str, Any], machine: Node, problems: list[Problem]) -> User:
     """As the flags have it, with stand-ins for what is among the `problems`."""
     request = options.get("csr") or ""
     if request and options.get("token"):
@@ -48,7 +55,7 @@ def _user(options: Mapping[str, Any], rootfs: str, problems: list[Problem]) -> U
         token=options.get("token") or "",
         period=_period(options.get("validity_period"), problems),
         request_path=request,
-        request=_request(request, rootfs, problems) if request else b"",
+        request=_request(request, machine, problems) if request else b"",
     )
     if not user.name.strip():
         problems.append(Problem("--client-name", 0, 0, "", "is empty; give the name that the cluster shall know the user by"))
@@ -58,8 +65,8 @@ def _user(options: Mapping[str, Any], rootfs: str, problems: list[Problem]) -> U
     return user
 
 
-def _request(path: str, rootfs: str, problems: list[Problem]) -> bytes:
-    content = LocalNode(rootfs).read(os.path.abspath(path))
+def _request(path: str, machine: Node, problems: list[Problem]) -> bytes:
+    content = machine.read(os.path.abspath(path))
     if content is None:
         problems.append(Problem("--csr", 0, 0, "", f"{path} does not exist"))
     return content or b""

@@ -17,7 +17,9 @@ from pykubeadm.workflow.events import Note, Waiting
 from pykubeadm.workflow.phase import Changes, Phase, steps
 
 if TYPE_CHECKING:
+    from pykubeadm.config.source import Source
     from pykubeadm.etcd.client import EtcdClient
+    from pykubeadm.node.port import Node
     from pykubeadm.phases.cluster.leaving import Leaving
     from pykubeadm.workflow.events import Subscriber
 
@@ -44,9 +46,9 @@ class RemovalRun(ClusterRun):
         return self.found
 
 
-def remove(name: str, options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
+def remove(name: str, options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> None:
     """Remove the node `name`. PreflightError with nothing changed where the cluster would not live on, or does not know it."""
-    run = _begin(name, options, emit, rootfs)
+    run = _begin(name, options, emit, machine, source)
     execute(f"node remove {name}", tuple(steps(PHASES)), run, node_name=run.node_name)
 
 
@@ -62,9 +64,9 @@ def drain_timeout(given: str | None) -> timedelta:
         raise UsageError(f"--drain-timeout: {error}") from error
 
 
-def _begin(name: str, options: Mapping[str, Any], emit: Subscriber, rootfs: str) -> RemovalRun:
+def _begin(name: str, options: Mapping[str, Any], emit: Subscriber, machine: Node, source: Source | None) -> RemovalRun:
     timeout = drain_timeout(options.get("drain_timeout"))
-    found = existing(options, emit, rootfs=rootfs)
+    found = existing(options, emit, machine=machine, source=source)
     if found.node.stat(found.kubeconfig) is None:
         raise PhaseError(f"{found.kubeconfig} does not exist: run this on a control plane, or give the kubeconfig (--kubeconfig)")
 
@@ -79,6 +81,7 @@ def _begin(name: str, options: Mapping[str, Any], emit: Subscriber, rootfs: str)
         host=found.host,
         journal=journal,
         emit=emit,
+        now=machine.now,
         kubeconfig_path=found.kubeconfig,
         api=connect(found.node, found.kubeconfig, warn, call_timeout=configuration.this_node.timeouts.kubernetes_api_call),
         leaves=name,

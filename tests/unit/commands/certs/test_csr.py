@@ -9,7 +9,9 @@ import yaml
 from cryptography import x509
 
 from pykubeadm.commands.certs.csr import generate_csr
+from pykubeadm.config.source import Source
 from pykubeadm.errors import PhaseError
+from pykubeadm.node.local import LocalNode
 from pykubeadm.pki.issue import load_request
 from pykubeadm.pki.keys import load_private_key
 from pykubeadm.workflow.events import Event, RunFinished
@@ -20,13 +22,13 @@ CERTIFICATES = (
     "apiserver-etcd-client",
 )  # fmt: skip
 CONFS = ("admin", "super-admin", "kubelet", "controller-manager", "scheduler")
-OPTIONS = {"config": "/cfg.yaml", "cert_dir": "/csr/pki", "kubeconfig_dir": "/csr"}
+OPTIONS = {"cert_dir": "/csr/pki", "kubeconfig_dir": "/csr"}
 
 
 def generate(root: Path, **options: str) -> str:
     events: list[Event] = []
-    (root / "cfg.yaml").write_text(CONFIG)
-    generate_csr({**OPTIONS, **options}, events.append, rootfs=str(root))
+    source = Source("cfg.yaml", CONFIG.encode())
+    generate_csr({**OPTIONS, **options}, events.append, machine=LocalNode(str(root)), source=source)
     return next(event.outcome for event in events if isinstance(event, RunFinished))
 
 

@@ -14,9 +14,11 @@ from pykubeadm.commands.certs.renew import renew
 from pykubeadm.commands.certs.run import CertsRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration
+from pykubeadm.config.source import Source
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import File, HealthEndpoint, UnitState
 from pykubeadm.phases.certs.leaves import LEAVES
 from pykubeadm.phases.certs.phase import certs
@@ -29,6 +31,7 @@ from tests.support.control_plane_files import CONFIG, all_ends, write_control_pl
 from tests.support.init_runs import NOW, configuration, init_run, perform
 from tests.support.node import FakeNode, completed
 
+SOURCE = Source("cfg.yaml", CONFIG.encode())
 PKI = "/etc/kubernetes/pki"
 LATER = NOW + timedelta(days=200)
 CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -69,11 +72,10 @@ def outcomes(events: list[Event]) -> dict[str, str]:
 def test_all_of_a_control_plane_below_another_root(tmp_path: Path) -> None:
     begin_at = datetime.now(UTC) - timedelta(days=300)
     write_control_plane(tmp_path, all_ends(begin_at), begin=begin_at)
-    (tmp_path / "cfg.yaml").write_text(CONFIG)
     kubernetes = tmp_path / "etc/kubernetes"
     before = {path: path.read_bytes() for path in kubernetes.rglob("*") if path.is_file()}
     events: list[Event] = []
-    renew("all", {"config": "/cfg.yaml"}, events.append, rootfs=str(tmp_path))
+    renew("all", {}, events.append, machine=LocalNode(str(tmp_path)), source=SOURCE)
     changed = {str(path.relative_to(kubernetes)) for path, content in before.items() if path.read_bytes() != content}
     bases = ("apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "front-proxy-client")
     pairs = [f"pki/{base}" for base in (*bases, "etcd/server", "etcd/peer", "etcd/healthcheck-client")]
@@ -92,12 +94,11 @@ def test_all_of_a_control_plane_below_another_root(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_of_its_copies_is_removed(tmp_path: Path) -> None:
     begin_at = datetime.now(UTC) - timedelta(days=300)
     write_control_plane(tmp_path, all_ends(begin_at), begin=begin_at)
-    (tmp_path / "cfg.yaml").write_text(CONFIG)
     backups = tmp_path / "var/lib/pykubeadm/backup"
     for name, file in (("certs-20260101T000000Z", "apiserver.key"), ("certs-20260102T000000Z", ".pykubeadm-tmp-3")):
         (backups / name / "etc/kubernetes/pki").mkdir(parents=True)
         (backups / name / "etc/kubernetes/pki" / file).write_text("a key")
-    renew("apiserver", {"config": "/cfg.yaml"}, lambda _event: None, rootfs=str(tmp_path))
+    renew("apiserver", {}, lambda _event: None, machine=LocalNode(str(tmp_path)), source=SOURCE)
     kept = sorted(path.name for path in backups.iterdir())
     assert kept[0] == "certs-20260101T000000Z"
     assert len(kept) == 2

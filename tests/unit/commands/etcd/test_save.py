@@ -144,7 +144,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> ControlPlaneNode:
 
 def run(**options: object) -> tuple[Result, list[Event]]:
     events: list[Event] = []
-    save.save(options, events.append)
+    save.save(options, events.append, machine=ControlPlaneNode())
     (result,) = [event for event in events if isinstance(event, Result)]
     return result, events
 
@@ -264,25 +264,25 @@ def maintained(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> Clust
     return cluster
 
 
-def test_the_leader_is_defragmented_last(maintained: Cluster) -> None:
+def test_the_leader_is_defragmented_last(maintained: Cluster, node: ControlPlaneNode) -> None:
     events: list[Event] = []
-    defragment({}, events.append)
+    defragment({}, events.append, machine=node)
     assert maintained.defragmented == [URLS[0], URLS[2], URLS[1]]
     assert [event.text for event in events if isinstance(event, Result)] == ["3 members defragmented, 27.0 MiB freed"]
 
 
-def test_none_is_defragmented_while_another_is_away(maintained: Cluster) -> None:
+def test_none_is_defragmented_while_another_is_away(maintained: Cluster, node: ControlPlaneNode) -> None:
     maintained.dead = URLS[2:]
     with pytest.raises(PhaseError, match="etcd is not defragmented, as members are not healthy: member cp3"):
-        defragment({}, lambda _event: None)
+        defragment({}, lambda _event: None, machine=node)
     assert maintained.defragmented == []
 
 
-def test_every_alarm_is_taken_back(maintained: Cluster) -> None:
+def test_every_alarm_is_taken_back(maintained: Cluster, node: ControlPlaneNode) -> None:
     events: list[Event] = []
-    disarm({}, events.append)
+    disarm({}, events.append, machine=node)
     assert maintained.raised == []
     assert [event.message for event in events if isinstance(event, Note)] == ["took back NOSPACE of cp3"]
-    disarm({}, events.append)
+    disarm({}, events.append, machine=node)
     assert isinstance(events[-1], Result)
     assert events[-1].text == "no alarm was raised"

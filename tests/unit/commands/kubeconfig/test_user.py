@@ -11,7 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pykubeadm.commands.kubeconfig.user import kubeconfig_user
+from pykubeadm.commands.source import read_source
 from pykubeadm.errors import ConfigError, PhaseError
+from pykubeadm.node.local import LocalNode
 from pykubeadm.pki.check import is_for_key, load_certificates
 from pykubeadm.pki.issue import Subject, encode_certificate, make_request
 from pykubeadm.pki.keys import encode_private_key, generate_key, load_private_key
@@ -33,7 +35,9 @@ def root(tmp_path: Path) -> Path:
 
 def made(root: Path, **options: Any) -> dict[str, Any]:
     events: list[Event] = []
-    text = kubeconfig_user({"client_name": "jane", "config": "/cfg.yaml", **options}, events.append, rootfs=str(root))
+    machine = LocalNode(str(root))
+    source = None if "kubeconfig" in options else read_source("/cfg.yaml", str(root))
+    text = kubeconfig_user({"client_name": "jane", **options}, events.append, machine=machine, source=source)
     assert events == []
     document: dict[str, Any] = yaml.safe_load(text)
     return document
@@ -65,7 +69,7 @@ def test_without_a_configuration_the_cluster_is_the_one_of_admin_conf(root: Path
     document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     admin.write_text(yaml.safe_dump(document))
     events: list[Event] = []
-    text = kubeconfig_user({"client_name": "jane"}, events.append, rootfs=str(root))
+    text = kubeconfig_user({"client_name": "jane"}, events.append, machine=LocalNode(str(root)))
     document = yaml.safe_load(text)
     assert document["clusters"][0]["name"] == "k"
     assert document["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:1"
@@ -130,7 +134,7 @@ def test_a_request_whose_key_its_sender_does_not_have_is_refused(root: Path) -> 
         ({"csr": "/jane.csr", "token": "t"}, "--csr: is for a certificate and --token for none"),
         ({"csr": "/none.csr"}, "--csr: /none.csr does not exist"),
         ({"output_file": "/cfg.yaml"}, "--output-file: /cfg.yaml exists"),
-        ({"config": None, "kubeconfig": "/none.conf"}, "--kubeconfig: /none.conf does not exist"),
+        ({"kubeconfig": "/none.conf"}, "--kubeconfig: /none.conf does not exist"),
     ],
 )
 def test_nonsense_is_refused(root: Path, options: dict[str, Any], sentence: str) -> None:
@@ -142,7 +146,12 @@ def test_all_that_is_wrong_is_said_at_once(root: Path) -> None:
     (root / "cfg.yaml").write_text(CONFIG + "clusterName: 1\n")
     wrong = {"client_name": "", "csr": "/none.csr", "token": "t", "validity_period": "x", "output_file": "/cfg.yaml"}
     with pytest.raises(ConfigError) as caught:
-        made(root, **wrong, kubeconfig="/none.conf")
+        kubeconfig_user(
+            {**wrong, "kubeconfig": "/none.conf"},
+            lambda _event: None,
+            machine=LocalNode(str(root)),
+            source=read_source("/cfg.yaml", str(root)),
+        )
     flags = [line.split(":")[0] for line in str(caught.value).splitlines()]
     assert flags == ["--client-name", "--csr", "--csr", "--kubeconfig", "--output-file", "--validity-period", "/cfg.yaml"]
 
