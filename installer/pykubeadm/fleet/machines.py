@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -36,13 +36,16 @@ class Machines:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._nodes: dict[str, Node | NodeError] = {}
-        self._open = ExitStack()
+        self._open: list[AbstractContextManager[Node]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._open.close()
+        """Side by side, as each waits for its machine's helper to end."""
+        if self._open:
+            with ThreadPoolExecutor(min(self.forks, len(self._open)), thread_name_prefix="close") as pool:
+                list(pool.map(lambda connection: connection.__exit__(None, None, None), self._open))
 
     def node(self, host: Host) -> Node:
         """The host's node; NodeError, again each time, where it cannot be reached."""
@@ -63,12 +66,12 @@ class Machines:
         except NodeError as error:
             return error
         with self._lock:
-            self._open.push(connection)
+            self._open.append(connection)
         return logged(node, host.name, self._log) if self._log else node
 
-    def on_each(self, call: Callable[[Host], T], hosts: Sequence[Host]) -> dict[str, T | PykubeadmError]:
-        """`call` for each host, side by side; what it returned or the error that it raised, by host. An interrupt is raised at
-        once."""
+    def on_each(self, call: Callable[[Host], T], hosts: Sequence[Host], *, at_a_time: int = 0) -> dict[str, T | PykubeadmError]:
+        """`call` for each host, side by side, `at_a_time` of them where that is given; what it returned or the error that it
+        raised, by host. An interrupt is raised at once."""
         if not hosts:
             return {}
 
@@ -78,7 +81,7 @@ class Machines:
             except PykubeadmError as error:
                 return error
 
-        pool = ThreadPoolExecutor(min(self.forks, len(hosts)), thread_name_prefix="host")
+        pool = ThreadPoolExecutor(min(at_a_time or self.forks, len(hosts)), thread_name_prefix="host")
         wait = True
         try:
             return dict(zip((host.name for host in hosts), pool.map(one, hosts), strict=True))
