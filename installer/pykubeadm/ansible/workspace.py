@@ -87,28 +87,34 @@ def _environment(directory: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_") or name in _KEPT}
     # The user's own collections stay visible, for the connection plugins that an inventory may name.
     collections = [directory, *filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":"))]
-    return kept | {
-        "ANSIBLE_CONFIG": os.path.join(directory, "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": ":".join(
-            [*collections, os.path.expanduser("~/.ansible/collections"), "/usr/share/ansible/collections"]
-        ),
-        "ANSIBLE_STDOUT_CALLBACK": "pykubeadm.kube.events",
-        "ANSIBLE_PIPELINING": "true",
-        "ANSIBLE_NO_TARGET_SYSLOG": "true",
-        "ANSIBLE_RETRY_FILES_ENABLED": "false",
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-        "ANSIBLE_INVENTORY_ENABLED": "host_list,script,auto,yaml,ini,toml",
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
-        "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
-        "ANSIBLE_LOCAL_TEMP": os.path.join(directory, "tmp"),
-        "ANSIBLE_NOCOLOR": "true",
-        "ANSIBLE_DEPRECATION_WARNINGS": "false",
-        "PYTHONWARNINGS": "ignore",
-        "LC_ALL": "C.UTF-8",
-    }
+    return (
+        {"ANSIBLE_SSH_ARGS": _SSH_ARGS}
+        | kept
+        | {
+            "ANSIBLE_CONFIG": os.path.join(directory, "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": ":".join(
+                [*collections, os.path.expanduser("~/.ansible/collections"), "/usr/share/ansible/collections"]
+            ),
+            "ANSIBLE_STDOUT_CALLBACK": "pykubeadm.kube.events",
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_NO_TARGET_SYSLOG": "true",
+            "ANSIBLE_RETRY_FILES_ENABLED": "false",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_INVENTORY_ENABLED": "host_list,script,auto,yaml,ini,toml",
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+            "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
+            "ANSIBLE_LOCAL_TEMP": os.path.join(directory, "tmp"),
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_DEPRECATION_WARNINGS": "false",
+            "PYTHONWARNINGS": "ignore",
+            "LC_ALL": "C.UTF-8",
+        }
+    )
 
 
+# Ansible's own, and that a machine which says nothing for 45 s is gone: else ssh waits for a quarter of an hour.
+_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 _KEPT = (
     "ANSIBLE_HOST_KEY_CHECKING",
     "ANSIBLE_PRIVATE_KEY_FILE",

@@ -53,3 +53,12 @@ def test_the_users_ansible_settings_are_left_out(monkeypatch):
         assert "ANSIBLE_STRATEGY" not in space.environment
         assert space.environment["ANSIBLE_PRIVATE_KEY_FILE"] == "/k"
         assert Path(space.environment["ANSIBLE_CONFIG"]).read_text() == ""
+
+
+def test_a_machine_that_died_is_given_up_unless_the_user_says_how_ssh_is_called(monkeypatch):
+    monkeypatch.delenv("ANSIBLE_SSH_ARGS", raising=False)
+    with workspace({}) as space:
+        assert "ServerAliveInterval=15" in space.environment["ANSIBLE_SSH_ARGS"]
+    monkeypatch.setenv("ANSIBLE_SSH_ARGS", "-4")
+    with workspace({}) as space:
+        assert space.environment["ANSIBLE_SSH_ARGS"] == "-4"
