@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 
 class Sent:
@@ -21,7 +21,8 @@ class Sent:
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in self._modules:
             return None
-        return ModuleSpec(name, self, is_package=self._modules[name][1])
+        loader: Any = self
+        return ModuleSpec(name, loader, is_package=self._modules[name][1])
 
     def create_module(self, spec: ModuleSpec) -> None:
         """An ordinary one."""
