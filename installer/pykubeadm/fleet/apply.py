@@ -280,7 +280,8 @@ def _for_network(run: Applying) -> None:
     try:
         found = _result(run, run.cluster, "the cluster")
         error = None
-        apply_network(run.described, run.machines, found, of_host(action.host, "network", run.emit))
+        joined = [each.host for each in run.plan.of("init", "join") if run.outcomes[each.host].error is None]
+        apply_network(run.described, run.machines, found, of_host(action.host, "network", run.emit), joined)
     except PykubeadmError as failure:
         error = failure
         run.emit(NodeProgress(node=action.host, step="network", outcome="failed", message=str(failure)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +48,18 @@ def network_variables(described: Described, nodes: Mapping[str, NodeObject]) -> 
     return found
 
 
-def apply_network(described: Described, machines: Machines, cluster: Open, emit: HostEvents) -> None:
-    """Apply the pod network that the file names. Raises NodeError with a sentence for each machine where that failed."""
+def apply_network(
+    described: Described, machines: Machines, cluster: Open, emit: HostEvents, joined: Collection[str] = ()
+) -> None:
+    """Apply the pod network that the file names; `joined` are hosts that are in the cluster, even if their kubelets have not made
+    their Nodes yet. Raises NodeError with a sentence for each machine where that failed."""
     from pykubeadm.ansible.playbook import run_playbook
     from pykubeadm.ansible.results import TaskEnded
     from pykubeadm.ansible.workspace import workspace
 
     plugin = described.cluster.network.plugin
     emit(PhaseStarted(phase="", summary=f"apply the pod network ({plugin})"))
-    nodes = _with_addresses(described, cluster, emit) if plugin == "bridge" else {}
+    nodes = _with_addresses(described, cluster, emit, joined) if plugin == "bridge" else {}
     variables = network_variables(described, nodes)
     hosts = [host for host in described.cluster.present if host.name in (nodes if plugin == "bridge" else {cluster.seed.name})]
     changes: list[str] = []
@@ -86,8 +89,8 @@ def _with(document: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]
     return {"all": everyone | {"hosts": {name: dict(own) for name, own in variables.items()}}}
 
 
-def _with_addresses(described: Described, cluster: Open, emit: HostEvents) -> dict[str, NodeObject]:
-    """The cluster's nodes, once each has its part of the pod subnet."""
+def _with_addresses(described: Described, cluster: Open, emit: HostEvents, joined: Collection[str]) -> dict[str, NodeObject]:
+    """The cluster's nodes, once those that joined are among them, and each has an address and its part of the pod subnet."""
     from pykubeadm.kube.waits import WaitError, wait_for
 
     found: dict[str, NodeObject] = {}
@@ -95,7 +98,9 @@ def _with_addresses(described: Described, cluster: Open, emit: HostEvents) -> di
     def look() -> str | None:
         found.clear()
         found.update({str(node["metadata"]["name"]): node_object(node) for node in cluster.api.list("v1", "Node")})
-        without = [name for name, node in found.items() if not node.pod_cidrs]
+        if missing := sorted(set(joined) - set(found)):
+            return f"there is no Node {', '.join(missing)} yet"
+        without = [name for name, node in found.items() if not (node.pod_cidrs and node.address)]
         return f"{', '.join(without)} has none" if without else None
 
     if not described.configuration.cluster.networking.pod_subnet:

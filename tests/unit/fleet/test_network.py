@@ -56,7 +56,7 @@ def played(monkeypatch):
     return runs
 
 
-def apply(fleet_: Described, api: FakeApi) -> tuple[dict[str, FakeNode], list]:
+def apply(fleet_: Described, api: FakeApi, joined_now=()) -> tuple[dict[str, FakeNode], list]:
     nodes = {each.name: FakeNode(each.name) for each in HOSTS}
     events: list = []
 
@@ -66,7 +66,7 @@ def apply(fleet_: Described, api: FakeApi) -> tuple[dict[str, FakeNode], list]:
 
     with Machines(connect) as machines:
         seed = Open(HOSTS[0], nodes["c1"], api, new_admission())
-        apply_network(fleet_, machines, seed, of_host("c1", "network", events.append))
+        apply_network(fleet_, machines, seed, of_host("c1", "network", events.append), joined_now)
     return nodes, events
 
 
@@ -83,6 +83,26 @@ def test_each_machine_gets_its_own_addresses_and_routes_to_the_others(played):
     assert inventory["all"]["children"]["workers"]["hosts"]["w1"]["ansible_host"] == HOSTS[1].address
     assert json.loads(nodes["w1"].text("/var/lib/pykubeadm/network.json")) == {"network": digest(own)}
     assert events[-1].changes == ("w1: write the bridge network and its routes",)
+
+
+def test_a_machine_that_joined_just_now_is_waited_for(played):
+    class Slow(FakeApi):
+        """The kubelet of w1 makes its Node, and then reports its address, while the network is being applied."""
+
+        def list(self, *arguments, **options):
+            found = super().list(*arguments, **options)
+            if not self.get("v1", "Node", "w1"):
+                self.put(joined("w1", "10.244.1.0/24", "10.0.0.2") | {"status": {}})
+            else:
+                self.put(joined("w1", "10.244.1.0/24", "10.0.0.2"))
+            return found
+
+    api = Slow()
+    api.put(joined("c1", "10.244.0.0/24", "10.0.0.1"))
+    apply(described("bridge"), api, ["c1", "w1"])
+    [(_playbook, options, inventory)] = played
+    assert options["limit"] == "c1,w1"
+    assert inventory["all"]["hosts"]["c1"]["cni_routes"] == [{"cidr": "10.244.1.0/24", "via": "10.0.0.2"}]
 
 
 @pytest.mark.usefixtures("played")
