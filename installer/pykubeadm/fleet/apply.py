@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import LOAD_BALANCER
-from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet.admission import Open, admit, new_admission, opened, withdraw
 from pykubeadm.fleet.documents import Admission, init_source, join_source
 from pykubeadm.fleet.file import Described
@@ -30,8 +31,10 @@ from pykubeadm.workflow.events import NodeProgress, Note
 from pykubeadm.workflow.phase import Choose, Phase, without
 
 if TYPE_CHECKING:
+    from pykubeadm.util.kube_object import KubeObject
     from pykubeadm.workflow.events import Subscriber
 
+_NODE_WITHIN = timedelta(minutes=2)
 _TICK = 0.2  # seconds between two looks whether an interrupt or the end of the time came
 
 
@@ -234,8 +237,8 @@ def _do_label(run: Applying, action: Action) -> int:
 
     found = _result(run, run.cluster, "the cluster")
     body: dict[str, Any] = {"metadata": {"labels": dict(action.labels)}}
+    live = _node_of(run, found, action.host)
     if action.taints is not None:
-        live = retrying(lambda: found.api.get("v1", "Node", action.host), found.api.call_timeout) or {}
         kept = [taint for taint in live.get("spec", {}).get("taints") or () if taint["key"].startswith("node.kubernetes.io/")]
         body["spec"] = {"taints": [*action.taints, *kept]}
     retrying(lambda: found.api.patch("v1", "Node", action.host, body, how="merge"), found.api.call_timeout)
@@ -244,6 +247,26 @@ def _do_label(run: Applying, action: Action) -> int:
         changes = (*changes, "taints")
     run.emit(NodeProgress(node=action.host, step="label", outcome="changed", changes=changes))
     return len(changes)
+
+
+def _node_of(run: Applying, found: Open, name: str) -> KubeObject:
+    """The host's Node; its kubelet, which joined just now, may have to make it yet."""
+    from pykubeadm.kube.waits import wait_for
+
+    seen: list[KubeObject] = []
+
+    def look() -> str | None:
+        try:
+            seen[:] = filter(None, [found.api.get("v1", "Node", name)])
+        except ApiError as error:
+            return str(error)
+        return None if seen else "its kubelet has not made it yet"
+
+    def report(target: str, reason: str) -> None:
+        run.emit(NodeProgress(node=name, step="label", outcome="waiting", message=f"{target}: {reason}"))
+
+    wait_for({f"Node {name}": look}, _NODE_WITHIN, report=report)
+    return seen[0]
 
 
 _DO: Mapping[str, Callable[[Applying, Action], int]] = {

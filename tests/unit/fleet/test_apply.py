@@ -170,6 +170,20 @@ def test_nothing_that_lets_nodes_in_outlasts_the_run(monkeypatch):
     assert not any(withdrawn[0][1] in repr(event) for event in desk.events)
 
 
+def test_labels_wait_for_the_node_that_a_slow_kubelet_makes(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1", labels={"disk": "ssd"}), facts=[bare("c1"), bare("w1")])
+    asked, get = [], desk.api.get
+
+    def slowly(api_version, kind, name, *more):
+        asked.append(name)
+        return get(api_version, kind, name, *more) if asked.count("w1") > 2 else None
+
+    monkeypatch.setattr(desk.api, "get", slowly)
+    desk.apply()
+    assert get("v1", "Node", "w1")["metadata"]["labels"] == {"disk": "ssd"}
+    assert any(isinstance(event, NodeProgress) and event.step == "label" and event.changes for event in desk.events)
+
+
 def test_until_ends_early(monkeypatch):
     desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
     desk.apply(until="prepare")
