@@ -9,7 +9,7 @@ from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API, check_env_s
 from pykubeadm.config.defaults import complete_cluster, complete_init
 from pykubeadm.config.init_flags import CLUSTER_FLAG_AT, INIT_FLAG_AT, InitFlags, cluster_configuration, init_configuration
 from pykubeadm.config.model import ClusterConfiguration, Configuration, EnvVar, InitConfiguration
-from pykubeadm.config.reading import NODES_CHECKS, Environment, Reading, check_run, component, open_source, want, with_node_flags
+from pykubeadm.config.reading import NODES_CHECKS, Environment, Reading, check_run, component, open_for, with_node_flags
 from pykubeadm.config.release import offline
 from pykubeadm.config.report import Report
 from pykubeadm.config.source import Path, Source
@@ -38,9 +38,7 @@ def read_init(source: Source | None, flags: InitFlags, environment: Environment)
         if problems:
             raise ConfigError(problems)
         return init, _without_skipped_addons(configuration, init.skip_phases)
-    reading = open_source(source, environment.note)
-    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
-    want(reading, "InitConfiguration", "ClusterConfiguration")
+    reading = open_for(source, environment.note, flags.mixed(), "InitConfiguration", "ClusterConfiguration")
     init, configuration = init_from(reading, environment, flags)
     reading.finish()
     return init, _without_skipped_addons(configuration, init.skip_phases)

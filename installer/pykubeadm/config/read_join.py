@@ -5,7 +5,7 @@ from __future__ import annotations
 from pykubeadm.config.defaults import complete_join
 from pykubeadm.config.join_flags import JOIN_FLAG_AT, JoinFlags, join_configuration
 from pykubeadm.config.model import JoinConfiguration
-from pykubeadm.config.reading import NODES_CHECKS, Environment, Reading, check_run, open_source, want, with_node_flags
+from pykubeadm.config.reading import NODES_CHECKS, Environment, Reading, check_run, open_for, with_node_flags
 from pykubeadm.config.report import Report
 from pykubeadm.config.source import Source
 from pykubeadm.config.validate_node import check_join
@@ -35,9 +35,7 @@ def read_join(source: Source | None, flags: JoinFlags, environment: Environment)
         if problems:
             raise ConfigError(problems)
         return join
-    reading = open_source(source, environment.note)
-    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
-    want(reading, "JoinConfiguration")
+    reading = open_for(source, environment.note, flags.mixed(), "JoinConfiguration")
     if "JoinConfiguration" not in reading.documents:
         reading.finish()  # a document that is not there has no missing fields
     join, report = reading.decoded(JoinConfiguration)

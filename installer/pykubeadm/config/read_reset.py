@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pykubeadm.config.defaults import complete_reset
 from pykubeadm.config.model import ResetConfiguration
-from pykubeadm.config.reading import Environment, Reading, check_run, open_source, want
+from pykubeadm.config.reading import Environment, Reading, check_run, open_for
 from pykubeadm.config.report import Report
 from pykubeadm.config.reset_flags import RESET_FLAG_AT, ResetFlags, reset_configuration
 from pykubeadm.config.source import Source
@@ -26,9 +26,7 @@ def read_reset(source: Source | None, flags: ResetFlags, environment: Environmen
         if problems:
             raise ConfigError(problems)
         return reset
-    reading = open_source(source, environment.note)
-    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
-    want(reading, "ResetConfiguration")
+    reading = open_for(source, environment.note, flags.mixed(), "ResetConfiguration")
     found, report = reading.decoded(ResetConfiguration)
     reset = _reset(_with_reset_flags(found, flags, report), report, environment)
     reading.finish()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pykubeadm.config.defaults import filled
 from pykubeadm.config.model import UpgradeConfiguration
-from pykubeadm.config.reading import Environment, Reading, check_run, open_source, want
+from pykubeadm.config.reading import Environment, Reading, check_run, open_for
 from pykubeadm.config.release import is_label, look_up_label
 from pykubeadm.config.report import Report
 from pykubeadm.config.source import Path, Source
@@ -28,9 +28,7 @@ def read_upgrade(source: Source | None, part: Part, flags: UpgradeFlags, environ
         if problems:
             raise ConfigError(problems)
         return upgrade
-    reading = open_source(source, environment.note)
-    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in flags.mixed()]
-    want(reading, "UpgradeConfiguration")
+    reading = open_for(source, environment.note, flags.mixed(), "UpgradeConfiguration")
     found, report = reading.decoded(UpgradeConfiguration)
     upgrade = _upgrade(found, part, flags, report, environment)
     reading.finish()

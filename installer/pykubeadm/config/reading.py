@@ -135,7 +135,15 @@ def _unknown_api(document: Document, known: Kinds) -> tuple[Path, str]:
     return ("kind",), f'"{document.kind}" is not known; a configuration holds {", ".join(names)}'
 
 
-def want(reading: Reading, *kinds: str) -> None:
+def open_for(source: Source, note: Notes, mixed: Sequence[str], *kinds: str) -> Reading:
+    """A file for a command that needs one of `kinds`; `mixed` are its flags that cannot stand beside a file."""
+    reading = open_source(source, note)
+    reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in mixed]
+    _want(reading, *kinds)
+    return reading
+
+
+def _want(reading: Reading, *kinds: str) -> None:
     """A problem where none of the kinds that the command needs is there; notes on those it does not read."""
     if not reading.problems and not reading.documents.keys() & set(kinds):
         there = ", ".join(reading.documents)
