@@ -17,7 +17,7 @@ CHECKERS = {
     "ruff format": ["ruff", "format", "--quiet", "--check", "--diff", "."],
     "mypy": ["mypy", "--no-error-summary"],
     # Two mypy at once on one cache that is not there yet break each other.
-    "mypy lab": ["mypy", "--no-error-summary", "--cache-dir=.mypy_lab_cache", "lab"],
+    "mypy lab, bench": ["mypy", "--no-error-summary", "--cache-dir=.mypy_lab_cache", "lab", "tests/bench"],
     "import-linter": ["lint-imports", "--no-cache"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "-q", "--nocolor"],

@@ -15,6 +15,7 @@ from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.fleet.command import run_plan
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
+from pykubeadm.node.port import Command, Completed, FileStat
 from tests.bench.timing import Row
 from tests.support.node import FakeNode, completed
 
@@ -32,11 +33,11 @@ class _Far(FakeNode):
         time.sleep(ROUND_TRIP)
         return super().read(path)
 
-    def stat(self, path: str):
+    def stat(self, path: str) -> FileStat | None:
         time.sleep(ROUND_TRIP)
         return super().stat(path)
 
-    def run(self, command):
+    def run(self, command: Command) -> Completed:
         time.sleep(ROUND_TRIP)
         return super().run(command)
 

@@ -55,9 +55,9 @@ def on_node(node: Machine, argv: Sequence[str], *, timeout: float = 60.0) -> Spe
 
 def spent_rows(what: str, spent: Mapping[str, Sequence[Spent]], target: str) -> Iterator[Row]:
     """Two lines, of what each of "pykubeadm" and "kubeadm" (where it is there) spent."""
-    ours, peer = spent["pykubeadm"], spent.get("kubeadm")
-    yield Row(what, [each.wall for each in ours], peer and [each.wall for each in peer], target)
-    yield Row(f"{what}, of processors", [each.cpu for each in ours], peer and [each.cpu for each in peer])
+    ours, peer = spent["pykubeadm"], spent.get("kubeadm", ())
+    yield Row(what, [each.wall for each in ours], [each.wall for each in peer] or None, target)
+    yield Row(f"{what}, of processors", [each.cpu for each in ours], [each.cpu for each in peer] or None)
 
 
 def command(argv: Sequence[str], *, runs: int, before: Callable[[], None] = lambda: None) -> list[float]:

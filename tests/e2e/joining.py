@@ -70,7 +70,7 @@ def wait_signed(control_plane: Node, token: str, *, wanted: bool = True) -> None
 def certificate_key(control_plane: Node, *, tool: str = "pykubeadm") -> str:
     """A new key, with the certificates uploaded under it."""
     said = control_plane.run(tool, "init", "phase", "upload-certs", "--upload-certs", timeout=120).stdout
-    return re.findall(r"\b[0-9a-f]{64}\b", said)[-1]
+    return str(re.findall(r"\b[0-9a-f]{64}\b", said)[-1])
 
 
 def join(node: Node, words: Sequence[str], *options: str, tool: str = "pykubeadm", timeout: float = 300) -> str:
