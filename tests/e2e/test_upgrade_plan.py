@@ -87,7 +87,7 @@ def test_names_what_an_upgrade_would_undo(old: Node, versions: Versions) -> None
         done = old.run("pykubeadm", "upgrade", "plan", versions.new.version, *IGNORED, timeout=60)
     finally:
         old.write(SCHEDULER, text)
-    assert f"{SCHEDULER} is not what the cluster's configuration gives, which an upgrade makes it" in done.stderr
+    assert f"{SCHEDULER} is not what the cluster's configuration gives, which this run makes it" in done.stderr
     assert "\n-    - --v=3\n" in done.stderr
 
 

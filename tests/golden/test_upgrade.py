@@ -7,11 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from pykubeadm.commands.upgrade.addons import conflicts, coredns_rendered, kube_proxy_rendered, updates
-from pykubeadm.commands.upgrade.checks.manifests import edited_manifests
-from pykubeadm.commands.upgrade.state import look_at
 from pykubeadm.config.host import HostFacts
+from pykubeadm.phases.addons.rendered import conflicts, coredns_rendered, kube_proxy_rendered, updates
+from pykubeadm.phases.cluster.state import look_at
 from pykubeadm.phases.preflight.check import FINE
+from pykubeadm.phases.replacing.checks import edited_manifests
 from pykubeadm.util.yaml_output import to_yaml
 from tests.support.api import FakeApi
 from tests.support.node import FakeNode

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pykubeadm.commands.upgrade.record import read_record
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
 from pykubeadm.node.journal import PATH as JOURNAL
 from pykubeadm.node.port import Directory, File
+from pykubeadm.phases.replacing.record import read_record
 from tests.support.upgrade_runs import (
     COMPONENTS,
     NEW,

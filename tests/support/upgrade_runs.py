@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.commands.upgrade.record import read_record
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration, Timeouts, UpgradeConfiguration
@@ -22,6 +21,7 @@ from pykubeadm.node.port import Command, Completed, File, UnitState
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.kubelet.files import kubelet_files
+from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.control_plane import control_plane
 from pykubeadm.workflow.events import Event
@@ -169,7 +169,7 @@ def run_phase(run: UpgradeRun, phase: Phase[UpgradeRun]) -> list[str]:
 
 def upgraded(node: ControlPlaneNode, **fields: Any) -> list[str]:
     """What the phase control-plane changed."""
-    from pykubeadm.commands.upgrade.control_plane import control_plane as phase
+    from pykubeadm.phases.replacing.control_plane import control_plane as phase
 
     return run_phase(upgrade_run(node, cluster_of(), **fields)[0], phase)
 

@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from pykubeadm.config.endpoint import local_url
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import Configuration, Timeouts
+from pykubeadm.config.model import ClusterConfiguration, Configuration, Timeouts
 from pykubeadm.config.source import Source
+from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.constants import ADMIN_KUBECONFIG
-from pykubeadm.errors import ConfigError, Problem
+from pykubeadm.errors import ApiError, ConfigError, PhaseError, Problem
 from pykubeadm.kube.port import Api
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.port import Node
-from pykubeadm.phases.cluster.found import find_configuration
-from pykubeadm.phases.cluster.stored import administrator
+from pykubeadm.phases.cluster.found import find_configuration, own_endpoint
+from pykubeadm.phases.cluster.stored import administrator, stored_cluster
+from pykubeadm.phases.replacing.record import Record
+from pykubeadm.phases.replacing.run import reader_of
 from pykubeadm.workflow.events import Note, Subscriber
 
 _CALL_TIMEOUT = Timeouts().kubernetes_api_call
@@ -94,3 +98,24 @@ def connect(
     if (sentence := expiry_warning(credentials, utc_now())) is not None:
         warn(sentence)
     return ClusterApi(credentials, server=server, call_timeout=call_timeout, dry_run=dry_run, route=node.route)
+
+
+def own_api(machine: Node, kubeconfig: str, warn: Callable[[str], None], *, call_timeout: timedelta, dry_run: bool) -> Api:
+    """The cluster at this node's own API server, where there is one: that is the one whose change is seen. Another kubeconfig
+    than admin.conf is the user's choice, address included."""
+    if machine.stat(kubeconfig) is None:
+        raise PhaseError(f"{kubeconfig} does not exist; give the kubeconfig to speak to the cluster with (--kubeconfig)")
+    endpoint = own_endpoint(machine) if kubeconfig == ADMIN_KUBECONFIG else None
+    server = local_url(endpoint) if endpoint else ""
+    return connect(machine, kubeconfig, warn, server=server, call_timeout=call_timeout, dry_run=dry_run)
+
+
+def stored_or_begun(api: Api, kubeconfig: str, record: Record | None, warn: Callable[[str], None]) -> ClusterConfiguration:
+    """The cluster's; where an earlier run was interrupted while it replaced what the API needs, what that run had read."""
+    try:
+        return stored_cluster(api, reader_of(kubeconfig), warn, patient=record is None)
+    except ApiError as error:  # an API server that is just starting gives answers, too
+        if record is None:
+            raise
+        warn(f"going on with what an interrupted {record.command} to {record.target} has begun: {error}")
+        return read_stored_cluster(record.cluster, warn)

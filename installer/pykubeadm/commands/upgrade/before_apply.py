@@ -13,10 +13,10 @@ from pykubeadm.commands.upgrade.checks.job import NAME as CREATE_JOB
 from pykubeadm.commands.upgrade.checks.job import job_check
 from pykubeadm.commands.upgrade.policy import Allowed, enforce, refusals
 from pykubeadm.commands.upgrade.run import UpgradeRun
-from pykubeadm.commands.upgrade.state import ClusterState, look_at
 from pykubeadm.config.versions import parse_version, pause_image
 from pykubeadm.errors import DeclinedError, PhaseError
 from pykubeadm.phases.cluster.connection import cluster_api
+from pykubeadm.phases.cluster.state import ClusterState, look_at
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.phase import Changes
 

@@ -8,22 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.environment import environment
-from pykubeadm.commands.existing import connect
-from pykubeadm.commands.upgrade.record import Record, read_record
-from pykubeadm.commands.upgrade.run import DRAIN_TIMEOUT, KUBELET_KUBECONFIG, UpgradeRun, reader_of
-from pykubeadm.config.endpoint import local_url
+from pykubeadm.commands.existing import own_api, stored_or_begun
+from pykubeadm.commands.upgrade.run import DRAIN_TIMEOUT, UpgradeRun
 from pykubeadm.config.model import NodeRegistration, ThisNode, UpgradeApply, UpgradeNode
 from pykubeadm.config.read_upgrade import read_upgrade
-from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.config.upgrade_flags import Part, UpgradeFlags
 from pykubeadm.constants import ADMIN_KUBECONFIG, MANIFESTS_DIR
-from pykubeadm.errors import ApiError, PhaseError, PreflightError, UsageError
+from pykubeadm.errors import PreflightError, UsageError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.phases.cluster.found import node_configuration, own_endpoint
-from pykubeadm.phases.cluster.stored import stored_cluster
+from pykubeadm.phases.cluster.found import node_configuration
 from pykubeadm.phases.patching import load_patches
+from pykubeadm.phases.replacing.record import read_record
+from pykubeadm.phases.replacing.run import KUBELET_KUBECONFIG
 from pykubeadm.phases.run import patches_directory
 from pykubeadm.workflow.events import Note, Planned, Subscriber
 
@@ -31,9 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from pykubeadm.config.model import ClusterConfiguration, UpgradeConfiguration
+    from pykubeadm.config.model import UpgradeConfiguration
     from pykubeadm.config.source import Source
-    from pykubeadm.kube.port import Api
     from pykubeadm.node.port import Node
     from pykubeadm.workflow.phase import Phase
 
@@ -72,13 +69,13 @@ def begin(
 
     chosen = options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else KUBELET_KUBECONFIG)
     kubeconfig = os.path.abspath(chosen)
-    api = _api(machine, kubeconfig, warn, call_timeout=upgrade.timeouts.kubernetes_api_call, dry_run=dry_run)
+    api = own_api(machine, kubeconfig, warn, call_timeout=upgrade.timeouts.kubernetes_api_call, dry_run=dry_run)
     if dry_run:
         from pykubeadm.kube.recording import RecordingApi
 
         api = RecordingApi(api, lambda text: emit(Planned(phase="", text=text)))
-    record = read_record(machine) if part in ("apply", "node") else None
-    stored = _stored(api, kubeconfig, record, warn)
+    record = read_record(machine, "upgrade") if part in ("apply", "node") else None
+    stored = stored_or_begun(api, kubeconfig, record, warn)
     configuration = node_configuration(machine, host)
     version = stored.kubernetes_version if part == "node" else section.kubernetes_version or stored.kubernetes_version
     if record and part == "node":
@@ -123,27 +120,6 @@ def _drain_timeout(given: str | None) -> timedelta:
         return parse_duration(given)
     except ValueError as error:
         raise UsageError(f"--drain-timeout: {error}") from error
-
-
-def _stored(api: Api, kubeconfig: str, record: Record | None, warn: Callable[[str], None]) -> ClusterConfiguration:
-    """The cluster's; where an earlier run was interrupted while it replaced what the API needs, what that run had read."""
-    try:
-        return stored_cluster(api, reader_of(kubeconfig), warn, patient=record is None)
-    except ApiError as error:  # an API server that is just starting gives answers, too
-        if record is None:
-            raise
-        warn(f"going on with what an interrupted upgrade to {record.target} has begun: {error}")
-        return read_stored_cluster(record.cluster, warn)
-
-
-def _api(machine: Node, kubeconfig: str, warn: Callable[[str], None], *, call_timeout: timedelta, dry_run: bool) -> Api:
-    """The cluster at this node's own API server, where there is one: that is the one whose upgrade is seen. Another kubeconfig
-    than admin.conf is the user's choice, address included."""
-    if machine.stat(kubeconfig) is None:
-        raise PhaseError(f"{kubeconfig} does not exist; give the kubeconfig to speak to the cluster with (--kubeconfig)")
-    endpoint = own_endpoint(machine) if kubeconfig == ADMIN_KUBECONFIG else None
-    server = local_url(endpoint) if endpoint else ""
-    return connect(machine, kubeconfig, warn, server=server, call_timeout=call_timeout, dry_run=dry_run)
 
 
 def _this_node(found: ThisNode, upgrade: UpgradeConfiguration, section: object) -> ThisNode:

@@ -17,10 +17,10 @@ from pykubeadm.commands.upgrade.offers import Offer, known_versions, offer_of, o
 from pykubeadm.commands.upgrade.planned import Component, ConfigVersion, components, config_versions
 from pykubeadm.commands.upgrade.policy import Allowed, Refusal, refusals
 from pykubeadm.commands.upgrade.run import UpgradeRun
-from pykubeadm.commands.upgrade.state import ClusterState, look_at
 from pykubeadm.config.release import LookUp, is_online, look_up
 from pykubeadm.config.versions import Version, parse_version, pause_image
 from pykubeadm.errors import PhaseError
+from pykubeadm.phases.cluster.state import ClusterState, look_at
 from pykubeadm.phases.preflight import system
 from pykubeadm.phases.preflight.check import Check, look_all
 from pykubeadm.phases.preflight.machine import Machine, Once

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pykubeadm.commands.upgrade.offers import Offer
-from pykubeadm.commands.upgrade.state import ClusterState, image_of, kubelet_version, name, tag_of
 from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API
 from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.config.versions import MAXIMUM_MINOR, RELEASES, coredns_image, etcd_tag
+from pykubeadm.phases.cluster.state import ClusterState, image_of, kubelet_version, name, tag_of
 from pykubeadm.util.component_config import is_generated
 
 KUBELET = "kubelet"

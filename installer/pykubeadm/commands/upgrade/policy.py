@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pykubeadm.config.versions import KUBELET_SKEW, MAXIMUM_MINOR, MINIMUM_MINOR, Version
 from pykubeadm.errors import PreflightError
+from pykubeadm.phases.cluster.state import ClusterVersions
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +22,6 @@ class Allowed:
 
     experimental: bool = False
     candidates: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterVersions:
-    """What runs in a cluster: versions of API servers and of kubelets by Node."""
-
-    api_servers: Mapping[str, Version]
-    kubelets: Mapping[str, Version]
-
-    @property
-    def newest(self) -> Version:
-        """The cluster's version as kubeadm sees it. There must be an API server."""
-        return max(self.api_servers.values())
-
-    @property
-    def oldest(self) -> Version:
-        return min(self.api_servers.values())
 
 
 @dataclass(frozen=True, slots=True)

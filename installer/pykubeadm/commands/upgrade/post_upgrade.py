@@ -10,10 +10,10 @@ _KIND = "kubeadm-kubelet-env"  # kubeadm's name of the directory with the copy
 
 
 def _apply(run: UpgradeRun) -> Changes:
-    from pykubeadm.commands.upgrade.copies import copy_files
-    from pykubeadm.commands.upgrade.kubelet_flags import flag_name, read_flags, without_flags
     from pykubeadm.commands.upgrade.retired import retired_flags
     from pykubeadm.config.versions import parse_version
+    from pykubeadm.phases.kubelet.flags import flag_name, read_flags, without_flags
+    from pykubeadm.phases.replacing.copies import copy_files
 
     words = read_flags(run.node) or []
     gone = sorted(retired_flags("kubelet", map(flag_name, words), parse_version(run.target).minor))

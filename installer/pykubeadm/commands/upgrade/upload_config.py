@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pykubeadm.commands.upgrade.run import UpgradeRun, reader_of
+from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.phases.replacing.run import reader_of
 from pykubeadm.workflow.phase import Changes, Phase
 
 _FLAGS = ("config", "kubeconfig", "dry-run")

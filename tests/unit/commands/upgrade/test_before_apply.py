@@ -8,8 +8,8 @@ import pytest
 
 from pykubeadm.commands.upgrade import before_apply
 from pykubeadm.commands.upgrade.before_apply import await_who_runs_jobs
-from pykubeadm.commands.upgrade.state import ClusterState
 from pykubeadm.constants import LABEL_CONTROL_PLANE
+from pykubeadm.phases.cluster.state import ClusterState
 from tests.support.init_runs import warnings
 from tests.support.upgrade_runs import ControlPlaneNode, FakeEtcd, attach, cluster_of, made, upgrade_run
 

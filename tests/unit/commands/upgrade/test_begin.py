@@ -16,13 +16,13 @@ from pykubeadm.cli.upgrade_apply import apply
 from pykubeadm.cli.upgrade_node import node as node_command
 from pykubeadm.commands.upgrade.begin import begin
 from pykubeadm.commands.upgrade.phases import APPLY
-from pykubeadm.commands.upgrade.record import Record, write_record
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ApiError, ConfigError, PhaseError, PreflightError, UsageError
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import File
+from pykubeadm.phases.replacing.record import Record, write_record
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Event
 from tests.support.api import FakeApi
@@ -53,7 +53,7 @@ def begun(tmp_path: Path, files: list[File], api: FakeApi, monkeypatch: pytest.M
         asked.append((path, server))
         return api
 
-    monkeypatch.setattr("pykubeadm.commands.upgrade.begin.connect", connect)
+    monkeypatch.setattr("pykubeadm.commands.existing.connect", connect)
 
     def run(part: Any = "apply", config: str = "", **options: Any) -> tuple[UpgradeRun, list[Event]]:
         events: list[Event] = []

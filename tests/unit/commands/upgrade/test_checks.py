@@ -15,10 +15,7 @@ from pykubeadm.commands.upgrade.checks.disruption import blocking_budgets
 from pykubeadm.commands.upgrade.checks.dns import dns_checks
 from pykubeadm.commands.upgrade.checks.etcd import MemberState, members_fit
 from pykubeadm.commands.upgrade.checks.flags import kubelet_checks, removed_flags, removed_gates
-from pykubeadm.commands.upgrade.checks.health import control_planes_ready, manifests_are_there
 from pykubeadm.commands.upgrade.checks.job import health_job, run_job, would_be_taken
-from pykubeadm.commands.upgrade.checks.manifests import edited_manifests
-from pykubeadm.commands.upgrade.state import ClusterState, look_at
 from pykubeadm.config.model import APIServer, Arg, ControlPlaneComponent
 from pykubeadm.config.versions import parse_version
 from pykubeadm.errors import ApiError
@@ -26,8 +23,11 @@ from pykubeadm.etcd.client import Member
 from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.node.port import Command, Completed
 from pykubeadm.phases.certs.expiration import Expiration
+from pykubeadm.phases.cluster.state import ClusterState, look_at
 from pykubeadm.phases.preflight.check import FINE, Findings
+from pykubeadm.phases.preflight.health import control_planes_ready, manifests_are_there
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.phases.replacing.checks import edited_manifests
 from pykubeadm.util.kube_object import KubeObject
 from tests.support.api import FakeApi
 from tests.support.init_runs import NOW, configuration, init_run, perform
@@ -371,7 +371,7 @@ def test_a_flag_that_somebody_wrote_into_a_manifest_is_shown() -> None:
     )
     run, _ = upgrade_run(FakeApi(), "v1.36.2", node=machine)
     (found,) = edited_manifests(run, "v1.36.2").warnings
-    assert found.startswith(f"{path} is not what the cluster's configuration gives, which an upgrade makes it")
+    assert found.startswith(f"{path} is not what the cluster's configuration gives, which this run makes it")
     assert found.endswith(":\n-    - --v=4")
 
 

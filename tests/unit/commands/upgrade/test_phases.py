@@ -9,11 +9,11 @@ import yaml
 
 from pykubeadm.commands.upgrade.bootstrap_token import bootstrap_token
 from pykubeadm.commands.upgrade.kubeconfig import kubeconfig
-from pykubeadm.commands.upgrade.kubelet_config import kubelet_config
 from pykubeadm.commands.upgrade.post_upgrade import post_upgrade
 from pykubeadm.commands.upgrade.upload_config import upload_config
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File
+from pykubeadm.phases.replacing.kubelet_config import kubelet_config
 from pykubeadm.util.component_config import HASH_ANNOTATION, is_generated
 from tests.support.api import FakeApi
 from tests.support.init_runs import warnings

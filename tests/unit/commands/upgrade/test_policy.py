@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pykubeadm.commands.upgrade.policy import Allowed, ClusterVersions, Known, Refusal, enforce, refusals
+from pykubeadm.commands.upgrade.policy import Allowed, Known, Refusal, enforce, refusals
 from pykubeadm.config.versions import parse_version
 from pykubeadm.errors import PreflightError
+from pykubeadm.phases.cluster.state import ClusterVersions
 
 
 def cluster(*api_servers: str, kubelets: tuple[str, ...] = ()) -> ClusterVersions:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pykubeadm.commands.upgrade.record import TMP_DIR
 from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.node.port import Command, Node
 from pykubeadm.phases.preflight.check import Check, Findings
+from pykubeadm.phases.replacing.record import TMP_DIR
 
 _COPIES = 16 * 1024 * 1024  # manifests, certificates, configuration: some hundred KiB
 _MIB = 1024 * 1024

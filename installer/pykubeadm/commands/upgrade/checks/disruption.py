@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pykubeadm.commands.upgrade.state import ClusterState
+from pykubeadm.phases.cluster.state import ClusterState
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, warning
 
 _SHOWN = 5

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pykubeadm.addons.corefile import CorefileError, parse_corefile, removed_in, unknown_plugins
-from pykubeadm.commands.upgrade.addon_images import coredns_choice
-from pykubeadm.commands.upgrade.state import ClusterState
 from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.config.versions import Version
+from pykubeadm.phases.addons.coredns_image import coredns_choice
+from pykubeadm.phases.cluster.state import ClusterState
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.util.kube_object import KubeObject
 

@@ -11,16 +11,17 @@ from pykubeadm.commands.upgrade.checks.disruption import disruption_checks
 from pykubeadm.commands.upgrade.checks.dns import dns_checks
 from pykubeadm.commands.upgrade.checks.etcd import etcd_checks
 from pykubeadm.commands.upgrade.checks.flags import flag_checks, kubelet_checks
-from pykubeadm.commands.upgrade.checks.health import health_checks
-from pykubeadm.commands.upgrade.checks.manifests import addon_changes, addon_checks, manifest_checks
 from pykubeadm.commands.upgrade.run import UpgradeRun
-from pykubeadm.commands.upgrade.state import ClusterState, look_at
 from pykubeadm.config.model import LocalEtcd
 from pykubeadm.config.versions import Version, parse_version
 from pykubeadm.errors import PhaseError
+from pykubeadm.phases.addons.checks import addon_changes, addon_checks
 from pykubeadm.phases.cluster.connection import admin_credentials, cluster_api
+from pykubeadm.phases.cluster.state import ClusterState, look_at
 from pykubeadm.phases.preflight.check import Check, Findings
+from pykubeadm.phases.preflight.health import health_checks
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.phases.replacing.checks import manifest_checks
 
 
 def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Version]) -> tuple[Check, ...]:
@@ -36,8 +37,8 @@ def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Versi
     for target in targets:
         found += flag_checks(state, run.stored, run.node, target)
         found += dns_checks(state, run.stored, target)
-        found += addon_checks(run, state, target)
-        found += manifest_checks(run, target)
+        found += addon_checks(run, state, str(target))
+        found += manifest_checks(run, str(target))
     return tuple(found)
 
 
@@ -53,12 +54,11 @@ def local_checks(run: UpgradeRun) -> tuple[Check, ...]:
 def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
     """What is asked of a control plane that comes to the cluster's version: what that would undo here, and of the add-ons, which
     the last of them upgrades."""
-    target = parse_version(run.target)
 
     def addons(_machine: Machine) -> Findings:
-        return addon_changes(run, look_at(cluster_api(run)), target)
+        return addon_changes(run, look_at(cluster_api(run)), run.target)
 
-    return (*local_checks(run), *worker_checks(run), *manifest_checks(run, target), Check("AddonChanges", addons))
+    return (*local_checks(run), *worker_checks(run), *manifest_checks(run, run.target), Check("AddonChanges", addons))
 
 
 def worker_checks(run: UpgradeRun) -> tuple[Check, ...]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pykubeadm.commands.upgrade.kubelet_flags import read_flags
 from pykubeadm.commands.upgrade.retired import retired_flags, retired_gates
-from pykubeadm.commands.upgrade.state import ClusterState
 from pykubeadm.config.features import FEATURE_GATES
 from pykubeadm.config.model import Arg, ClusterConfiguration
 from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.config.versions import Version
 from pykubeadm.constants import KUBELET_FLAGS_ENV
 from pykubeadm.node.port import Node
+from pykubeadm.phases.cluster.state import ClusterState
+from pykubeadm.phases.kubelet.flags import read_flags
 from pykubeadm.phases.preflight.check import Check, Findings
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from pykubeadm.commands.upgrade.state import NAMESPACE
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.port import Api, ApiStatusError
+from pykubeadm.phases.cluster.state import NAMESPACE
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.retry import RanOutError, every, try_again

@@ -1,4 +1,4 @@
-"""addon: CoreDNS and kube-proxy, by the control plane that is upgraded last (kubeadm: phases/upgrade/postupgrade.go)."""
+"""addon: CoreDNS and kube-proxy, once all API servers have the version (kubeadm: phases/upgrade/postupgrade.go)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
-    from pykubeadm.commands.upgrade.addons import Rendered
-    from pykubeadm.commands.upgrade.state import ClusterState
     from pykubeadm.kube.port import Api
+    from pykubeadm.phases.addons.rendered import Rendered
+    from pykubeadm.phases.cluster.state import ClusterState
 
 _LEASE = "pykubeadm-upgrade-addons"
 _FLAGS = ("config", "kubeconfig", "dry-run")
 
 
-def _why_not(run: UpgradeRun) -> str | None:
+def _why_not(run: ReplacingRun) -> str | None:
     """Others still have the old version: add-ons of the new one may need what only a new API server has."""
-    from pykubeadm.commands.upgrade.state import look_at
     from pykubeadm.phases.cluster.connection import cluster_api
+    from pykubeadm.phases.cluster.state import look_at
 
     if run.dry_run:  # which shows what comes once all are upgraded
         return None
@@ -30,8 +30,8 @@ def _why_not(run: UpgradeRun) -> str | None:
     return f"left to the last control plane that is upgraded: {', '.join(others)} is not at {run.target} yet" if others else None
 
 
-def _coredns(run: UpgradeRun) -> Changes:
-    from pykubeadm.commands.upgrade.addons import coredns_rendered, dns_choice
+def _coredns(run: ReplacingRun) -> Changes:
+    from pykubeadm.phases.addons.rendered import coredns_rendered, dns_choice
 
     def render(state: ClusterState) -> Sequence[Rendered]:
         choice = dns_choice(run, state)
@@ -42,25 +42,25 @@ def _coredns(run: UpgradeRun) -> Changes:
     return _apply(run, render)
 
 
-def _kube_proxy(run: UpgradeRun) -> Changes:
-    from pykubeadm.commands.upgrade.addons import kube_proxy_rendered
+def _kube_proxy(run: ReplacingRun) -> Changes:
+    from pykubeadm.phases.addons.rendered import kube_proxy_rendered
 
     return _apply(run, lambda state: kube_proxy_rendered(run, state))
 
 
-def _apply(run: UpgradeRun, render: Callable[[ClusterState], Sequence[Rendered]]) -> Changes:
+def _apply(run: ReplacingRun, render: Callable[[ClusterState], Sequence[Rendered]]) -> Changes:
     """Looked at again under the Lease: another control plane may just have done it."""
-    from pykubeadm.commands.upgrade.addons import updates
-    from pykubeadm.commands.upgrade.applying import apply_updates
-    from pykubeadm.commands.upgrade.state import look_at
+    from pykubeadm.phases.addons.applying import apply_updates
+    from pykubeadm.phases.addons.rendered import updates
     from pykubeadm.phases.cluster.connection import cluster_api
+    from pykubeadm.phases.cluster.state import look_at
 
     api = cluster_api(run)
     with _alone(run, api):
         return apply_updates(api, lambda: updates(api, run, render(look_at(api))))
 
 
-def _alone(run: UpgradeRun, api: Api) -> AbstractContextManager[object]:
+def _alone(run: ReplacingRun, api: Api) -> AbstractContextManager[object]:
     from pykubeadm.kube.lease import held
     from pykubeadm.workflow.events import Waiting
 
@@ -73,11 +73,11 @@ def _alone(run: UpgradeRun, api: Api) -> AbstractContextManager[object]:
     return held(api, _LEASE, run.node_name, timeout=run.configuration.this_node.timeouts.upgrade_manifests, report=report)
 
 
-def _is_control_plane(run: UpgradeRun) -> bool:
+def _is_control_plane(run: ReplacingRun) -> bool:
     return run.is_control_plane
 
 
-addon: Phase[UpgradeRun] = Phase(
+addon: Phase[ReplacingRun] = Phase(
     name="addon",
     summary="Upgrade CoreDNS and kube-proxy once every control plane is upgraded",
     flags=(*_FLAGS, "patches"),
@@ -87,7 +87,7 @@ addon: Phase[UpgradeRun] = Phase(
             summary="Upgrade CoreDNS",
             check=_why_not,
             apply=_coredns,
-            when=lambda run: _is_control_plane(run) and not run.stored.dns.disabled,
+            when=lambda run: _is_control_plane(run) and not run.configuration.cluster.dns.disabled,
             flags=(*_FLAGS, "patches"),
         ),
         Phase(
@@ -95,7 +95,7 @@ addon: Phase[UpgradeRun] = Phase(
             summary="Upgrade kube-proxy",
             check=_why_not,
             apply=_kube_proxy,
-            when=lambda run: _is_control_plane(run) and not run.stored.proxy.disabled,
+            when=lambda run: _is_control_plane(run) and not run.configuration.cluster.proxy.disabled,
             flags=_FLAGS,
         ),
     ),

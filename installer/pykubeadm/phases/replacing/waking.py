@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import ApiError
 from pykubeadm.phases.cluster.connection import cluster_api
+from pykubeadm.phases.replacing.run import ReplacingRun
 
 CONFIG_HASH: Final = "kubernetes.io/config.hash"  # annotation of mirror pods (kubernetes: pkg/kubelet/types)
 _ANNOTATION: Final = "pykubeadm.kube/looked-for"
@@ -25,7 +25,7 @@ _EVERY: Final = 1.0  # seconds
 class Waker:
     """For the static pod of a component; `former` is the UID of the pod that runs before. To be called while it is waited for."""
 
-    run: UpgradeRun
+    run: ReplacingRun
     name: str
     former: str
     _called: float = field(default_factory=time.monotonic)

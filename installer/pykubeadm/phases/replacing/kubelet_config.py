@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from pykubeadm.commands.upgrade.run import UpgradeRun, reader_of
 from pykubeadm.constants import KUBELET_CONFIG, KUBELET_INSTANCE_CONFIG
 from pykubeadm.errors import PhaseError
+from pykubeadm.phases.replacing.run import ReplacingRun, reader_of
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ _KIND = "kubeadm-kubelet-config"  # kubeadm's name of the directory with the cop
 _SHOWN = 20  # lines of a difference
 
 
-def _apply(run: UpgradeRun) -> Changes:
-    from pykubeadm.commands.upgrade.copies import copy_files
+def _apply(run: ReplacingRun) -> Changes:
     from pykubeadm.phases.cluster.connection import cluster_api
     from pykubeadm.phases.cluster.stored import stored_kubelet
     from pykubeadm.phases.kubelet.files import config_file, fitting
+    from pykubeadm.phases.replacing.copies import copy_files
 
     before = run.node.read(KUBELET_CONFIG)
     if before is None:
@@ -40,12 +40,12 @@ def _apply(run: UpgradeRun) -> Changes:
     return [f"copied {KUBELET_CONFIG} to {place}", *(f"wrote {path}" for path in run.node.write(files))]
 
 
-def _instance(run: UpgradeRun) -> tuple[dict[str, object], list[File]]:
+def _instance(run: ReplacingRun) -> tuple[dict[str, object], list[File]]:
     """What holds on this machine only, and the files that are to say so: kubeadm before 1.32 had it in the kubelet's flags."""
-    from pykubeadm.commands.upgrade.kubelet_flags import RUNTIME_ENDPOINT, flag_value, read_flags, without_flags
     from pykubeadm.manifests.kubelet import instance_text
     from pykubeadm.node.port import File
     from pykubeadm.phases.documents import read_document
+    from pykubeadm.phases.kubelet.flags import RUNTIME_ENDPOINT, flag_value, read_flags, without_flags
 
     known = read_document(run.node, KUBELET_INSTANCE_CONFIG)
     if known is not None:
@@ -66,7 +66,7 @@ def _replacing(file: File) -> File:
     return replace(file, replaces=True)
 
 
-def _show_difference(run: UpgradeRun, before: bytes, wanted: bytes) -> None:
+def _show_difference(run: ReplacingRun, before: bytes, wanted: bytes) -> None:
     """What is there is not what this tool wrote last: somebody may miss what goes."""
     old, new = (text.decode(errors="replace").splitlines() for text in (before, wanted))
     lines = [line for line in difflib.unified_diff(old, new, lineterm="", n=0) if not line.startswith(("---", "+++", "@@"))]
@@ -80,7 +80,7 @@ def _show_difference(run: UpgradeRun, before: bytes, wanted: bytes) -> None:
     )
 
 
-kubelet_config: Phase[UpgradeRun] = Phase(
+kubelet_config: Phase[ReplacingRun] = Phase(
     name=_NAME,
     summary="Write the kubelet's configuration",
     apply=_apply,

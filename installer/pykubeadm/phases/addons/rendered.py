@@ -1,4 +1,4 @@
-"""What an upgrade makes of CoreDNS and kube-proxy, found out before anything is changed."""
+"""What becomes of CoreDNS and kube-proxy, found out before anything is changed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from pykubeadm.addons.coredns import coredns
 from pykubeadm.addons.kube_proxy import kube_proxy
-from pykubeadm.commands.upgrade.addon_images import Choice, coredns_choice
-from pykubeadm.commands.upgrade.merging import Update, update
-from pykubeadm.commands.upgrade.run import UpgradeRun
-from pykubeadm.commands.upgrade.state import ClusterState, image_of, tag_of
 from pykubeadm.config.model import Configuration
 from pykubeadm.config.versions import parse_version
 from pykubeadm.kube.port import Api
 from pykubeadm.patches.three_way import put_over
+from pykubeadm.phases.addons.coredns_image import Choice, coredns_choice
+from pykubeadm.phases.addons.merging import Update, update
+from pykubeadm.phases.cluster.state import ClusterState, image_of, tag_of
 from pykubeadm.phases.patching import patched
+from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
 
@@ -32,9 +32,9 @@ class Rendered:
     new: KubeObject
 
 
-def coredns_rendered(run: UpgradeRun, state: ClusterState) -> tuple[Rendered, ...]:
+def coredns_rendered(run: ReplacingRun, state: ClusterState) -> tuple[Rendered, ...]:
     """() where the cluster wants none, or somebody put another name server there."""
-    if run.stored.dns.disabled or (state.dns is not None and state.dns["metadata"]["name"] != "coredns"):
+    if run.configuration.cluster.dns.disabled or (state.dns is not None and state.dns["metadata"]["name"] != "coredns"):
         return ()
     deployment, choice = state.dns, dns_choice(run, state)
     old, new = coredns(_old(run, state).cluster), coredns(run.configuration.cluster)
@@ -47,25 +47,25 @@ def coredns_rendered(run: UpgradeRun, state: ClusterState) -> tuple[Rendered, ..
     return _pairs(_with_image(old, image_of(deployment, "coredns")), _with_image(new, choice.image))
 
 
-def dns_choice(run: UpgradeRun, state: ClusterState) -> Choice | None:
+def dns_choice(run: ReplacingRun, state: ClusterState) -> Choice | None:
     """Which image CoreDNS gets; None where there is no Deployment of it yet."""
     return coredns_choice(state.dns, run.configuration.cluster) if state.dns is not None else None
 
 
-def kube_proxy_rendered(run: UpgradeRun, state: ClusterState) -> tuple[Rendered, ...]:
-    if run.stored.proxy.disabled:
+def kube_proxy_rendered(run: ReplacingRun, state: ClusterState) -> tuple[Rendered, ...]:
+    if run.configuration.cluster.proxy.disabled:
         return ()
     return _pairs(*(kube_proxy(each, run.host.proxy_env, _silent) for each in (_old(run, state), run.configuration)))
 
 
-def updates(api: Api, run: UpgradeRun, rendered: Sequence[Rendered]) -> list[Update]:
+def updates(api: Api, run: ReplacingRun, rendered: Sequence[Rendered]) -> list[Update]:
     """With the user's patches over what is merged: they are the user's latest word."""
     lives = side_by_side(lambda each: _live(api, each.new), rendered, api.connections)
     return [_update(run, each, live) for each, live in zip(rendered, lives, strict=True)]
 
 
-def conflicts(run: UpgradeRun, state: ClusterState) -> list[str]:
-    """A sentence for every place that the user and the upgrade would both change, of what `state` holds."""
+def conflicts(run: ReplacingRun, state: ClusterState) -> list[str]:
+    """A sentence for every place that the user and the run would both change, of what `state` holds."""
     lives: dict[tuple[str, str], KubeObject] = {("ConfigMap", name): each for name, each in state.config_maps.items()}
     if state.dns is not None:
         lives["Deployment", "coredns"] = state.dns
@@ -79,7 +79,7 @@ def conflicts(run: UpgradeRun, state: ClusterState) -> list[str]:
     return found
 
 
-def _update(run: UpgradeRun, rendered: Rendered, live: KubeObject | None) -> Update:
+def _update(run: ReplacingRun, rendered: Rendered, live: KubeObject | None) -> Update:
     """A patch that was given before is in what there is already, and one that adds to a list shall not add twice. So what the
     patches make of the new version's object is put over what is merged."""
     found = update(rendered.old, live, rendered.new)
@@ -88,15 +88,15 @@ def _update(run: UpgradeRun, rendered: Rendered, live: KubeObject | None) -> Upd
     return replace(found, wanted=put_over(rendered.new, found.wanted, patched(run.patches, _PATCH_TARGET, rendered.new)))
 
 
-def _old(run: UpgradeRun, state: ClusterState) -> Configuration:
-    """The configuration with the version that the add-ons are of: that of kube-proxy's image. What is stored may name the new
-    one already."""
+def _old(run: ReplacingRun, state: ClusterState) -> Configuration:
+    """The stored configuration with the version that the add-ons are of: that of kube-proxy's image. What is stored may name the
+    new one already."""
     tag = tag_of(image_of(state.kube_proxy, "kube-proxy")) if state.kube_proxy is not None else ""
     try:
         version = str(parse_version(tag))
     except ValueError:
         version = run.stored.kubernetes_version
-    return replace(run.configuration, cluster=replace(run.configuration.cluster, kubernetes_version=version))
+    return replace(run.configuration, cluster=replace(run.stored, kubernetes_version=version), kube_proxy=run.stored_kube_proxy)
 
 
 def _pairs(old: Sequence[KubeObject], new: Sequence[KubeObject]) -> tuple[Rendered, ...]:

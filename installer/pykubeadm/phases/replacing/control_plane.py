@@ -1,4 +1,4 @@
-"""control-plane: brings the static pods of this node to the new version, one after the other, or leaves them as they were.
+"""control-plane: brings the static pods of this node to the configuration, one after the other, or leaves them as they were.
 
 What is changed and where its former content lies is on the disk before the first change (`record`). A run that was killed is so
 found by the next one, which waits for what was begun and goes on. Where a component does not become healthy, everything that was
@@ -10,28 +10,28 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pykubeadm.commands.upgrade.components import Component
-    from pykubeadm.commands.upgrade.record import Record
     from pykubeadm.phases.certs.leaves import Leaf
+    from pykubeadm.phases.replacing.components import Component
+    from pykubeadm.phases.replacing.record import Record
 
 _FLAGS = ("config", "kubeconfig", "dry-run", "certificate-renewal", "etcd-upgrade", "patches")
 
 
-def _is_control_plane(run: UpgradeRun) -> bool:
+def _is_control_plane(run: ReplacingRun) -> bool:
     return run.is_control_plane
 
 
-def _apply(run: UpgradeRun) -> Changes:
-    from pykubeadm.commands.upgrade.components import components, leaves_of
-    from pykubeadm.commands.upgrade.putting_back import put_back
-    from pykubeadm.commands.upgrade.record import read_record, remove_record
+def _apply(run: ReplacingRun) -> Changes:
     from pykubeadm.errors import PykubeadmError
+    from pykubeadm.phases.replacing.components import components, leaves_of
+    from pykubeadm.phases.replacing.putting_back import put_back
+    from pykubeadm.phases.replacing.record import read_record, remove_record
 
     record = read_record(run.node)
     if record is not None and record.restoring:
@@ -53,7 +53,7 @@ def _apply(run: UpgradeRun) -> Changes:
         if is_begun:  # what cannot go on is put back
             _require_possible(run, work, leaves)
         for together in _together(work):
-            record = _upgrade(run, record, together, leaves, changes)
+            record = _brought(run, record, together, leaves, changes)
         _await_api_server(run, work)
         changes += _renew_administrators(run, leaves)
     except PykubeadmError as error:
@@ -62,7 +62,7 @@ def _apply(run: UpgradeRun) -> Changes:
     return changes
 
 
-def _require_kubelet(run: UpgradeRun) -> None:
+def _require_kubelet(run: ReplacingRun) -> None:
     from pykubeadm.errors import PhaseError
 
     unit = run.node.unit("kubelet")
@@ -70,12 +70,12 @@ def _require_kubelet(run: UpgradeRun) -> None:
         raise PhaseError(f"the kubelet, which would replace the static pods, is {unit.active}: `systemctl start kubelet` first")
 
 
-def _require_possible(run: UpgradeRun, work: Sequence[Component], leaves: Sequence[Leaf]) -> None:
+def _require_possible(run: ReplacingRun, work: Sequence[Component], leaves: Sequence[Leaf]) -> None:
     """All that can be seen to be in the way is found out before the first file changes."""
-    from pykubeadm.commands.upgrade.components import ETCD, image_of
-    from pykubeadm.commands.upgrade.etcd import await_healthy_etcd
-    from pykubeadm.commands.upgrade.images import require_images
     from pykubeadm.phases.certs.renew import require_renewable
+    from pykubeadm.phases.replacing.components import ETCD, image_of
+    from pykubeadm.phases.replacing.etcd import await_healthy_etcd
+    from pykubeadm.phases.replacing.images import require_images
 
     for leaf in leaves:
         require_renewable(run, leaf, as_before=False)
@@ -84,17 +84,17 @@ def _require_possible(run: UpgradeRun, work: Sequence[Component], leaves: Sequen
         await_healthy_etcd(run)
 
 
-def _begin(run: UpgradeRun, record: Record | None, work: Sequence[Component], leaves: Sequence[Leaf]) -> Record:
+def _begin(run: ReplacingRun, record: Record | None, work: Sequence[Component], leaves: Sequence[Leaf]) -> Record:
     """Copies of everything that may change, then the record that names them. Of what an earlier run has begun to change the
     copies are there, and stay."""
-    from pykubeadm.commands.upgrade.components import in_order
-    from pykubeadm.commands.upgrade.copies import copy_manifests
-    from pykubeadm.commands.upgrade.record import Record, updated
     from pykubeadm.phases.certs.backup import back_up
     from pykubeadm.phases.certs.renew import files_of
+    from pykubeadm.phases.replacing.components import in_order
+    from pykubeadm.phases.replacing.copies import copy_manifests
+    from pykubeadm.phases.replacing.record import Record, updated
     from pykubeadm.util.yaml_output import to_yaml
 
-    known = record or Record(target=run.target, cluster=to_yaml(run.stored.document()))
+    known = record or Record(command=run.command, target=run.target, cluster=to_yaml(run.stored.document()))
     names = [component.name for component in work if component.name not in known.components]
     files = [path for leaf in leaves for path in files_of(run, leaf) if path not in known.files]
     return updated(
@@ -111,19 +111,19 @@ def _begin(run: UpgradeRun, record: Record | None, work: Sequence[Component], le
 def _together(work: Sequence[Component]) -> list[Sequence[Component]]:
     """One component at a time, but the API server with etcd: it is away for as long, and the kubelet lets each wait for some 10
     seconds before it starts again."""
-    from pykubeadm.commands.upgrade.components import BASE
+    from pykubeadm.phases.replacing.components import BASE
 
     base = [component for component in work if component.name in BASE]
     return [*([base] if base else []), *([component] for component in work if component.name not in BASE)]
 
 
-def _upgrade(
-    run: UpgradeRun, record: Record, together: Sequence[Component], leaves: Sequence[Leaf], changes: list[str]
+def _brought(
+    run: ReplacingRun, record: Record, together: Sequence[Component], leaves: Sequence[Leaf], changes: list[str]
 ) -> Record:
     """Replace the components, or wait for what an earlier run has replaced."""
-    from pykubeadm.commands.upgrade.components import ETCD
-    from pykubeadm.commands.upgrade.etcd import etcds_turn, take_snapshot
-    from pykubeadm.commands.upgrade.record import updated
+    from pykubeadm.phases.replacing.components import ETCD
+    from pykubeadm.phases.replacing.etcd import etcds_turn, take_snapshot
+    from pykubeadm.phases.replacing.record import updated
 
     first, *others = together
     differing = [component for component in together if component.differs]
@@ -141,11 +141,11 @@ def _upgrade(
 
 
 def _replace(
-    run: UpgradeRun, record: Record, differing: Sequence[Component], leaves: Sequence[Leaf], changes: list[str]
+    run: ReplacingRun, record: Record, differing: Sequence[Component], leaves: Sequence[Leaf], changes: list[str]
 ) -> Record:
-    from pykubeadm.commands.upgrade.components import leaves_with
-    from pykubeadm.commands.upgrade.record import updated
-    from pykubeadm.commands.upgrade.replacing import pod_uid, renew_certificates, write_manifests
+    from pykubeadm.phases.replacing.components import leaves_with
+    from pykubeadm.phases.replacing.record import updated
+    from pykubeadm.phases.replacing.static_pod import pod_uid, renew_certificates, write_manifests
 
     names = [component.name for component in differing]
     for name in names:
@@ -159,9 +159,9 @@ def _replace(
     return record
 
 
-def _await(run: UpgradeRun, record: Record, component: Component) -> Record:
-    from pykubeadm.commands.upgrade.record import updated
-    from pykubeadm.commands.upgrade.replacing import await_component
+def _await(run: ReplacingRun, record: Record, component: Component) -> Record:
+    from pykubeadm.phases.replacing.record import updated
+    from pykubeadm.phases.replacing.static_pod import await_component
 
     name = component.name
     if not component.differs and name in record.began:
@@ -171,23 +171,23 @@ def _await(run: UpgradeRun, record: Record, component: Component) -> Record:
     return record if name in record.healthy else updated(run.node, record, healthy=(*record.healthy, name))
 
 
-def _await_api_server(run: UpgradeRun, work: Sequence[Component]) -> None:
+def _await_api_server(run: ReplacingRun, work: Sequence[Component]) -> None:
     """After etcd alone was replaced: it takes its time to come back to it."""
-    from pykubeadm.commands.upgrade.components import ETCD
-    from pykubeadm.commands.upgrade.replacing import await_ready
+    from pykubeadm.phases.replacing.components import ETCD
+    from pykubeadm.phases.replacing.static_pod import await_ready
 
     if work[-1].name == ETCD:
         await_ready(run, "kube-apiserver", needs=(ETCD,))
 
 
-def _renew_administrators(run: UpgradeRun, leaves: Sequence[Leaf]) -> Changes:
-    from pykubeadm.commands.upgrade.components import administrators
-    from pykubeadm.commands.upgrade.replacing import renew_certificates
+def _renew_administrators(run: ReplacingRun, leaves: Sequence[Leaf]) -> Changes:
+    from pykubeadm.phases.replacing.components import administrators
+    from pykubeadm.phases.replacing.static_pod import renew_certificates
 
     return renew_certificates(run, administrators(leaves))
 
 
-control_plane: Phase[UpgradeRun] = Phase(
+control_plane: Phase[ReplacingRun] = Phase(
     name="control-plane",
     summary="Upgrade the static pods of this node, one after the other",
     apply=_apply,

@@ -1,16 +1,16 @@
-"""Puts back what an upgrade has changed on this node, and says what has become of it."""
+"""Puts back what a run has changed on this node, and says what has become of it."""
 
 from __future__ import annotations
 
 import posixpath
 from typing import TYPE_CHECKING
 
-from pykubeadm.commands.upgrade.components import API_SERVER, ETCD
-from pykubeadm.commands.upgrade.record import PATH, Record, remove_record, updated
-from pykubeadm.commands.upgrade.replacing import await_component, await_ready, place_manifests, pod_uid
-from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError, PykubeadmError
 from pykubeadm.node.port import File
+from pykubeadm.phases.replacing.components import API_SERVER, ETCD
+from pykubeadm.phases.replacing.record import PATH, Record, remove_record, updated
+from pykubeadm.phases.replacing.run import ReplacingRun
+from pykubeadm.phases.replacing.static_pod import await_component, await_ready, place_manifests, pod_uid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pykubeadm.util.kube_object import KubeObject
 
 
-def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
-    """The error that the run ends with: why the upgrade failed, and in which state the node is now.
+def put_back(run: ReplacingRun, record: Record, why: str) -> PhaseError:
+    """The error that the run ends with: why it failed, and in which state the node is now.
 
     The newest first: what speaks to an API server is never newer than it. The API server with its etcd, which it waits for. An
     etcd of another minor version that was seen to be healthy stays: older API servers work with it, and etcd does not support
@@ -54,11 +54,11 @@ def put_back(run: UpgradeRun, record: Record, why: str) -> PhaseError:
     return PhaseError(f"{first}; {state}\n{rest}".rstrip())
 
 
-def _has_moved(run: UpgradeRun, record: Record) -> bool:
+def _has_moved(run: ReplacingRun, record: Record) -> bool:
     """Whether etcd is of another minor version now; where that is not known, it is taken to be."""
-    from pykubeadm.commands.upgrade.components import image_tag
-    from pykubeadm.commands.upgrade.etcd import former_manifest
     from pykubeadm.config.versions import etcd_version
+    from pykubeadm.phases.replacing.components import image_tag
+    from pykubeadm.phases.replacing.etcd import former_manifest
     from pykubeadm.phases.static_pods.manifests import read_static_pod
 
     try:
@@ -69,10 +69,10 @@ def _has_moved(run: UpgradeRun, record: Record) -> bool:
     return before is None or now is None or before[:2] != now[:2]
 
 
-def _put_back_component(run: UpgradeRun, record: Record, name: str, later: dict[str, str] | None) -> None:
+def _put_back_component(run: ReplacingRun, record: Record, name: str, later: dict[str, str] | None) -> None:
     """Where `later` is given, etcd comes after the API server, and both are awaited then; `later` gets the UID of the API
     server's pod."""
-    from pykubeadm.commands.upgrade.etcd import etcds_turn, lacks_data, restore_data
+    from pykubeadm.phases.replacing.etcd import etcds_turn, lacks_data, restore_data
 
     content = run.node.read(f"{record.manifests}/{name}.yaml")
     if content is None:
@@ -86,8 +86,8 @@ def _put_back_component(run: UpgradeRun, record: Record, name: str, later: dict[
         _place_former(run, record, name, content, later)
 
 
-def _place_former(run: UpgradeRun, record: Record, name: str, content: bytes, later: dict[str, str] | None) -> None:
-    from pykubeadm.commands.upgrade.etcd import restore_data
+def _place_former(run: ReplacingRun, record: Record, name: str, content: bytes, later: dict[str, str] | None) -> None:
+    from pykubeadm.phases.replacing.etcd import restore_data
 
     failed = pod_uid(run, name)
     if not place_manifests(run, {name: content}) and name not in record.replaced:
@@ -110,17 +110,17 @@ def _place_former(run: UpgradeRun, record: Record, name: str, content: bytes, la
 
 
 def _has_run(record: Record, name: str, uid: str) -> bool:
-    """Whether the pod of this UID is that of the upgrade, not the one that ran before."""
+    """Whether the pod of this UID is that of the run, not the one that ran before."""
     return uid != record.replaced.get(name, uid)
 
 
-def _put_back_certificates(run: UpgradeRun, record: Record, name: str) -> None:
-    from pykubeadm.commands.upgrade.components import files_with
+def _put_back_certificates(run: ReplacingRun, record: Record, name: str) -> None:
+    from pykubeadm.phases.replacing.components import files_with
 
     _write_copies(run, record, [path for path in record.files if path in files_with(run, name)])
 
 
-def _put_back_files(run: UpgradeRun, record: Record, keep: Sequence[str]) -> list[str]:
+def _put_back_files(run: ReplacingRun, record: Record, keep: Sequence[str]) -> list[str]:
     try:
         _write_copies(run, record, [path for path in record.files if path not in keep])
     except PykubeadmError as error:
@@ -128,13 +128,13 @@ def _put_back_files(run: UpgradeRun, record: Record, keep: Sequence[str]) -> lis
     return []
 
 
-def _etcd_files(run: UpgradeRun) -> tuple[str, ...]:
-    from pykubeadm.commands.upgrade.components import files_with
+def _etcd_files(run: ReplacingRun) -> tuple[str, ...]:
+    from pykubeadm.phases.replacing.components import files_with
 
     return files_with(run, ETCD)
 
 
-def _write_copies(run: UpgradeRun, record: Record, paths: Sequence[str]) -> None:
+def _write_copies(run: ReplacingRun, record: Record, paths: Sequence[str]) -> None:
     files = []
     for path in paths:
         content, stat = run.node.read(f"{record.copies}{path}"), run.node.stat(path)
@@ -145,8 +145,8 @@ def _write_copies(run: UpgradeRun, record: Record, paths: Sequence[str]) -> None
     run.node.write(files)
 
 
-def _version_before(run: UpgradeRun) -> str:
-    from pykubeadm.commands.upgrade.components import image_tag
+def _version_before(run: ReplacingRun) -> str:
+    from pykubeadm.phases.replacing.components import image_tag
     from pykubeadm.phases.static_pods.manifests import read_static_pod
 
     pod: KubeObject | None = read_static_pod(run.node, "kube-apiserver")

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from pykubeadm.addons.coredns import corefile
-from pykubeadm.commands.upgrade.addon import addon
-from pykubeadm.commands.upgrade.addons import conflicts
-from pykubeadm.commands.upgrade.state import look_at
 from pykubeadm.errors import PhaseError
+from pykubeadm.phases.addons.phase import addon
+from pykubeadm.phases.addons.rendered import conflicts
+from pykubeadm.phases.cluster.state import look_at
 from pykubeadm.util.component_config import HASH_ANNOTATION
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.events import Event, Note

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pykubeadm.commands.upgrade.components import ETCD, Component, components, image_of, image_tag
-from pykubeadm.commands.upgrade.run import UpgradeRun
+from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.config.versions import parse_version
 from pykubeadm.node.recording import RecordingNode
 from pykubeadm.patches.three_way import three_way
-from pykubeadm.util.api_types import canonical
+from pykubeadm.phases.replacing.components import ETCD, Component, components, decoded, image_of, image_tag
+from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.events import Event
 
@@ -20,32 +20,31 @@ _FORMER_VOLUMES: Final = ("flexvolume-dir",)  # of the controller manager, until
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A static pod in whose manifest something is not ours: `kept` is what it would be if the upgrade kept that."""
+    """A static pod in whose manifest something is not ours: `kept` is what it would be if the run kept that."""
 
     name: str
     wanted: KubeObject
     kept: KubeObject
 
 
-def looking(run: UpgradeRun, version: str = "", *, patched: bool = True) -> UpgradeRun:
-    """The run as one that changes nothing and reports nothing, of an upgrade to `version`."""
-    cluster = run.configuration.cluster
-    if version:
-        cluster = replace(cluster, kubernetes_version=version)
+R = TypeVar("R", bound=ReplacingRun)
+
+
+def looking(run: R, cluster: ClusterConfiguration | None = None, *, patched: bool = True) -> R:
+    """The run as one that changes nothing and reports nothing, for `cluster` where that is another."""
     return replace(
         run,
         node=RecordingNode(run.node),
-        configuration=replace(run.configuration, cluster=cluster),
+        configuration=replace(run.configuration, cluster=cluster or run.configuration.cluster),
         patches=run.patches if patched else (),
         emit=_silent,
     )
 
 
-def edited(run: UpgradeRun, version: str) -> Iterator[Edited]:
-    """Of every static pod that an upgrade to `version` would undo something in. PhaseError where a manifest is missing or
-    damaged."""
-    wanted = {component.name: component for component in components(looking(run, version))}
-    former = _version(wanted) or run.stored.kubernetes_version
+def edited(run: ReplacingRun, cluster: ClusterConfiguration) -> Iterator[Edited]:
+    """Of every static pod that a run to `cluster` would undo something in. PhaseError where a manifest is missing or damaged."""
+    wanted = {component.name: component for component in components(looking(run, cluster))}
+    former = replace(run.stored, kubernetes_version=_version(wanted) or run.stored.kubernetes_version)
     for component in components(looking(run, former, patched=False)):
         base = _with_image(component)
         live, target = (decoded(pod) for pod in (_without_kubeadms(component.former), wanted[component.name].wanted))
@@ -88,15 +87,6 @@ def _without_kubeadms(pod: KubeObject) -> KubeObject:
 
 def _repository(image: str) -> str:
     return image.partition("@")[0].rpartition(":")[0]
-
-
-def decoded(pod: KubeObject) -> KubeObject:
-    """As the kubelet reads it; as it is where that does not fit."""
-    try:
-        decoded: KubeObject = canonical("Pod", {name: value for name, value in pod.items() if name != "status"})
-    except (ValueError, TypeError, AttributeError):
-        return pod
-    return decoded
 
 
 def _silent(_event: Event) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import NodeError, PhaseError
+from pykubeadm.phases.replacing.run import ReplacingRun
 
 
-def require_images(run: UpgradeRun, images: Sequence[str]) -> None:
+def require_images(run: ReplacingRun, images: Sequence[str]) -> None:
     """Pull those that are missing; PhaseError where one cannot be had. Preflight has pulled what the cluster's configuration
     names; here are those of the user's patches, too."""
     from pykubeadm.node.cri import Cri, CrictlMissingError

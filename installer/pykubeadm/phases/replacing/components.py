@@ -1,4 +1,4 @@
-"""The static pods that an upgrade replaces: as they are to be, as they are, and the certificates that go with each."""
+"""The static pods of this node: as they are to be, as they are, and the certificates that go with each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.certs.leaves import LEAVES, Leaf
+from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.phases.static_pods import pods
 from pykubeadm.phases.static_pods.manifests import manifest_path, read_static_pod
 from pykubeadm.phases.static_pods.pods import finished
@@ -50,8 +50,8 @@ class Component:
         return f"{before} → {after}" if before != after else f"{after}, with other settings"
 
 
-def components(run: UpgradeRun) -> tuple[Component, ...]:
-    """Those of this node's control plane that are to be upgraded, in ORDER. PhaseError where a manifest is missing or damaged."""
+def components(run: ReplacingRun) -> tuple[Component, ...]:
+    """Those of this node's control plane that may be replaced, in ORDER. PhaseError where a manifest is missing or damaged."""
     found = []
     for name in ORDER:
         if name == ETCD and not (run.has_local_etcd and run.etcd_upgrade):
@@ -59,15 +59,15 @@ def components(run: UpgradeRun) -> tuple[Component, ...]:
         former = read_static_pod(run.node, name)
         if former is None:
             raise PhaseError(
-                f"{manifest_path(name)} does not exist, so {name} cannot be upgraded; put it back (copies of earlier upgrades: "
+                f"{manifest_path(name)} does not exist, so {name} cannot be replaced; put it back (copies of earlier runs: "
                 "/etc/kubernetes/tmp), or make it with `pykubeadm init phase`"
             )
         wanted = _wanted(run, name, former)
-        found.append(Component(name, former, wanted, differs=_decoded(former) != _decoded(wanted)))
+        found.append(Component(name, former, wanted, differs=decoded(former) != decoded(wanted)))
     return tuple(found)
 
 
-def _wanted(run: UpgradeRun, name: str, former: KubeObject) -> KubeObject:
+def _wanted(run: ReplacingRun, name: str, former: KubeObject) -> KubeObject:
     if name == ETCD:
         pod = _etcd(run, former)
     elif name == "kube-apiserver":
@@ -79,7 +79,7 @@ def _wanted(run: UpgradeRun, name: str, former: KubeObject) -> KubeObject:
     return finished(run, name, pod)[0]
 
 
-def _etcd(run: UpgradeRun, former: KubeObject) -> KubeObject:
+def _etcd(run: ReplacingRun, former: KubeObject) -> KubeObject:
     """With the members that it was started with: they mean nothing to a member that has its data, and one that lost them shall
     come back to its cluster rather than begin another. etcd never gets older: it may not read its data then."""
     from pykubeadm.config.model import LocalEtcd
@@ -123,7 +123,7 @@ def image_tag(pod: Mapping[str, Any]) -> str:
     return image_of(pod).partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
-def leaves_of(run: UpgradeRun, names: Sequence[str]) -> tuple[Leaf, ...]:
+def leaves_of(run: ReplacingRun, names: Sequence[str]) -> tuple[Leaf, ...]:
     """What is renewed with these components, and for the administrators with any of them; () where nothing is to be renewed. What
     is missing or signed elsewhere is left out."""
     from pykubeadm.phases.certs.renew import why_not
@@ -141,7 +141,7 @@ def leaves_with(name: str, leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
     return tuple(leaf for leaf in leaves if leaf.name in _LEAVES[name])
 
 
-def files_with(run: UpgradeRun, name: str) -> tuple[str, ...]:
+def files_with(run: ReplacingRun, name: str) -> tuple[str, ...]:
     """The paths of what is renewed when the component of this name is replaced."""
     from pykubeadm.phases.certs.renew import files_of
 
@@ -156,7 +156,7 @@ def _command(pod: Mapping[str, Any]) -> list[str]:
     return [str(word) for container in pod["spec"]["containers"] for word in container.get("command") or ()]
 
 
-def _decoded(pod: Mapping[str, Any]) -> Any:
+def decoded(pod: Mapping[str, Any]) -> Any:
     """As the kubelet reads it; as it is where that does not fit."""
     plain = {name: value for name, value in pod.items() if name != "status"}
     try:

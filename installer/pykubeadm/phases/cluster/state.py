@@ -1,4 +1,4 @@
-"""What runs in the cluster, asked for once: `plan`, `diff` and the checks all judge by it."""
+"""What runs in the cluster, asked for once: whoever is about to change it judges by it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pykubeadm.commands.upgrade.policy import ClusterVersions
 from pykubeadm.config.versions import Version, parse_version
 from pykubeadm.constants import LABEL_CONTROL_PLANE
 from pykubeadm.errors import PhaseError
@@ -20,6 +19,23 @@ COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-schedule
 _TIER: Final = {"tier": "control-plane"}
 # ConfigMaps of kube-system that hold what belongs to the cluster, and how their objects are called.
 _CONFIG_MAPS: Final = ("kube-proxy", "kubelet-config", "coredns")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterVersions:
+    """What runs in a cluster: versions of API servers and of kubelets by Node."""
+
+    api_servers: Mapping[str, Version]
+    kubelets: Mapping[str, Version]
+
+    @property
+    def newest(self) -> Version:
+        """The cluster's version as kubeadm sees it. There must be an API server."""
+        return max(self.api_servers.values())
+
+    @property
+    def oldest(self) -> Version:
+        return min(self.api_servers.values())
 
 
 @dataclass(frozen=True, slots=True)

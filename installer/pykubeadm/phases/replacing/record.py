@@ -1,4 +1,4 @@
-"""What an upgrade of this node's control plane has begun, kept on the node until it is finished or put back.
+"""What a run has begun to change in this node's control plane, kept on the node until it is finished or put back.
 
 It is there before the first file changes and names the copies of everything that may change. So whoever runs the same command
 after a kill or a power cut goes on with what was begun, or puts all of it back, whatever the cluster can be asked by then.
@@ -22,8 +22,9 @@ TMP_DIR: Final = f"{KUBERNETES_DIR}/tmp"  # noqa: S108 - kubeadm's, root's own
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One upgrade of one node. Paths are absolute, components in the order in which they are replaced."""
+    """One upgrade or reconfiguration of one node. Paths are absolute, components in the order in which they are replaced."""
 
+    command: str = "upgrade"  # whose it is
     target: str  # the version that it goes to
     cluster: str  # the ClusterConfiguration as it was stored in the cluster, YAML
     components: tuple[str, ...] = ()  # that may have been changed
@@ -38,8 +39,9 @@ class Record:
     restoring: str = ""  # why everything is being put back; "" while it goes on
 
 
-def read_record(node: Node) -> Record | None:
-    """What an upgrade before this one began and did not finish; None where there is nothing. PhaseError where it is damaged."""
+def read_record(node: Node, command: str = "") -> Record | None:
+    """What a run before this one began and did not finish; None where there is nothing. PhaseError where it is damaged, or where
+    another command than `command` is to finish it."""
     content = node.read(PATH)
     if content is None:
         return None
@@ -49,11 +51,13 @@ def read_record(node: Node) -> Record | None:
         record = Record(**{name: value for name, value in data.items() if name != "schema"} | tuples)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PhaseError(
-            f"{PATH}, which says what an interrupted upgrade has changed, cannot be read; former manifests are in {TMP_DIR}: put "
+            f"{PATH}, which says what an interrupted run has changed, cannot be read; former manifests are in {TMP_DIR}: put "
             f"back those that are wanted, remove {PATH}, then run this again"
         ) from error
     if data["schema"] != SCHEMA:
-        raise PhaseError(f"{PATH} is of another release of pykubeadm ({data['schema']}); finish the upgrade with that one")
+        raise PhaseError(f"{PATH} is of another release of pykubeadm ({data['schema']}); finish what it began with that one")
+    if command and record.command != command:
+        raise PhaseError(f"`pykubeadm {record.command}` was interrupted on this node ({PATH}): run that again first, to its end")
     return record
 
 

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from pykubeadm.commands.upgrade.copies import new_directory, remove_oldest
-from pykubeadm.commands.upgrade.replacing import PHASE
-from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Unit
+from pykubeadm.phases.replacing.copies import new_directory, remove_oldest
+from pykubeadm.phases.replacing.run import ReplacingRun
+from pykubeadm.phases.replacing.static_pod import PHASE
 
 if TYPE_CHECKING:
-    from pykubeadm.commands.upgrade.record import Record
     from pykubeadm.etcd.client import EtcdClient, Member
+    from pykubeadm.phases.replacing.record import Record
     from pykubeadm.util.kube_object import KubeObject
 
 LEASE: Final = "pykubeadm-etcd-upgrade"
@@ -23,7 +23,7 @@ _KIND: Final = "kubeadm-backup-etcd"
 _QUEUE: Final = timedelta(minutes=10)  # for all that are before us
 
 
-def await_healthy_etcd(run: UpgradeRun) -> int:
+def await_healthy_etcd(run: ReplacingRun) -> int:
     """How many members there are, once etcd could do without this node's while it is replaced: another may be replaced just now.
     PhaseError where that does not come."""
     from pykubeadm.etcd.client import EtcdError
@@ -43,7 +43,7 @@ def await_healthy_etcd(run: UpgradeRun) -> int:
     return len(members)
 
 
-def members_problem(run: UpgradeRun, members: Sequence[Member], client: EtcdClient) -> str:
+def members_problem(run: ReplacingRun, members: Sequence[Member], client: EtcdClient) -> str:
     """Why this node's member must not be replaced now, "" where it may be."""
     from pykubeadm.etcd.removal import own_member
     from pykubeadm.manifests.addresses import etcd_peer_url
@@ -69,7 +69,7 @@ def members_problem(run: UpgradeRun, members: Sequence[Member], client: EtcdClie
 
 
 @contextmanager
-def etcds_turn(run: UpgradeRun, *, wanted: bool) -> Iterator[int]:
+def etcds_turn(run: ReplacingRun, *, wanted: bool) -> Iterator[int]:
     """Where it is `wanted` and etcd has several members: hold the queue in which they are replaced, with all of them healthy.
     Gives the number of members, 0 where it is not asked for. Held at the endpoint of all control planes: this node's own API
     server is away while its etcd is."""
@@ -90,7 +90,7 @@ def etcds_turn(run: UpgradeRun, *, wanted: bool) -> Iterator[int]:
         yield members
 
 
-def take_snapshot(run: UpgradeRun) -> str:
+def take_snapshot(run: ReplacingRun) -> str:
     """The path of a snapshot of this node's member; "" in a dry run. The newest are kept."""
     from pykubeadm.etcd.snapshot import save_snapshot
     from pykubeadm.phases.etcd.members import own_endpoint, own_etcd_client
@@ -104,11 +104,11 @@ def take_snapshot(run: UpgradeRun) -> str:
     return path
 
 
-def restore_data(run: UpgradeRun, record: Record) -> None:
+def restore_data(run: ReplacingRun, record: Record) -> None:
     """The former etcd does not start on its data any more: put back those of the snapshot, and have the API server read them.
     PhaseError, which says what to do, where that is not the way."""
-    from pykubeadm.commands.upgrade.replacing import await_component, place_manifests
     from pykubeadm.phases.etcd.restore import restore_snapshot
+    from pykubeadm.phases.replacing.static_pod import await_component, place_manifests
     from pykubeadm.phases.static_pods.restart import restart_components
 
     if record.etcd_members != 1:
@@ -129,8 +129,8 @@ def restore_data(run: UpgradeRun, record: Record) -> None:
     restart_components(run, ("kube-apiserver",), phase=PHASE)
 
 
-def former_manifest(run: UpgradeRun, record: Record) -> tuple[bytes, KubeObject]:
-    """etcd's, as it was before the upgrade: its content, and the Pod in it."""
+def former_manifest(run: ReplacingRun, record: Record) -> tuple[bytes, KubeObject]:
+    """etcd's, as it was before: its content, and the Pod in it."""
     from pykubeadm.phases.documents import read_document
 
     path = f"{record.manifests}/etcd.yaml"
@@ -140,7 +140,7 @@ def former_manifest(run: UpgradeRun, record: Record) -> tuple[bytes, KubeObject]
     return content, document.data
 
 
-def lacks_data(run: UpgradeRun, record: Record) -> bool:
+def lacks_data(run: ReplacingRun, record: Record) -> bool:
     """Whether etcd would begin an empty cluster: its data were being put back when an earlier run was killed."""
     from pykubeadm.phases.etcd.restore import has_data
 

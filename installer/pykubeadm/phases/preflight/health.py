@@ -1,11 +1,11 @@
-"""Whether the cluster is healthy enough (kubeadm: phases/upgrade/health.go). The names of the checks are kubeadm's."""
+"""Whether the cluster is healthy enough to be changed (kubeadm: phases/upgrade/health.go); names of checks are kubeadm's."""
 
 from __future__ import annotations
 
-from pykubeadm.commands.upgrade.state import ClusterState, name
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.pod_state import is_ready
 from pykubeadm.node.port import Node
+from pykubeadm.phases.cluster.state import ClusterState, name
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
 from pykubeadm.phases.static_pods.manifests import manifest_path, read_static_pod
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pykubeadm.commands.upgrade import waking
-from pykubeadm.commands.upgrade.waking import CONFIG_HASH, Waker
+from pykubeadm.phases.replacing import waking
 from pykubeadm.kube.port import ApiUnreachableError
+from pykubeadm.phases.replacing.waking import CONFIG_HASH, Waker
 from tests.support.api import FakeApi
 from tests.support.node import FakeNode
 from tests.support.upgrade_runs import upgrade_run

@@ -1,4 +1,4 @@
-"""Which image of CoreDNS an upgrade puts in place. Pure."""
+"""Which image CoreDNS gets, with another version or configuration of the cluster. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pykubeadm.commands.upgrade.state import image_of, tag_of
 from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.config.versions import Version, coredns_image, parse_version
+from pykubeadm.phases.cluster.state import image_of, tag_of
 
 _VERSION = re.compile(r"v?\d+\.\d+\.\d+")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pykubeadm.commands.upgrade.merging import Update
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.apply import retrying, sentence
 from pykubeadm.kube.port import Api
+from pykubeadm.phases.addons.merging import Update
 from pykubeadm.workflow.phase import Changes
 
 
 def apply_updates(api: Api, merge: Callable[[], Sequence[Update]]) -> Changes:
     """Write what `merge` gives, merged again where something changed meanwhile. PhaseError, before anything is written, where
-    somebody changed what an upgrade has to change, too."""
+    somebody changed what has to be changed, too."""
     changes: list[str] = []
 
     def once() -> None:
@@ -37,7 +37,7 @@ def require_mergeable(conflicts: Sequence[str]) -> None:
         raise PhaseError(
             "\n".join(
                 [
-                    "what you changed and what the upgrade changes cannot be merged; set these places to either value:",
+                    "what you changed and what is to be changed cannot be merged; set these places to either value:",
                     *(f"\t- {conflict}" for conflict in conflicts),
                 ]
             )

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pykubeadm.commands.upgrade.control_plane import control_plane
-from pykubeadm.commands.upgrade.etcd import LEASE
-from pykubeadm.commands.upgrade.record import PATH, read_record
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import Member
 from pykubeadm.node.cri import Cri
 from pykubeadm.node.port import UnitState
+from pykubeadm.phases.replacing.control_plane import control_plane
+from pykubeadm.phases.replacing.etcd import LEASE
+from pykubeadm.phases.replacing.record import PATH, read_record
 from pykubeadm.workflow.events import Waiting
 from tests.support.api import FakeApi
 from tests.support.init_runs import warnings

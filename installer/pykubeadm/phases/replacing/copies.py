@@ -6,21 +6,21 @@ import posixpath
 from collections.abc import Sequence
 from typing import Final
 
-from pykubeadm.commands.upgrade.record import TMP_DIR
-from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File
+from pykubeadm.phases.replacing.record import TMP_DIR
+from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.phases.static_pods.manifests import manifest_path
 
 KEPT: Final = 5  # directories of each kind that are ours
 
 
-def copy_manifests(run: UpgradeRun, names: Sequence[str], place: str = "") -> str:
+def copy_manifests(run: ReplacingRun, names: Sequence[str], place: str = "") -> str:
     """The directory with the manifests of these components: a new one, or `place`."""
     return copy_files(run, "kubeadm-backup-manifests", [manifest_path(name) for name in names], place)
 
 
-def copy_files(run: UpgradeRun, kind: str, paths: Sequence[str], place: str = "") -> str:
+def copy_files(run: ReplacingRun, kind: str, paths: Sequence[str], place: str = "") -> str:
     """A new directory of this kind, or `place`, with the files, which have to be there."""
     place = place or new_directory(run, kind)
     files: list[File | Directory] = []
@@ -34,14 +34,14 @@ def copy_files(run: UpgradeRun, kind: str, paths: Sequence[str], place: str = ""
     return place
 
 
-def new_directory(run: UpgradeRun, kind: str) -> str:
+def new_directory(run: ReplacingRun, kind: str) -> str:
     """Made as kubeadm calls it, with the time at its end (kubeadm: constants.CreateTimestampDir)."""
     place = f"{TMP_DIR}/{kind}-{run.now():%Y-%m-%d-%H-%M-%S}"
     run.node.write([Directory(TMP_DIR, 0o700), Directory(place, 0o700)])
     return place
 
 
-def remove_oldest(run: UpgradeRun, kind: str) -> None:
+def remove_oldest(run: ReplacingRun, kind: str) -> None:
     """Those that other tools made stay."""
     owned = {posixpath.dirname(path) for path in run.journal.owned()}
     names = [name for name in run.node.list_dir(TMP_DIR) if name.startswith(f"{kind}-") and f"{TMP_DIR}/{name}" in owned]

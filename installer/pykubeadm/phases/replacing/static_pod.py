@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from pykubeadm.commands.upgrade.run import UpgradeRun
-from pykubeadm.commands.upgrade.waking import CONFIG_HASH, Waker
 from pykubeadm.errors import ApiError, NodeError
 from pykubeadm.node.port import File
 from pykubeadm.phases.cluster.connection import cluster_api
+from pykubeadm.phases.replacing.run import ReplacingRun
+from pykubeadm.phases.replacing.waking import CONFIG_HASH, Waker
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.util.yaml_output import to_yaml
 
@@ -34,7 +34,7 @@ class Running:
     state: str  # the runtime's word: "running", "exited", …
 
 
-def newest(run: UpgradeRun, name: str) -> Running | None:
+def newest(run: ReplacingRun, name: str) -> Running | None:
     """By the container runtime; without crictl by the mirror pod, which is there while an API server is. None where there is
     none. Raises NodeError or ApiError where neither answers."""
     from pykubeadm.node.cri import Cri, CrictlMissingError
@@ -47,7 +47,7 @@ def newest(run: UpgradeRun, name: str) -> Running | None:
     return Running(container.pod_uid, container.state) if container else None
 
 
-def _mirror(run: UpgradeRun, name: str) -> Running | None:
+def _mirror(run: ReplacingRun, name: str) -> Running | None:
     pod = cluster_api(run).get("v1", "Pod", f"{name}-{run.node_name}", "kube-system")
     if pod is None:
         return None
@@ -56,24 +56,24 @@ def _mirror(run: UpgradeRun, name: str) -> Running | None:
     return Running(str((pod["metadata"].get("annotations") or {}).get(CONFIG_HASH) or ""), state)
 
 
-def pod_uid(run: UpgradeRun, name: str) -> str:
+def pod_uid(run: ReplacingRun, name: str) -> str:
     """Of the pod that runs, or ran last; "" where there is none."""
     found = newest(run, name)
     return found.uid if found else ""
 
 
-def renew_certificates(run: UpgradeRun, leaves: Sequence[Leaf]) -> Changes:
+def renew_certificates(run: ReplacingRun, leaves: Sequence[Leaf]) -> Changes:
     from pykubeadm.phases.certs.renew import renew
 
     return [change for leaf in leaves for change in renew(run, leaf)]
 
 
-def write_manifests(run: UpgradeRun, pods: Mapping[str, Mapping[str, Any]]) -> None:
+def write_manifests(run: ReplacingRun, pods: Mapping[str, Mapping[str, Any]]) -> None:
     """Those of the components with these names."""
     place_manifests(run, {name: to_yaml(pod).encode() for name, pod in pods.items()})
 
 
-def place_manifests(run: UpgradeRun, contents: Mapping[str, bytes]) -> bool:
+def place_manifests(run: ReplacingRun, contents: Mapping[str, bytes]) -> bool:
     """Whether that changed one. Those that are there keep their mode and owner."""
     files = [_file(run, manifest_path(name), content) for name, content in contents.items()]
     if any(name in _WITHOUT_API and run.node.read(manifest_path(name)) != content for name, content in contents.items()):
@@ -82,13 +82,13 @@ def place_manifests(run: UpgradeRun, contents: Mapping[str, bytes]) -> bool:
     return bool(run.node.write(files))
 
 
-def _file(run: UpgradeRun, path: str, content: bytes) -> File:
+def _file(run: ReplacingRun, path: str, content: bytes) -> File:
     stat = run.node.stat(path)
     mode, uid, gid = (stat.mode, stat.uid, stat.gid) if stat and stat.kind == "file" else (0o600, 0, 0)
     return File(path, content, mode, uid, gid, replaces=True)
 
 
-def _end_api_server(run: UpgradeRun) -> None:
+def _end_api_server(run: ReplacingRun) -> None:
     """With five seconds for requests that are under way, so that the API is gone for less time: an API server with open watches
     uses up the 30 seconds that the kubelet gives it; one that has just lost its etcd does not answer the kubelet, which deletes
     the former etcd's mirror pod before it starts the new one. The kubelet starts it again."""
@@ -104,7 +104,7 @@ def _end_api_server(run: UpgradeRun) -> None:
         run.note("info", f"kube-apiserver was not ended beforehand, so that the API is gone for longer: {error}", topic=PHASE)
 
 
-def await_component(run: UpgradeRun, name: str, former: str) -> None:
+def await_component(run: ReplacingRun, name: str, former: str) -> None:
     """Until `name` runs as another pod than that with the UID `former`, and is ready on this node. PhaseError says why not: the
     image, a flag, the last line of its log."""
     from pykubeadm.phases.waiting import wait
@@ -116,7 +116,7 @@ def await_component(run: UpgradeRun, name: str, former: str) -> None:
     wait(run, PHASE, {name: partial(_look, run, name, former, waker)}, timeout, components=(name,), former={name: former})
 
 
-def await_ready(run: UpgradeRun, name: str, needs: Sequence[str]) -> None:
+def await_ready(run: ReplacingRun, name: str, needs: Sequence[str]) -> None:
     """Until `name`, which was not replaced, is ready again; `needs` was. PhaseError says why not."""
     from pykubeadm.phases.static_pods.restart import component_health
     from pykubeadm.phases.waiting import wait
@@ -127,7 +127,7 @@ def await_ready(run: UpgradeRun, name: str, needs: Sequence[str]) -> None:
     wait(run, PHASE, {name: component_health(run, name)}, timeout, components=(*needs, name))
 
 
-def _look(run: UpgradeRun, name: str, former: str, waker: Waker | None) -> str | None:
+def _look(run: ReplacingRun, name: str, former: str, waker: Waker | None) -> str | None:
     """What costs little is asked first: while a component stops and starts, the runtime is left alone."""
     from pykubeadm.phases.static_pods.restart import component_health
 
@@ -145,5 +145,5 @@ def _look(run: UpgradeRun, name: str, former: str, waker: Waker | None) -> str |
     return None if found.state == "running" else f"its container is {found.state}"
 
 
-def _socket(run: UpgradeRun) -> str:
+def _socket(run: ReplacingRun) -> str:
     return run.configuration.this_node.node_registration.cri_socket
