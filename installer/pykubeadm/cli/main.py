@@ -33,6 +33,7 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
         "join": ("pykubeadm.cli.join:join", "Make this node a part of a cluster: a worker, or a further control plane"),
         "kubeconfig": ("pykubeadm.cli.kubeconfig_user:kubeconfig", "Kubeconfig files for further users"),
         "node": ("pykubeadm.cli.node:node", "Prepare nodes, show what is found on them; drain, remove, replace"),
+        "reconfigure": ("pykubeadm.cli.reconfigure:reconfigure", "Bring the running cluster to another configuration"),
         "reset": ("pykubeadm.cli.reset:reset", "Take this node out of its cluster, undo what init or join did"),
         "support": ("pykubeadm.cli.support:support", "Pack what a helper needs to know, without anything secret"),
         "token": ("pykubeadm.cli.token:token", "Bootstrap tokens"),

@@ -58,7 +58,7 @@ def init_from(
         path: Path = ("bootstrapTokens", index, "token")
         if not token.token and at_init.wrote(path):
             at_init.problem(path, "is empty; leave the field out to have a token made")
-    newer = _minor(cluster.kubernetes_version) > DEFAULT_MINOR
+    newer = minor_of(cluster.kubernetes_version) > DEFAULT_MINOR
     components = {kind: component(reading, kind, newer=newer) for kind in (KUBELET_API[1], KUBE_PROXY_API[1])}
     configuration = Configuration(cluster, kubelet=components[KUBELET_API[1]], kube_proxy=components[KUBE_PROXY_API[1]])
     return _resolved(init, configuration, at_init, at_cluster, environment)
@@ -74,7 +74,7 @@ def _resolved(
     check_init(init, at_init, is_dir=environment.is_dir)
     check_run(init.node_registration.ignore_preflight_errors, init.skip_phases, at_init, environment, where=NODES_CHECKS)
     check_cluster(cluster, init.local_api_endpoint.advertise_address, at_cluster)
-    _check_env_sources(cluster, at_cluster)
+    check_env_sources(cluster, at_cluster)
     return init, replace(configuration, cluster=cluster, this_node=init.this_node)
 
 
@@ -88,7 +88,8 @@ def _without_skipped_addons(configuration: Configuration, skip_phases: Sequence[
     return replace(configuration, cluster=cluster)
 
 
-def _check_env_sources(cluster: ClusterConfiguration, report: Report) -> None:
+def check_env_sources(cluster: ClusterConfiguration, report: Report) -> None:
+    """Report what is wrong with where the variables of the static pods get their values."""
     local = cluster.etcd.local
     places: Sequence[tuple[Path, tuple[EnvVar, ...]]] = (
         (("apiServer", "extraEnvs"), cluster.api_server.extra_envs),
@@ -101,7 +102,8 @@ def _check_env_sources(cluster: ClusterConfiguration, report: Report) -> None:
             check_env_source(variable.value_from, (*path, index, "valueFrom"), report)
 
 
-def _minor(text: str) -> int:
+def minor_of(text: str) -> int:
+    """Of a version; the default's where it is none, which is reported elsewhere."""
     try:
         return parse_version(text).minor
     except ValueError:

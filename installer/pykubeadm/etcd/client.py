@@ -23,6 +23,7 @@ from pykubeadm.transport.route import DIRECT, Dial, Route
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
 DIGEST = hashlib.sha256().digest_size  # bytes at the end of a snapshot (etcd: server/etcdserver/api/v3rpc/maintenance.go)
 _HASH_TIMEOUT = 60.0  # seconds: all keys are read for it
+_PART = 100  # keys in one answer: a value may have a MiB
 _DEFRAGMENT_TIMEOUT = 600.0  # seconds: the whole database is written again
 
 
@@ -206,6 +207,20 @@ class EtcdClient:
         """The database of the member at `endpoint` as `etcdctl snapshot save` writes it: its SHA-256 are the last 32 bytes."""
         return _snapshot(endpoint, "/v3/maintenance/snapshot", self._tls, self._timeout, self._route.dial)
 
+    def values(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """The keys that begin with `prefix`, in their order, each with its value. Read in parts, so that what changes meanwhile
+        may be as it was or as it is."""
+        start, end = prefix.encode(), _after(prefix.encode())
+        more = True
+        while more:
+            body = {"key": _base64(start), "range_end": _base64(end), "limit": _PART}
+            answer = self._ask("/v3/kv/range", body)
+            for entry in answer.get("kvs", ()):
+                key = base64.b64decode(entry["key"])
+                yield key.decode(errors="replace"), base64.b64decode(entry.get("value", ""))
+                start = key + b"\0"
+            more = bool(answer.get("more"))
+
     def keys_hash(self, endpoint: str) -> KeysHash:
         """The hash of what the member at `endpoint` has now; EtcdUnreachableError where it does not answer."""
         answer = self._post(endpoint, "/v3/maintenance/hashkv", {}, _HASH_TIMEOUT)
@@ -272,6 +287,15 @@ class EtcdClient:
         except UnansweredError as error:
             raise EtcdUnreachableError(f"etcd at {endpoint} cannot be reached: {error}") from error
         return _answer(endpoint, path, answer.status, answer.body)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _after(prefix: bytes) -> bytes:
+    """The first key behind all that begin with `prefix`, which must not be empty (etcd: clientv3.GetPrefixRangeEnd)."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
 def _members(answer: Mapping[str, Any]) -> tuple[Member, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.commands.etcd.reach import reach
 from pykubeadm.commands.existing import existing
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdError
+from pykubeadm.phases.etcd.reach import reach
 from pykubeadm.workflow.events import Note, Result, Waiting
 
 if TYPE_CHECKING:

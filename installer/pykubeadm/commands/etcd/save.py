@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.etcd.kept import prune_store
 from pykubeadm.commands.etcd.place import encryption_of, store_of
-from pykubeadm.commands.etcd.reach import healthiest, reach
 from pykubeadm.commands.existing import connect, existing
 from pykubeadm.errors import ApiError
 from pykubeadm.etcd.archive import CLUSTER_CONFIGURATION, FILES, SUFFIX, Origin, named, pack, timestamp
 from pykubeadm.etcd.encryption import SUFFIX as ENCRYPTED
 from pykubeadm.etcd.encryption import Encryption
 from pykubeadm.phases.cluster.stored import administrator, stored_cluster_document
+from pykubeadm.phases.etcd.reach import healthiest, reach
 from pykubeadm.phases.static_pods.present import arguments, present_pod
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Note, Result

@@ -9,7 +9,7 @@ from typing import Any
 from pykubeadm.addons.coredns import coredns
 from pykubeadm.addons.kube_proxy import kube_proxy
 from pykubeadm.config.model import Configuration
-from pykubeadm.config.versions import parse_version
+from pykubeadm.config.versions import coredns_image, parse_version
 from pykubeadm.kube.port import Api
 from pykubeadm.patches.three_way import put_over
 from pykubeadm.phases.addons.coredns_image import Choice, coredns_choice
@@ -48,8 +48,13 @@ def coredns_rendered(run: ReplacingRun, state: ClusterState) -> tuple[Rendered, 
 
 
 def dns_choice(run: ReplacingRun, state: ClusterState) -> Choice | None:
-    """Which image CoreDNS gets; None where there is no Deployment of it yet."""
-    return coredns_choice(state.dns, run.configuration.cluster) if state.dns is not None else None
+    """Which image CoreDNS gets; None where there is no Deployment of it yet. What the stored configuration gave it is ours."""
+    if state.dns is None:
+        return None
+    given, wanted = coredns_image(_old(run, state).cluster), coredns_image(run.configuration.cluster)
+    if given != wanted and image_of(state.dns, "coredns") == given:
+        return Choice(wanted)
+    return coredns_choice(state.dns, run.configuration.cluster)
 
 
 def kube_proxy_rendered(run: ReplacingRun, state: ClusterState) -> tuple[Rendered, ...]:

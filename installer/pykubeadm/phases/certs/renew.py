@@ -48,6 +48,11 @@ def files_of(run: ClusterRun, leaf: Leaf) -> tuple[str, ...]:
     return (path,) if isinstance(leaf.spec, KubeconfigFile) else (certificate_path(run, f"{leaf.spec.base}.key"), path)
 
 
+def names_to_add(run: ClusterRun, leaf: Leaf) -> Names:
+    """The names that the configuration wants and the certificate does not have; PhaseError where there is none."""
+    return _added_names(run, leaf, _certificate(run, leaf))
+
+
 def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
     """PhaseError where it could not be renewed; before anything is changed."""
     authority = load_authority(run, BY_NAME[leaf.ca])

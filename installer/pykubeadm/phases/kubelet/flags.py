@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from pykubeadm.constants import KUBELET_FLAGS_ENV
@@ -39,7 +39,12 @@ def flag_value(words: list[str], name: str) -> str:
 
 def without_flags(node: Node, words: list[str], names: Collection[str]) -> File:
     """The file without the flags of these names."""
+    return with_flags(node, [word for word in words if flag_name(word) not in names])
+
+
+def with_flags(node: Node, words: Sequence[str]) -> File:
+    """The file with these flags."""
     stat = node.stat(KUBELET_FLAGS_ENV)
     mode, uid, gid = (stat.mode, stat.uid, stat.gid) if stat and stat.kind == "file" else (0o644, 0, 0)
-    content = flags_environment([word for word in words if flag_name(word) not in names])
+    content = flags_environment(words)
     return File(KUBELET_FLAGS_ENV, content.encode(errors="surrogateescape"), mode, uid, gid, replaces=True)

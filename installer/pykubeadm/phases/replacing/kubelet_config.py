@@ -18,24 +18,31 @@ _KIND = "kubeadm-kubelet-config"  # kubeadm's name of the directory with the cop
 _SHOWN = 20  # lines of a difference
 
 
-def _apply(run: ReplacingRun) -> Changes:
+def kubelet_files(run: ReplacingRun) -> tuple[bytes, list[File]]:
+    """What config.yaml holds, and the files as they are to be, config.yaml last: with the run's KubeletConfiguration, or where it
+    has none the cluster's. PhaseError where this node is no part of a cluster."""
     from pykubeadm.phases.cluster.connection import cluster_api
     from pykubeadm.phases.cluster.stored import stored_kubelet
     from pykubeadm.phases.kubelet.files import config_file, fitting
-    from pykubeadm.phases.replacing.copies import copy_files
 
     before = run.node.read(KUBELET_CONFIG)
     if before is None:
         raise PhaseError(f"{KUBELET_CONFIG} does not exist, so this node is no part of a cluster; `pykubeadm join` makes it one")
     instance, changed_files = _instance(run)
-    stored = stored_kubelet(cluster_api(run), reader_of(run.kubeconfig_path))
-    kubelet = fitting(stored, run.node, lambda message: run.note("warning", message, topic=_NAME))
+    wanted = run.configuration.kubelet or stored_kubelet(cluster_api(run), reader_of(run.kubeconfig_path))
+    kubelet = fitting(wanted, run.node, lambda message: run.note("warning", message, topic=_NAME))
     files = [*changed_files, _replacing(config_file(run, kubelet, instance))]
-    wanted = files[-1].content
-    if wanted == before:
+    if files[-1].content != before and not run.journal.is_as_written(KUBELET_CONFIG, before):
+        _show_difference(run, before, files[-1].content)
+    return before, files
+
+
+def _apply(run: ReplacingRun) -> Changes:
+    from pykubeadm.phases.replacing.copies import copy_files
+
+    before, files = kubelet_files(run)
+    if files[-1].content == before:
         return [f"wrote {path}" for path in run.node.write(files)]
-    if not run.journal.is_as_written(KUBELET_CONFIG, before):
-        _show_difference(run, before, wanted)
     place = copy_files(run, _KIND, [KUBELET_CONFIG])
     return [f"copied {KUBELET_CONFIG} to {place}", *(f"wrote {path}" for path in run.node.write(files))]
 

@@ -9,7 +9,7 @@ import yaml
 
 from pykubeadm.cli.etcd import printed
 from pykubeadm.cli.etcd_snapshot import status_document
-from pykubeadm.commands.etcd import reach, save
+from pykubeadm.commands.etcd import save
 from pykubeadm.commands.etcd.kept import prune_store
 from pykubeadm.commands.etcd.maintenance import defragment, disarm
 from pykubeadm.commands.etcd.members import report_of
@@ -21,6 +21,7 @@ from pykubeadm.etcd.client import Alarm, ClusterUnhealthyError, EtcdError, EtcdU
 from pykubeadm.etcd.store import DirectoryStore
 from pykubeadm.node.opened import open_file
 from pykubeadm.output.forms import Form, form
+from pykubeadm.phases.etcd import reach
 from pykubeadm.workflow.events import Event, Note, Result
 from tests.support.api import FakeApi
 from tests.support.etcd_runs import CONFIG, STORE, ControlPlaneNode, FakeMember

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pykubeadm.phases.replacing import waking
 from pykubeadm.kube.port import ApiUnreachableError
+from pykubeadm.phases.replacing import waking
 from pykubeadm.phases.replacing.waking import CONFIG_HASH, Waker
 from tests.support.api import FakeApi
 from tests.support.node import FakeNode

@@ -1,0 +1,107 @@
+"""From options to the run that the phases of `reconfigure` get, with both configurations in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pykubeadm.commands.environment import environment
+from pykubeadm.commands.existing import own_api, stored_or_begun
+from pykubeadm.commands.reconfigure.run import ReconfigureRun
+from pykubeadm.config.model import Configuration, Patches, Timeouts
+from pykubeadm.config.read_change import read_change
+from pykubeadm.constants import ADMIN_KUBECONFIG, MANIFESTS_DIR
+from pykubeadm.errors import ApiError, PreflightError
+from pykubeadm.node.facts import host_facts
+from pykubeadm.node.journal import Journal
+from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.phases.cluster.found import node_configuration
+from pykubeadm.phases.cluster.stored import stored_kube_proxy, stored_kubelet
+from pykubeadm.phases.patching import load_patches
+from pykubeadm.phases.replacing.record import read_record
+from pykubeadm.phases.replacing.run import KUBELET_KUBECONFIG, reader_of
+from pykubeadm.phases.run import patches_directory
+from pykubeadm.workflow.events import Note, Subscriber
+
+if TYPE_CHECKING:
+    from pykubeadm.config.host import HostFacts
+    from pykubeadm.config.model import ClusterConfiguration
+    from pykubeadm.config.source import Source
+    from pykubeadm.kube.port import Api
+    from pykubeadm.node.port import Node
+
+
+def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> ReconfigureRun:
+    """The run for these options (flags with underscores, None where not given); `source` is what --config names. The cluster is
+    asked for its configuration, the node is only read. Raises ConfigError with every problem of the file, PreflightError,
+    PhaseError, ApiError."""
+
+    def warn(message: str, topic: str = "reconfigure") -> None:
+        emit(Note(level="warning", topic=topic, message=message))
+
+    host = host_facts(machine)
+    has_control_plane = machine.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None
+    if source is not None and not has_control_plane:
+        raise PreflightError(
+            "this node is no control plane: `reconfigure --config` runs on one, and this node then takes `reconfigure` alone"
+        )
+    kubeconfig = os.path.abspath(options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else KUBELET_KUBECONFIG))
+    api = own_api(machine, kubeconfig, warn, call_timeout=Timeouts().kubernetes_api_call, dry_run=bool(options.get("dry_run")))
+    record = read_record(machine, "reconfigure")
+    stored = stored_or_begun(api, kubeconfig, record, warn)
+    known = replace(node_configuration(machine, host), cluster=stored)
+    configuration = known
+    if source is not None:
+        configuration = _changed(source, known, api, kubeconfig, machine=machine, host=host, emit=emit)
+    if directory := options.get("patches"):
+        configuration = replace(configuration, this_node=replace(configuration.this_node, patches=Patches(directory=directory)))
+    journal = Journal(machine)
+    ignored = (*(options.get("ignore_preflight_errors") or ()), *_ignored(configuration))
+    return ReconfigureRun(
+        configuration=configuration,
+        patches=load_patches(machine, patches_directory(configuration), lambda message: warn(message, "patches")),
+        node=JournaledNode(machine, journal),
+        host=host,
+        journal=journal,
+        emit=emit,
+        now=machine.now,
+        ignore_preflight_errors=frozenset(name.lower() for name in ignored),
+        kubeconfig_path=kubeconfig,
+        api=api,
+        stored=stored,
+        stored_kube_proxy=_kube_proxy(api, kubeconfig, stored) if configuration.kube_proxy else {},
+        has_control_plane=has_control_plane,
+        resumed=record is not None,
+        for_cluster=source is not None,
+    )
+
+
+def _changed(
+    source: Source,
+    known: Configuration,
+    api: Api,
+    kubeconfig: str,
+    *,
+    machine: Node,
+    host: HostFacts,
+    emit: Subscriber,
+) -> Configuration:
+    reader = reader_of(kubeconfig)
+    reading = environment(machine, host, emit, (), [])
+    return read_change(source, known.cluster, lambda: stored_kubelet(api, reader), known.this_node, reading)
+
+
+def _kube_proxy(api: Api, kubeconfig: str, stored: ClusterConfiguration) -> Mapping[str, Any]:
+    """What the cluster has; {} where it has no kube-proxy yet."""
+    try:
+        return stored_kube_proxy(api, reader_of(kubeconfig))
+    except ApiError:
+        if not stored.proxy.disabled:
+            raise
+        return {}
+
+
+def _ignored(configuration: Configuration) -> tuple[str, ...]:
+    return configuration.this_node.node_registration.ignore_preflight_errors

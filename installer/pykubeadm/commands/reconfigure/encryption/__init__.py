@@ -1,0 +1,1 @@
+"""Encryption at rest: a new EncryptionConfiguration is only used where all that is stored stays readable for all API servers."""

@@ -1,0 +1,108 @@
+"""kubeconfig: whoever on this node speaks to the former controlPlaneEndpoint speaks to the new one, once that answers.
+
+The former one is kept beside the cluster's configuration, so that nodes which come later know whom they are to leave. Where a
+kubeconfig names another server than that, it is the user's choice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pykubeadm.commands.reconfigure.run import ReconfigureRun
+from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
+from pykubeadm.workflow.phase import Changes, Phase
+
+if TYPE_CHECKING:
+    from pykubeadm.node.port import File
+
+_NAME: Final = "kubeconfig"
+_FORMER: Final = "pykubeadm.kube/former-endpoint"  # annotation of ConfigMap kube-system/kubeadm-config: a URL
+_KUBELET: Final = f"{KUBERNETES_DIR}/kubelet.conf"
+_FILES: Final = (ADMIN_KUBECONFIG, f"{KUBERNETES_DIR}/super-admin.conf", _KUBELET)
+
+
+def former_and_new(run: ReconfigureRun) -> tuple[str, str]:
+    """The URLs, the former one "" where the endpoint stays."""
+    from dataclasses import replace
+
+    from pykubeadm.config.endpoint import control_plane_url
+    from pykubeadm.phases.cluster.connection import cluster_api
+
+    new = control_plane_url(run.configuration)
+    if not run.configuration.cluster.control_plane_endpoint:
+        return "", new
+    former = control_plane_url(replace(run.configuration, cluster=run.stored))
+    if former == new:
+        found = cluster_api(run).get("v1", "ConfigMap", "kubeadm-config", "kube-system") or {}
+        former = str(((found.get("metadata") or {}).get("annotations") or {}).get(_FORMER) or "")
+    return ("" if former == new else former), new
+
+
+def _apply(run: ReconfigureRun) -> Changes:
+    from pykubeadm.node.port import Unit
+
+    former, new = former_and_new(run)
+    files = [file for path in _FILES if former for file in _moved(run, path, former, new)]
+    if files:
+        _await_answer(run, new)
+    changes = [f"pointed {path} to {new}" for path in run.node.write(files)]
+    if any(file.path == _KUBELET for file in files):
+        changes += [f"{action} the kubelet" for action in run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))]
+    return changes
+
+
+def _moved(run: ReconfigureRun, path: str, former: str, new: str) -> list[File]:
+    """The kubeconfig and users' copies of it, where they name the former server."""
+    from dataclasses import replace
+
+    from pykubeadm.node.port import File
+    from pykubeadm.phases.kubeconfig.copies import copies_of
+    from pykubeadm.phases.kubeconfig.held import held_client
+    from pykubeadm.util.yaml_output import to_yaml
+
+    held, before, stat = held_client(run.node, path), run.node.read(path), run.node.stat(path)
+    if held is None or before is None or stat is None or held.kubeconfig.server != former:
+        return []
+    held.kubeconfig.cluster["server"] = new
+    file = File(path, to_yaml(held.kubeconfig.document).encode(), stat.mode, stat.uid, stat.gid, secret=True, replaces=True)
+    copies = copies_of(run.node, before) if path == ADMIN_KUBECONFIG else ()
+    return [*(replace(copy, content=file.content) for copy in copies), file]
+
+
+def _await_answer(run: ReconfigureRun, url: str) -> None:
+    """PhaseError, before any kubeconfig changes, where nobody answers there as this cluster. A certificate that has just been
+    issued is not shown at once."""
+    from pykubeadm.phases.cluster.connection import health_endpoint
+    from pykubeadm.phases.waiting import wait
+
+    if not run.dry_run:
+        timeout = run.configuration.this_node.timeouts.kubernetes_api_call
+        wait(run, _NAME, {f"the API at {url}": health_endpoint(run, f"{url}/livez")}, timeout)
+
+
+def publish(run: ReconfigureRun) -> Changes:
+    """What nodes that join are told, and whom those that are there are to leave. Before the new endpoint is stored: what was the
+    former one is not known any more then."""
+    from pykubeadm.kube.apply import retrying
+    from pykubeadm.phases.cluster.connection import cluster_api
+
+    former, new = former_and_new(run)
+    if not former:
+        return ()
+    api = cluster_api(run)
+
+    def once() -> Changes:
+        body = {"metadata": {"annotations": {_FORMER: former}}}
+        api.patch("v1", "ConfigMap", "kubeadm-config", body, "kube-system", how="merge")
+        info = api.get("v1", "ConfigMap", "cluster-info", "kube-public")
+        text = ((info or {}).get("data") or {}).get("kubeconfig") or ""
+        wanted = text.replace(f"server: {former}\n", f"server: {new}\n")
+        if info is None or wanted == text:
+            return ()
+        api.replace(info | {"data": info["data"] | {"kubeconfig": wanted}})
+        return ["updated ConfigMap kube-public/cluster-info"]
+
+    return retrying(once, api.call_timeout, settling=False)
+
+
+kubeconfig: Phase[ReconfigureRun] = Phase(name=_NAME, summary="Point kubeconfigs to a new controlPlaneEndpoint", apply=_apply)

@@ -1,0 +1,90 @@
+"""The files that the control plane's components are to read: on this node, and in reach of their containers.
+
+Every control plane reads its own; they are put there by whoever runs `reconfigure`, before.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pykubeadm.commands.reconfigure.run import ReconfigureRun
+from pykubeadm.phases.preflight.check import Check, Findings
+from pykubeadm.phases.replacing.components import components
+from pykubeadm.phases.replacing.pods_before import looking
+from pykubeadm.phases.static_pods.present import arguments
+
+# Flags that name a file which has to be there when the component starts (Kubernetes: its options; those of kubeadm are left out).
+_FLAGS: Final = {
+    "kube-apiserver": (
+        "admission-control-config-file",
+        "audit-policy-file",
+        "audit-webhook-config-file",
+        "authentication-config",
+        "authentication-token-webhook-config-file",
+        "authorization-config",
+        "authorization-policy-file",
+        "authorization-webhook-config-file",
+        "egress-selector-config-file",
+        "encryption-provider-config",
+        "oidc-ca-file",
+        "token-auth-file",
+        "tracing-config-file",
+    ),
+    "kube-scheduler": ("config",),
+}
+_KINDS: Final = {"File": "file", "Directory": "directory", "Socket": "socket"}
+
+
+def file_checks(run: ReconfigureRun) -> tuple[Check, ...]:
+    return (Check("ControlPlaneFiles", lambda _machine: Findings(errors=tuple(_missing(run)))),)
+
+
+def host_path(pod: Mapping[str, Any], path: str) -> str | None:
+    """Where on the node the file lies that the pod's container sees at `path`; None where no volume has it."""
+    spec = pod["spec"]
+    sources = {each["name"]: (each.get("hostPath") or {}).get("path") for each in spec.get("volumes") or ()}
+    mounts = [each for each in spec["containers"][0].get("volumeMounts") or () if _is_below(path, each["mountPath"])]
+    mount = max(mounts, key=lambda each: len(each["mountPath"]), default=None)
+    source = sources.get(mount["name"]) if mount else None
+    if mount is None or not source:
+        return None
+    return posixpath.normpath(posixpath.join(source, posixpath.relpath(path, mount["mountPath"])))
+
+
+def _is_below(path: str, place: str) -> bool:
+    return posixpath.commonpath([path, place]) == posixpath.normpath(place)
+
+
+def _missing(run: ReconfigureRun) -> Iterator[str]:
+    cluster = run.configuration.cluster
+    for field, component in (
+        ("apiServer", cluster.api_server),
+        ("controllerManager", cluster.controller_manager),
+        ("scheduler", cluster.scheduler),
+    ):
+        for volume in component.extra_volumes:
+            if volume.path_type.endswith("OrCreate"):
+                continue
+            stat = run.node.stat(volume.host_path)
+            kind = _KINDS.get(volume.path_type)
+            what = f"{volume.host_path} of {field}.extraVolumes"
+            if stat is None:
+                yield f"{what} does not exist on this node: put it there, and on every other control plane"
+            elif kind and stat.kind not in (kind, "link"):
+                yield f"{what} is no {kind} on this node, as pathType: {volume.path_type} wants it"
+    for component_now in components(looking(run)):
+        flags = arguments(component_now.wanted)
+        for name in _FLAGS.get(component_now.name, ()):
+            path = flags.get(name, "")
+            if path.startswith("/"):
+                yield from _flag(run, component_now.wanted, f"{component_now.name}'s --{name}={path}", path)
+
+
+def _flag(run: ReconfigureRun, pod: Mapping[str, Any], what: str, path: str) -> Iterator[str]:
+    place = host_path(pod, path)
+    if place is None:
+        yield f"{what} is in no volume of its pod, so that it would not find it: name the file in extraVolumes"
+    elif run.node.stat(place) is None:
+        yield f"{what} does not exist on this node ({place}): put it there, and on every other control plane"

@@ -1,0 +1,117 @@
+"""kubelet: its configuration, and the kubelet started with it; or as before, where it does not start.
+
+The former configuration is kept until the kubelet is healthy: a run that was killed is so found by the next one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pykubeadm.commands.reconfigure.run import ReconfigureRun
+from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, STATE_DIR
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import Directory, File
+from pykubeadm.workflow.phase import Changes, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NAME: Final = "kubelet"
+FORMER: Final = f"{STATE_DIR}/kubelet-before"  # below which the files are at their own paths
+
+
+def _apply(run: ReconfigureRun) -> Changes:
+    from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
+    from pykubeadm.phases.kubelet.start import start_kubelet
+
+    files = [file for file in wanted_files(run) if _differs(run, file)]
+    if not files and run.node.stat(FORMER) is None:
+        return ()
+    _keep(run, files)
+    changes = start_kubelet(run, files)
+    if run.dry_run:
+        return changes
+    try:
+        wait_for_kubelet(run)
+    except PhaseError as error:
+        raise PhaseError(f"{_first_line(error)}; {_put_back(run)}\n{_rest(error)}".rstrip()) from error
+    run.node.remove([FORMER])
+    return changes
+
+
+def wanted_files(run: ReconfigureRun) -> list[File]:
+    """config.yaml, and what goes with it."""
+    from pykubeadm.phases.replacing.kubelet_config import kubelet_files
+
+    return [*kubelet_files(run)[1], *_flags(run)]
+
+
+def _flags(run: ReconfigureRun) -> list[File]:
+    """kubeadm-flags.env with the kubeletExtraArgs of the file's InitConfiguration in place of flags of the same names."""
+    from pykubeadm.phases.kubelet.flags import flag_name, read_flags, with_flags
+
+    given = run.configuration.this_node.node_registration.kubelet_extra_args
+    words = read_flags(run.node) or []
+    names = {arg.name for arg in given}
+    wanted = [*(word for word in words if flag_name(word) not in names), *(f"--{arg.name}={arg.value}" for arg in given)]
+    return [] if not given or sorted(wanted) == sorted(words) else [with_flags(run.node, wanted)]
+
+
+def _differs(run: ReconfigureRun, file: File) -> bool:
+    """Not only in how it is written."""
+    held = run.node.read(file.path)
+    if held == file.content:
+        return False
+    return file.path != KUBELET_CONFIG or held is None or _read(held) != _read(file.content)
+
+
+def _read(content: bytes) -> Mapping[str, Any] | None:
+    """None, which is like nothing that we write, where it is damaged."""
+    from pykubeadm.config.section import DocumentError, load_section
+
+    try:
+        return load_section(content).data
+    except DocumentError:
+        return None
+
+
+def _keep(run: ReconfigureRun, files: Sequence[File]) -> None:
+    """Copies of what is there, but where an earlier run has kept some: with those the kubelet was healthy."""
+    copies: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(FORMER, 0o700)]
+    for path in (KUBELET_CONFIG, KUBELET_FLAGS_ENV, *(file.path for file in files)):
+        content = run.node.read(path)
+        if content is not None and run.node.stat(f"{FORMER}{path}") is None:
+            copies.append(File(f"{FORMER}{path}", content, 0o600))
+    run.node.write(copies)
+
+
+def _put_back(run: ReconfigureRun) -> str:
+    """What has become of it, as the end of a sentence."""
+    from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
+    from pykubeadm.phases.kubelet.start import start_kubelet
+
+    files = []
+    for path in (KUBELET_CONFIG, KUBELET_FLAGS_ENV):
+        content, stat = run.node.read(f"{FORMER}{path}"), run.node.stat(path)
+        if content is not None:
+            files.append(File(path, content, stat.mode if stat else 0o644, replaces=True))
+    start_kubelet(run, files)
+    try:
+        wait_for_kubelet(run)
+    except PhaseError as error:
+        return f"its former configuration was put back, and it does not become healthy with that either: {_first_line(error)}"
+    run.node.remove([FORMER])
+    return "its former configuration was put back, and it runs with that; correct the new one, then run this again"
+
+
+def _first_line(error: PhaseError) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _rest(error: PhaseError) -> str:
+    return str(error).partition("\n")[2]
+
+
+kubelet: Phase[ReconfigureRun] = Phase(
+    name=_NAME, summary="Write the kubelet's configuration, and start the kubelet with it", apply=_apply, flags=("patches",)
+)
