@@ -15,3 +15,4 @@ class ReconfigureRun(ReplacingRun):
     command: str = "reconfigure"
     for_cluster: bool = False
     certificate_renewal: bool = False  # only where a certificate does not name what it has to
+    keeps_images: bool = True

@@ -52,6 +52,8 @@ def dns_choice(run: ReplacingRun, state: ClusterState) -> Choice | None:
     if state.dns is None:
         return None
     given, wanted = coredns_image(_old(run, state).cluster), coredns_image(run.configuration.cluster)
+    if run.keeps_images and given == wanted:
+        return Choice(image_of(state.dns, "coredns") or wanted)
     if given != wanted and image_of(state.dns, "coredns") == given:
         return Choice(wanted)
     return coredns_choice(state.dns, run.configuration.cluster)

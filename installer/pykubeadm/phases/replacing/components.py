@@ -83,18 +83,23 @@ def _etcd(run: ReplacingRun, former: KubeObject) -> KubeObject:
     """With the members that it was started with: they mean nothing to a member that has its data, and one that lost them shall
     come back to its cluster rather than begin another. etcd never gets older: it may not read its data then."""
     from pykubeadm.config.model import LocalEtcd
-    from pykubeadm.config.versions import etcd_tag, release_of
+    from pykubeadm.config.versions import etcd_image, etcd_tag, release_of
     from pykubeadm.manifests.etcd import etcd_pod
 
     node, cluster = run.configuration.this_node, run.configuration.cluster
     local = cluster.etcd.local or LocalEtcd()
     tag, running = etcd_tag(cluster), image_tag(former)
-    if _is_older(tag, running):
+    keeps = bool(running) and run.keeps_images and etcd_image(cluster) == etcd_image(run.stored)
+    if keeps:
+        cluster = replace(cluster, etcd=replace(cluster.etcd, local=replace(local, image_tag=running)))
+    elif _is_older(tag, running):
         run.note("warning", f"etcd stays at {running}, which is newer than {tag}: it might not read its data with that", ETCD)
         cluster = replace(cluster, etcd=replace(cluster.etcd, local=replace(local, image_tag=running)))
     elif local.image_tag and local.image_tag != (usual := release_of(run.target).etcd):
         run.note("warning", f"etcd gets {tag} and not {usual}: etcd.local.imageTag of the cluster's configuration says so", ETCD)
     pod: KubeObject = etcd_pod(cluster, node.local_api_endpoint, run.node_name, node.timeouts, _initial_members(former))
+    if keeps:
+        pod["spec"]["containers"][0]["image"] = image_of(former)
     return pod
 
 

@@ -34,6 +34,7 @@ class ReplacingRun(ClusterRun):
     resumed: bool = False  # what an earlier run has begun to change here is not finished
     certificate_renewal: bool = True
     etcd_upgrade: bool = True
+    keeps_images: bool = False  # of etcd and CoreDNS, where the configuration does not name others than it did
 
     @property
     def is_control_plane(self) -> bool:

@@ -73,12 +73,12 @@ def _between(new: Server, rest: Collection[Server], resources: Collection[str]) 
             if mine.writer(resource) not in theirs.readers(resource):
                 yield (
                     f"{_named(new)} writes {resource} with {mine.writer(resource)}, which the API server of {other.node} "
-                    f"({_named(other)}) does not read yet: bring it in behind the one that writes, on all control planes, "
+                    f"({_file(other)}) does not read yet: bring it in behind the one that writes, on all control planes, "
                     "before it comes first"
                 )
             if theirs.writer(resource) not in mine.readers(resource):
                 yield (
-                    f"the API server of {other.node} ({_named(other)}) writes {resource} with {theirs.writer(resource)}, which "
+                    f"the API server of {other.node} ({_file(other)}) writes {resource} with {theirs.writer(resource)}, which "
                     f"{_named(new)} does not read"
                 )
 
@@ -95,4 +95,8 @@ def _different(one: Encryption, other: Encryption) -> set[str]:
 
 
 def _named(server: Server) -> str:
-    return server.path or "no encryption"
+    return server.path or "an API server without encryption"
+
+
+def _file(server: Server) -> str:
+    return server.path or "without encryption"

@@ -1,0 +1,148 @@
+"""What is found out before anything changes, and the dry run."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from pykubeadm.commands.reconfigure.command import reconfigure
+from pykubeadm.commands.reconfigure.files import file_checks, host_path
+from pykubeadm.commands.reconfigure.showing import show
+from pykubeadm.errors import PhaseError, PreflightError
+from pykubeadm.phases.replacing.record import Record, write_record
+from pykubeadm.workflow.events import Note, Result
+from pykubeadm.workflow.phase import without
+from tests.support.api import FakeApi
+from tests.support.reconfigure_runs import cluster, document, file_of, reconfigure_run
+from tests.support.upgrade_runs import ControlPlaneNode, FakeEtcd, attach, secrets
+
+AUDIT = "/etc/kubernetes/audit"
+Made = tuple[ControlPlaneNode, FakeApi]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
+    node, api = cluster()
+    attach(monkeypatch, node, FakeEtcd())
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    node.commands["id"] = node.commands["df"]
+    return node, api
+
+
+def audited(policy: str = f"{AUDIT}/policy.yaml", **volume: str) -> str:
+    mount = {"name": "audit", "hostPath": AUDIT, "mountPath": "/audit", "pathType": "Directory"} | volume
+    return document(apiServer={"extraArgs": [{"name": "audit-policy-file", "value": policy}], "extraVolumes": [mount]})
+
+
+def missing(monkeypatch: pytest.MonkeyPatch, made: Made, text: str) -> tuple[str, ...]:
+    run, _ = reconfigure_run(monkeypatch, *made, file_of(text))
+    return file_checks(run)[0].look(None).errors  # type: ignore[arg-type]
+
+
+def test_a_volume_that_is_not_on_the_node(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    (volume, flag) = missing(monkeypatch, made, audited("/audit/policy.yaml"))
+    assert volume.startswith(f"{AUDIT} of apiServer.extraVolumes does not exist on this node")
+    assert f"--audit-policy-file=/audit/policy.yaml does not exist on this node ({AUDIT}/policy.yaml)" in flag
+
+
+def test_a_volume_of_another_kind(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    made[0].put(f"{AUDIT}/policy.yaml", "")
+    (kind,) = missing(monkeypatch, made, audited("/audit/policy.yaml", pathType="File"))
+    assert "is no file on this node, as pathType: File wants it" in kind
+
+
+def test_a_file_outside_of_the_container(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    made[0].put(f"{AUDIT}/policy.yaml", "")
+    (flag,) = missing(monkeypatch, made, audited())
+    assert f"kube-apiserver's --audit-policy-file={AUDIT}/policy.yaml is in no volume of its pod" in flag
+
+
+def test_all_is_there(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    made[0].put(f"{AUDIT}/policy.yaml", "")
+    assert missing(monkeypatch, made, audited("/audit/policy.yaml")) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("/a/b/c", "/host/inner/c"), ("/a/x", "/host/x"), ("/ab", None), ("/a/empty/x", None)],
+)
+def test_where_a_file_of_the_container_lies(path: str, found: str | None) -> None:
+    pod = {
+        "spec": {
+            "volumes": [
+                {"name": "a", "hostPath": {"path": "/host"}},
+                {"name": "b", "hostPath": {"path": "/host/inner"}},
+                {"name": "c", "emptyDir": {}},
+            ],
+            "containers": [
+                {
+                    "volumeMounts": [
+                        {"name": "a", "mountPath": "/a"},
+                        {"name": "b", "mountPath": "/a/b"},
+                        {"name": "c", "mountPath": "/a/empty"},
+                    ]
+                }
+            ],
+        }
+    }
+    assert host_path(pod, path) == found
+
+
+def test_a_file_on_a_worker_is_refused(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    made[0].remove(["/etc/kubernetes/manifests"])
+    with pytest.raises(PreflightError, match="this node is no control plane"):
+        reconfigure_run(monkeypatch, *made, file_of(document()))
+
+
+def test_an_upgrade_that_was_interrupted_is_finished_first(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    write_record(made[0], Record(target="v1.36.2", cluster=""))
+    with pytest.raises(PhaseError, match="`pykubeadm upgrade` was interrupted on this node"):
+        reconfigure_run(monkeypatch, *made, file_of(document()))
+
+
+def test_a_dry_run_shows_everything_and_changes_nothing(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    node, api = made
+    before, certificates = dict(node.files), secrets(node)
+    kubelet = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 77\n"
+    text = document(scheduler={"extraArgs": [{"name": "v", "value": "4"}]}, apiServer={"certSANs": ["api.example.org"]})
+    run, events = reconfigure_run(monkeypatch, node, api, file_of(text, kubelet), dry_run=True)
+    monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.run_preflight", lambda _run: None)
+    monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.connect", lambda *_args, **_options: copy.deepcopy(api))
+    api.writes = []
+    show(run)
+    shown = {event.data["what"]: event.text for event in events if isinstance(event, Result)}
+    assert list(shown) == [
+        "/etc/kubernetes/manifests/kube-scheduler.yaml",
+        "/var/lib/kubelet/config.yaml",
+        "ConfigMap kube-system/kubelet-config",
+        "ConfigMap kube-system/kubeadm-config",
+        "apiserver",
+    ]
+    assert "+    - --v=4" in shown["/etc/kubernetes/manifests/kube-scheduler.yaml"]
+    assert shown["apiserver"].endswith("issued again, for api.example.org too")
+    assert (node.files, secrets(node), node.unit_actions, api.writes) == (before, certificates, [], [])
+
+
+def test_a_dry_run_without_a_difference_says_so(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    run, events = reconfigure_run(monkeypatch, *made, file_of(document()), dry_run=True)
+    monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.run_preflight", lambda _run: None)
+    monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.connect", lambda *_args, **_options: made[1])
+    show(run)
+    assert [event.message for event in events if isinstance(event, Note)] == ["there is nothing to change"]
+
+
+def test_the_nodes_that_are_next_are_named(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    from pykubeadm.commands.reconfigure.upload_config import upload_config
+
+    node, api = made
+    api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a-worker"}})
+    events: list[object] = []
+    run, _ = reconfigure_run(monkeypatch, node, api)
+    assert run
+    source = file_of(document(scheduler={"extraArgs": [{"name": "v", "value": "4"}]}))
+    reconfigure(
+        {}, events.append, choose=lambda skip: without((upload_config,), skip), name="reconfigure", machine=node, source=source
+    )
+    (said,) = [event.text for event in events if isinstance(event, Result)]
+    assert "Run `pykubeadm reconfigure` on the other nodes next, one after the other: a-worker." in said
