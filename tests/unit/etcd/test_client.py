@@ -150,6 +150,23 @@ def test_health_names_the_reason():
     assert found == {2: "it sees no leader", 3: "NOSPACE", 4: "it has never started"}
 
 
+def test_values_are_read_in_parts():
+    encoded = {"kvs": [{"key": "L2Ev", "value": "eA=="}, {"key": "L2EvYg=="}]}
+    asked: list = []
+    with gateway(200, encoded, asked) as url:
+        assert list(EtcdClient([url], None).values("/a/")) == [("/a/", b"x"), ("/a/b", b"")]
+    assert asked == [("/v3/kv/range", {"key": "L2Ev", "range_end": "L2Ew", "limit": 100})]
+
+
+def test_the_next_part_begins_behind_the_last_key():
+    parts = [{"kvs": [{"key": "L2Ev"}], "more": True}, {"kvs": [{"key": "L2EvYg=="}]}]
+    asked: list = []
+    client = EtcdClient(["http://192.0.2.1"], None)
+    client._ask = lambda _path, body: asked.append(body["key"]) or parts.pop(0)
+    assert [key for key, _value in client.values("/a/")] == ["/a/", "/a/b"]
+    assert asked == ["L2Ev", "L2EvAA=="]
+
+
 def test_keys_that_do_not_fit_are_named():
     with pytest.raises(EtcdError, match="etcd's CA holds no certificate"):
         tls_context(b"not PEM", b"", b"")

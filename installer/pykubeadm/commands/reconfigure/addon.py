@@ -45,5 +45,5 @@ addon: Phase[ReconfigureRun] = Phase(
     name=shared.name,
     summary="Bring CoreDNS and kube-proxy to the configuration",
     phases=tuple(_of_cluster(part) for part in shared.phases),
-    flags=("config", "patches"),
+    flags=("kubeconfig", "patches"),
 )

@@ -83,4 +83,5 @@ certs: Phase[ReconfigureRun] = Phase(
     apply=_apply,
     verify=_verify,
     when=_is_control_plane,
+    flags=("kubeconfig",),
 )

@@ -105,4 +105,6 @@ def publish(run: ReconfigureRun) -> Changes:
     return retrying(once, api.call_timeout, settling=False)
 
 
-kubeconfig: Phase[ReconfigureRun] = Phase(name=_NAME, summary="Point kubeconfigs to a new controlPlaneEndpoint", apply=_apply)
+kubeconfig: Phase[ReconfigureRun] = Phase(
+    name=_NAME, summary="Point kubeconfigs to a new controlPlaneEndpoint", apply=_apply, flags=("kubeconfig",)
+)

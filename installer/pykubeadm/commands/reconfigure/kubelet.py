@@ -113,5 +113,8 @@ def _rest(error: PhaseError) -> str:
 
 
 kubelet: Phase[ReconfigureRun] = Phase(
-    name=_NAME, summary="Write the kubelet's configuration, and start the kubelet with it", apply=_apply, flags=("patches",)
+    name=_NAME,
+    summary="Write the kubelet's configuration, and start the kubelet with it",
+    apply=_apply,
+    flags=("kubeconfig", "patches"),
 )

@@ -17,7 +17,11 @@ from pykubeadm.workflow.phase import Phase
 
 PHASES: tuple[Phase[ReconfigureRun], ...] = (
     preflight,
-    replace(control_plane, summary="Bring the static pods of this node to the configuration, one after the other"),
+    replace(
+        control_plane,
+        summary="Bring the static pods of this node to the configuration, one after the other",
+        flags=("kubeconfig", "patches"),
+    ),
     certs,
     kubeconfig,
     kubelet,

@@ -18,5 +18,5 @@ preflight: Phase[ReconfigureRun] = Phase(
     summary="Check that this node, and its cluster, can be changed",
     apply=_apply,
     unchanged="passed",
-    flags=("config", "ignore-preflight-errors"),
+    flags=("ignore-preflight-errors", "kubeconfig"),
 )

@@ -10,6 +10,7 @@ from pykubeadm.phases.cluster.upload_config import upload_config as shared
 from pykubeadm.workflow.phase import Changes, Phase
 
 _kubeadm, _kubelet = shared.phases
+_FLAGS = ("kubeconfig",)
 
 
 def _gives_cluster(run: ReconfigureRun) -> bool:
@@ -28,8 +29,8 @@ upload_config: Phase[ReconfigureRun] = Phase(
     name=shared.name,
     summary="Upload the configuration, for the other nodes and for those that join",
     phases=(
-        replace(_kubelet, when=_gives_kubelet),
-        replace(_kubeadm, apply=_upload_cluster, when=_gives_cluster),
+        replace(_kubelet, when=_gives_kubelet, flags=_FLAGS),
+        replace(_kubeadm, apply=_upload_cluster, when=_gives_cluster, flags=_FLAGS),
     ),
-    flags=("config",),
+    flags=_FLAGS,
 )

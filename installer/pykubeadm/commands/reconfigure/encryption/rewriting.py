@@ -125,4 +125,5 @@ encryption_phase: Phase[ReconfigureRun] = Phase(
     apply=_apply,
     when=_is_control_plane,
     unchanged="nothing is to be written again",
+    flags=("kubeconfig",),
 )
