@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
+from pykubeadm.errors import NodeError
+from pykubeadm.node.port import Command
 from pykubeadm.phases.preflight.check import Check, Findings
 from pykubeadm.phases.replacing.components import components
 from pykubeadm.phases.replacing.pods_before import looking
@@ -34,11 +36,16 @@ _FLAGS: Final = {
     ),
     "kube-scheduler": ("config",),
 }
+# The API server reads these again when they change (Kubernetes: structured authentication and authorization configuration).
+_READ_AGAIN: Final = ("authentication-config", "authorization-config")
 _KINDS: Final = {"File": "file", "Directory": "directory", "Socket": "socket"}
 
 
 def file_checks(run: ReconfigureRun) -> tuple[Check, ...]:
-    return (Check("ControlPlaneFiles", lambda _machine: Findings(errors=tuple(_missing(run)))),)
+    return (
+        Check("ControlPlaneFiles", lambda _machine: Findings(errors=tuple(_missing(run)))),
+        Check("ChangedFiles", lambda _machine: Findings(warnings=tuple(_changed(run)))),
+    )
 
 
 def host_path(pod: Mapping[str, Any], path: str) -> str | None:
@@ -80,6 +87,47 @@ def _missing(run: ReconfigureRun) -> Iterator[str]:
             path = flags.get(name, "")
             if path.startswith("/"):
                 yield from _flag(run, component_now.wanted, f"{component_now.name}'s --{name}={path}", path)
+
+
+def _changed(run: ReconfigureRun) -> Iterator[str]:
+    """Files that their component has read as they were: it goes on with that, and could not be put back to it."""
+    for component in components(looking(run)):
+        flags = arguments(component.former)
+        paths = {
+            name: host_path(component.former, flags[name])
+            for name in _FLAGS.get(component.name, ())
+            if name in flags and not _is_read_again(name, flags)
+        }
+        started = _started(run, component.name) if paths else None
+        for name, path in paths.items():
+            if path and started is not None and (changed := _changed_at(run, path)) is not None and changed > started:
+                yield (
+                    f"{path} has changed since {component.name} started, which reads its --{name} only then: give a changed file "
+                    "a new name, and name that in the configuration; so it is read, and what was before can be put back"
+                )
+
+
+def _is_read_again(name: str, flags: Mapping[str, str]) -> bool:
+    return name in _READ_AGAIN or flags.get(f"{name}-automatic-reload") == "true"
+
+
+def _started(run: ReconfigureRun, component: str) -> float | None:
+    """In seconds since the epoch; None where that is not known."""
+    from pykubeadm.node.cri import Cri
+    from pykubeadm.node.diagnose import newest_container
+
+    try:
+        containers = Cri(run.node, run.configuration.this_node.node_registration.cri_socket).containers()
+    except NodeError:
+        return None
+    found = newest_container(containers, component)
+    return found.created / 1e9 if found and found.created else None
+
+
+def _changed_at(run: ReconfigureRun, path: str) -> float | None:
+    """When content or owner changed last: other than the time of the content, tools that copy do not set that."""
+    done = run.node.run(Command.look_up(("stat", "--dereference", "--format=%Z", path), "ask when a file changed"))
+    return float(done.stdout) if done.status == 0 and done.stdout.strip().isdecimal() else None
 
 
 def _flag(run: ReconfigureRun, pod: Mapping[str, Any], what: str, path: str) -> Iterator[str]:

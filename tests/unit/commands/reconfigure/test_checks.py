@@ -8,13 +8,15 @@ import pytest
 
 from pykubeadm.commands.reconfigure.command import reconfigure
 from pykubeadm.commands.reconfigure.files import file_checks, host_path
+from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.commands.reconfigure.showing import show
 from pykubeadm.errors import PhaseError, PreflightError
 from pykubeadm.phases.replacing.record import Record, write_record
 from pykubeadm.workflow.events import Note, Result
 from pykubeadm.workflow.phase import without
 from tests.support.api import FakeApi
-from tests.support.reconfigure_runs import cluster, document, file_of, reconfigure_run
+from tests.support.node import completed
+from tests.support.reconfigure_runs import cluster, document, file_of, perform, reconfigure_run
 from tests.support.upgrade_runs import ControlPlaneNode, FakeEtcd, attach, secrets
 
 AUDIT = "/etc/kubernetes/audit"
@@ -61,6 +63,18 @@ def test_a_file_outside_of_the_container(monkeypatch: pytest.MonkeyPatch, made: 
 def test_all_is_there(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
     made[0].put(f"{AUDIT}/policy.yaml", "")
     assert missing(monkeypatch, made, audited("/audit/policy.yaml")) == ()
+
+
+def test_a_file_that_changed_under_its_name_is_warned_of(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    node, api = made
+    node.put(f"{AUDIT}/policy.yaml", "")
+    text = audited("/audit/policy.yaml")
+    perform(reconfigure_run(monkeypatch, node, api, file_of(text))[0], PHASES[1])
+    for changed, warned in (("0", 0), ("2000000000", 1)):  # its container was made a nanosecond after 1970 began
+        node.commands["stat"] = completed(f"{changed}\n")
+        found = file_checks(reconfigure_run(monkeypatch, node, api, file_of(text))[0])[1].look(None)  # type: ignore[arg-type]
+        assert len(found.warnings) == warned
+    assert f"{AUDIT}/policy.yaml has changed since kube-apiserver started" in found.warnings[0]
 
 
 @pytest.mark.parametrize(
