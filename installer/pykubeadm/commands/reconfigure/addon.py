@@ -14,6 +14,20 @@ _CONFIG_MAP: Final = "ConfigMap kube-system/kube-proxy"
 _RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"  # as `kubectl rollout restart` writes it
 
 
+def with_stored_kube_proxy(run: ReconfigureRun) -> ReconfigureRun:
+    """Where the file has a KubeProxyConfiguration: with what the cluster has, beside which changes are seen."""
+    from pykubeadm.phases.cluster.connection import cluster_api
+    from pykubeadm.phases.cluster.stored import NotStoredError, stored_kube_proxy
+    from pykubeadm.phases.replacing.run import reader_of
+
+    if not run.configuration.kube_proxy:
+        return run
+    try:
+        return replace(run, stored_kube_proxy=stored_kube_proxy(cluster_api(run), reader_of(run.kubeconfig_path)))
+    except NotStoredError:  # it is only now to come
+        return run
+
+
 def _restart_kube_proxy(run: ReconfigureRun) -> Sequence[str]:
     """It reads its configuration when it starts."""
     from pykubeadm.kube.apply import retrying
@@ -33,7 +47,7 @@ def _of_cluster(part: Phase[ReconfigureRun]) -> Phase[ReconfigureRun]:
         return run.for_cluster and part.when(run)
 
     def apply(run: ReconfigureRun) -> Changes:
-        changes = list(part.apply(run)) if part.apply else []
+        changes = list(part.apply(with_stored_kube_proxy(run))) if part.apply else []
         if any(change.endswith(_CONFIG_MAP) for change in changes):
             changes += _restart_kube_proxy(run)
         return changes

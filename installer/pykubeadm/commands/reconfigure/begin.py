@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.environment import environment
 from pykubeadm.commands.existing import own_api, stored_or_begun
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
-from pykubeadm.config.model import Configuration, Patches, Timeouts
+from pykubeadm.config.model import Patches, Timeouts
 from pykubeadm.config.read_change import read_change
 from pykubeadm.constants import ADMIN_KUBECONFIG, MANIFESTS_DIR
 from pykubeadm.errors import ApiError, PreflightError
@@ -18,7 +19,7 @@ from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.phases.cluster.found import node_configuration
-from pykubeadm.phases.cluster.stored import stored_kube_proxy, stored_kubelet
+from pykubeadm.phases.cluster.stored import stored_kubelet
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.phases.replacing.run import KUBELET_KUBECONFIG, reader_of
@@ -26,8 +27,7 @@ from pykubeadm.phases.run import patches_directory
 from pykubeadm.workflow.events import Note, Subscriber
 
 if TYPE_CHECKING:
-    from pykubeadm.config.host import HostFacts
-    from pykubeadm.config.model import ClusterConfiguration
+    from pykubeadm.config.model import Configuration
     from pykubeadm.config.source import Source
     from pykubeadm.kube.port import Api
     from pykubeadm.node.port import Node
@@ -54,7 +54,8 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source
     known = replace(node_configuration(machine, host), cluster=stored)
     configuration = known
     if source is not None:
-        configuration = _changed(source, known, api, kubeconfig, machine=machine, host=host, emit=emit)
+        kubelet = partial(_kubelet, api, kubeconfig, begun=record is not None)
+        configuration = read_change(source, stored, kubelet, known.this_node, environment(machine, host, emit, (), []))
     if directory := options.get("patches"):
         configuration = replace(configuration, this_node=replace(configuration.this_node, patches=Patches(directory=directory)))
     journal = Journal(machine)
@@ -71,34 +72,18 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source
         kubeconfig_path=kubeconfig,
         api=api,
         stored=stored,
-        stored_kube_proxy=_kube_proxy(api, kubeconfig, stored) if configuration.kube_proxy else {},
         has_control_plane=has_control_plane,
         resumed=record is not None,
         for_cluster=source is not None,
     )
 
 
-def _changed(
-    source: Source,
-    known: Configuration,
-    api: Api,
-    kubeconfig: str,
-    *,
-    machine: Node,
-    host: HostFacts,
-    emit: Subscriber,
-) -> Configuration:
-    reader = reader_of(kubeconfig)
-    reading = environment(machine, host, emit, (), [])
-    return read_change(source, known.cluster, lambda: stored_kubelet(api, reader), known.this_node, reading)
-
-
-def _kube_proxy(api: Api, kubeconfig: str, stored: ClusterConfiguration) -> Mapping[str, Any]:
-    """What the cluster has; {} where it has no kube-proxy yet."""
+def _kubelet(api: Api, kubeconfig: str, *, begun: bool) -> Mapping[str, Any]:
+    """The KubeletConfiguration of the cluster, to judge another by; {} where an earlier run left the API away."""
     try:
-        return stored_kube_proxy(api, reader_of(kubeconfig))
+        return stored_kubelet(api, reader_of(kubeconfig))
     except ApiError:
-        if not stored.proxy.disabled:
+        if not begun:
             raise
         return {}
 

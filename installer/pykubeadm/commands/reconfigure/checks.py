@@ -1,9 +1,11 @@
-"""What is looked at before anything is changed. A run that was interrupted has passed it; what it began is finished first."""
+"""What is looked at before anything is changed. A run that was interrupted has passed it, and what it began is finished first:
+then only that is looked at which another file might make dangerous."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pykubeadm.commands.reconfigure.addon import with_stored_kube_proxy
 from pykubeadm.commands.reconfigure.certificates import lacking
 from pykubeadm.commands.reconfigure.encryption.check import encryption_check
 from pykubeadm.commands.reconfigure.files import file_checks
@@ -16,6 +18,7 @@ from pykubeadm.phases.preflight.check import FINE, Check, Findings, run_checks
 from pykubeadm.phases.preflight.health import health_checks
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.replacing.checks import manifest_checks
+from pykubeadm.phases.replacing.record import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +35,10 @@ def run_preflight(run: ReconfigureRun) -> None:
         run.note("warning", text, topic="preflight")
 
     run_checks((system.IS_PRIVILEGED_USER,), run.machine, run.ignore_preflight_errors, warn)
-    if run.is_control_plane and not run.resumed:
-        run_checks(tuple(_checks(run)), run.machine, run.ignore_preflight_errors, warn)
+    record = read_record(run.node)
+    if run.is_control_plane and not (record and record.restoring):  # nothing is in the way of putting back
+        checks = (*file_checks(run), encryption_check(run)) if run.resumed else tuple(_checks(run))
+        run_checks(checks, run.machine, run.ignore_preflight_errors, warn)
 
 
 def _checks(run: ReconfigureRun) -> Iterator[Check]:
@@ -44,7 +49,7 @@ def _checks(run: ReconfigureRun) -> Iterator[Check]:
     yield encryption_check(run)
     yield from manifest_checks(run, run.target)
     if run.for_cluster:
-        yield from addon_checks(run, state, run.target)
+        yield from addon_checks(with_stored_kube_proxy(run), state, run.target)
 
 
 def _certificates(run: ReconfigureRun) -> Findings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.commands.reconfigure.upload_config import upload_config
 from pykubeadm.errors import PhaseError
+from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.pki.check import load_certificates
@@ -92,6 +94,33 @@ def test_what_does_not_become_healthy_is_put_back_and_not_stored(made: Made) -> 
         without_preflight(made.run(document(apiServer={"extraArgs": [{"name": "bad", "value": "1"}]})))
     assert made.node.manifests() == before
     assert "apiServer" not in str(made.stored("kubeadm-config", "ClusterConfiguration")["apiServer"])
+
+
+@pytest.mark.parametrize("reason", ["", "unknown flag: --bad"])
+def test_a_run_that_was_killed_is_finished_or_put_back_without_the_api(made: Made, reason: str) -> None:
+    before, text = made.node.manifests(), document(apiServer={"extraArgs": [{"name": "bad", "value": "1"}]})
+
+    def killed(_name: str, manifest: str) -> str:
+        if "--bad" in manifest:
+            raise KeyboardInterrupt
+        return ""
+
+    made.node.ails = killed
+    with pytest.raises(KeyboardInterrupt):
+        perform(made.run(text, KUBELET_HEAD + "maxPods: 7\n"), CONTROL_PLANE)
+    made.node.ails = lambda name, manifest: reason if name == "kube-apiserver" and "--bad" in manifest else ""
+    made.api.failures = [ApiUnreachableError("nobody answers")] * 2
+    made.api.call_timeout = timedelta()
+    run = made.run(text, KUBELET_HEAD + "maxPods: 7\n")
+    assert run.resumed
+    if not reason:
+        assert perform(run, CONTROL_PLANE) == []
+        assert "--bad=1" in made.node.text(f"{MANIFESTS}/kube-apiserver.yaml")
+    else:
+        with pytest.raises(PhaseError, match="everything that was changed here was put back"):
+            perform(run, CONTROL_PLANE)
+        assert made.node.manifests() == before
+    assert read_record(made.node) is None
 
 
 def test_another_node_gets_what_is_stored(made: Made) -> None:

@@ -6,6 +6,7 @@ A new key is so brought in second, on all control planes, before it comes first;
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.reconfigure.encryption.configuration import Encryption
@@ -13,7 +14,10 @@ from pykubeadm.commands.reconfigure.encryption.servers import Server, encryption
 from pykubeadm.commands.reconfigure.encryption.stored import writers
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.config.section import DocumentError
+from pykubeadm.etcd.client import EtcdError
+from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
+from pykubeadm.util.retry import RanOutError, every, try_again
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,11 +30,24 @@ def encryption_check(run: ReconfigureRun) -> Check:
 
 
 def _look(run: ReconfigureRun) -> Findings:
+    """Tried again for a while: what an interrupted run has replaced may just be starting."""
+    component = _api_server(run)
+    if component is None or (run.resumed and not component.differs):  # it was looked at before that was written
+        return FINE
+    timeout = run.configuration.this_node.timeouts.kubernetes_api_call
+
+    def patience(failure: Exception, _spent: float) -> timedelta | None:
+        return timeout if isinstance(failure, ApiUnreachableError | EtcdError) else None
+
+    try:
+        return try_again(lambda: _compared(run, component), patience, pause=every(1.0))
+    except RanOutError as failure:
+        return error(f"what is encrypted, and for whom, is not known: {failure}")
+
+
+def _compared(run: ReconfigureRun, component: Component) -> Findings:
     from pykubeadm.phases.cluster.connection import cluster_api
 
-    component = _api_server(run)
-    if component is None:
-        return FINE
     try:
         new, former = encryption_of(run, component.wanted), encryption_of(run, component.former)
         rest = [encryption_of(run, pod, pod["spec"]["nodeName"]) for pod in others(run, cluster_api(run))]
