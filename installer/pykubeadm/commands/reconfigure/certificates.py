@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pykubeadm.phases.certs.leaves import Leaf
 
 _NAME: Final = "certs"
+_API_SERVER: Final = "apiserver"
 _READ_AGAIN_WITHIN: Final = timedelta(minutes=2)  # the API server looks once a minute where it hears of no change
 
 
@@ -51,14 +52,19 @@ def _apply(run: ReconfigureRun) -> Changes:
         return ()
     run.keys.order(len(leaves))
     place = back_up(run, [path for leaf in leaves for path in files_of(run, leaf)])
-    return [f"copied what is replaced to {place}", *(change for leaf in leaves for change in renew(run, leaf))]
+    changes = [f"copied what is replaced to {place}", *(change for leaf in leaves for change in renew(run, leaf))]
+    if any(leaf.name == _API_SERVER for leaf in leaves):
+        _await_shown(run)
+    return changes
 
 
-def _verify(run: ReconfigureRun) -> None:
-    """Where the API server's certificate is another, until it shows that."""
+def _await_shown(run: ReconfigureRun) -> None:
+    """Until the API server shows its new certificate, unless users gave it one of their own."""
+    from pykubeadm.manifests.arguments import last_value
     from pykubeadm.phases.waiting import wait
 
-    wait(run, _NAME, {"the API server's certificate": lambda: _not_shown(run)}, _READ_AGAIN_WITHIN)
+    if not run.dry_run and last_value(run.configuration.cluster.api_server.extra_args, "tls-cert-file") is None:
+        wait(run, _NAME, {"the API server's certificate": lambda: _not_shown(run)}, _READ_AGAIN_WITHIN)
 
 
 def _not_shown(run: ReconfigureRun) -> str | None:
@@ -81,7 +87,6 @@ certs: Phase[ReconfigureRun] = Phase(
     name=_NAME,
     summary="Issue certificates again that do not have all names",
     apply=_apply,
-    verify=_verify,
     when=_is_control_plane,
     flags=("kubeconfig",),
 )
