@@ -3,7 +3,7 @@ then only that is looked at which another file might make dangerous."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.reconfigure.addon import with_stored_kube_proxy
 from pykubeadm.commands.reconfigure.certificates import lacking
@@ -18,10 +18,19 @@ from pykubeadm.phases.preflight.check import FINE, Check, Findings, run_checks
 from pykubeadm.phases.preflight.health import health_checks
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.replacing.checks import manifest_checks
+from pykubeadm.phases.replacing.components import components
+from pykubeadm.phases.replacing.pods_before import looking
 from pykubeadm.phases.replacing.record import read_record
+from pykubeadm.phases.static_pods.present import arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_FIXED_FLAGS: Final = {
+    "kube-apiserver": ("service-cluster-ip-range", "service-account-issuer"),
+    "kube-controller-manager": ("cluster-cidr", "service-cluster-ip-range"),
+    "etcd": ("data-dir",),
+}
 
 
 def run_preflight(run: ReconfigureRun) -> None:
@@ -45,11 +54,28 @@ def _checks(run: ReconfigureRun) -> Iterator[Check]:
     state = look_at(cluster_api(run))
     yield from health_checks(state, run.node, local_etcd=run.has_local_etcd)
     yield from file_checks(run)
+    yield Check("StoredConfiguration", lambda _machine: Findings(errors=tuple(edited_where_fixed(run))))
     yield Check("Certificates", lambda _machine: _certificates(run))
     yield encryption_check(run)
     yield from manifest_checks(run, run.target)
     if run.for_cluster:
         yield from addon_checks(with_stored_kube_proxy(run), state, run.target)
+
+
+def edited_where_fixed(run: ReconfigureRun) -> Iterator[str]:
+    """Of what cannot be changed, and is refused in a file: where somebody did so in the cluster's ConfigMap, by hand. What users
+    set by extraArgs, now or before, is their business."""
+    cluster = run.configuration.cluster, run.stored
+    given = {arg.name for each in cluster for part in (each.api_server, each.controller_manager) for arg in part.extra_args}
+    for component in components(looking(run)):
+        before, after = arguments(component.former), arguments(component.wanted)
+        for name in _FIXED_FLAGS.get(component.name, ()):
+            old, new = (flags.get(name) or "not set" for flags in (before, after))
+            if old != new and name not in given:
+                yield (
+                    f"{component.name}'s --{name} is {old} and would become {new}, which cannot change in a running cluster: put "
+                    "back what was changed in ConfigMap kube-system/kubeadm-config"
+                )
 
 
 def _certificates(run: ReconfigureRun) -> Findings:

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 
+from pykubeadm.commands.reconfigure.checks import edited_where_fixed
 from pykubeadm.commands.reconfigure.command import reconfigure
 from pykubeadm.commands.reconfigure.files import file_checks, host_path
 from pykubeadm.commands.reconfigure.phases import PHASES
@@ -101,6 +102,15 @@ def test_where_a_file_of_the_container_lies(path: str, found: str | None) -> Non
         }
     }
     assert host_path(pod, path) == found
+
+
+def test_a_stored_configuration_that_was_edited_where_it_cannot_change(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    node, api = made
+    assert list(edited_where_fixed(reconfigure_run(monkeypatch, node, api)[0])) == []
+    stored = api.objects["v1", "ConfigMap", "kube-system", "kubeadm-config"]["data"]
+    stored["ClusterConfiguration"] = stored["ClusterConfiguration"].replace("10.96.0.0/12", "10.97.0.0/16")
+    found = list(edited_where_fixed(reconfigure_run(monkeypatch, node, api)[0]))
+    assert "kube-apiserver's --service-cluster-ip-range is 10.96.0.0/12 and would become 10.97.0.0/16" in found[0]
 
 
 def test_a_file_on_a_worker_is_refused(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
