@@ -9,6 +9,8 @@ from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.phases.cluster.upload_config import upload_config as shared
 from pykubeadm.workflow.phase import Changes, Phase
 
+_kubeadm: Phase[ReconfigureRun]
+_kubelet: Phase[ReconfigureRun]
 _kubeadm, _kubelet = shared.phases
 _FLAGS = ("kubeconfig",)
 
