@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from pykubeadm.commands.reconfigure.endpoint import publish
@@ -9,9 +10,6 @@ from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.phases.cluster.upload_config import upload_config as shared
 from pykubeadm.workflow.phase import Changes, Phase
 
-_kubeadm: Phase[ReconfigureRun]
-_kubelet: Phase[ReconfigureRun]
-_kubeadm, _kubelet = shared.phases
 _FLAGS = ("kubeconfig",)
 
 
@@ -23,16 +21,23 @@ def _gives_kubelet(run: ReconfigureRun) -> bool:
     return run.for_cluster and bool(run.configuration.kubelet)
 
 
-def _upload_cluster(run: ReconfigureRun) -> Changes:
-    return [*publish(run), *(_kubeadm.apply(run) if _kubeadm.apply else ())]
+def _nothing(_run: ReconfigureRun) -> Changes:
+    return ()
 
 
+def _uploading(
+    part: Phase[ReconfigureRun], when: Callable[[ReconfigureRun], bool], before: Callable[[ReconfigureRun], Changes] = _nothing
+) -> Phase[ReconfigureRun]:
+    def apply(run: ReconfigureRun) -> Changes:
+        return [*before(run), *(part.apply(run) if part.apply else ())]
+
+    return replace(part, apply=apply, when=when, flags=_FLAGS)
+
+
+_kubeadm, _kubelet = shared.phases
 upload_config: Phase[ReconfigureRun] = Phase(
     name=shared.name,
     summary="Upload the configuration, for the other nodes and for those that join",
-    phases=(
-        replace(_kubelet, when=_gives_kubelet, flags=_FLAGS),
-        replace(_kubeadm, apply=_upload_cluster, when=_gives_cluster, flags=_FLAGS),
-    ),
+    phases=(_uploading(_kubelet, _gives_kubelet), _uploading(_kubeadm, _gives_cluster, publish)),
     flags=_FLAGS,
 )
