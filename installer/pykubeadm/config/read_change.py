@@ -33,7 +33,9 @@ def read_change(
 
     Raises ConfigError with every problem: what is wrong, and what would have to change that cannot.
     """
-    reading = open_for(source, environment.note, (), "ClusterConfiguration", "InitConfiguration", KUBELET_API[1], KUBE_PROXY_API[1])
+    reading = open_for(
+        source, environment.note, (), "ClusterConfiguration", "InitConfiguration", KUBELET_API[1], KUBE_PROXY_API[1]
+    )
     cluster = stored
     if "ClusterConfiguration" in reading.documents:
         given, report = reading.decoded(ClusterConfiguration)

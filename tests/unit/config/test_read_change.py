@@ -10,7 +10,8 @@ import pytest
 
 from pykubeadm.config.host import ANY_HOST
 from pykubeadm.config.model import ClusterConfiguration, Configuration, Etcd, ExternalEtcd, LocalEtcd, Networking, ThisNode
-from pykubeadm.config.read import Environment, read_change
+from pykubeadm.config.read_change import read_change
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from tests.support.init_runs import configuration
