@@ -63,7 +63,7 @@ def _await_shown(run: ReconfigureRun) -> None:
     from pykubeadm.manifests.arguments import last_value
     from pykubeadm.phases.waiting import wait
 
-    if not run.dry_run and last_value(run.configuration.cluster.api_server.extra_args, "tls-cert-file") is None:
+    if last_value(run.configuration.cluster.api_server.extra_args, "tls-cert-file") is None:
         wait(run, _NAME, {"the API server's certificate": lambda: _not_shown(run)}, _READ_AGAIN_WITHIN)
 
 

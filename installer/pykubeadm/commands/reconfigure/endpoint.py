@@ -75,9 +75,8 @@ def _await_answer(run: ReconfigureRun, url: str) -> None:
     from pykubeadm.phases.cluster.connection import health_endpoint
     from pykubeadm.phases.waiting import wait
 
-    if not run.dry_run:
-        timeout = run.configuration.this_node.timeouts.kubernetes_api_call
-        wait(run, _NAME, {f"the API at {url}": health_endpoint(run, f"{url}/livez")}, timeout)
+    timeout = run.configuration.this_node.timeouts.kubernetes_api_call
+    wait(run, _NAME, {f"the API at {url}": health_endpoint(run, f"{url}/livez")}, timeout)
 
 
 def publish(run: ReconfigureRun) -> Changes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, STATE_DIR
-from pykubeadm.errors import PhaseError
+from pykubeadm.errors import PhaseError, PykubeadmError
 from pykubeadm.node.port import Directory, File
 from pykubeadm.workflow.phase import Changes, Phase
 
@@ -28,12 +28,10 @@ def _apply(run: ReconfigureRun) -> Changes:
     if not files and run.node.stat(FORMER) is None:
         return ()
     _keep(run, files)
-    changes = start_kubelet(run, files)
-    if run.dry_run:
-        return changes
     try:
+        changes = start_kubelet(run, files)
         wait_for_kubelet(run)
-    except PhaseError as error:
+    except PykubeadmError as error:
         raise PhaseError(f"{_first_line(error)}; {_put_back(run)}\n{_rest(error)}".rstrip()) from error
     run.node.remove([FORMER])
     return changes
@@ -95,20 +93,20 @@ def _put_back(run: ReconfigureRun) -> str:
         content, stat = run.node.read(f"{FORMER}{path}"), run.node.stat(path)
         if content is not None:
             files.append(File(path, content, stat.mode if stat else 0o644, replaces=True))
-    start_kubelet(run, files)
     try:
+        start_kubelet(run, files)
         wait_for_kubelet(run)
-    except PhaseError as error:
+    except PykubeadmError as error:
         return f"its former configuration was put back, and it does not become healthy with that either: {_first_line(error)}"
     run.node.remove([FORMER])
     return "its former configuration was put back, and it runs with that; correct the new one, then run this again"
 
 
-def _first_line(error: PhaseError) -> str:
+def _first_line(error: PykubeadmError) -> str:
     return str(error).partition("\n")[0]
 
 
-def _rest(error: PhaseError) -> str:
+def _rest(error: PykubeadmError) -> str:
     return str(error).partition("\n")[2]
 
 

@@ -34,7 +34,7 @@ def _apply(run: ReconfigureRun) -> Changes:
     from pykubeadm.phases.static_pods.manifests import read_static_pod
 
     pod = read_static_pod(run.node, "kube-apiserver")
-    if pod is None or run.dry_run:
+    if pod is None:
         return ()
     encryption = _encryption(run, pod)
     if not encryption.resources:
