@@ -188,10 +188,10 @@ class ClusterApi:
 
     def _unreachable(self, what: str, error: UnansweredError) -> ApiUnreachableError:
         if error.untrusted:
-            return UntrustedServerError(
-                f"could not {what}: {self._server} cannot be trusted, {error};"
-                " another program answers there, or files of two clusters are mixed"
-            )
+            why = "another program answers there, or files of two clusters are mixed"
+            if error.untimely:
+                why = "is this machine's clock right (timedatectl)? were the certificates renewed (pykubeadm certs renew all)?"
+            return UntrustedServerError(f"could not {what}: {self._server} cannot be trusted, {error}; {why}")
         return ApiUnreachableError(f"could not {what}: no answer from {self._server}: {error}")
 
 

@@ -40,6 +40,11 @@ class UnansweredError(Exception):
         """Whether the server's certificate was not accepted."""
         return isinstance(self.failure, ssl.SSLCertVerificationError)
 
+    @property
+    def untimely(self) -> bool:
+        """Whether it would be accepted at another time."""
+        return isinstance(self.failure, ssl.SSLCertVerificationError) and self.failure.verify_code in (_NOT_YET, _EXPIRED)
+
 
 def exchange(
     url: str,
@@ -137,9 +142,10 @@ def checked_url(url: str) -> SplitResult:
 
 _BY_PROXY = "Tunnel connection failed: "  # http.client's words
 # OpenSSL: x509_vfy.h, X509_V_ERR_*
+_NOT_YET, _EXPIRED = 9, 10
 _UNTRUSTED = {
-    9: "it is not valid yet",
-    10: "it has expired",
+    _NOT_YET: "it is not valid yet",
+    _EXPIRED: "it has expired",
     18: "it is signed by itself, and not known here",
     19: "it is signed by another certificate authority",
     20: "it is signed by another certificate authority",

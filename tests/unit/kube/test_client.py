@@ -306,6 +306,16 @@ def test_a_server_of_another_cluster_is_not_asked_again() -> None:
     assert "tried for" not in str(caught.value)
 
 
+def test_a_server_whose_certificate_is_of_tomorrow() -> None:
+    tomorrow = NOW + timedelta(days=1)
+    with (
+        serving(begin=tomorrow, end=tomorrow + timedelta(days=1)) as server,
+        client(f"https://{server.endpoint}") as api,
+        pytest.raises(UntrustedServerError, match=r"it is not valid yet; is this machine's clock right \(timedatectl\)"),
+    ):
+        api.get("v1", "Node", "cp1")
+
+
 @pytest.mark.parametrize(
     ("user", "header"),
     [
