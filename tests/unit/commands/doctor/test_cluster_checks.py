@@ -28,11 +28,14 @@ class FakeStreams:
 
     answers: dict[str, str] = field(default_factory=dict)
     said: str = ""
+    refused: str = ""
 
     def run(self, _namespace: str, _pod: str, argv: tuple[str, ...], **_more: Any) -> Ended:
         return Ended(0, next(answer for words, answer in self.answers.items() if words in " ".join(argv)), "")
 
     def logs(self, _namespace: str, _pod: str, _container: str = "", **_more: Any) -> str:
+        if self.refused:
+            raise ApiStatusError(self.refused, code=500)
         return self.said
 
 
@@ -172,6 +175,16 @@ def test_nodes_that_take_no_pods(scene: Scene) -> None:
         "problem: w is not ready, since 5m: cni plugin not initialized",
         "warning: w takes no new pods: it is cordoned",
     ]
+
+
+def test_a_kubelet_that_the_api_server_does_not_reach(scene: Scene) -> None:
+    scene.api.put(pod("kube-proxy-w", {"k8s-app": "kube-proxy"}, node="w"))
+    scene.api.put(node("w", ready=False))
+    scene.streams.refused = "could not read the log: Get https://192.0.2.9:10250/containerLogs/x: dial tcp: i/o timeout"
+    [remark] = scene.said("kubelets")  # of w it is said elsewhere that it is not ready
+    assert remark.startswith("problem: the API server gets nothing from the kubelet of cp: could not read the log")
+    scene.streams.refused = "could not read the log: failed to try resolving symlinks in path"  # its kubelet was reached
+    assert scene.said("kubelets") == []
 
 
 def test_versions_that_do_not_go_together(scene: Scene) -> None:

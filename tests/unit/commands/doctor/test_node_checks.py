@@ -177,6 +177,18 @@ def test_rules_in_both_of_iptables_back_ends(node: FakeNode) -> None:
     assert said(network.CHECKS, node, "netfilter")[0].startswith("warning: Kubernetes' rules are in iptables' old tables")
 
 
+def test_rules_of_a_firewall_that_refuse_packets(node: FakeNode) -> None:
+    node.commands["iptables-nft-save"] = completed(
+        "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -s 10.244.0.0/16 -j ACCEPT\n-A FORWARD -i eth0 -d 10.244.0.0/16 -j DROP\n"
+        "-A INPUT -m conntrack --ctstate INVALID -j DROP\n-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -j DROP\nCOMMIT\n"
+    )
+    node.commands["ip6tables-legacy-save"] = completed("*filter\n-A INPUT -j REJECT --reject-with icmp6-adm-prohibited\nCOMMIT\n")
+    forwarded, received = said(network.CHECKS, node, "firewall")
+    assert forwarded.startswith("warning: a rule of this node's packet filter (iptables) refuses packets: -A FORWARD -i eth0")
+    assert forwarded.endswith("iptables -D FORWARD -i eth0 -d 10.244.0.0/16 -j DROP")
+    assert received.endswith("ip6tables -D INPUT -j REJECT --reject-with icmp6-adm-prohibited")
+
+
 def test_a_proxy_without_exceptions(node: FakeNode) -> None:
     node.commands["systemctl show containerd"] = completed("HTTPS_PROXY=http://user:hunter2@p:3128")
     [remark] = said(network.CHECKS, node, "proxies")

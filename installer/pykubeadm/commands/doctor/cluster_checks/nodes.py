@@ -6,14 +6,19 @@ from collections.abc import Iterable
 from typing import Final
 
 from pykubeadm.commands.doctor.check import Check, Remark, problem, warning
-from pykubeadm.commands.doctor.cluster import ClusterView
+from pykubeadm.commands.doctor.cluster import SYSTEM, ClusterView
 from pykubeadm.config.versions import KUBELET_SKEW, Version, parse_version
+from pykubeadm.errors import ApiError
 from pykubeadm.kube.pod_state import is_ready
+from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.util.age import age
+from pykubeadm.util.side_by_side import side_by_side
 from pykubeadm.util.timestamp import parse_timestamp
 
 _PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 _LEASES: Final = "kube-node-lease"
+_AT_A_TIME: Final = 4
+_REFUSED: Final = (401, 403)  # by the kubelet, to the API server
 _APART: Final = 5.0  # seconds between two clocks; certificates and Leases bear less
 
 
@@ -62,6 +67,28 @@ def _skew(view: ClusterView) -> Iterable[Remark]:
             )
 
 
+def _kubelets(view: ClusterView) -> Iterable[Remark]:
+    """By a line of a log, which the API server reads from the kubelet."""
+    ready = {node["metadata"]["name"] for node in view.nodes if is_ready(node)}
+    running = {name: pod for pod in view.pods if is_ready(pod) and (name := pod["spec"].get("nodeName")) in ready}
+
+    def refused(name: str) -> str | None:
+        try:
+            view.streams.logs(SYSTEM, running[name]["metadata"]["name"], lines=1)
+        except ApiStatusError as error:  # what the kubelet itself says has no address in it
+            return str(error) if error.code in _REFUSED or "://" in str(error) else None
+        except ApiError as error:
+            return str(error)
+        return None
+
+    for name, why in zip(running, side_by_side(refused, running, _AT_A_TIME), strict=True):
+        if why is not None:
+            yield problem(
+                f"the API server gets nothing from the kubelet of {name}: {why}",
+                "let control planes to port 10250 of every node; `pykubeadm certs check-expiration` on the control planes",
+            )
+
+
 def _tag(image: str) -> Version | None:
     try:
         return parse_version(image.partition("@")[0].rpartition(":")[2])
@@ -89,6 +116,7 @@ def _clocks(view: ClusterView) -> Iterable[Remark]:
 
 CHECKS: Final = (
     Check("cluster/nodes", "on a Node that is not ready pods do not run", _ready),
+    Check("cluster/kubelets", "logs, exec, port-forward and metrics come from kubelets, through the API server", _kubelets),
     Check("cluster/skew", "components of versions too far apart do not understand each other", _skew),
     Check("cluster/clocks", "certificates, tokens and Leases count by the clock", _clocks),
 )

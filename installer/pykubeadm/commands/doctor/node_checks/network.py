@@ -17,6 +17,9 @@ _OF_PODS: Final = re.compile(r"cni|cali|cilium|flannel|vxlan|veth|weave")
 _CHAINS: Final = re.compile(r"^:KUBE-", re.MULTILINE)
 _PROXY: Final = re.compile(r"\b(HTTPS?_PROXY|https?_proxy)=")
 _NO_PROXY: Final = re.compile(r"\b(NO_PROXY|no_proxy)=(\S+)")
+_SAVED: Final = ("iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save")
+# Straight in a chain that every packet to this node or through it comes by; what belongs to no connection may be dropped.
+_REFUSING: Final = re.compile(r"^-A (?:INPUT|FORWARD) (?!.*INVALID)(?:.* )?-j (?:DROP|REJECT)\b.*", re.MULTILINE)
 
 
 def _resolver(here: Here) -> Iterable[Remark]:
@@ -30,7 +33,15 @@ def _name(here: Here) -> Iterable[Remark]:
 
 def _firewall(here: Here) -> Iterable[Remark]:
     ports = [KUBELET_PORT, *((API_SERVER_PORT,) if "kube-apiserver" in here.static_pods else ())]
-    return remarks_of(firewalld(ports), here)
+    yield from remarks_of(firewalld(ports), here)
+    for program in _SAVED:
+        for rule in _REFUSING.findall(here.ask(program)):
+            command = program.partition("-")[0]
+            yield warning(
+                f"a rule of this node's packet filter ({command}) refuses packets: {rule}",
+                f"let other nodes to port {' and '.join(map(str, ports))} and pods to each other before it, or remove it:"
+                f" {command} -D {rule.removeprefix('-A ')}",
+            )
 
 
 def _mtu(here: Here) -> Iterable[Remark]:
@@ -83,7 +94,7 @@ CHECKS: Final = (
         "node/resolver", "pods get this node's name servers; one on the loopback interface makes CoreDNS ask itself", _resolver
     ),
     Check("node/host-name", "components look up the node's name", _name),
-    Check("node/firewall", "other nodes have to reach these ports", _firewall),
+    Check("node/firewall", "nodes have to reach each other's ports, and pods each other", _firewall),
     Check("node/mtu", "large packets are lost where pods may send more than the way out takes", _mtu),
     Check("node/netfilter", "rules in two places contradict each other", _rules),
     Check("node/proxies", "a proxy cannot reach what is inside the cluster", _proxies),
