@@ -14,7 +14,7 @@ from lab import assets, cluster
 from lab.cluster import eventually, kubectl, kubectl_json
 from lab.host import docker
 from lab.node import Node
-from tests.e2e.ageing import YEAR, run_at
+from tests.e2e.ageing import valid_for
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command
 
@@ -202,9 +202,47 @@ Change = Callable[[Pair], None]
 
 def _on(which: str, script: str) -> Change:
     def change(pair: Pair) -> None:
-        (pair.plane if which == "plane" else pair.worker).shell(script, timeout=120)
+        for name, node in (("plane", pair.plane), ("worker", pair.worker)):
+            if which in (name, "both"):
+                node.shell(script, timeout=120)
 
     return change
+
+
+def _another_scheduler(pair: Pair) -> None:
+    """Of a version that nobody has; the kubelet ends the one that ran."""
+    pair.plane.shell(
+        f"cp {_SCHEDULER} /root/; sed 's/kube-scheduler:v.*/kube-scheduler:v1.36.99/' {_SCHEDULER} >/root/other.yaml;"
+        f" mv /root/other.yaml {_SCHEDULER}"
+    )
+    eventually(lambda: None if _unready(pair.plane) else "it runs", "the end of the scheduler", 60)
+
+
+def _dns_that_asks_itself(pair: Pair) -> None:
+    """New pods get the resolver that the node has now."""
+    _on("both", "cp /etc/resolv.conf /root/resolv.conf && echo nameserver 127.0.0.53 >/etc/resolv.conf")(pair)
+    _restart_dns(pair)
+
+    def runs() -> str | None:
+        pods = kubectl_json(pair.plane, "--namespace=kube-system", "get", "pods", "--selector=k8s-app=kube-dns")["items"]
+        ended = [each for each in pods if (each["status"].get("containerStatuses") or [{}])[0].get("restartCount")]
+        return None if len(ended) == len(pods) == 2 else f"{len(ended)} of {len(pods)} pods have ended"
+
+    eventually(runs, "a DNS that ends", 60)
+
+
+def _dns_that_asks_others(pair: Pair) -> None:
+    _on("both", "cat /root/resolv.conf >/etc/resolv.conf")(pair)
+    _restart_dns(pair)
+
+
+def _expired_certificate(pair: Pair) -> None:
+    words = ("certs", "renew", "apiserver-kubelet-client", "--config", valid_for(pair.plane, "5s"))
+    pair.plane.run("pykubeadm", *words, timeout=300)
+
+
+def _restart_dns(pair: Pair) -> None:
+    kubectl(pair.plane, "--namespace=kube-system", "delete", "pods", "--selector=k8s-app=kube-dns", "--grace-period=1")
 
 
 def _kubectl(*words: str) -> Change:
@@ -223,14 +261,14 @@ webhooks:
   admissionReviewVersions: [v1]
   timeoutSeconds: 2
 """
-_CONTAINERD = "/etc/containerd/config.toml"
+_KUBELET = "/var/lib/kubelet/config.yaml"
 _CONFLIST = cluster.CNI_CONFIG
 _SCHEDULER = "/etc/kubernetes/manifests/kube-scheduler.yaml"
 
 
 @dataclass(frozen=True)
 class Sabotage:
-    """`row` fails where `do` was done, and `doctor` on `where` says `words`."""
+    """`row` fails where `do` was done, and a remark of `doctor`'s on `where` has `words`."""
 
     name: str
     do: Change
@@ -282,53 +320,53 @@ SABOTAGES = (
     ),
     Sabotage(
         "an image that is not there",
-        _on("plane", rf"sed -i.bak 's|\(image: .*kube-scheduler:\).*|\1v1.36.99|' {_SCHEDULER} && mv {_SCHEDULER}.bak /root/"),
-        _on("plane", f"mv /root/kube-scheduler.yaml.bak {_SCHEDULER}"),
+        _another_scheduler,
+        _on("plane", f"mv /root/kube-scheduler.yaml {_SCHEDULER}"),
         "control-plane/components",
         "plane",
         "node/images: the image registry.k8s.io/kube-scheduler:v1.36.99 of kube-scheduler is not on the node",
     ),
     Sabotage(
-        "a full disk",
-        _on("worker", "mount -t tmpfs -o size=1M full /var/log && { cat /dev/zero >/var/log/full || true; } 2>/dev/null"),
-        _on("worker", "umount /var/log"),
-        "controllers/daemon-set",
-        "worker",
-        "node/disk: /var/log is full",
-    ),
-    Sabotage(
-        "the cgroup driver of the runtime changed",
-        _on("worker", f"sed -i.bak 's/SystemdCgroup = true/SystemdCgroup = false/' {_CONTAINERD}; systemctl restart containerd"),
-        _on("worker", f"mv {_CONTAINERD}.bak {_CONTAINERD} && systemctl restart containerd"),
-        "controllers/daemon-set",
-        "worker",
-        "node/cgroup-driver: the container runtime uses the cgroup driver cgroupfs",
-        "warning",
-    ),
-    Sabotage(
-        "a resolver on the loopback interface",
-        _on("plane", "cp /etc/resolv.conf /root/resolv.conf && echo nameserver 127.0.0.53 >/etc/resolv.conf"),
-        _on("plane", "cat /root/resolv.conf >/etc/resolv.conf"),
-        "",
+        "a DNS that asks itself",
+        _dns_that_asks_itself,
+        _dns_that_asks_others,
+        "services/dns",
         "plane",
-        "node/resolver: the name server 127.0.0.53",
-        "warning",
+        "asks itself (Loop detected): the node's name server is on its loopback interface",
     ),
     Sabotage(
-        "packets between pods of two nodes dropped",
+        "a firewall between pods of two nodes",
         _on("worker", "iptables -I FORWARD -i eth0 -d 10.244.0.0/16 -j DROP"),
         _on("worker", "iptables -D FORWARD -i eth0 -d 10.244.0.0/16 -j DROP"),
         "services/pod-network",
-        "",
-        "",
+        "worker",
+        "node/firewall: a rule of this node's packet filter (iptables) refuses packets: -A FORWARD",
+        "warning",
+    ),
+    Sabotage(
+        "a firewall before a kubelet",
+        _on("worker", "iptables -I INPUT -p tcp --dport 10250 -j DROP"),
+        _on("worker", "iptables -D INPUT -p tcp --dport 10250 -j DROP"),
+        "containers/exec",
+        "plane",
+        "cluster/kubelets: the API server gets nothing from the kubelet of verifyw",
     ),
     Sabotage(
         "an expired certificate",
-        lambda pair: [run_at(pair.plane, -YEAR, "certs", "renew", "apiserver-kubelet-client")][0] and None,
+        _expired_certificate,
         _on("plane", "pykubeadm certs renew apiserver-kubelet-client"),
         "containers/exec",
         "plane",
         "node/certificates: the certificate apiserver-kubelet-client expired",
+    ),
+    Sabotage(
+        "a full disk",
+        # A directory costs a tmpfs no room, but a file's number: two, of its root and of the file that fills it.
+        _on("worker", "mount -t tmpfs -o size=1M,nr_inodes=2 full /var/log; cat /dev/zero >/var/log/full 2>/dev/null || true"),
+        _on("worker", "umount /var/log"),
+        "controllers/daemon-set",
+        "worker",
+        "node/disk: /var/log is full",
     ),
     Sabotage(
         "the kubelet stopped",
@@ -338,6 +376,14 @@ SABOTAGES = (
         "worker",
         "node/units: the unit kubelet is inactive",
     ),
+    Sabotage(
+        "the cgroup driver of the kubelet changed",
+        _on("worker", f"sed -i.bak 's/^cgroupDriver:.*/cgroupDriver: cgroupfs/' {_KUBELET} && systemctl restart kubelet"),
+        _on("worker", f"mv {_KUBELET}.bak {_KUBELET} && systemctl restart kubelet"),
+        "controllers/daemon-set",
+        "worker",
+        "node/cgroup-driver: the container runtime uses the cgroup driver systemd, the kubelet cgroupfs",
+    ),
 )
 
 
@@ -346,15 +392,14 @@ SABOTAGES = (
 def test_what_was_broken_is_found(pair: Pair, sabotage: Sabotage, results: list[str]) -> None:
     sabotage.do(pair)
     try:
-        if sabotage.row:
-            found = verify(pair.plane, sabotage.row)
-            assert found["failed"] == 1, found["rows"]
-            [row] = found["rows"]
-            results.append(f"{sabotage.name}: {row['name']} failed after {row['seconds']} s: {row['said'][:200]}")
-        if sabotage.where:
-            remarks = said(doctor(pair.plane if sabotage.where == "plane" else pair.worker), sabotage.level)
-            assert [remark for remark in remarks if remark.startswith(sabotage.words)], remarks
-            results.append(f"{sabotage.name}: doctor: {remarks[0][:200]}")
+        found = verify(pair.plane, sabotage.row)
+        assert found["failed"] == 1, found["rows"]
+        [row] = found["rows"]
+        results.append(f"{sabotage.name}: {row['name']} failed after {row['seconds']} s: {row['said'][:200]}")
+        remarks = said(doctor(pair.plane if sabotage.where == "plane" else pair.worker), sabotage.level)
+        named = [remark for remark in remarks if sabotage.words in remark]
+        assert named, remarks
+        results.append(f"{sabotage.name}: doctor: {named[0][:200]}")
     finally:
         sabotage.undo(pair)
     for node in (pair.plane, pair.worker):

@@ -42,7 +42,7 @@ class Cluster:
     @property
     def tolerations(self) -> list[dict[str, str]]:
         """Of pods that may run anywhere: where only control planes are there, those have to do."""
-        if any(not _repels(node) for node in self.nodes):
+        if any(takes_pods(node) for node in self.nodes):
             return []
         return [{"key": LABEL_CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"}]
 
@@ -68,11 +68,11 @@ def look_at(api: Api, streams: PodStreams, credentials: Credentials, *, namespac
     )
 
 
-def _repels(node: Mapping[str, Any]) -> bool:
+def takes_pods(node: Mapping[str, Any]) -> bool:
+    """Those that tolerate nothing."""
     spec = node.get("spec") or {}
-    return bool(spec.get("unschedulable")) or any(
-        taint.get("effect") in ("NoSchedule", "NoExecute") for taint in spec.get("taints") or ()
-    )
+    repels = any(taint.get("effect") in ("NoSchedule", "NoExecute") for taint in spec.get("taints") or ())
+    return not repels and not spec.get("unschedulable")
 
 
 def _common_image(nodes: Sequence[KubeObject], names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -19,6 +20,7 @@ from pykubeadm.util.kube_object import KubeObject
 ROW_LABEL: Final = "verify.pykubeadm/row"
 PATIENCE: Final = 90.0  # seconds for one effect; a kubelet that is busy may look at a pod once a minute only (syncFrequency)
 _MADE_WITHIN = timedelta(seconds=15)  # from a namespace's creation until it has its ServiceAccount
+_ASK_EVERY: Final = 0.4  # seconds; rows that ask more often keep the cluster from what they wait for
 IDLE: Final = "sleep 3600"  # a script that does nothing for longer than any row takes
 
 
@@ -54,13 +56,16 @@ class Trial:
     def wait(self, what: str, probe: Probe, seconds: float = PATIENCE, *, hopeless: Probe = lambda: None) -> None:
         """Until `probe` says None, else why not. WaitError where it does not within `seconds`, or where `hopeless` says why."""
 
-        def patient() -> str | None:
+        def ask() -> str | None:
             try:
-                return probe()
+                why = probe()
             except ApiError as error:
-                return str(error)
+                why = str(error)
+            if why is not None:
+                time.sleep(_ASK_EVERY)
+            return why
 
-        wait_for({what: patient}, timedelta(seconds=seconds), report=lambda _what, _why: None, hopeless=hopeless)
+        wait_for({what: ask}, timedelta(seconds=seconds), report=lambda _what, _why: None, hopeless=hopeless, patient=True)
 
     def start_pod(self, suffix: str, *containers: dict[str, Any], labels: dict[str, str] | None = None, **spec: Any) -> str:
         """Make a pod and wait until it is ready; its name."""

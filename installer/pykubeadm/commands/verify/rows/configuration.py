@@ -60,7 +60,7 @@ def _service_account(trial: Trial) -> str:
     """With the token that is in a pod: refused, allowed what a Role says, and nothing more."""
     name, namespace = trial.name(), trial.namespace
     trial.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
-    pod = trial.start_shell("", serviceAccountName=name)
+    pod = trial.start_shell("", serviceAccountName=name, automountServiceAccountToken=True)
     api = ClusterApi(_bearer(trial.cluster.credentials, trial.sh(pod, f"cat {_TOKEN}").strip()))
     _require_refused(api, "Pod", namespace, "before it had a Role")
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
@@ -147,5 +147,5 @@ ROWS: Final = (
         _service_account,
         needs_shell=True,
     ),
-    Row("configuration/network-policy", "a NetworkPolicy keeps others out", _network_policy, needs_shell=True),
+    Row("configuration/network-policy", "a NetworkPolicy keeps others out", _network_policy, needs_shell=True, slow=True),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from pykubeadm.commands.verify.documents import IN_PEACE, container, pod_spec, service, shell, web_server, workload
+from pykubeadm.commands.verify.documents import IN_PEACE, container, pod, pod_spec, service, shell, web_server, workload
 from pykubeadm.commands.verify.row import NotServedError, NotShownError, Row
 from pykubeadm.commands.verify.trial import PATIENCE, ROW_LABEL, Trial
 from pykubeadm.util.kube_object import KubeObject
@@ -17,23 +17,24 @@ _DAEMON: Final = {"operator": "Exists"}
 
 
 def _deployment(trial: Trial) -> str:
-    """A client asks all the time; each of its answers is a line of its log."""
+    """A client asks all the time from the first answer on; each of its answers is a line of its log."""
     labels = trial.labels("web")
 
     def template(version: int) -> dict[str, Any]:
         server = web_server(trial.cluster.shell, f"version-{version}", **IN_PEACE)
         return pod_spec(server, terminationGracePeriodSeconds=3)
 
-    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 2}}
     trial.create(workload("apps/v1", "Deployment", trial.name("web"), template(1), labels, replicas=2, strategy=strategy))
     address = trial.create(service(trial.name("web"), labels))["spec"]["clusterIP"]
-    first = {_hash(pod) for pod in trial.wait_pods("web", 2)}
-    client = trial.start_shell("client", _asking(address))
+    client = trial.name("client")
+    trial.create(pod(client, shell(trial.cluster.shell, _asking(address))))
+    first = {_hash(each) for each in trial.wait_pods("web", 2)}
     trial.wait("the first answers", lambda: None if "version-1" in _log(trial, client) else "there is none yet", 20)
     _roll(trial, template(2))
     trial.wait("answers of the new version", lambda: None if "version-2" in _log(trial, client) else "there is none yet", 20)
     _roll(trial, template(1))
-    if {_hash(pod) for pod in trial.pods("web")} != first:
+    if {_hash(each) for each in trial.pods("web")} != first:
         raise NotShownError("the pods after the rollback are not of the first version's ReplicaSet")
     answers = Counter(_log(trial, client).split())
     if answers["lost"]:
@@ -44,11 +45,12 @@ def _deployment(trial: Trial) -> str:
 def _asking(address: str) -> str:
     ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} 80 2>&1"
     cases = "*version-1*) echo version-1;; *version-2*) echo version-2;; *) echo lost;;"
-    return f'while true; do case "$({ask})" in {cases} esac; sleep 0.2; done'
+    begin = f"until {ask} | grep -q version-1; do sleep 0.2; done"
+    return f'{begin}; while true; do case "$({ask})" in {cases} esac; sleep 0.2; done'
 
 
-def _log(trial: Trial, pod: str) -> str:
-    return trial.cluster.streams.logs(trial.namespace, pod, lines=10000)
+def _log(trial: Trial, name: str) -> str:
+    return trial.cluster.streams.logs(trial.namespace, name, lines=10000)
 
 
 def _roll(trial: Trial, template: dict[str, Any]) -> None:
@@ -67,8 +69,8 @@ def _roll(trial: Trial, template: dict[str, Any]) -> None:
     trial.wait(f"the rollout of Deployment {name}", unfinished)
 
 
-def _hash(pod: KubeObject) -> str:
-    return str(pod["metadata"]["labels"].get("pod-template-hash"))
+def _hash(found: KubeObject) -> str:
+    return str(found["metadata"]["labels"].get("pod-template-hash"))
 
 
 def _stateful_set(trial: Trial) -> str:
@@ -76,7 +78,7 @@ def _stateful_set(trial: Trial) -> str:
     trial.create(service(trial.name(), labels, clusterIP="None"))
     template = pod_spec(container(trial.cluster.pause))
     trial.create(workload("apps/v1", "StatefulSet", trial.name(), template, labels, replicas=2, serviceName=trial.name()))
-    before = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in trial.wait_pods("", 2)}
+    before = {each["metadata"]["name"]: each["metadata"]["uid"] for each in trial.wait_pods("", 2)}
     names = [trial.name("0"), trial.name("1")]
     if sorted(before) != names:
         raise NotShownError(f"its pods are called {', '.join(sorted(before))}, not {' and '.join(names)}")
@@ -96,7 +98,7 @@ def _daemon_set(trial: Trial) -> str:
     trial.create(workload("apps/v1", "DaemonSet", trial.name(), template, trial.labels()))
     names = trial.cluster.node_names
     found = trial.wait_pods("", len(names))
-    missing = set(names) - {pod["spec"]["nodeName"] for pod in found}
+    missing = set(names) - {each["spec"]["nodeName"] for each in found}
     if missing:
         raise NotShownError(f"no pod runs on {', '.join(sorted(missing))}")
     return f"a pod runs on each of {len(names)} nodes" if len(names) > 1 else "a pod runs on the only node"
@@ -186,7 +188,7 @@ def _autoscaler(trial: Trial) -> str:
 
 ROWS: Final = (
     Row("controllers/deployment", "an update and a rollback cost no request", _deployment, needs_shell=True, slow=True),
-    Row("controllers/stateful-set", "pods of a StatefulSet keep their names", _stateful_set),
+    Row("controllers/stateful-set", "pods of a StatefulSet keep their names", _stateful_set, slow=True),
     Row("controllers/daemon-set", "a DaemonSet has a pod on every node", _daemon_set),
     Row("controllers/job", "a Job runs to its end", _job),
     Row("controllers/cron-job", "a CronJob runs at its time", _cron_job, slow=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from pykubeadm.commands.verify.documents import PORT, container, pod_spec, service, shell, web_server, workload
 from pykubeadm.commands.verify.row import NotShownError, Row
@@ -12,7 +12,6 @@ from pykubeadm.commands.verify.trial import IDLE, Trial
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
 
-_EVERYWHERE: Final = [{"operator": "Exists"}]
 _SETTLED: Final = 30.0  # seconds until every node knows of a Service
 # With more nodes than this not each is asked from each, but its next ones.
 _ALL_PAIRS: Final = 5
@@ -27,9 +26,7 @@ def _from_nodes(trial: Trial) -> str:
     containers = [
         container(trial.cluster.pause, name=each["metadata"]["name"], readinessProbe=_reached(each)) for each in services
     ]
-    template = pod_spec(*containers, tolerations=_EVERYWHERE)
-    trial.create(workload("apps/v1", "DaemonSet", trial.name(), template, trial.labels()))
-    pods = _on_nodes(trial, trial.wait_pods("", len(trial.cluster.nodes)))
+    pods = _everywhere(trial, "", *containers)
     names = " and ".join(f"{each['metadata']['name']} ({each['spec']['clusterIP']})" for each in services)
     return f"{names} answered {len(pods)} nodes" if pods[1:] else f"{names} answered the node"
 
@@ -41,9 +38,7 @@ def _reached(found: KubeObject) -> dict[str, object]:
 
 def _pod_network(trial: Trial) -> str:
     """From a pod on each node to the pods on the others, in both directions, and on its own."""
-    template = pod_spec(web_server(trial.cluster.shell), tolerations=_EVERYWHERE)
-    trial.create(workload("apps/v1", "DaemonSet", trial.name(), template, trial.labels()))
-    pods = _on_nodes(trial, trial.wait_pods("", len(trial.cluster.nodes)))
+    pods = _everywhere(trial, "", web_server(trial.cluster.shell))
 
     def reach(pair: tuple[KubeObject, KubeObject]) -> None:
         here, there = pair
@@ -56,9 +51,11 @@ def _pod_network(trial: Trial) -> str:
     return f"pods on {len(pods)} nodes reached each other in {len(pairs)} directions" if pods[1:] else "a pod reached itself"
 
 
-def _on_nodes(trial: Trial, pods: Sequence[KubeObject]) -> list[KubeObject]:
-    """A pod for each node."""
-    found = {pod["spec"]["nodeName"]: pod for pod in pods}
+def _everywhere(trial: Trial, suffix: str, *containers: dict[str, Any]) -> list[KubeObject]:
+    """A ready pod on each node, in the nodes' order."""
+    template = pod_spec(*containers, tolerations=[{"operator": "Exists"}])
+    trial.create(workload("apps/v1", "DaemonSet", trial.name(suffix), template, trial.labels(suffix)))
+    found = {pod["spec"]["nodeName"]: pod for pod in trial.wait_pods(suffix, len(trial.cluster.nodes))}
     if missing := set(trial.cluster.node_names) - set(found):
         raise NotShownError(f"no pod runs on {', '.join(sorted(missing))}")
     return [found[name] for name in trial.cluster.node_names]
@@ -72,22 +69,18 @@ def _pairs(pods: Sequence[KubeObject]) -> list[tuple[KubeObject, KubeObject]]:
 
 def _clients(trial: Trial) -> list[KubeObject]:
     """A pod on every node that can ask."""
-    template = pod_spec(shell(trial.cluster.shell, IDLE), tolerations=_EVERYWHERE)
-    trial.create(workload("apps/v1", "DaemonSet", trial.name("client"), template, trial.labels("client")))
-    return _on_nodes(trial, trial.wait_pods("client", len(trial.cluster.nodes)))
+    return _everywhere(trial, "client", shell(trial.cluster.shell, IDLE))
 
 
-def _web(trial: Trial, replicas: int = 1, **spec: object) -> KubeObject:
-    """A Deployment of web servers; the Service before it."""
-    labels = trial.labels("web")
-    trial.create(
-        workload("apps/v1", "Deployment", trial.name("web"), pod_spec(web_server(trial.cluster.shell)), labels, replicas=replicas)
-    )
+def _web(trial: Trial, **spec: object) -> KubeObject:
+    """A web server; the Service before it."""
+    template, labels = pod_spec(web_server(trial.cluster.shell)), trial.labels("web")
+    trial.create(workload("apps/v1", "Deployment", trial.name("web"), template, labels, replicas=1))
     return trial.create(service(trial.name("web"), labels, **spec))
 
 
 def _cluster_ip(trial: Trial) -> str:
-    """From every node; then from one, after the pods behind it were replaced."""
+    """From every node; then from one, after the pod behind it was replaced."""
     address = _web(trial)["spec"]["clusterIP"]
     clients = _clients(trial)
     before = {pod["metadata"]["name"] for pod in trial.wait_pods("web", 1)}
@@ -122,17 +115,18 @@ def _dns(trial: Trial) -> str:
 
 
 def _headless(trial: Trial) -> str:
-    _web(trial, 2, clusterIP="None")
-    client = trial.start_shell("client")
-    addresses = [pod["status"]["podIP"] for pod in trial.wait_pods("web", 2)]
-    host = f"{trial.name('web')}.{trial.namespace}.svc.{_domain(trial, client)}"
+    labels = trial.labels()
+    trial.create(workload("apps/v1", "Deployment", trial.name(), pod_spec(shell(trial.cluster.shell, IDLE)), labels, replicas=2))
+    trial.create(service(trial.name(), labels, clusterIP="None"))
+    pods = trial.wait_pods("", 2)
+    client, addresses = pods[0]["metadata"]["name"], [pod["status"]["podIP"] for pod in pods]
+    host = f"{trial.name()}.{trial.namespace}.svc.{_domain(trial, client)}"
     trial.wait(f"the name {host}", lambda: _unresolved(trial, client, host, addresses), 40)
     return f"the name of a headless Service resolved to its pods' addresses: {', '.join(sorted(addresses))}"
 
 
 def _node_port(trial: Trial) -> str:
-    made = _web(trial, type="NodePort")
-    port = made["spec"]["ports"][0]["nodePort"]
+    port = _web(trial, type="NodePort")["spec"]["ports"][0]["nodePort"]
     clients = _clients(trial)
     trial.wait_pods("web", 1)
     nodes = trial.cluster.nodes
@@ -167,7 +161,13 @@ def _unresolved(trial: Trial, pod: str, host: str, addresses: Sequence[str]) -> 
 ROWS: Final = (
     Row("services/from-nodes", "the addresses of the API server and of DNS answer every node", _from_nodes),
     Row("services/pod-network", "pods on each node reach those on each other", _pod_network, needs_shell=True),
-    Row("services/cluster-ip", "a Service's one address outlives its pods, on every node", _cluster_ip, needs_shell=True),
+    Row(
+        "services/cluster-ip",
+        "a Service's one address outlives its pods, on every node",
+        _cluster_ip,
+        needs_shell=True,
+        slow=True,
+    ),
     Row("services/dns", "a Service has a name, which resolves on every node", _dns, needs_shell=True),
     Row("services/headless", "the name of a headless Service leads to its pods", _headless, needs_shell=True),
     Row("services/node-port", "a port of every node leads to a Service", _node_port, needs_shell=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Final
 
+from pykubeadm.commands.verify.cluster import takes_pods
 from pykubeadm.commands.verify.documents import pod, shell
 from pykubeadm.commands.verify.row import NotServedError, NotShownError, Row
 from pykubeadm.commands.verify.trial import IDLE, Trial
@@ -14,6 +15,7 @@ from pykubeadm.util.kube_object import KubeObject
 _DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _MOUNT: Final = [{"name": "data", "mountPath": "/data"}]
 _SIZE: Final = "8Mi"
+_OF_EVERY_NODE: Final = "/tmp"  # noqa: S108 - files in it have a random name
 _BOUND_WITHIN: Final = 90.0  # seconds; a provisioner may have to make a disk
 
 
@@ -28,53 +30,34 @@ def _empty_dir(trial: Trial) -> str:
 
 
 def _host_path(trial: Trial) -> str:
-    """A directory of the node's, made for it and removed again."""
-    path = f"/tmp/{trial.namespace}-{trial.row}"  # noqa: S108 - of the node, with a random name
-    writer = _with_directory(trial, "writer", path)
+    """A file in a directory that every node has, made for it and removed again."""
+    volume = {"name": "data", "hostPath": {"path": _OF_EVERY_NODE, "type": "Directory"}}
+    using = shell(trial.cluster.shell, IDLE, volumeMounts=_MOUNT)
+    writer = trial.start_pod("writer", using, volumes=[volume])
     node = trial.pod(writer)["spec"]["nodeName"]
-    trial.sh(writer, "echo of the first >/data/own/file")
-    reader = _with_directory(trial, "reader", path, node)
-    said = trial.sh(reader, "cat /data/own/file; rm -r /data/own/*").strip()
-    _remove_directory(trial, path, node)
-    if said != "of the first":
-        raise NotShownError(f"a second pod on {node} read {said!r} from the directory of the node that the first wrote to")
+    trial.sh(writer, f"echo of the first >{_file(trial)}")
+    reader = trial.start_pod("reader", using, volumes=[volume], nodeName=node)
+    _require_read(trial, reader)
     return f"what a pod wrote into a directory of its node {node}, another pod read there"
-
-
-def _with_directory(trial: Trial, suffix: str, path: str, node: str = "") -> str:
-    where: dict[str, Any] = {"nodeName": node} if node else {}
-    volume = {"name": "data", "hostPath": {"path": path, "type": "DirectoryOrCreate"}}
-    mount = [{"name": "data", "mountPath": "/data/own"}]
-    return trial.start_pod(suffix, shell(trial.cluster.shell, IDLE, volumeMounts=mount), volumes=[volume], **where)
-
-
-def _remove_directory(trial: Trial, path: str, node: str) -> None:
-    """The empty directory itself, from its parent."""
-    volume = {"name": "data", "hostPath": {"path": path.rpartition("/")[0]}}
-    remove = shell(trial.cluster.shell, f"rm -rf /data/{path.rpartition('/')[2]}", volumeMounts=_MOUNT)
-    trial.create(pod(trial.name("remove"), remove, volumes=[volume], nodeName=node, restartPolicy="Never"))
-    trial.wait_ended(trial.name("remove"), 20)
 
 
 def _local_volume(trial: Trial) -> str:
     """A PersistentVolume on a node's disk, which a claim gets and two pods use one after the other."""
-    path, api = f"/tmp/{trial.namespace}-{trial.row}", trial.cluster.api  # noqa: S108 - of the node, with a random name
-    maker = _with_directory(trial, "maker", path)
-    node = trial.pod(maker)["spec"]["nodeName"]
-    volume = f"{trial.namespace}-{trial.row}"
-    trial.create(_local(volume, path, _host_name(trial, node)), namespaced=False)
+    nodes = trial.cluster.nodes
+    node = next((each for each in nodes if takes_pods(each)), (trial.cluster.control_planes or nodes)[0])
+    labels, name = node["metadata"].get("labels") or {}, f"{trial.namespace}-{trial.row}"
+    trial.create(_local(name, labels.get("kubernetes.io/hostname") or node["metadata"]["name"]), namespaced=False)
     try:
-        trial.create(_claim(trial.name(), storageClassName=volume, volumeName=volume))
+        trial.create(_claim(trial.name(), storageClassName=name, volumeName=name))
         said = _written_and_read(trial)
     finally:
         with suppress(ApiError):
             _remove_claim(trial)
-        api.delete("v1", "PersistentVolume", volume)
-        _remove_directory(trial, path, node)
-    return f"a local volume of {node} was bound to a claim; {said}"
+        trial.cluster.api.delete("v1", "PersistentVolume", name)
+    return f"a local volume of {node['metadata']['name']} was bound to a claim; {said}"
 
 
-def _local(name: str, path: str, host: str) -> KubeObject:
+def _local(name: str, host: str) -> KubeObject:
     required = {"key": "kubernetes.io/hostname", "operator": "In", "values": [host]}
     return {
         "apiVersion": "v1",
@@ -85,15 +68,10 @@ def _local(name: str, path: str, host: str) -> KubeObject:
             "accessModes": ["ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
             "storageClassName": name,
-            "local": {"path": path},
+            "local": {"path": _OF_EVERY_NODE},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [required]}]}},
         },
     }
-
-
-def _host_name(trial: Trial, node: str) -> str:
-    labels = next(each for each in trial.cluster.nodes if each["metadata"]["name"] == node)["metadata"].get("labels") or {}
-    return str(labels.get("kubernetes.io/hostname") or node)
 
 
 def _claim(name: str, **spec: Any) -> KubeObject:
@@ -111,19 +89,27 @@ def _written_and_read(trial: Trial) -> str:
     using = shell(trial.cluster.shell, IDLE, volumeMounts=_MOUNT)
     trial.create(pod(trial.name("writer"), using, volumes=volumes))
     trial.wait_ready(trial.name("writer"), _BOUND_WITHIN)
-    trial.sh(trial.name("writer"), "echo of the first >/data/file")
+    trial.sh(trial.name("writer"), f"echo of the first >{_file(trial)}")
     trial.cluster.api.delete("v1", "Pod", trial.name("writer"), trial.namespace)
-    reader = trial.start_pod("reader", using, volumes=volumes)
-    said = trial.sh(reader, "cat /data/file; rm /data/file").strip()
-    if said != "of the first":
-        raise NotShownError(f"the second pod read {said!r} from the volume that the first wrote to")
+    _require_read(trial, trial.start_pod("reader", using, volumes=volumes))
     return "what a pod wrote outlived it"
+
+
+def _file(trial: Trial) -> str:
+    return f"/data/{trial.namespace}-{trial.row}"
+
+
+def _require_read(trial: Trial, reader: str) -> None:
+    """The file that another pod has written; it is removed."""
+    said = trial.sh(reader, f"cat {_file(trial)}; rm {_file(trial)}").strip()
+    if said != "of the first":
+        raise NotShownError(f"a second pod read {said!r} where the first had written {'of the first'!r}")
 
 
 def _remove_claim(trial: Trial) -> None:
     """And the pods that keep it."""
     api = trial.cluster.api
-    for suffix in ("maker", "writer", "reader"):
+    for suffix in ("writer", "reader"):
         api.delete("v1", "Pod", trial.name(suffix), trial.namespace)
     api.delete("v1", "PersistentVolumeClaim", trial.name(), trial.namespace)
 
