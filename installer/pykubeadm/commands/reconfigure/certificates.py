@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
-from pykubeadm.errors import ApiError, PhaseError
+from pykubeadm.errors import ApiError
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
@@ -21,22 +21,24 @@ _API_SERVER: Final = "apiserver"
 _READ_AGAIN_WITHIN: Final = timedelta(minutes=2)  # the API server looks once a minute where it hears of no change
 
 
-def lacking(run: ReconfigureRun) -> list[Leaf]:
-    """The certificates of this node that are to have more names. PhaseError where one cannot be issued here."""
+def lacking(run: ReconfigureRun) -> tuple[list[Leaf], list[str]]:
+    """The certificates of this node that are to have more names, and why others that are to cannot be issued here. PhaseError
+    where one cannot be read."""
     from pykubeadm.phases.certs.leaves import LEAVES
     from pykubeadm.phases.certs.renew import names_to_add, require_renewable, why_not
     from pykubeadm.pki.sans import Names
 
-    found = []
+    found, problems = [], []
     for leaf in LEAVES:
         path = leaf.path(run.configuration.cluster.certificates_dir, run.kubeconfig_dir)
         if not leaf.is_wanted(run.configuration) or run.node.stat(path) is None or names_to_add(run, leaf) == Names():
             continue
         if (why := why_not(run, leaf)) is not None:
-            raise PhaseError(f"{why}: have {path} issued for the new names where the CA's key is, then run this again")
+            problems.append(f"{why}: have {path} issued for the new names where the CA's key is, then run this again")
+            continue
         require_renewable(run, leaf, as_before=False)
         found.append(leaf)
-    return found
+    return found, problems
 
 
 def _is_control_plane(run: ReconfigureRun) -> bool:
@@ -47,7 +49,9 @@ def _apply(run: ReconfigureRun) -> Changes:
     from pykubeadm.phases.certs.backup import back_up
     from pykubeadm.phases.certs.renew import files_of, renew
 
-    leaves = lacking(run)
+    leaves, problems = lacking(run)
+    for problem in problems:  # an error in preflight, and ignored there
+        run.note("warning", problem, topic=_NAME)
     if not leaves:
         return ()
     run.keys.order(len(leaves))

@@ -14,7 +14,7 @@ from pykubeadm.phases.addons.checks import addon_checks
 from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.cluster.state import look_at
 from pykubeadm.phases.preflight import system
-from pykubeadm.phases.preflight.check import FINE, Check, Findings, run_checks
+from pykubeadm.phases.preflight.check import Check, Findings, run_checks
 from pykubeadm.phases.preflight.health import health_checks
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.replacing.checks import manifest_checks
@@ -79,6 +79,5 @@ def edited_where_fixed(run: ReconfigureRun) -> Iterator[str]:
 
 
 def _certificates(run: ReconfigureRun) -> Findings:
-    """Whether those that are to have more names can be issued; what cannot be is an error of the check."""
-    lacking(run)
-    return FINE
+    """Those that are to have more names, and cannot be issued here."""
+    return Findings(errors=tuple(lacking(run)[1]))

@@ -39,7 +39,7 @@ def show(run: ReconfigureRun) -> None:
     ):
         found = True
         run.result("difference", difference.text.rstrip("\n"), what=difference.what)
-    for leaf in lacking(run) if run.is_control_plane else ():
+    for leaf in lacking(run)[0] if run.is_control_plane else ():
         found = True
         names = names_to_add(run, leaf)
         wanted = ", ".join([*names.dns, *map(str, names.ips)])
