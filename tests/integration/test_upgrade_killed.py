@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import pytest
 
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
-from pykubeadm.node.journal import PATH as JOURNAL
-from pykubeadm.node.port import Directory, File
 from pykubeadm.phases.replacing.record import read_record
 from tests.support.upgrade_runs import (
     COMPONENTS,
@@ -19,6 +16,7 @@ from tests.support.upgrade_runs import (
     OLD,
     ControlPlaneNode,
     FakeEtcd,
+    WatchedNode,
     attach,
     images,
     made,
@@ -28,28 +26,6 @@ from tests.support.upgrade_runs import (
 
 KUBE = COMPONENTS[1:]
 EVERY = 4  # where each single change would cost more than it shows
-
-
-@dataclass
-class WatchedNode(ControlPlaneNode):
-    """Keeps its files as they were before each change, also in the middle of a batch: what a power cut there would leave. The
-    journal has the change by then; that it is written is no change of its own."""
-
-    states: list[dict[str, File | Directory]] = field(default_factory=list)
-
-    def write(self, files):
-        for file in files:
-            if file.path != JOURNAL:
-                self.before_change()
-            super().write([file])
-        return tuple(file.path for file in files)
-
-    def remove(self, paths):
-        self.before_change()
-        return super().remove(paths)
-
-    def before_change(self) -> None:
-        self.states.append(dict(self.files))
 
 
 def killed(template: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> Iterator[ControlPlaneNode]:

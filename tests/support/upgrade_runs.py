@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from pykubeadm.config.model import Configuration, Timeouts, UpgradeConfiguration
 from pykubeadm.etcd.client import Member, Snapshot, Status
 from pykubeadm.manifests.cluster_objects import kubeadm_config_objects, kubelet_config_objects
 from pykubeadm.manifests.kubelet import kubelet_configuration
+from pykubeadm.node.journal import PATH as JOURNAL
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.port import Command, Completed, File, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, UnitState
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.kubelet.files import kubelet_files
@@ -81,6 +82,28 @@ class ControlPlaneNode(FakeNode):
 
     def manifests(self) -> dict[str, str]:
         return {name: self.text(f"{MANIFESTS}/{name}.yaml") for name in COMPONENTS}
+
+
+@dataclass
+class WatchedNode(ControlPlaneNode):
+    """Keeps its files as they were before each change, also in the middle of a batch: what a power cut there would leave. The
+    journal has the change by then; that it is written is no change of its own."""
+
+    states: list[dict[str, File | Directory]] = field(default_factory=list)
+
+    def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
+        for file in files:
+            if file.path != JOURNAL:
+                self.before_change()
+            super().write([file])
+        return tuple(file.path for file in files)
+
+    def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
+        self.before_change()
+        return super().remove(paths)
+
+    def before_change(self) -> None:
+        self.states.append(dict(self.files))
 
 
 @dataclass
