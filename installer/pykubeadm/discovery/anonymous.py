@@ -147,7 +147,7 @@ def _untrusted(place: str, error: ssl.SSLCertVerificationError, ask_again: Calla
     if error.verify_code in (_HOSTNAME_MISMATCH, _IP_MISMATCH):
         return (
             f"the API server's certificate is not for {place}: use an address that it names, or add this one to "
-            "apiServer.certSANs and issue the certificate again on the control planes"
+            "apiServer.certSANs (`pykubeadm reconfigure` on the control planes)"
         )
     return (
         f"{place} shows a certificate that the cluster's CA did not sign: this is another cluster's endpoint, or something "

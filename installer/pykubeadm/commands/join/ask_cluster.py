@@ -163,8 +163,8 @@ def _control_plane_files(
     that the API knows us as this node, which may not read that Secret."""
     if not cluster.control_plane_endpoint:
         raise PreflightError(
-            "the cluster has no controlPlaneEndpoint, so nodes could not reach a second control plane: set one in its "
-            "ClusterConfiguration (`kubectl -n kube-system edit configmap kubeadm-config`), named by the API server's certificate"
+            "the cluster has no controlPlaneEndpoint, so nodes could not reach a second control plane: give it one "
+            "with `pykubeadm reconfigure --config FILE` on its control plane"
         )
     missing = [path for path in _needed(cluster, node) if node.stat(path) is None]
     downloaded = not missing and journal.owns(posixpath.join(cluster.certificates_dir, "ca.crt"))
