@@ -16,6 +16,15 @@ from pykubeadm.errors import NodeError
 from pykubeadm.resources import collection_dir
 
 LOCAL_HOST = "localhost"
+# Ansible's own, and that a machine which says nothing for 45 s is gone: else ssh waits for a quarter of an hour.
+_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
+_KEPT = (
+    "ANSIBLE_HOST_KEY_CHECKING",
+    "ANSIBLE_PRIVATE_KEY_FILE",
+    "ANSIBLE_REMOTE_USER",
+    "ANSIBLE_SSH_ARGS",
+    "ANSIBLE_SSH_COMMON_ARGS",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +120,3 @@ def _environment(directory: str) -> dict[str, str]:
             "LC_ALL": "C.UTF-8",
         }
     )
-
-
-# Ansible's own, and that a machine which says nothing for 45 s is gone: else ssh waits for a quarter of an hour.
-_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
-_KEPT = (
-    "ANSIBLE_HOST_KEY_CHECKING",
-    "ANSIBLE_PRIVATE_KEY_FILE",
-    "ANSIBLE_REMOTE_USER",
-    "ANSIBLE_SSH_ARGS",
-    "ANSIBLE_SSH_COMMON_ARGS",
-)

@@ -92,10 +92,9 @@ def connect(
     from pykubeadm.kube.client import ClusterApi
     from pykubeadm.kube.credentials import parse_kubeconfig
     from pykubeadm.kube.expiry import expiry_warning
-    from pykubeadm.phases.run import utc_now
 
     credentials = parse_kubeconfig(node.read(path) or b"", path, node.read)
-    if (sentence := expiry_warning(credentials, utc_now())) is not None:
+    if (sentence := expiry_warning(credentials, node.now())) is not None:
         warn(sentence)
     return ClusterApi(credentials, server=server, call_timeout=call_timeout, dry_run=dry_run, route=node.route)
 

@@ -27,7 +27,7 @@ FILES: Final = "files"
 CLUSTER_CONFIGURATION: Final = "kubeadm-config.yaml"
 _DESCRIPTION: Final = "archive.json"
 _FORMAT: Final = 1
-_NAME: Final = re.compile(r"etcd-\d{8}T\d{6}\.\d{3}Z-.+\.tar(\.age)?", re.ASCII)
+_NAME: Final = re.compile(r"etcd-\d{8}T\d{6}(\.\d{3})?Z-.+\.tar(\.age)?", re.ASCII)
 _CHUNK: Final = 1 << 20  # bytes read at a time
 _LARGEST_FILE: Final = 1 << 24  # bytes of anything but the database
 

@@ -111,4 +111,9 @@ def test_names_say_when_and_where_and_others_are_left_alone() -> None:
         named(datetime(2026, 1, day, 3, 4, 5, part, tzinfo=UTC), "cp-1") for day, part in ((2, 0), (2, 7000), (10, 0))
     )
     assert (first, at_once) == ("etcd-20260102T030405.000Z-cp-1.tar", "etcd-20260102T030405.007Z-cp-1.tar")
-    assert names_of([first, "snapshot.db", later, "etcd-x.tar", at_once, f".{later}.part"]) == [later, at_once, first]
+    assert names_of([first, "etcd-20260102T030404Z-cp-1.tar", "snapshot.db", later, "etcd-x.tar", at_once, f".{later}.part"]) == [
+        later,
+        at_once,
+        first,
+        "etcd-20260102T030404Z-cp-1.tar",
+    ]

@@ -68,7 +68,9 @@ def _apply(run: ResetRun) -> Changes:
     problems: list[str] = []
     for row in _parts():
         wanted = [part for part in row if part.keep not in run.keep or not part.keep]
-        for done, problem in side_by_side(partial(_done, run), wanted, 1 if run.dry_run else len(row)):
+        remove = partial(_done, run)
+        alone = len(wanted) < 2 or run.dry_run  # where they are listed, in order
+        for done, problem in map(remove, wanted) if alone else side_by_side(remove, wanted, len(wanted)):
             changes += done
             problems += problem
     if problems:
