@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +24,14 @@ PASSWORD = "of-deploy"
 PODS = cluster.POD_SUBNET
 
 
-def start(kubernetes: Assets, name: str, *, bare: bool = True) -> node.Node:
+def start(kubernetes: Assets, name: str, *more: Assets, bare: bool = True) -> node.Node:
     """A node on which USER may become root. A bare one has programs and images in a folder, as in an air-gap; another one has a
-    runtime and a kubelet already."""
+    runtime and a kubelet already, and the images of `more` versions."""
     if bare:
         mounts = [(kubernetes.bin, "/opt/kubernetes/bin"), (archive.ensure(kubernetes), "/opt/kubernetes/images")]
         started = node.start(name, NodeImage("debian13", "bare"), mounts=mounts, with_pykubeadm=False)
     else:
-        started = node.start(name, assets=[kubernetes], with_pykubeadm=False)
+        started = node.start(name, assets=[kubernetes, *more], with_pykubeadm=False)
     started.shell(
         f"useradd --create-home --shell /bin/bash {USER}; echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER};"
         f"echo '{USER}:{PASSWORD}' | chpasswd; mkdir -p -m 700 /home/{USER}/.ssh"
@@ -72,9 +74,9 @@ class Desk:
     def file(self) -> Path:
         return self.folder / "cluster.yaml"
 
-    def new(self, name: str, *parts: str, bare: bool = True, **more: Any) -> node.Node:
-        """A node that is started and becomes a host of the file."""
-        started = start(self.kubernetes, name, bare=bare)
+    def new(self, name: str, *parts: str, bare: bool = True, also: Sequence[Assets] = (), **more: Any) -> node.Node:
+        """A node that is started and becomes a host of the file; `also` are further versions whose images it has."""
+        started = start(self.kubernetes, name, *also, bare=bare)
         self.nodes[started.name] = started
         self.add(started, *parts, **more)
         return started
@@ -124,6 +126,18 @@ class Desk:
         done = subprocess.CompletedProcess(arguments, process.returncode, out, err)
         assert status is None or done.returncode == status, f"cluster {' '.join(arguments)}: {done.returncode}\n{out}\n{err}"
         return done
+
+
+@contextmanager
+def desk_of(kubernetes: Assets) -> Iterator[Desk]:
+    """A desk whose nodes are removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="desk-") as folder:  # a short path: ssh's sockets lie below it
+        made = Desk(Path(folder), kubernetes)
+        try:
+            yield made
+        finally:
+            for each in made.nodes.values():
+                each.remove()
 
 
 def ready_nodes(control_plane: node.Node) -> Sequence[str]:

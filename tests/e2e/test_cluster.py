@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lab import cluster
 from lab.assets import Assets
-from tests.e2e.fleets import Desk, ready_nodes
+from tests.e2e.fleets import Desk, desk_of, ready_nodes
 
 KILLS = 4
 
 
 @pytest.fixture
 def desk(kubernetes: Assets) -> Iterator[Desk]:
-    with tempfile.TemporaryDirectory(prefix="desk-") as folder:  # a short path: ssh's sockets lie below it
-        made = Desk(Path(folder), kubernetes)
+    with desk_of(kubernetes) as made:
         yield made
-        for each in made.nodes.values():
-            each.remove()
 
 
 def tokens(control_plane) -> str:

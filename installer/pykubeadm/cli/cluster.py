@@ -2,109 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from pykubeadm.cli.fleet_options import described_of, emit_of, ending_well, options_of, running, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
 from pykubeadm.cli.options import document_options, output_option
 
-if TYPE_CHECKING:
-    from pykubeadm.fleet.file import Described
-    from pykubeadm.fleet.log import RunLog
-    from pykubeadm.fleet.options import Options
-    from pykubeadm.workflow.events import Subscriber
-
-cluster = CliGroup("cluster", help="Make, change and check a whole cluster from one file, over SSH.")
+cluster = CliGroup(
+    "cluster",
+    help="Make, change and check a whole cluster from one file, over SSH.",
+)
 
 _UNTIL = ("prepare", "init", "join")
-
-
-def _sources() -> list[click.Parameter]:
-    return [
-        click.Option(["-f", "--file"], metavar="FILE", help="The cluster file (default: cluster.yaml, or none with -i)."),
-        click.Option(
-            ["-i", "--inventory"],
-            multiple=True,
-            metavar="PATH",
-            help="An Ansible inventory that names the hosts. May be given several times.",
-        ),
-        click.Option(
-            ["-K", "--ask-become-pass"], is_flag=True, help="Ask for the password that sudo wants (or $PYKUBEADM_BECOME_PASS)."
-        ),
-    ]
-
-
-def _running() -> list[click.Parameter]:
-    return [
-        click.Option(["-l", "--limit"], metavar="HOSTS", help="Only these hosts, between commas."),
-        click.Option(["--forks"], type=click.IntRange(1), default=50, show_default=True, help="How many hosts at a time."),
-        click.Option(["--timeout"], metavar="DURATION", help="When to end whatever is not done, such as 30m (default: never)."),
-    ]
-
-
-def _described(values: dict[str, Any]) -> Described:
-    from pykubeadm.fleet.file import describe
-
-    password = os.environ.get("PYKUBEADM_BECOME_PASS", "")
-    if values["ask_become_pass"]:
-        password = click.prompt("sudo password", hide_input=True, err=True)
-
-    def note(message: str) -> None:
-        click.echo(f"warning: {message}", err=True)
-
-    return describe(values["file"], values["inventory"], note, sudo_password=password)
-
-
-def _options(values: dict[str, Any]) -> Options:
-    from pykubeadm.errors import UsageError
-    from pykubeadm.fleet.options import Options
-    from pykubeadm.util.duration import parse_duration
-
-    try:
-        seconds = parse_duration(values["timeout"]).total_seconds() if values["timeout"] else 0.0
-    except ValueError as error:
-        raise UsageError(f"--timeout: {error}") from error
-    limit = tuple(name.strip() for name in (values["limit"] or "").split(",") if name.strip())
-    return Options(limit=limit, forks=values["forks"], until=values.get("until") or "", timeout=seconds)
-
-
-def _emit(ctx: click.Context, described: Described) -> Subscriber:
-    from pykubeadm.cli.display import stamped
-    from pykubeadm.cli.fleet_display import fleet_subscriber
-
-    settings = ctx.ensure_object(Globals)
-    names = tuple(host.name for host in described.cluster.hosts)
-    return stamped(fleet_subscriber(settings.output, names, verbosity=settings.verbosity))
-
-
-@contextmanager
-def _ending_well(log: RunLog) -> Iterator[None]:
-    """However the run ends, nothing of it goes on, and where it failed, the user knows where to look."""
-    from pykubeadm.ansible.playbook import end_playbooks
-    from pykubeadm.errors import PykubeadmError
-
-    try:
-        yield
-    except PykubeadmError:
-        click.echo(f"The log of this run is {log.path}", err=True)
-        raise
-    except KeyboardInterrupt:
-        log.line("", "interrupted")
-        end_playbooks()
-        raise
 
 
 def _plan(ctx: click.Context, **values: Any) -> int:
     from pykubeadm.fleet.command import CHANGES_WANTED, planned, run_plan
     from pykubeadm.fleet.plan import lines
 
-    described = _described(values)
-    emit = _emit(ctx, described)
-    found = run_plan(described, _options(values), emit)
+    described = described_of(values)
+    emit = emit_of(ctx, described)
+    found = run_plan(described, options_of(values), emit)
     if ctx.ensure_object(Globals).output == "json":
         for event in planned(found.plan):
             emit(event)
@@ -124,10 +44,10 @@ def _apply(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.fleet.command import run_apply
     from pykubeadm.fleet.log import RunLog, log_path
 
-    described = _described(values)
-    options, log = _options(values), RunLog(log_path("cluster apply"))
-    with _ending_well(log):
-        run_apply(described, options, log.keeping(_emit(ctx, described)), log=log)
+    described = described_of(values)
+    options, log = options_of(values), RunLog(log_path("cluster apply"))
+    with ending_well(log):
+        run_apply(described, options, log.keeping(emit_of(ctx, described)), log=log)
 
 
 def _init(hosts: tuple[str, ...], control_planes: int) -> None:
@@ -138,7 +58,7 @@ def _init(hosts: tuple[str, ...], control_planes: int) -> None:
 
 
 def _validate(**values: Any) -> None:
-    described = _described(values)
+    described = described_of(values)
     cluster, kubeadm = described.cluster, described.configuration.cluster
     parts = {part: len(cluster.having(part)) for part in ("control-plane", "worker", "load-balancer")}
     listed = ", ".join(f"{number} {part}{'' if number == 1 else 's'}" for part, number in parts.items() if number)
@@ -152,7 +72,7 @@ def _inventory(**values: Any) -> None:
 
     if values["inventory"]:
         raise UsageError("--inventory: that one is an inventory already; ansible-inventory --list prints it")
-    click.echo(to_yaml(complete_inventory(_described(values))), nl=False)
+    click.echo(to_yaml(complete_inventory(described_of(values))), nl=False)
 
 
 cluster.add_command(
@@ -173,7 +93,7 @@ cluster.add_command(
     CliCommand(
         "validate",
         callback=_validate,
-        params=_sources(),
+        params=sources(),
         help="Check the cluster file; no machine is asked. Every problem is printed with its place.",
         short_help="Check the cluster file",
     )
@@ -182,7 +102,7 @@ cluster.add_command(
     CliCommand(
         "inventory",
         callback=_inventory,
-        params=_sources(),
+        params=sources(),
         help="Print the file's hosts as an Ansible inventory, with the variables of the node roles, for playbooks of your own.",
         short_help="Print the hosts as an Ansible inventory",
     )
@@ -191,7 +111,7 @@ cluster.add_command(
     CliCommand(
         "plan",
         callback=click.pass_context(_plan),
-        params=[*_sources(), *_running(), output_option()],
+        params=[*sources(), *running(), output_option()],
         help="Say what `apply` would do on each machine; change nothing. The exit status is 0 where there is nothing to do, 11 "
         "where there is, and 5 where something stands in the way.",
         short_help="Say what apply would do; change nothing",
@@ -202,8 +122,8 @@ cluster.add_command(
         "apply",
         callback=click.pass_context(_apply),
         params=[
-            *_sources(),
-            *_running(),
+            *sources(),
+            *running(),
             click.Option(["--until"], type=click.Choice(_UNTIL), help="End after this phase."),
             output_option(),
         ],
@@ -223,8 +143,8 @@ def _reset(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.fleet.log import RunLog, log_path
     from pykubeadm.fleet.resetting import run_reset
 
-    described = _described(values)
-    options, log = _options(values), RunLog(log_path("cluster reset"))
+    described = described_of(values)
+    options, log = options_of(values), RunLog(log_path("cluster reset"))
     names = [host.name for host in described.limited(options.limit)]
     if not values["yes"]:
         click.echo(
@@ -233,8 +153,8 @@ def _reset(ctx: click.Context, **values: Any) -> None:
         )
         if not click.confirm("Go on?", err=True):
             raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --yes")
-    emit = log.keeping(_emit(ctx, described))
-    with _ending_well(log):
+    emit = log.keeping(emit_of(ctx, described))
+    with ending_well(log):
         if options.limit:
             run_apply(without_hosts(described, names), replace(options, limit=tuple(names)), emit, log=log)
         else:
@@ -247,8 +167,8 @@ def _status(ctx: click.Context, **values: Any) -> int:
     from pykubeadm.fleet.status import run_status, table
 
     form = chosen_form(ctx, values) if values["output"] != "text" else None
-    described = _described(values)
-    status = run_status(described, _options(values), lambda _event: None)
+    described = described_of(values)
+    status = run_status(described, options_of(values), lambda _event: None)
     if form is not None:
         click.echo(form.printed([status.document()]), nl=False)
     else:
@@ -266,7 +186,7 @@ def _status(ctx: click.Context, **values: Any) -> int:
 def _kubeconfig(**values: Any) -> None:
     from pykubeadm.fleet.asking import admin_kubeconfig
 
-    click.echo(admin_kubeconfig(_described(values), _options(values)), nl=False)
+    click.echo(admin_kubeconfig(described_of(values), options_of(values)), nl=False)
 
 
 def _run(command: tuple[str, ...], **values: Any) -> int:
@@ -274,7 +194,7 @@ def _run(command: tuple[str, ...], **values: Any) -> int:
     from pykubeadm.fleet.asking import run_on_each
     from pykubeadm.node.port import Completed
 
-    described = _described(values)
+    described = described_of(values)
     width = max(len(host.name) for host in described.cluster.hosts)
 
     def show(name: str, ended: Completed | PykubeadmError) -> None:
@@ -287,7 +207,7 @@ def _run(command: tuple[str, ...], **values: Any) -> int:
         if ended.status:
             click.echo(f"{name:<{width}}  ended with status {ended.status}", err=True)
 
-    return 5 if run_on_each(described, command, _options(values), show) else 0
+    return 5 if run_on_each(described, command, options_of(values), show) else 0
 
 
 cluster.add_command(
@@ -295,8 +215,8 @@ cluster.add_command(
         "reset",
         callback=click.pass_context(_reset),
         params=[
-            *_sources(),
-            *_running(),
+            *sources(),
+            *running(),
             click.Option(["-y", "--yes"], is_flag=True, help="Do not ask whether to go on."),
             output_option(),
         ],
@@ -309,7 +229,7 @@ cluster.add_command(
     CliCommand(
         "status",
         callback=click.pass_context(_status),
-        params=[*_sources(), *_running(), *document_options("text")],
+        params=[*sources(), *running(), *document_options("text")],
         help="Show hosts, versions, etcd and certificates, and what is not as the file says. The exit status is 0 where all is "
         "well, 11 where `apply` has something to do, 5 where something is wrong.",
         short_help="Show how the cluster is, and what is not as the file says",
@@ -319,7 +239,7 @@ cluster.add_command(
     CliCommand(
         "kubeconfig",
         callback=_kubeconfig,
-        params=[*_sources(), *_running()],
+        params=[*sources(), *running()],
         help="Print the administrator's kubeconfig.",
         short_help="Print the administrator's kubeconfig",
     )
@@ -328,8 +248,49 @@ cluster.add_command(
     CliCommand(
         "run",
         callback=_run,
-        params=[*_sources(), *_running(), click.Argument(["command"], nargs=-1, required=True, metavar="-- COMMAND...")],
+        params=[*sources(), *running(), click.Argument(["command"], nargs=-1, required=True, metavar="-- COMMAND...")],
         help="Run a command as root on every host, side by side.",
         short_help="Run a command on every host",
+    )
+)
+
+
+def _upgrade(ctx: click.Context, **values: Any) -> None:
+    from pykubeadm.fleet.log import RunLog, log_path
+    from pykubeadm.fleet.upgrading import run_upgrade
+
+    described = described_of(values)
+    options, log = options_of(values), RunLog(log_path("cluster upgrade"))
+    with ending_well(log):
+        run_upgrade(
+            described,
+            options,
+            values["max_unavailable"],
+            log.keeping(emit_of(ctx, described)),
+            delete_emptydir_data=values["delete_emptydir_data"],
+            log=log,
+        )
+
+
+cluster.add_command(
+    CliCommand(
+        "upgrade",
+        callback=click.pass_context(_upgrade),
+        params=[
+            *sources(),
+            *running(),
+            click.Option(
+                ["--max-unavailable"],
+                type=click.IntRange(1),
+                default=1,
+                show_default=True,
+                help="How many workers are drained and upgraded at a time.",
+            ),
+            click.Option(["--delete-emptydir-data"], is_flag=True, help="Let pods go that keep data in an emptyDir."),
+            output_option(),
+        ],
+        help="Upgrade to the version that the file names: control planes one by one, then workers, each drained, with its "
+        "kubelet. After a failure, or --timeout, no further machine is begun; run it again, and it goes on.",
+        short_help="Upgrade to the version that the file names",
     )
 )

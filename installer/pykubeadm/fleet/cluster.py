@@ -12,6 +12,7 @@ from pykubeadm.config.endpoint import local_url
 from pykubeadm.constants import ADMIN_KUBECONFIG, CERTIFICATES_DIR, LABEL_CONTROL_PLANE
 from pykubeadm.errors import ApiError, PhaseError, PykubeadmError
 from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, NodeObject
+from pykubeadm.phases.cluster.drain import CORDONED
 
 if TYPE_CHECKING:
     from pykubeadm.etcd.client import EtcdClient
@@ -115,6 +116,7 @@ def node_object(document: KubeObject) -> NodeObject:
         pod_cidrs=tuple(str(cidr) for cidr in cidrs),
         control_plane=LABEL_CONTROL_PLANE in labels,
         unschedulable=bool(spec.get("unschedulable")),
+        drained=CORDONED in (metadata.get("annotations") or {}),
     )
 
 

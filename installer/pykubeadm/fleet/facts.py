@@ -12,7 +12,8 @@ class NodeFacts:
     """One machine. Where it could not be looked at, only `error` says something: a sentence that begins with its name.
 
     `missing` is what the node roles would bring (tag → reason); `prepared` the digests of what they brought last (stage →
-    digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"); `ca` stands for the cluster's CA
+    digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"), `upgrading` the same of an upgrade
+    ("apply", "node"); `ca` stands for the cluster's CA
     that is on the machine, "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2").
     """
 
@@ -24,8 +25,10 @@ class NodeFacts:
     prepared: Mapping[str, str] = field(default_factory=dict)
     joined: bool = False  # its kubelet has credentials of a cluster
     control_plane: bool = False  # it runs an API server
+    api_server: str = ""  # the version of that one, as its image has it ("v1.36.2"), "" where it does not say
     has_state: bool = False  # something of a cluster is on it, whole or half
     unfinished: str = ""
+    upgrading: str = ""
     ca: str = ""
     kubelet: str = ""
     idle_units: tuple[str, ...] = ()  # units of its load balancer that do not run
@@ -50,6 +53,7 @@ class NodeObject:
     pod_cidrs: tuple[str, ...] = ()
     control_plane: bool = False
     unschedulable: bool = False
+    drained: bool = False  # by us
 
 
 @dataclass(frozen=True, slots=True)

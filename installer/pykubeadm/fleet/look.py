@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ NETWORK = f"{STATE_DIR}/network.json"
 _CA = f"{CERTIFICATES_DIR}/ca.crt"
 _KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
 _API_SERVER = f"{MANIFESTS_DIR}/kube-apiserver.yaml"
+_API_SERVER_VERSION = re.compile(rb"""image: ["']?\S*kube-apiserver:(v\d+\.\d+\.\d+)""")
 _LOAD_BALANCER_UNITS = ("haproxy.service", "keepalived.service")
 
 Told = Callable[[str, str], None]  # a host and what became of looking at it: "" or a sentence
@@ -79,12 +81,14 @@ def _cluster(machines: Machines, candidates: Sequence[Host]) -> ClusterFacts | N
 def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
     """What is on one machine. Raises NodeError."""
     journal = Journal(node)
-    seen = node.ahead(read=(_CA, PREPARED, NETWORK), stat=(_KUBELET_CONF, _API_SERVER, ADMIN_KUBECONFIG))
+    seen = node.ahead(read=(_CA, PREPARED, NETWORK, _API_SERVER), stat=(_KUBELET_CONF, ADMIN_KUBECONFIG))
     last = journal.last_run() or {}
-    command = str(last.get("command") or "").partition(" ")[0]
+    command, _, rest = str(last.get("command") or "").partition(" ")
     cut_off = command in ("init", "join") and not journal.became_by()
+    upgrading = command == "upgrade" and last.get("outcome") not in ("changed", "unchanged")
     joined = seen.stat(_KUBELET_CONF) is not None
-    control_plane = seen.stat(_API_SERVER) is not None
+    manifest = seen.read(_API_SERVER)
+    control_plane, version = manifest is not None, _API_SERVER_VERSION.search(manifest or b"")
     ca = fingerprint(seen.read(_CA))
     balances = LOAD_BALANCER in host.parts and host.state != "absent"
     units = _LOAD_BALANCER_UNITS if described.cluster.load_balancer.address else _LOAD_BALANCER_UNITS[:1]
@@ -93,8 +97,10 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         prepared=_stamps(seen, PREPARED) | _stamps(seen, NETWORK),
         joined=joined,
         control_plane=control_plane,
+        api_server=version[1].decode() if version else "",
         has_state=joined or control_plane or bool(ca) or seen.stat(ADMIN_KUBECONFIG) is not None,
         unfinished=command if cut_off else "",
+        upgrading=rest.partition(" ")[0] if upgrading else "",
         ca=ca,
         idle_units=tuple(unit for unit in units if node.unit(unit).active != "active") if balances else (),
     )

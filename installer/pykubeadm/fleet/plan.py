@@ -246,7 +246,10 @@ def _node_drift(planning: _Planning, host: Host, found: NodeObject | None, clust
         return
     if not found.ready and not any(action.host == host.name for action in planning.actions):
         planning.notes.append((host.name, f"its Node is not ready: {found.reason or 'its kubelet says nothing'}"))
-    if found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
+    if upgrading := planning.node(host).upgrading:
+        sentence = f"`upgrade {upgrading}` was cut off there, or failed: `pykubeadm cluster upgrade` goes on"
+        planning.notes.append((host.name, sentence))
+    elif found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
         planning.notes.append((host.name, f"its kubelet is {found.version}, and the cluster {cluster.version}"))
 
 
@@ -315,7 +318,8 @@ def _cluster_drift(planning: _Planning, cluster: ClusterFacts) -> None:
     wanted = planning.fleet.configuration.cluster
     if planning.fleet.names_version and wanted.kubernetes_version != cluster.version:
         sentence = (
-            f"the cluster is {cluster.version}, and the file says {wanted.kubernetes_version}, which applying it leaves alone"
+            f"the cluster is {cluster.version}, and the file says {wanted.kubernetes_version}, which applying it leaves alone: "
+            "`pykubeadm cluster upgrade` brings it there"
         )
         planning.notes.append(("", sentence))
     document = replace(wanted, kubernetes_version=cluster.version).document()

@@ -1,0 +1,93 @@
+"""What the commands below `cluster` share: which machines, how a run over them goes, is shown, and ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pykubeadm.cli.lazy import Globals
+
+if TYPE_CHECKING:
+    from pykubeadm.fleet.file import Described
+    from pykubeadm.fleet.log import RunLog
+    from pykubeadm.fleet.options import Options
+    from pykubeadm.workflow.events import Subscriber
+
+
+def sources() -> list[click.Parameter]:
+    return [
+        click.Option(["-f", "--file"], metavar="FILE", help="The cluster file (default: cluster.yaml, or none with -i)."),
+        click.Option(
+            ["-i", "--inventory"],
+            multiple=True,
+            metavar="PATH",
+            help="An Ansible inventory that names the hosts. May be given several times.",
+        ),
+        click.Option(
+            ["-K", "--ask-become-pass"], is_flag=True, help="Ask for the password that sudo wants (or $PYKUBEADM_BECOME_PASS)."
+        ),
+    ]
+
+
+def running() -> list[click.Parameter]:
+    return [
+        click.Option(["-l", "--limit"], metavar="HOSTS", help="Only these hosts, between commas."),
+        click.Option(["--forks"], type=click.IntRange(1), default=50, show_default=True, help="How many hosts at a time."),
+        click.Option(["--timeout"], metavar="DURATION", help="When to end whatever is not done, such as 30m (default: never)."),
+    ]
+
+
+def described_of(values: dict[str, Any]) -> Described:
+    from pykubeadm.fleet.file import describe
+
+    password = os.environ.get("PYKUBEADM_BECOME_PASS", "")
+    if values["ask_become_pass"]:
+        password = click.prompt("sudo password", hide_input=True, err=True)
+
+    def note(message: str) -> None:
+        click.echo(f"warning: {message}", err=True)
+
+    return describe(values["file"], values["inventory"], note, sudo_password=password)
+
+
+def options_of(values: dict[str, Any]) -> Options:
+    from pykubeadm.errors import UsageError
+    from pykubeadm.fleet.options import Options
+    from pykubeadm.util.duration import parse_duration
+
+    try:
+        seconds = parse_duration(values["timeout"]).total_seconds() if values["timeout"] else 0.0
+    except ValueError as error:
+        raise UsageError(f"--timeout: {error}") from error
+    limit = tuple(name.strip() for name in (values["limit"] or "").split(",") if name.strip())
+    return Options(limit=limit, forks=values["forks"], until=values.get("until") or "", timeout=seconds)
+
+
+def emit_of(ctx: click.Context, described: Described) -> Subscriber:
+    from pykubeadm.cli.display import stamped
+    from pykubeadm.cli.fleet_display import fleet_subscriber
+
+    settings = ctx.ensure_object(Globals)
+    names = tuple(host.name for host in described.cluster.hosts)
+    return stamped(fleet_subscriber(settings.output, names, verbosity=settings.verbosity))
+
+
+@contextmanager
+def ending_well(log: RunLog) -> Iterator[None]:
+    """However the run ends, nothing of it goes on, and where it failed, the user knows where to look."""
+    from pykubeadm.ansible.playbook import end_playbooks
+    from pykubeadm.errors import PykubeadmError
+
+    try:
+        yield
+    except PykubeadmError:
+        click.echo(f"The log of this run is {log.path}", err=True)
+        raise
+    except KeyboardInterrupt:
+        log.line("", "interrupted")
+        end_playbooks()
+        raise

@@ -1,0 +1,71 @@
+"""`pykubeadm cluster upgrade` from a desk: killed and run again, it brings a cluster to the version that its file names."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from lab import cluster
+from lab.node import Node
+from tests.e2e.conftest import Versions
+from tests.e2e.fleets import Desk, desk_of, ready_nodes
+from tests.e2e.upgrading import kubelet_version, stored_version, wait_at
+
+pytestmark = pytest.mark.long
+
+
+def killed_when(desk: Desk, reached: Callable[[], bool], environment: dict[str, str]) -> None:
+    """Begin an upgrade, and kill it at once when it has come to a point."""
+    process = desk.start("upgrade", environment=environment)
+    deadline = time.monotonic() + 400
+    try:
+        while not reached():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+def is_cordoned(control: Node, name: str) -> bool:
+    asked = cluster.kubectl(control, "get", "node", name, "--output=jsonpath={.spec.unschedulable}", check=False)
+    return asked == "true"
+
+
+def test_upgraded_although_it_is_killed_twice(versions: Versions, results: list[str]) -> None:
+    new = versions.new.version
+    programs = {"PYKUBEADM_ASSETS": str(versions.new.bin)}
+    with desk_of(versions.old) as desk:
+        control = desk.new("control", "control-plane", bare=False, also=[versions.new])
+        worker = desk.new("worker", "worker", bare=False, also=[versions.new])
+        desk.write()
+        desk.run("apply")
+        desk.kubernetes = versions.new
+        desk.write()
+        applied = desk.run("apply")
+        assert "Nothing to do" in applied.stdout, "another version is not applied"
+        assert "`pykubeadm cluster upgrade` brings it there" in applied.stderr
+
+        began = time.monotonic()
+        killed_when(desk, lambda: f":{new}" in control.read("/etc/kubernetes/manifests/kube-apiserver.yaml"), programs)
+        results.append(f"killed after {time.monotonic() - began:.0f} s, while the API server was replaced")
+        began = time.monotonic()
+        killed_when(desk, lambda: is_cordoned(control, worker.name), programs)
+        results.append(f"killed after {time.monotonic() - began:.0f} s, while the worker was drained")
+        wait_at(control, new)
+        assert stored_version(control) == new
+        assert kubelet_version(control, control.name) == new
+
+        began = time.monotonic()
+        desk.run("upgrade", environment=programs)
+        results.append(f"the rest: {time.monotonic() - began:.0f} s")
+        assert kubelet_version(control, worker.name) == new
+        assert not is_cordoned(control, worker.name)
+        assert ready_nodes(control) == [control.name, worker.name]
+        again = desk.run("upgrade", environment=programs)
+        assert "Nothing to do" in again.stdout, again.stdout
+        assert "Nothing to do" in desk.run("apply").stdout
