@@ -12,6 +12,7 @@ import pytest
 
 from lab import cluster
 from lab.assets import Assets
+from lab.node import Node
 from tests.e2e.fleets import Desk, desk_of, ready_nodes
 
 KILLS = 4
@@ -25,6 +26,26 @@ def desk(kubernetes: Assets) -> Iterator[Desk]:
 
 def tokens(control_plane) -> str:
     return cluster.kubectl(control_plane, "get", "secrets", "--namespace=kube-system", "--output=name")
+
+
+def look_after(desk: Desk, control: Node) -> None:
+    """What is done day by day, by the nodes' own commands."""
+    members = json.loads(desk.run("etcd", "members", "-o", "json").stdout)["members"]
+    assert [(member["name"], member["healthy"], member["leader"]) for member in members] == [(control.name, True, True)]
+    saved = desk.run("etcd", "snapshot", "save", "--store", "/var/backups/etcd").stdout
+    [archive] = control.run("ls", "/var/backups/etcd").stdout.split()
+    assert f"/var/backups/etcd/{archive}: " in saved
+
+    def ends() -> dict[str, str]:
+        [host] = json.loads(desk.run("certs", "check-expiration", "-o", "json").stdout)["hosts"]
+        assert host["name"] == control.name
+        return {entry["name"]: entry["expirationDate"] for entry in host["certificates"]}
+
+    before = ends()
+    desk.run("certs", "renew", "all")
+    assert all(end > before[name] for name, end in ends().items())
+    assert "Nothing to do" in desk.run("apply").stdout
+    assert cluster.kubectl(control, "get", "--raw", "/readyz") == "ok"
 
 
 def test_bare_nodes_become_a_cluster_that_is_left_alone_when_applied_again_and_is_taken_apart(desk, results):
@@ -53,6 +74,7 @@ def test_bare_nodes_become_a_cluster_that_is_left_alone_when_applied_again_and_i
     assert control.address in desk.run("kubeconfig").stdout
     ran = desk.run("run", "--", "id", "-un").stdout.splitlines()
     assert [line.split() for line in ran] == [[control.name, "root"], [worker.name, "root"]]
+    look_after(desk, control)
 
     desk.run("reset", "--yes")
     assert not control.exists("/etc/kubernetes/admin.conf")

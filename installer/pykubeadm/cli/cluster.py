@@ -12,6 +12,10 @@ from pykubeadm.cli.options import document_options, output_option
 
 cluster = CliGroup(
     "cluster",
+    lazy={
+        "certs": ("pykubeadm.cli.cluster_certs:certs", "Certificates of all control planes"),
+        "etcd": ("pykubeadm.cli.cluster_etcd:etcd", "The cluster's etcd: members, a snapshot"),
+    },
     help="Make, change and check a whole cluster from one file, over SSH.",
 )
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import CONTROL_PLANE, Host
-from pykubeadm.constants import CERTIFICATES_DIR
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.command import plan_fleet
 from pykubeadm.fleet.found import Found
@@ -58,7 +57,9 @@ def run_status(described: Described, options: Options, emit: Subscriber, *, conn
         problems.append("no control plane's API server answers")
     rows = tuple(_row(found, host, ends.get(host.name)) for host in found.hosts)
     for name, end in ends.items():
-        if isinstance(end, datetime) and (left := (end - utc_now()).days) < WARN_DAYS:
+        if isinstance(end, PykubeadmError):
+            problems.append(_named(name, str(end)))
+        elif end is not None and (left := (end - utc_now()).days) < WARN_DAYS:
             problems.append(
                 f"{name}: its first certificate ends in {left} days" if left >= 0 else f"{name}: a certificate has expired"
             )
@@ -95,19 +96,11 @@ def _row(found: Found, host: Host, end: datetime | PykubeadmError | None) -> dic
 
 
 def first_end(node: Node) -> datetime | None:
-    """When the first of a control plane's certificates ends."""
-    from pykubeadm.pki.check import load_certificates
-    from pykubeadm.pki.table import TABLE
+    """When the first of a control plane's certificates ends, None where there are none. PhaseError for one that is damaged."""
+    from pykubeadm.commands.certs.expiration import check_expiration
 
-    ends = []
-    for entry in TABLE:
-        content = node.read(f"{CERTIFICATES_DIR}/{entry.base}.crt")
-        if content:
-            try:
-                ends += [certificate.not_valid_after_utc for certificate in load_certificates(content)]
-            except ValueError:
-                continue  # damaged: its component says so
-    return min(ends, default=None)
+    found = check_expiration({}, lambda _event: None, machine=node)
+    return min((entry.expires for entry in (*found.leaves, *found.authorities) if entry.expires is not None), default=None)
 
 
 def table(status: Status) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -10,7 +11,9 @@ from click.testing import CliRunner
 
 from pykubeadm.cli.cluster import cluster
 from pykubeadm.cli.fleet_display import PlainFleet, fleet_subscriber
-from pykubeadm.errors import ConfigError, DeclinedError, UsageError
+from pykubeadm.commands.certs.expiration import Expirations
+from pykubeadm.errors import EXPIRES_SOON, ConfigError, DeclinedError, NodeError, UsageError
+from pykubeadm.phases.certs.expiration import Expiration
 from pykubeadm.workflow.events import NodeProgress, Note, RunFinished, RunStarted
 
 
@@ -97,3 +100,24 @@ def test_json_has_an_object_a_line(capsys):
     fleet_subscriber("json", ("c1",), verbosity=0)(NodeProgress(node="c1", step="join", outcome="changed"))
     line = json.loads(capsys.readouterr().out)
     assert (line["type"], line["node"], line["step"]) == ("node-progress", "c1", "join")
+
+
+@pytest.mark.usefixtures("file")
+def test_when_certificates_expire_is_shown_by_host_and_the_status_says_the_worst(monkeypatch):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    soon = Expiration("apiserver", now - timedelta(days=350), now + timedelta(days=15), "ca")
+    late = Expiration("apiserver", now, now + timedelta(days=365), "ca")
+    found = {"cp1": Expirations((late,), (), (), now), "cp2": Expirations((soon,), (), (), now)}
+    monkeypatch.setattr("pykubeadm.fleet.certs.expirations", lambda *_: found)
+
+    shown = CliRunner().invoke(cluster, ("certs", "check-expiration", "--warn-days", "30"), standalone_mode=False)
+    assert shown.return_value == EXPIRES_SOON
+    names = [line.split()[0] for line in shown.stdout.splitlines() if line.strip()]
+    assert [name for name in names if name.startswith("cp")] == ["cp1", "cp2"]
+    assert shown.stderr == "warning: cp2: apiserver expires on 2026-01-16\n"
+
+    found["cp2"] = NodeError("cp2 cannot be reached")
+    shown = CliRunner().invoke(cluster, ("certs", "check-expiration"), standalone_mode=False)
+    assert (shown.return_value, shown.stderr) == (5, "cp2 cannot be reached\n")
+    document = json.loads(run("certs", "check-expiration", "-o", "json").stdout)
+    assert [(host["name"], host["certificates"][0]["name"]) for host in document["hosts"]] == [("cp1", "apiserver")]

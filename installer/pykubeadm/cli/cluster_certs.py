@@ -1,0 +1,88 @@
+"""`pykubeadm cluster certs …`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pykubeadm.cli.fleet_options import described_of, emit_of, ending_well, options_of, running, sources
+from pykubeadm.cli.lazy import CliCommand, CliGroup
+from pykubeadm.cli.options import document_options, output_option
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.certs.expiration import Expirations
+
+certs = CliGroup("certs", help="The certificates of all control planes.", short_help="Certificates of all control planes")
+
+
+def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) -> int:
+    from datetime import timedelta
+
+    from pykubeadm.cli.check_expiration import document, printed
+    from pykubeadm.cli.output import chosen_form
+    from pykubeadm.config.fleet import FLEET_API
+    from pykubeadm.errors import EXPIRES_SOON, PykubeadmError
+    from pykubeadm.fleet.certs import expirations
+
+    form = chosen_form(ctx, values)
+    described = described_of(values)
+    found = expirations(described, options_of(values), lambda _event: None)
+    known: dict[str, Expirations] = {name: each for name, each in found.items() if not isinstance(each, PykubeadmError)}
+    if form.name == "text":
+        click.echo("\n".join(f"{name}\n{printed(each, form)}" for name, each in known.items()), nl=False)
+    else:
+        hosts = [{"name": name, **document(each)} for name, each in known.items()]
+        info = {"kind": "ClusterCertificates", "apiVersion": FLEET_API, "hosts": hosts}
+        click.echo(form.printed([info]), nl=False)
+    for name, error in ((name, each) for name, each in found.items() if isinstance(each, PykubeadmError)):
+        click.echo(str(error) if str(error).startswith(name) else f"{name}: {error}", err=True)
+    soon = [
+        f"{name}: {entry.name} expires on {entry.expires:%Y-%m-%d}"
+        for name, each in known.items()
+        for entry in (each.within(timedelta(days=warn_days)) if warn_days is not None else ())
+    ]
+    for line in soon:
+        click.echo(f"warning: {line}", err=True)
+    return 5 if len(known) < len(found) else EXPIRES_SOON if soon else 0
+
+
+def _renew(ctx: click.Context, name: str, **values: Any) -> None:
+    from pykubeadm.fleet.certs import run_renew
+    from pykubeadm.fleet.log import RunLog, log_path
+
+    described = described_of(values)
+    options, log = options_of(values), RunLog(log_path("cluster certs renew"))
+    with ending_well(log):
+        run_renew(described, name, options, log.keeping(emit_of(ctx, described)), log=log)
+
+
+certs.add_command(
+    CliCommand(
+        "check-expiration",
+        callback=click.pass_context(_check_expiration),
+        params=[
+            *sources(),
+            *running(),
+            *document_options("text"),
+            click.Option(
+                ["--warn-days"],
+                type=click.IntRange(min=0),
+                metavar="DAYS",
+                help="Name what expires within so many days, and end with status 7 where something does.",
+            ),
+        ],
+        help="Print when the certificates on each control plane expire. The exit status is 5 where one of them cannot be asked.",
+        short_help="Print when certificates expire",
+    )
+)
+certs.add_command(
+    CliCommand(
+        "renew",
+        callback=click.pass_context(_renew),
+        params=[click.Argument(["name"]), *sources(), *running(), output_option()],
+        help="Renew the certificate NAME, or all, on each control plane, one after the other. The old files are kept there, "
+        "below /var/lib/pykubeadm/backup. After a failure no further one is begun.",
+        short_help="Renew certificates",
+    )
+)

@@ -1,0 +1,80 @@
+"""`cluster certs`: the commands below `certs`, on the machines of a fleet."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pykubeadm.config.fleet import CONTROL_PLANE, Host
+from pykubeadm.errors import PykubeadmError, UsageError
+from pykubeadm.fleet.apply import Outcome
+from pykubeadm.fleet.ending import finish
+from pykubeadm.fleet.machines import Connect, Machines, over_ssh
+from pykubeadm.fleet.progress import of_host
+from pykubeadm.workflow.events import RunStarted, Subscriber
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.certs.expiration import Expirations
+    from pykubeadm.fleet.file import Described
+    from pykubeadm.fleet.log import RunLog
+    from pykubeadm.fleet.options import Options
+
+
+def control_planes(described: Described, options: Options) -> list[Host]:
+    """Those that a run is for."""
+    return [host for host in described.limited(options.limit) if CONTROL_PLANE in host.parts and host.state != "absent"]
+
+
+def expirations(
+    described: Described, options: Options, emit: Subscriber, *, connect: Connect | None = None
+) -> dict[str, Expirations | PykubeadmError]:
+    """When the certificates on each control plane expire, or why that is not known, by host."""
+    from pykubeadm.commands.certs.expiration import check_expiration
+
+    with Machines(connect or over_ssh(described), forks=options.forks) as machines:
+
+        def one(host: Host) -> Expirations:
+            return check_expiration({}, of_host(host.name, "certs", emit), machine=machines.node(host))
+
+        return machines.on_each(one, control_planes(described, options))
+
+
+def run_renew(
+    described: Described,
+    name: str,
+    options: Options,
+    emit: Subscriber,
+    *,
+    connect: Connect | None = None,
+    log: RunLog | None = None,
+) -> None:
+    """Renew a certificate, or "all", on each control plane, one after the other: programs are started again. After a failure none
+    is begun any more; one that cannot be reached is only named. UsageError for a name that there is not."""
+    from pykubeadm.commands.certs.phases import KUBELET
+    from pykubeadm.commands.certs.renew import renew
+    from pykubeadm.phases.certs.leaves import LEAVES
+
+    known = ("all", *(leaf.name for leaf in LEAVES), KUBELET)
+    if name not in known:
+        raise UsageError(f"there is no certificate {name}; there are {', '.join(known)}")
+    hosts = control_planes(described, options)
+    emit(RunStarted(command="cluster certs renew", node=f"{len(hosts)} hosts", phases=("renew",)))
+    outcomes: dict[str, Outcome] = {}
+    problems: list[tuple[str, str]] = []
+    with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
+        for host in hosts:
+            try:
+                node = machines.node(host)
+            except PykubeadmError as failure:
+                problems.append((host.name, str(failure)))
+                continue
+            began, events = time.monotonic(), of_host(host.name, "renew", emit)
+            error: PykubeadmError | None = None
+            try:
+                renew(name, {}, events, machine=node)
+            except PykubeadmError as failure:
+                error = failure
+            outcomes[host.name] = Outcome(host.name, time.monotonic() - began, error, events.changes)
+            if error:
+                break
+    finish(outcomes, problems, emit)
