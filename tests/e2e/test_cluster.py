@@ -108,7 +108,7 @@ def test_what_goes_wrong_on_a_host_is_one_sentence_and_the_others_are_finished(d
         (stranger.name, "host key"),
         (no_sudo.name, "sudo does not accept the password"),
         (no_python.name, "there is no python3"),
-        (full.name, "No space left"),
+        (full.name, "no space is left"),
     ):
         assert any(line.removeprefix("error: ").startswith(name) and words in line for line in sentences.splitlines()), (
             name,
