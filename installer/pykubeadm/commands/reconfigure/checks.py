@@ -14,7 +14,7 @@ from pykubeadm.phases.addons.checks import addon_checks
 from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.cluster.state import look_at
 from pykubeadm.phases.preflight import system
-from pykubeadm.phases.preflight.check import Check, Findings, run_checks
+from pykubeadm.phases.preflight.check import Check, Findings, look_all, require_fine, run_checks
 from pykubeadm.phases.preflight.health import health_checks
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.replacing.checks import manifest_checks
@@ -46,19 +46,20 @@ def run_preflight(run: ReconfigureRun) -> None:
     run_checks((system.IS_PRIVILEGED_USER,), run.machine, run.ignore_preflight_errors, warn)
     record = read_record(run.node)
     if run.is_control_plane and not (record and record.restoring):  # nothing is in the way of putting back
-        checks = (*file_checks(run), encryption_check(run)) if run.resumed else tuple(_checks(run))
-        run_checks(checks, run.machine, run.ignore_preflight_errors, warn)
+        every = (*file_checks(run), encryption_check(run)) if run.resumed else tuple(checks(run))
+        require_fine(look_all(every, run.machine, run.ignore_preflight_errors, warn), "nothing was changed")
 
 
-def _checks(run: ReconfigureRun) -> Iterator[Check]:
+def checks(run: ReconfigureRun) -> Iterator[Check]:
+    """Of a control plane, and of the cluster."""
     state = look_at(cluster_api(run))
     yield from health_checks(state, run.node, local_etcd=run.has_local_etcd)
     yield from file_checks(run)
     yield Check("StoredConfiguration", lambda _machine: Findings(errors=tuple(edited_where_fixed(run))))
     yield Check("Certificates", lambda _machine: _certificates(run))
     yield encryption_check(run)
-    yield from manifest_checks(run, run.target)
-    if run.for_cluster:
+    if run.for_cluster:  # else nobody knows what this node's configuration was before
+        yield from manifest_checks(run, run.target)
         yield from addon_checks(with_stored_kube_proxy(run), state, run.target)
 
 

@@ -6,11 +6,12 @@ import copy
 
 import pytest
 
-from pykubeadm.commands.reconfigure.checks import edited_where_fixed
+from pykubeadm.commands.reconfigure.checks import checks, edited_where_fixed
 from pykubeadm.commands.reconfigure.command import reconfigure
 from pykubeadm.commands.reconfigure.files import file_checks, host_path
 from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.commands.reconfigure.showing import show
+from pykubeadm.commands.reconfigure.upload_config import upload_config
 from pykubeadm.errors import PhaseError, PreflightError
 from pykubeadm.phases.replacing.record import Record, write_record
 from pykubeadm.workflow.events import Note, Result
@@ -113,6 +114,14 @@ def test_a_stored_configuration_that_was_edited_where_it_cannot_change(monkeypat
     assert "kube-apiserver's --service-cluster-ip-range is 10.96.0.0/12 and would become 10.97.0.0/16" in found[0]
 
 
+def test_only_with_a_file_it_is_known_what_was_edited_by_hand(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    text = document(scheduler={"extraArgs": [{"name": "v", "value": "4"}]})
+    run, _ = reconfigure_run(monkeypatch, *made, file_of(text))
+    assert "EditedManifests" in [check.name for check in checks(run)]
+    perform(run, upload_config)
+    assert "EditedManifests" not in [check.name for check in checks(reconfigure_run(monkeypatch, *made)[0])]
+
+
 def test_a_file_on_a_worker_is_refused(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
     made[0].remove(["/etc/kubernetes/manifests"])
     with pytest.raises(PreflightError, match="this node is no control plane"):
@@ -157,8 +166,6 @@ def test_a_dry_run_without_a_difference_says_so(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_the_nodes_that_are_next_are_named(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
-    from pykubeadm.commands.reconfigure.upload_config import upload_config
-
     node, api = made
     api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a-worker"}})
     events: list[object] = []
