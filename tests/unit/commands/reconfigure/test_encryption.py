@@ -13,6 +13,7 @@ from pykubeadm.commands.reconfigure.encryption.configuration import Encryption, 
 from pykubeadm.commands.reconfigure.encryption.rewriting import encryption_phase
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.config.section import DocumentError
+from pykubeadm.errors import PhaseError
 from pykubeadm.phases.etcd.reach import Reached
 from tests.support.reconfigure_runs import cluster, document, file_of, perform, reconfigure_run, server_pod
 
@@ -194,7 +195,59 @@ def test_the_last_control_plane_writes_it_again(encrypted: Made) -> None:
     made.other("cp2", "2.yaml")
     run, events = reconfigure_run(made.monkeypatch, made.node, made.api)
     assert perform(run, encryption_phase) == []
-    assert any("secrets are written again by the last control plane" in str(event) for event in events)
+    assert any("is written again by the last control plane: that of cp2 writes secrets" in str(event) for event in events)
+
+
+def everything(made: Made, *resources: str) -> str:
+    """What is refused when the key "one" goes from a file for these resources."""
+    made.put("1.yaml", text("one", "identity", resources=resources))
+    made.put("2.yaml", text("two", "identity", resources=resources))
+    return made.said("2.yaml")
+
+
+@pytest.mark.parametrize(
+    ("resource", "key", "resources"),
+    [
+        ("secrets", "secrets/default/x", ("*.*",)),
+        ("pods", "pods/default/x", ("*.",)),
+        ("nodes", "minions/x", ("nodes",)),
+        ("services", "services/specs/default/x", ("services",)),
+        ("endpoints", "services/endpoints/default/x", ("*.",)),
+        ("leases.coordination.k8s.io", "leases/kube-system/x", ("leases.coordination.k8s.io",)),
+        ("deployments.apps", "deployments/default/x", ("*.apps",)),
+        ("ingresses.networking.k8s.io", "ingress/default/x", ("*.networking.k8s.io",)),
+        ("widgets.example.org", "example.org/widgets/default/x", ("widgets.example.org",)),
+        ("widgets.example.org", "example.org/widgets/default/x", ("*.*",)),
+        ("apiservices.apiregistration.k8s.io", "apiregistration.k8s.io/apiservices/x", ("*.*",)),
+    ],
+)
+def test_a_key_stays_whatever_is_written_with_it(encrypted: Made, resource: str, key: str, resources: tuple[str, ...]) -> None:
+    encrypted.etcd.all = {f"/registry/{key}": b"k8s:enc:aescbc:v1:one:..."}
+    assert f"1 of {resource} in etcd are written with aescbc:one" in everything(encrypted, *resources)
+    encrypted.etcd.all = {f"/registry/{key}": b"k8s:enc:aescbc:v1:two:..."}
+    assert everything(encrypted, *resources) == ""
+
+
+def test_what_is_no_longer_named_has_to_be_plain_text(encrypted: Made) -> None:
+    encrypted.put("1.yaml", text("one", "identity", resources=("*.*",)))
+    encrypted.put("2.yaml", text("one", "identity", resources=("secrets",)))
+    encrypted.etcd.all["/registry/leases/kube-system/x"] = b"k8s:enc:aescbc:v1:one:..."
+    assert "1 of leases.coordination.k8s.io in etcd are written with aescbc:one" in encrypted.said("2.yaml")
+    encrypted.etcd.all["/registry/leases/kube-system/x"] = b"k8s\0..."
+    assert encrypted.said("2.yaml") == ""
+
+
+def test_wildcards_of_one_group_say_nothing_of_another() -> None:
+    found = parse_encryption(text("one", resources=("*.apps",)).encode())
+    assert found.readers("deployments.apps") == ("aescbc:one",)
+    assert found.readers("secrets") == ("identity",)
+    assert parse_encryption(text("one", resources=("*.",)).encode()).readers("leases.coordination.k8s.io") == ("identity",)
+
+
+def test_others_wait_for_what_the_cluster_shows(encrypted: Made) -> None:
+    encrypted.api.put(server_pod(encrypted.node, "cp1", "--encryption-provider-config=/elsewhere.yaml"))
+    with pytest.raises(PhaseError, match="the cluster to show Pod kube-apiserver-cp1"):
+        perform(encrypted.run("1.yaml"), encryption_phase)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +274,7 @@ def test_the_first_entry_that_names_a_resource_counts() -> None:
     found = parse_encryption(text("one", resources=("secrets", "*.*")).encode())
     assert found.readers("secrets") == ("aescbc:one",)
     assert found.readers("configmaps") == ("aescbc:one",)
-    assert found.resources == {"secrets", "configmaps"}
+    assert found.resources == {"secrets", "*.*"}
     assert parse_encryption(text("one", "identity").encode()).readers("configmaps") == ("identity",)
 
 

@@ -69,17 +69,16 @@ def _api_server(run: ReconfigureRun) -> Component | None:
 
 
 def _unreadable(run: ReconfigureRun, new: Server, pod: Mapping[str, Any], resources: Collection[str]) -> Iterator[str]:
-    """What is in etcd now."""
+    """What is in etcd now. What no configuration names is plain text."""
     from pykubeadm.phases.etcd.reach import reach
 
     client = reach(run.node, run.configuration).client
-    for resource in resources:
-        for writer, number in sorted(writers(client, etcd_prefix(pod), resource).items()):
-            if writer not in new.encryption.readers(resource):
-                yield (
-                    f"{number} of {resource} in etcd are written with {writer}, which {_named(new)} does not read: keep it "
-                    "there, behind the one that writes, until they are written again"
-                )
+    for (resource, writer), number in sorted(writers(client, etcd_prefix(pod), resources).items()):
+        if writer not in new.encryption.readers(resource):
+            yield (
+                f"{number} of {resource} in etcd are written with {writer}, which {_named(new)} does not read: keep it "
+                "there, for them, behind the one that writes, until they are written again"
+            )
 
 
 def _between(new: Server, rest: Collection[Server], resources: Collection[str]) -> Iterator[str]:

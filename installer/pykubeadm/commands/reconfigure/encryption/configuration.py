@@ -19,8 +19,6 @@ API_VERSION: Final = "apiserver.config.k8s.io/v1"
 IDENTITY: Final = "identity"
 _MARK: Final = b"k8s:enc:"
 _SIZES: Final = {"aescbc": (16, 24, 32), "aesgcm": (16, 24, 32), "secretbox": (32,)}  # bytes of a key
-_EVERYTHING: Final = ("*.*", "*.")  # all resources, and those of the core group
-_USUAL: Final = ("secrets", "configmaps")  # that are looked at where all are encrypted
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +31,14 @@ class Encryption:
 
     @property
     def resources(self) -> frozenset[str]:
-        """As the file calls them; those that are looked at in place of all."""
-        named = {name for name in self.providers if name not in _EVERYTHING}
-        return frozenset(named | {*_USUAL} if len(named) < len(self.providers) else named)
+        """As the file calls them, "secrets", "widgets.example.org", "*.apps", "*." for the core group, "*.*" for all."""
+        return frozenset(self.providers)
 
     def readers(self, resource: str) -> tuple[str, ...]:
-        """The names of what reads values of the resource, the one that writes them first."""
-        for name in (resource, *_EVERYTHING):
+        """The names of what reads values of a resource that is no wildcard, the one that writes them first. What names it goes
+        before wildcards, which the API server refuses before it."""
+        _, _, group = resource.partition(".")
+        for name in (resource, f"*.{group}", "*.*"):
             if name in self.providers:
                 return self.providers[name]
         return (IDENTITY,)

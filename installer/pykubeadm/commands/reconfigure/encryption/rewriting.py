@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pykubeadm.commands.reconfigure.encryption.configuration import Encryption, writer_of
-from pykubeadm.commands.reconfigure.encryption.servers import encryption_of, etcd_prefix, others
-from pykubeadm.commands.reconfigure.encryption.stored import values
+from pykubeadm.commands.reconfigure.encryption.configuration import Encryption
+from pykubeadm.commands.reconfigure.encryption.servers import encryption_flag, encryption_of, etcd_prefix, others
+from pykubeadm.commands.reconfigure.encryption.stored import stored
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.config.section import DocumentError
-from pykubeadm.errors import PhaseError
+from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.workflow.phase import Changes, Phase
 
@@ -36,26 +36,22 @@ def _apply(run: ReconfigureRun) -> Changes:
     pod = read_static_pod(run.node, "kube-apiserver")
     if pod is None:
         return ()
-    encryption = _encryption(run, pod)
+    encryption, api, prefix = _encryption(run, pod), cluster_api(run), etcd_prefix(pod)
+    _await_known(run, api, pod)
     if not encryption.resources:
         return ()
-    api = cluster_api(run)
+    if waits := _waits_for(run, api, encryption):
+        run.note("info", f"what is stored is written again by the last control plane: {waits}", topic=encryption_phase.name)
+        return ()
     client = reach(run.node, run.configuration).client
-    changes = []
-    for resource in sorted(encryption.resources):
-        if waits := _waits_for(run, api, encryption, resource):
-            run.note("info", f"{resource} are written again by the last control plane: {waits}", topic=encryption_phase.name)
-            continue
-        stale = _stale(client, etcd_prefix(pod), resource, encryption)
-        if not stale:
-            continue
-        number = _rewrite(run, api, resource, stale)
-        left = _stale(client, etcd_prefix(pod), resource, encryption)
-        if number and left:
-            raise PhaseError(
-                f"{len(left)} of {resource} are still not written with {encryption.writer(resource)}: run this again"
-            )
-        changes += [f"wrote {number} {resource} again, with {encryption.writer(resource)}"] if number else []
+    changes, written = [], []
+    for resource, names in _stale(client, prefix, encryption).items():
+        if _rewrite(run, api, resource, names):
+            written.append(resource)
+            changes.append(f"wrote {len(names)} {resource} again, with {encryption.writer(resource)}")
+    left = _stale(client, prefix, encryption) if written else {}
+    if still := [resource for resource in written if resource in left]:
+        raise PhaseError(f"not all of {', '.join(still)} are written with the first provider yet: run this again")
     return changes
 
 
@@ -66,45 +62,68 @@ def _encryption(run: ReconfigureRun, pod: Mapping[str, Any]) -> Encryption:
         raise PhaseError(str(error)) from error
 
 
-def _waits_for(run: ReconfigureRun, api: Api, mine: Encryption, resource: str) -> str:
-    """Who writes otherwise, "" where all API servers write as this one."""
+def _await_known(run: ReconfigureRun, api: Api, pod: Mapping[str, Any]) -> None:
+    """Until the cluster shows this API server's pod as it is: the other control planes go by that, and the kubelet takes its time
+    to replace the mirror pod."""
+    from pykubeadm.phases.waiting import wait
+
+    name = f"kube-apiserver-{run.node_name}"
+
+    def former() -> str | None:
+        try:
+            shown = api.get("v1", "Pod", name, "kube-system") or {"spec": {"containers": []}}
+        except ApiError as error:
+            return str(error)
+        return None if encryption_flag(shown) == encryption_flag(pod) else "it still shows the former one"
+
+    timeout = run.configuration.this_node.timeouts.upgrade_manifests
+    wait(run, encryption_phase.name, {f"the cluster to show Pod {name}": former}, timeout)
+
+
+def _waits_for(run: ReconfigureRun, api: Api, mine: Encryption) -> str:
+    """Who has other first providers, "" where all API servers write as this one."""
     for pod in others(run, api):
         theirs = _encryption(run, pod)
-        if theirs.writer(resource) != mine.writer(resource):
-            return f"that of {pod['spec']['nodeName']} writes with {theirs.writer(resource)}"
+        for resource in sorted(mine.resources | theirs.resources):
+            if theirs.writer(resource) != mine.writer(resource):
+                return f"that of {pod['spec']['nodeName']} writes {resource} with {theirs.writer(resource)}"
     return ""
 
 
-def _stale(client: EtcdClient, prefix: str, resource: str, encryption: Encryption) -> list[str]:
-    wanted = encryption.writer(resource)
-    return [key for key, value in values(client, prefix, resource) if writer_of(value) != wanted]
+def _stale(client: EtcdClient, prefix: str, encryption: Encryption) -> dict[str, list[str]]:
+    """The objects that are not written as they are to be, by resource."""
+    found: dict[str, list[str]] = {}
+    for value in stored(client, prefix, encryption.resources):
+        if value.writer != encryption.writer(value.resource):
+            found.setdefault(value.resource, []).append(value.name)
+    return dict(sorted(found.items()))
 
 
-def _rewrite(run: ReconfigureRun, api: Api, resource: str, keys: list[str]) -> int:
-    """How many were written; 0 where that is left to the user."""
+def _rewrite(run: ReconfigureRun, api: Api, resource: str, names: list[str]) -> bool:
+    """False where that is left to the user."""
     from pykubeadm.kube.kinds import KINDS
     from pykubeadm.util.side_by_side import side_by_side
 
-    name, _, group = resource.partition(".")
-    kind = next((kind for kind, (plural, _) in KINDS.items() if plural == name and kind[0].rpartition("/")[0] == group), None)
-    if kind is None:
+    plural, _, group = resource.partition(".")
+    found = [kind for kind, (known, _) in KINDS.items() if known == plural and kind[0].rpartition("/")[0] == group]
+    if not found:
         run.note(
             "warning",
-            f"{len(keys)} of {resource} are not written with the first provider yet: `kubectl get {resource} --all-namespaces "
+            f"{len(names)} of {resource} are not written with the first provider yet: `kubectl get {resource} --all-namespaces "
             "--output=json | kubectl replace --filename=-` writes them again",
             topic=encryption_phase.name,
         )
-        return 0
-    side_by_side(lambda key: _write_again(api, *kind, key), keys, api.connections)
-    return len(keys)
+        return False
+    side_by_side(lambda name: _write_again(api, *found[0], name), names, api.connections)
+    return True
 
 
-def _write_again(api: Api, api_version: str, kind: str, key: str) -> None:
+def _write_again(api: Api, api_version: str, kind: str, place: str) -> None:
     """As it is: what was encrypted in another way is stored even though nothing in it changes (apiserver: etcd3/store.go,
     GuaranteedUpdate)."""
     from pykubeadm.kube.apply import retrying
 
-    namespace, _, name = key.rpartition("/")
+    namespace, _, name = place.rpartition("/")
 
     def once() -> None:
         found = api.get(api_version, kind, name, namespace)

@@ -33,9 +33,14 @@ class Server:
 
 def encryption_of(run: ReconfigureRun, pod: Mapping[str, Any], node: str = "") -> Server:
     """DocumentError where its file is not on this node, or cannot be used."""
-    flag = arguments(pod).get(_FLAG, "")
+    flag = encryption_flag(pod)
     path = (host_path(pod, flag) or flag) if flag else ""
     return Server(node, path, read_encryption(run.node.read(path), path) if path else Encryption())
+
+
+def encryption_flag(pod: Mapping[str, Any]) -> str:
+    """What the API server's pod says, "" where it encrypts nothing."""
+    return arguments(pod).get(_FLAG, "")
 
 
 def others(run: ReconfigureRun, api: Api) -> Iterator[Mapping[str, Any]]:
