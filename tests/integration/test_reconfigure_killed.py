@@ -78,6 +78,8 @@ def test_killed_before_any_change_the_next_run_finishes_it(monkeypatch: pytest.M
         (certificate, *_) = load_certificates(node.read("/etc/kubernetes/pki/apiserver.crt") or b"")
         assert "api.example.org" in names_of_certificate(certificate).dns, number
         assert _stored(api, "kube-proxy", "config.conf")["mode"] == "nftables", number
+        assert _restarted_proxy(api), number
+        assert node.units["kubelet"].active == "active"
         assert _stored(api, "kubelet-config", "kubelet")["maxPods"] == 77, number
         assert _stored(api, "kubeadm-config", "ClusterConfiguration")["scheduler"]["extraArgs"], number
         assert read_record(node) is None
@@ -102,3 +104,11 @@ def test_killed_before_a_change_and_failing_then_the_static_pods_are_as_before(m
 def _stored(api: FakeApi, name: str, key: str) -> dict[str, object]:
     found: dict[str, object] = yaml.safe_load(api.objects["v1", "ConfigMap", "kube-system", name]["data"][key])
     return found
+
+
+def _restarted_proxy(api: FakeApi) -> bool:
+    template = api.objects["apps/v1", "DaemonSet", "kube-system", "kube-proxy"]["spec"]["template"]
+    marked = api.objects["v1", "ConfigMap", "kube-system", "kube-proxy"]["metadata"].get("annotations") or {}
+    return (
+        "kubectl.kubernetes.io/restartedAt" in template["metadata"]["annotations"] and "pykubeadm.kube/to-restart" not in marked
+    )

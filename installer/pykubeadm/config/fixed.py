@@ -108,12 +108,15 @@ def refuse_fixed(cluster: ClusterConfiguration, stored: ClusterConfiguration, re
         _refuse(("etcd", "local", "dataDir"), cluster.etcd.local.data_dir, stored.etcd.local.data_dir, why, report)
 
 
-def refuse_fixed_kubelet(kubelet: Mapping[str, Any], stored: Mapping[str, Any], report: Report) -> None:
-    """The same of a KubeletConfiguration."""
+def kubelet_with_what_is_fixed(kubelet: Mapping[str, Any], stored: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    """The same of a KubeletConfiguration: with what is stored where it was left out, and what would have to change reported."""
+    kept = {}
     for name, (default, why) in _FIXED_KUBELET.items():
-        given = kubelet.get(name)
-        if given:
+        if given := kubelet.get(name):
             _refuse((name,), str(given), str(stored.get(name) or default), why, report)
+        elif stored.get(name):
+            kept[name] = stored[name]
+    return {**kubelet, **kept}
 
 
 def of_this_node(init: InitConfiguration, node: ThisNode, report: Report) -> InitConfiguration:

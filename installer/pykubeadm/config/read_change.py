@@ -7,7 +7,13 @@ from typing import Any, Final
 
 from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API
 from pykubeadm.config.defaults import complete_cluster, complete_init
-from pykubeadm.config.fixed import of_this_node, refuse_fixed, refuse_fixed_kubelet, refuse_other_node, with_what_is_fixed
+from pykubeadm.config.fixed import (
+    kubelet_with_what_is_fixed,
+    of_this_node,
+    refuse_fixed,
+    refuse_other_node,
+    with_what_is_fixed,
+)
 from pykubeadm.config.model import ClusterConfiguration, Configuration, InitConfiguration, ThisNode
 from pykubeadm.config.read_init import check_env_sources, minor_of
 from pykubeadm.config.reading import Environment, Reading, component, open_for
@@ -50,8 +56,8 @@ def read_change(
     newer = minor_of(stored.kubernetes_version) > DEFAULT_MINOR
     kubelet, kube_proxy = (component(reading, kind, newer=newer) for kind in (KUBELET_API[1], KUBE_PROXY_API[1]))
     if kubelet:
-        document = reading.documents[KUBELET_API[1]]
-        refuse_fixed_kubelet(kubelet, stored_kubelet(), Report(reading.problems, reading.note, document, source.name))
+        report = Report(reading.problems, reading.note, reading.documents[KUBELET_API[1]], source.name)
+        kubelet = kubelet_with_what_is_fixed(kubelet, stored_kubelet(), report)
     reading.finish()
     return Configuration(cluster, node, kubelet, kube_proxy)
 

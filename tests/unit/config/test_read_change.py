@@ -29,13 +29,15 @@ STORED = configuration(
 )
 
 
-def read(text: str, stored: ClusterConfiguration = STORED.cluster, notes: list[str] | None = None) -> Configuration:
+def read(
+    text: str, stored: ClusterConfiguration = STORED.cluster, notes: list[str] | None = None, driver: str = "systemd"
+) -> Configuration:
     environment = Environment(
         host=ANY_HOST,
         new_token=lambda: "abcdef.0123456789abcdef",
         note=(notes if notes is not None else []).append,
     )
-    kubelet = {"cgroupDriver": "systemd", "clusterDomain": "example.local", "staticPodPath": "/etc/kubernetes/manifests"}
+    kubelet = {"cgroupDriver": driver, "clusterDomain": "example.local", "staticPodPath": "/etc/kubernetes/manifests"}
     return read_change(Source("new.yaml", text.encode()), stored, lambda: kubelet, STORED.this_node, environment)
 
 
@@ -153,3 +155,14 @@ def test_a_kubelet_keeps_what_its_pods_and_the_control_plane_need() -> None:
     found = problems(KUBELET + "cgroupDriver: cgroupfs\nclusterDomain: other\nstaticPodPath: /elsewhere\nmaxPods: 3\n")
     assert [line.split(": ")[1] for line in found] == ["cgroupDriver", "clusterDomain", "staticPodPath"]
     assert "cannot become cgroupfs in a running cluster, which has systemd" in found[0]
+
+
+def test_what_a_kubelet_keeps_may_be_left_out() -> None:
+    assert read(KUBELET + "maxPods: 3\n", driver="cgroupfs").kubelet == {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "maxPods": 3,
+        "cgroupDriver": "cgroupfs",
+        "clusterDomain": "example.local",
+        "staticPodPath": "/etc/kubernetes/manifests",
+    }

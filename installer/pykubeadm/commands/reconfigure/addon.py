@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.phases.addons.phase import addon as shared
 from pykubeadm.workflow.phase import Changes, Phase
 
-_CONFIG_MAP: Final = "ConfigMap kube-system/kube-proxy"
+_CONFIG_MAP: Final = ("v1", "ConfigMap", "kube-proxy")
+_TO_RESTART: Final = "pykubeadm.kube/to-restart"  # annotation of the ConfigMap
 _RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"  # as `kubectl rollout restart` writes it
 
 
@@ -28,15 +29,34 @@ def with_stored_kube_proxy(run: ReconfigureRun) -> ReconfigureRun:
         return run
 
 
-def _restart_kube_proxy(run: ReconfigureRun) -> Sequence[str]:
+def _mark(run: ReconfigureRun) -> None:
+    """Where its ConfigMap is about to change: that kube-proxy is to be restarted, which a run that is killed would forget."""
+    from pykubeadm.kube.apply import retrying
+    from pykubeadm.phases.addons.rendered import kube_proxy_rendered, updates
+    from pykubeadm.phases.cluster.connection import cluster_api
+    from pykubeadm.phases.cluster.state import look_at
+
+    api = cluster_api(run)
+    for update in updates(api, run, kube_proxy_rendered(run, look_at(api))):
+        if update.changes and update.live is not None and update.wanted["kind"] == "ConfigMap":
+            body = {"metadata": {"annotations": {_TO_RESTART: "true"}}}
+            retrying(lambda: api.patch(*_CONFIG_MAP, body, "kube-system", how="merge"), api.call_timeout)  # noqa: B023 - called at once
+
+
+def _restart_if_marked(run: ReconfigureRun) -> Sequence[str]:
     """It reads its configuration when it starts."""
     from pykubeadm.kube.apply import retrying
     from pykubeadm.phases.cluster.connection import cluster_api
 
     api = cluster_api(run)
+    found = retrying(lambda: api.get(*_CONFIG_MAP, "kube-system"), api.call_timeout, settling=False) or {}
+    if _TO_RESTART not in ((found.get("metadata") or {}).get("annotations") or {}):
+        return ()
     template = {"metadata": {"annotations": {_RESTARTED: f"{run.now():%Y-%m-%dT%H:%M:%SZ}"}}}
-    body = {"spec": {"template": template}}
+    body: dict[str, Any] = {"spec": {"template": template}}
     retrying(lambda: api.patch("apps/v1", "DaemonSet", "kube-proxy", body, "kube-system", how="merge"), api.call_timeout)
+    done = {"metadata": {"annotations": {_TO_RESTART: None}}}
+    retrying(lambda: api.patch(*_CONFIG_MAP, done, "kube-system", how="merge"), api.call_timeout)
     return ["restarted kube-proxy, one node after the other"]
 
 
@@ -47,10 +67,11 @@ def _of_cluster(part: Phase[ReconfigureRun]) -> Phase[ReconfigureRun]:
         return run.for_cluster and part.when(run)
 
     def apply(run: ReconfigureRun) -> Changes:
-        changes = list(part.apply(with_stored_kube_proxy(run))) if part.apply else []
-        if any(change.endswith(_CONFIG_MAP) for change in changes):
-            changes += _restart_kube_proxy(run)
-        return changes
+        run = with_stored_kube_proxy(run)
+        if part.name != "kube-proxy":
+            return part.apply(run) if part.apply else ()
+        _mark(run)
+        return [*(part.apply(run) if part.apply else ()), *_restart_if_marked(run)]
 
     return replace(part, summary=f"Bring {part.name} to the configuration", check=None, when=when, apply=apply)
 

@@ -13,13 +13,14 @@ from pykubeadm.commands.existing import own_api, stored_or_begun
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.config.model import Patches, Timeouts
 from pykubeadm.config.read_change import read_change
-from pykubeadm.constants import ADMIN_KUBECONFIG, MANIFESTS_DIR
+from pykubeadm.constants import ADMIN_KUBECONFIG, KUBELET_CONFIG, MANIFESTS_DIR
 from pykubeadm.errors import ApiError, PreflightError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.phases.cluster.found import node_configuration
 from pykubeadm.phases.cluster.stored import stored_kubelet
+from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.phases.replacing.run import KUBELET_KUBECONFIG, reader_of
@@ -54,7 +55,7 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source
     known = replace(node_configuration(machine, host), cluster=stored)
     configuration = known
     if source is not None:
-        kubelet = partial(_kubelet, api, kubeconfig, begun=record is not None)
+        kubelet = partial(_kubelet, machine, api, kubeconfig, begun=record is not None)
         configuration = read_change(source, stored, kubelet, known.this_node, environment(machine, host, emit, (), []))
     if directory := options.get("patches"):
         configuration = replace(configuration, this_node=replace(configuration.this_node, patches=Patches(directory=directory)))
@@ -78,14 +79,15 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source
     )
 
 
-def _kubelet(api: Api, kubeconfig: str, *, begun: bool) -> Mapping[str, Any]:
-    """The KubeletConfiguration of the cluster, to judge another by; {} where an earlier run left the API away."""
+def _kubelet(machine: Node, api: Api, kubeconfig: str, *, begun: bool) -> Mapping[str, Any]:
+    """The KubeletConfiguration of the cluster, to judge another by; where an earlier run left the API away, this node's."""
     try:
         return stored_kubelet(api, reader_of(kubeconfig))
     except ApiError:
         if not begun:
             raise
-        return {}
+        document = read_document(machine, KUBELET_CONFIG)
+        return document.data if document else {}
 
 
 def _ignored(configuration: Configuration) -> tuple[str, ...]:

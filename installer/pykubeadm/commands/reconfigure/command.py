@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pykubeadm.commands.execute import execute
 from pykubeadm.commands.reconfigure.begin import begin
 from pykubeadm.constants import LABEL_CONTROL_PLANE
+from pykubeadm.errors import ApiError
 
 if TYPE_CHECKING:
     from pykubeadm.commands.reconfigure.run import ReconfigureRun
@@ -39,9 +40,13 @@ def _next(run: ReconfigureRun) -> str:
     """Which nodes are still as they were."""
     from pykubeadm.phases.cluster.connection import cluster_api
 
-    nodes = [node["metadata"] for node in cluster_api(run).list("v1", "Node") if node["metadata"]["name"] != run.node_name]
-    others = sorted(nodes, key=lambda node: (LABEL_CONTROL_PLANE not in (node.get("labels") or {}), node["name"]))
     done = "The cluster's configuration, and this node, are what the file says."
+    try:
+        found = cluster_api(run).list("v1", "Node")
+    except ApiError:  # what was to be done is done
+        return f"{done}\n\nRun `pykubeadm reconfigure` on the other nodes next, one after the other."
+    nodes = [node["metadata"] for node in found if node["metadata"]["name"] != run.node_name]
+    others = sorted(nodes, key=lambda node: (LABEL_CONTROL_PLANE not in (node.get("labels") or {}), node["name"]))
     if not others:
         return done
     names = ", ".join(node["name"] for node in others)

@@ -49,7 +49,10 @@ def file_checks(run: ReconfigureRun) -> tuple[Check, ...]:
 
 
 def host_path(pod: Mapping[str, Any], path: str) -> str | None:
-    """Where on the node the file lies that the pod's container sees at `path`; None where no volume has it."""
+    """Where on the node the file lies that the pod's container sees at `path`; None where no volume has it, or the path is not
+    absolute."""
+    if not path.startswith("/"):
+        return None
     spec = pod["spec"]
     sources = {each["name"]: (each.get("hostPath") or {}).get("path") for each in spec.get("volumes") or ()}
     mounts = [each for each in spec["containers"][0].get("volumeMounts") or () if _is_below(path, each["mountPath"])]
@@ -85,7 +88,7 @@ def _missing(run: ReconfigureRun) -> Iterator[str]:
         flags = arguments(component_now.wanted)
         for name in _FLAGS.get(component_now.name, ()):
             path = flags.get(name, "")
-            if path.startswith("/"):
+            if path:
                 yield from _flag(run, component_now.wanted, f"{component_now.name}'s --{name}={path}", path)
 
 

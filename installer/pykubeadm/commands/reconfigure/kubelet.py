@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
-from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, STATE_DIR
+from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, KUBELET_INSTANCE_CONFIG, STATE_DIR
 from pykubeadm.errors import PhaseError, PykubeadmError
 from pykubeadm.node.port import Directory, File
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 _NAME: Final = "kubelet"
+_FILES: Final = (KUBELET_CONFIG, KUBELET_INSTANCE_CONFIG, KUBELET_FLAGS_ENV)
 FORMER: Final = f"{STATE_DIR}/kubelet-before"  # below which the files are at their own paths
 
 
@@ -24,10 +25,12 @@ def _apply(run: ReconfigureRun) -> Changes:
     from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
     from pykubeadm.phases.kubelet.start import start_kubelet
 
-    files = [file for file in wanted_files(run) if _differs(run, file)]
-    if not files and run.node.stat(FORMER) is None:
+    files = changed_files(run)
+    unit = run.node.unit("kubelet")
+    is_stopped = unit.load == "loaded" and unit.active == "inactive"  # as by a run that was killed while it moved the kubelet
+    if not files and run.node.stat(FORMER) is None and not is_stopped:
         return ()
-    _keep(run, files)
+    _keep(run)
     try:
         changes = start_kubelet(run, files)
         wait_for_kubelet(run)
@@ -37,19 +40,27 @@ def _apply(run: ReconfigureRun) -> Changes:
     return changes
 
 
-def wanted_files(run: ReconfigureRun) -> list[File]:
-    """config.yaml, and what goes with it."""
+def changed_files(run: ReconfigureRun) -> list[File]:
+    """Those of config.yaml, and what goes with it, that are to say something else than they do."""
+    return [file for file in _wanted_files(run) if _differs(run, file)]
+
+
+def _wanted_files(run: ReconfigureRun) -> list[File]:
     from pykubeadm.phases.replacing.kubelet_config import kubelet_files
 
-    return [*kubelet_files(run)[1], *_flags(run)]
+    files = kubelet_files(run)[1]
+    moved = next((file.content for file in files if file.path == KUBELET_FLAGS_ENV), None)
+    flags = _flags(run, moved if moved is not None else run.node.read(KUBELET_FLAGS_ENV))
+    return [*(file for file in files if not flags or file.path != KUBELET_FLAGS_ENV), *flags]
 
 
-def _flags(run: ReconfigureRun) -> list[File]:
-    """kubeadm-flags.env with the kubeletExtraArgs of the file's InitConfiguration in place of flags of the same names."""
-    from pykubeadm.phases.kubelet.flags import flag_name, read_flags, with_flags
+def _flags(run: ReconfigureRun, content: bytes | None) -> list[File]:
+    """kubeadm-flags.env, which has this content otherwise, with the kubeletExtraArgs of the InitConfiguration in place of flags
+    of the same names."""
+    from pykubeadm.phases.kubelet.flags import flag_name, parsed_flags, with_flags
 
     given = run.configuration.this_node.node_registration.kubelet_extra_args
-    words = read_flags(run.node) or []
+    words = parsed_flags(content) if content is not None else []
     names = {arg.name for arg in given}
     wanted = [*(word for word in words if flag_name(word) not in names), *(f"--{arg.name}={arg.value}" for arg in given)]
     return [] if not given or sorted(wanted) == sorted(words) else [with_flags(run.node, wanted)]
@@ -73,10 +84,10 @@ def _read(content: bytes) -> Mapping[str, Any] | None:
         return None
 
 
-def _keep(run: ReconfigureRun, files: Sequence[File]) -> None:
+def _keep(run: ReconfigureRun) -> None:
     """Copies of what is there, but where an earlier run has kept some: with those the kubelet was healthy."""
     copies: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(FORMER, 0o700)]
-    for path in (KUBELET_CONFIG, KUBELET_FLAGS_ENV, *(file.path for file in files)):
+    for path in _FILES:
         content = run.node.read(path)
         if content is not None and run.node.stat(f"{FORMER}{path}") is None:
             copies.append(File(f"{FORMER}{path}", content, 0o600))
@@ -89,7 +100,7 @@ def _put_back(run: ReconfigureRun) -> str:
     from pykubeadm.phases.kubelet.start import start_kubelet
 
     files = []
-    for path in (KUBELET_CONFIG, KUBELET_FLAGS_ENV):
+    for path in _FILES:
         content, stat = run.node.read(f"{FORMER}{path}"), run.node.stat(path)
         if content is not None:
             files.append(File(path, content, stat.mode if stat else 0o644, replaces=True))

@@ -8,7 +8,8 @@ from pykubeadm.commands.existing import connect
 from pykubeadm.commands.reconfigure.addon import addon
 from pykubeadm.commands.reconfigure.certificates import lacking
 from pykubeadm.commands.reconfigure.checks import run_preflight
-from pykubeadm.commands.reconfigure.kubelet import wanted_files
+from pykubeadm.commands.reconfigure.endpoint import moved_files
+from pykubeadm.commands.reconfigure.kubelet import changed_files
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.commands.reconfigure.upload_config import upload_config
 from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, KUBELET_INSTANCE_CONFIG
@@ -20,7 +21,7 @@ from pykubeadm.workflow.phase import Phase
 _FILES: Final = (KUBELET_CONFIG, KUBELET_INSTANCE_CONFIG, KUBELET_FLAGS_ENV)
 _CONTEXT: Final = 3  # lines, as in `upgrade diff`
 _KUBELET: Final[Phase[ReconfigureRun]] = Phase(
-    name="kubelet", summary="Its files alone", apply=lambda run: run.node.write(wanted_files(run))
+    name="kubelet", summary="Its files alone", apply=lambda run: run.node.write(changed_files(run))
 )
 
 
@@ -44,6 +45,10 @@ def show(run: ReconfigureRun) -> None:
         names = names_to_add(run, leaf)
         wanted = ", ".join([*names.dns, *map(str, names.ips)])
         run.result("certificate", f"{leaf.words}: issued again, for {wanted} too", what=leaf.name)
+    new, moved = moved_files(run)
+    for file in moved:
+        found = True
+        run.result("kubeconfig", f"{file.path}: pointed to {new}", what=file.path)
     if not found:
         run.note("info", "there is nothing to change", topic="dry-run")
 

@@ -18,8 +18,11 @@ _VARIABLE: Final = "KUBELET_KUBEADM_ARGS="
 def read_flags(node: Node) -> list[str] | None:
     """The flags as words ("--node-ip=10.0.0.1"), None where there is no file. PhaseError where it is damaged."""
     content = node.read(KUBELET_FLAGS_ENV)
-    if content is None:
-        return None
+    return None if content is None else parsed_flags(content)
+
+
+def parsed_flags(content: bytes) -> list[str]:
+    """The flags in a file with this content. PhaseError where it is damaged."""
     text = content.decode(errors="surrogateescape").strip()
     try:
         values = shlex.split(text.removeprefix(_VARIABLE)) if text.startswith(_VARIABLE) else []

@@ -81,7 +81,7 @@ def test_a_file_that_changed_under_its_name_is_warned_of(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("path", "found"),
-    [("/a/b/c", "/host/inner/c"), ("/a/x", "/host/x"), ("/ab", None), ("/a/empty/x", None)],
+    [("/a/b/c", "/host/inner/c"), ("/a/x", "/host/x"), ("/ab", None), ("/a/empty/x", None), ("a/x", None), ("", None)],
 )
 def test_where_a_file_of_the_container_lies(path: str, found: str | None) -> None:
     pod = {

@@ -19,6 +19,7 @@ from pykubeadm.commands.reconfigure.upload_config import upload_config
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.kubeconfig.read import read_kubeconfig
+from pykubeadm.node.port import UnitState
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.renewal import names_of_certificate
@@ -94,7 +95,7 @@ def test_what_does_not_become_healthy_is_put_back_and_not_stored(made: Made) -> 
     with pytest.raises(PhaseError, match=r"unknown flag: --bad.*everything that was changed here was put back"):
         without_preflight(made.run(document(apiServer={"extraArgs": [{"name": "bad", "value": "1"}]})))
     assert made.node.manifests() == before
-    assert "apiServer" not in str(made.stored("kubeadm-config", "ClusterConfiguration")["apiServer"])
+    assert made.stored("kubeadm-config", "ClusterConfiguration")["apiServer"] == {}
 
 
 @pytest.mark.parametrize("reason", ["", "unknown flag: --bad"])
@@ -108,11 +109,11 @@ def test_a_run_that_was_killed_is_finished_or_put_back_without_the_api(made: Mad
 
     made.node.ails = killed
     with pytest.raises(KeyboardInterrupt):
-        perform(made.run(text, KUBELET_HEAD + "maxPods: 7\n"), CONTROL_PLANE)
+        perform(made.run(text, KUBELET_HEAD + "maxPods: 7\nclusterDomain: cluster.local\n"), CONTROL_PLANE)
     made.node.ails = lambda name, manifest: reason if name == "kube-apiserver" and "--bad" in manifest else ""
     made.api.failures = [ApiUnreachableError("nobody answers")] * 2
     made.api.call_timeout = timedelta()
-    run = made.run(text, KUBELET_HEAD + "maxPods: 7\n")
+    run = made.run(text, KUBELET_HEAD + "maxPods: 7\nclusterDomain: cluster.local\n")
     assert run.resumed
     if not reason:
         assert perform(run, CONTROL_PLANE) == []
@@ -221,6 +222,22 @@ def test_kube_proxy_is_restarted_with_its_new_configuration(made: Made) -> None:
     assert perform(made.run(text), addon) == []
 
 
+def test_a_kube_proxy_that_was_not_restarted_is_so_by_the_next_run(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, patch = PROXY_HEAD + "mode: nftables\n", made.api.patch
+
+    def killed(api_version: str, kind: str, *more: Any, **how: Any) -> Any:
+        if kind == "DaemonSet":
+            raise KeyboardInterrupt
+        return patch(api_version, kind, *more, **how)
+
+    monkeypatch.setattr(made.api, "patch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        perform(made.run(text), addon)
+    monkeypatch.setattr(made.api, "patch", patch)
+    assert perform(made.run(text), addon) == ["restarted kube-proxy, one node after the other"]
+    assert perform(made.run(text), addon) == []
+
+
 def test_coredns_gets_the_image_of_another_registry(made: Made) -> None:
     text = document(dns={"imageRepository": "registry.example.org/dns"})
     assert perform(made.run(text), addon) == ["updated Deployment kube-system/coredns"]
@@ -243,6 +260,28 @@ def test_a_new_endpoint_comes_into_kubeconfigs_once_it_answers(made: Made, monke
     assert server_of(made.node, "/etc/kubernetes/scheduler.conf") == "https://10.0.0.9:6443"
     found = made.api.objects["v1", "ConfigMap", "kube-system", "kubeadm-config"]
     assert found["metadata"]["annotations"]["pykubeadm.kube/former-endpoint"] == "https://10.0.0.9:6443"
+
+
+def test_a_control_planes_kubelet_stays_with_its_own_api_server(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pykubeadm.phases.waiting.wait", lambda *_args: None)
+    perform(made.run(document(controlPlaneEndpoint="api.example.org:6443")), kubeconfig)
+    assert server_of(made.node, "/etc/kubernetes/kubelet.conf") == "https://10.0.0.9:6443"
+    assert made.node.unit_actions == []
+
+
+def test_whoever_missed_an_endpoint_comes_to_the_last_one(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pykubeadm.phases.waiting.wait", lambda *_args: None)
+    perform(made.run(document(controlPlaneEndpoint="api.example.org:6443")), upload_config)
+    perform(made.run(document(controlPlaneEndpoint="lb.example.org:6443")), upload_config)
+    made.node.remove([MANIFESTS])
+    perform(made.run(), kubeconfig)
+    assert server_of(made.node, "/etc/kubernetes/kubelet.conf") == "https://lb.example.org:6443"
+
+
+def test_a_kubelet_that_was_left_stopped_is_started(made: Made) -> None:
+    made.node.units["kubelet"] = UnitState("loaded", "inactive", "dead", "enabled")
+    assert perform(made.run(), kubelet) == ["started the kubelet"]
+    assert perform(made.run(), kubelet) == []
 
 
 def test_a_worker_leaves_the_former_endpoint_for_the_new_one(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
