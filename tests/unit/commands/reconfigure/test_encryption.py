@@ -237,6 +237,13 @@ def test_what_is_no_longer_named_has_to_be_plain_text(encrypted: Made) -> None:
     assert encrypted.said("2.yaml") == ""
 
 
+def test_what_api_servers_keep_of_themselves_is_never_encrypted(encrypted: Made) -> None:
+    encrypted.put("1.yaml", text("one", resources=("*.*",)))
+    encrypted.etcd.all = {f"/registry/{name}/x": b"k8s\0..." for name in ("masterleases", "peerserverleases", "ranges")}
+    assert encrypted.said("1.yaml") == ""
+    assert perform(encrypted.run("1.yaml"), encryption_phase) == []
+
+
 def test_wildcards_of_one_group_say_nothing_of_another() -> None:
     found = parse_encryption(text("one", resources=("*.apps",)).encode())
     assert found.readers("deployments.apps") == ("aescbc:one",)

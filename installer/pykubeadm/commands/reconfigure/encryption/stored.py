@@ -45,7 +45,9 @@ _GROUPS: Final = {
     "storagemigration.k8s.io": "storageversionmigrations",
 }
 _OWN: Final = {plural: group for group, plurals in _GROUPS.items() for plural in plurals.split()}
-_RESOURCES: Final = {place: resource for resource, place in _PLACES.items()} | {"masterleases": "endpoints"}
+_RESOURCES: Final = {place: resource for resource, place in _PLACES.items()}
+# What API servers keep of themselves, and never encrypt.
+_THEIR_OWN: Final = ("masterleases/", "peerserverleases/", "ranges/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,10 @@ def stored(client: EtcdClient, prefix: str, resources: Collection[str]) -> Itera
     else:
         places = [f"{prefix}/{place_of(name)}/" for name in sorted(resources)]
     for place in places:
-        for key, value in client.values(place):
-            resource, name = resource_of(key.removeprefix(f"{prefix}/"))
-            yield Value(resource, name, writer_of(value))
+        for path, value in client.values(place):
+            key = path.removeprefix(f"{prefix}/")
+            if not key.startswith(_THEIR_OWN):
+                yield Value(*resource_of(key), writer_of(value))
 
 
 def writers(client: EtcdClient, prefix: str, resources: Collection[str]) -> Counter[tuple[str, str]]:
