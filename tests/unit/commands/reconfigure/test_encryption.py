@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from pykubeadm.commands.reconfigure.encryption.check import encryption_check
 from pykubeadm.commands.reconfigure.encryption.configuration import Encryption, parse_encryption, writer_of
 from pykubeadm.commands.reconfigure.encryption.rewriting import encryption_phase
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
+from pykubeadm.commands.reconfigure.showing import show
 from pykubeadm.config.section import DocumentError
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.etcd.reach import Reached
+from pykubeadm.workflow.events import Result
 from tests.support.reconfigure_runs import cluster, document, file_of, perform, reconfigure_run, server_pod
 
 PLACE = "/etc/kubernetes/enc"
@@ -185,6 +188,18 @@ def test_what_is_not_written_so_yet_is_written_again(encrypted: Made) -> None:
     made.monkeypatch.setattr(made.api, "replace", written)
     assert perform(made.run("1.yaml"), encryption_phase) == ["wrote 2 secrets again, with aescbc:two"]
     assert perform(made.run("1.yaml"), encryption_phase) == []
+
+
+def test_a_dry_run_says_what_would_be_written_again(encrypted: Made) -> None:
+    made = encrypted
+    made.put("2.yaml", text("two", "one"))
+    source = file_of(document(apiServer=_server("2.yaml")))
+    run, events = reconfigure_run(made.monkeypatch, made.node, made.api, source, dry_run=True)
+    made.monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.run_preflight", lambda _run: None)
+    made.monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.connect", lambda *_args, **_options: copy.deepcopy(made.api))
+    show(run)
+    said = [event.text for event in events if isinstance(event, Result)]
+    assert "1 of secrets: written again, by the last control plane" in said
 
 
 def test_the_last_control_plane_writes_it_again(encrypted: Made) -> None:

@@ -31,7 +31,7 @@ def encryption_check(run: ReconfigureRun) -> Check:
 
 def _look(run: ReconfigureRun) -> Findings:
     """Tried again for a while: what an interrupted run has replaced may just be starting."""
-    component = _api_server(run)
+    component = api_server(run)
     if component is None or (run.resumed and not component.differs):  # it was looked at before that was written
         return FINE
     timeout = run.configuration.this_node.timeouts.kubernetes_api_call
@@ -61,7 +61,8 @@ def _compared(run: ReconfigureRun, component: Component) -> Findings:
     return Findings(errors=tuple(errors))
 
 
-def _api_server(run: ReconfigureRun) -> Component | None:
+def api_server(run: ReconfigureRun) -> Component | None:
+    """This node's, as it is and as it is to be."""
     from pykubeadm.phases.replacing.components import API_SERVER, components
     from pykubeadm.phases.replacing.pods_before import looking
 

@@ -90,6 +90,17 @@ def _waits_for(run: ReconfigureRun, api: Api, mine: Encryption) -> str:
     return ""
 
 
+def to_rewrite(run: ReconfigureRun, pod: Mapping[str, Any]) -> dict[str, int]:
+    """How many objects are written otherwise than an API server with this pod writes them, by resource."""
+    from pykubeadm.phases.etcd.reach import reach
+
+    encryption = _encryption(run, pod)
+    if not encryption.resources:
+        return {}
+    stale = _stale(reach(run.node, run.configuration).client, etcd_prefix(pod), encryption)
+    return {resource: len(names) for resource, names in stale.items()}
+
+
 def _stale(client: EtcdClient, prefix: str, encryption: Encryption) -> dict[str, list[str]]:
     """The objects that are not written as they are to be, by resource."""
     found: dict[str, list[str]] = {}
