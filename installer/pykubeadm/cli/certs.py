@@ -20,6 +20,7 @@ from pykubeadm.cli.lazy import CliCommand, CliGroup
         ),
         "generate-csr": ("pykubeadm.cli.generate_csr:generate_csr", "Make keys and certificate signing requests"),
         "renew": ("pykubeadm.cli.renew:renew", "Renew certificates of this control plane"),
+        "rotate-ca": ("pykubeadm.cli.rotate_ca:rotate_ca", "Replace the cluster's certificate authorities"),
     },
 )
 def certs() -> None:

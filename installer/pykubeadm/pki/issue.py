@@ -84,6 +84,20 @@ def issue_leaf(subject: Subject, public_key: PublicKey, authority: Authority) ->
     return _sign(subject, public_key, ca.subject, authority.key, extensions)
 
 
+def cross_sign(ca: x509.Certificate, authority: Authority) -> x509.Certificate:
+    """`ca`'s name and key in a certificate that `authority` signed: who trusts that one alone comes to trust what `ca` signs.
+    Valid no longer than either."""
+    public_key, signer = ca.public_key(), authority.certificate
+    assert isinstance(public_key, PublicKey)
+    subject = Subject(
+        common_name="",
+        not_before=max(ca.not_valid_before_utc, signer.not_valid_before_utc),
+        not_after=min(ca.not_valid_after_utc, signer.not_valid_after_utc),
+    )
+    extensions = [*_ca_extensions(public_key), *_authority_key_identifier(signer)]
+    return _sign(subject, public_key, signer.subject, authority.key, extensions, name=ca.subject)
+
+
 def make_request(subject: Subject, key: PrivateKey) -> bytes:
     """A certificate signing request (PEM) with the subject's name and alternative names; as kubeadm's, it asks for no usages."""
     builder = x509.CertificateSigningRequestBuilder(subject_name=_name(subject))
@@ -115,10 +129,12 @@ def _sign(
     issuer: x509.Name,
     signer: PrivateKey,
     extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    name: x509.Name | None = None,
 ) -> x509.Certificate:
+    """For `name` where that is given, else for the subject's names."""
     builder = x509.CertificateBuilder(
         issuer_name=issuer,
-        subject_name=_name(subject),
+        subject_name=_name(subject) if name is None else name,
         public_key=public_key,
         serial_number=secrets.randbelow(2**63 - 2) + 1,  # positive and 63 bits at most, as kubeadm's
         not_valid_before=subject.not_before.replace(microsecond=0),

@@ -65,9 +65,10 @@ def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
     )
 
 
-def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False) -> Changes:
+def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False, chain: bytes = b"") -> Changes:
     """Sign it again with a new key, and write both. `as_before`: algorithm and period are those of the certificate itself, as
-    the cluster's configuration cannot be had, and no names are added. Owner and mode of the files stay."""
+    the cluster's configuration cannot be had, and no names are added. `chain` (PEM) is shown behind the certificate. Owner and
+    mode of the files stay."""
     certificate = _certificate(run, leaf)
     authority = load_authority(run, BY_NAME[leaf.ca])
     added = Names() if as_before else _added_names(run, leaf, certificate)
@@ -76,13 +77,13 @@ def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False) -> Changes:
     if not subject.usages:
         subject = replace(subject, usages=(Usage.CLIENT_AUTH,) if isinstance(leaf.spec, KubeconfigFile) else leaf.spec.usages)
     key = _new_key(run, certificate, as_before=as_before)
-    pem, key_pem = encode_certificate(issue_leaf(subject, key.public_key(), authority)), encode_private_key(key)
+    pem, key_pem = encode_certificate(issue_leaf(subject, key.public_key(), authority)) + chain, encode_private_key(key)
     named = ", ".join([*added.dns, *map(str, added.ips)])
     changes = [f"{leaf.words} renewed" + (f", now for {named} too" if named else "")]
     if isinstance(leaf.spec, KubeconfigFile):
         return [*changes, *_write_kubeconfig(run, leaf, pem, key_pem, authority)]
     key_path, path = files_of(run, leaf)
-    run.node.write([_as_there(run, key_path, key_pem, 0o600), _as_there(run, path, pem, 0o644)])
+    run.node.write([as_there(run, key_path, key_pem, 0o600), as_there(run, path, pem, 0o644)])
     return changes
 
 
@@ -124,13 +125,14 @@ def _write_kubeconfig(run: ClusterRun, leaf: Leaf, certificate: bytes, key: byte
     except ValueError:
         trusted = bool(held.kubeconfig.ca_path)  # a file, which is not ours to judge
     bundle = b"" if trusted else run.node.read(certificate_path(run, "ca.crt")) or b""
-    file = _as_there(run, path, held.renewed(certificate, key, bundle), 0o600)
+    file = as_there(run, path, held.renewed(certificate, key, bundle), 0o600)
     copies = copies_of(run.node, before) if leaf.name == ADMIN_CONF else ()
     run.node.write([file, *(replace(copy, content=file.content) for copy in copies)])
     return [f"refreshed {copy.path}, a copy of {path}" for copy in copies]
 
 
-def _as_there(run: ClusterRun, path: str, content: bytes, mode: int) -> File:
+def as_there(run: ClusterRun, path: str, content: bytes, mode: int) -> File:
+    """The file with this content, with the owner and the mode of the one that is there; else root's own with `mode`."""
     secret = mode == 0o600
     stat = run.node.stat(path)
     if stat is None or stat.kind != "file":

@@ -32,6 +32,12 @@ class HeldClient:
             self.kubeconfig.cluster["certificate-authority-data"] = _base64(ca)
         return to_yaml(self.kubeconfig.document).encode()
 
+    def trusting(self, ca: bytes) -> bytes:
+        """The file with `ca` (a bundle, PEM) for its cluster, and all else as it is."""
+        self.kubeconfig.cluster.pop("certificate-authority", None)
+        self.kubeconfig.cluster["certificate-authority-data"] = _base64(ca)
+        return to_yaml(self.kubeconfig.document).encode()
+
 
 def held_client(node: Node, path: str) -> HeldClient | None:
     """None where there is no file; PhaseError where it cannot be used."""

@@ -16,6 +16,7 @@ from pykubeadm.phases.replacing.static_pod import PHASE
 if TYPE_CHECKING:
     from pykubeadm.etcd.client import EtcdClient, Member
     from pykubeadm.phases.replacing.record import Record
+    from pykubeadm.phases.run import ClusterRun
     from pykubeadm.util.kube_object import KubeObject
 
 LEASE: Final = "pykubeadm-etcd-upgrade"
@@ -23,7 +24,7 @@ _KIND: Final = "kubeadm-backup-etcd"
 _QUEUE: Final = timedelta(minutes=10)  # for all that are before us
 
 
-def await_healthy_etcd(run: ReplacingRun) -> int:
+def await_healthy_etcd(run: ClusterRun) -> int:
     """How many members there are, once etcd could do without this node's while it is replaced: another may be replaced just now.
     PhaseError where that does not come."""
     from pykubeadm.etcd.client import EtcdError
@@ -43,7 +44,7 @@ def await_healthy_etcd(run: ReplacingRun) -> int:
     return len(members)
 
 
-def members_problem(run: ReplacingRun, members: Sequence[Member], client: EtcdClient) -> str:
+def members_problem(run: ClusterRun, members: Sequence[Member], client: EtcdClient) -> str:
     """Why this node's member must not be replaced now, "" where it may be."""
     from pykubeadm.etcd.removal import own_member
     from pykubeadm.manifests.addresses import etcd_peer_url
@@ -69,7 +70,7 @@ def members_problem(run: ReplacingRun, members: Sequence[Member], client: EtcdCl
 
 
 @contextmanager
-def etcds_turn(run: ReplacingRun, *, wanted: bool) -> Iterator[int]:
+def etcds_turn(run: ClusterRun, *, wanted: bool) -> Iterator[int]:
     """Where it is `wanted` and etcd has several members: hold the queue in which they are replaced, with all of them healthy.
     Gives the number of members, 0 where it is not asked for. Held at the endpoint of all control planes: this node's own API
     server is away while its etcd is."""

@@ -1,0 +1,54 @@
+"""`pykubeadm certs rotate-ca`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pykubeadm.cli.lazy import CliCommand, Globals
+from pykubeadm.cli.options import option, output_option
+from pykubeadm.cli.reporting import reporting
+
+_NAMES = ("all", "ca", "etcd-ca", "front-proxy-ca", "sa")
+_HELP = """\
+Replace the cluster's certificate authorities, and the key that signs tokens of ServiceAccounts, while the cluster runs.
+
+With names (ca, front-proxy-ca, etcd-ca, sa, or all) it begins a rotation on a control plane; without names it goes on with the
+one that is under way. It says on which node to run it next: on the other control planes, then on workers, then here again, once
+for each stage.
+"""
+
+
+def _rotate(ctx: click.Context, /, names: tuple[str, ...], output: str, **options: Any) -> None:
+    from pykubeadm.commands.certs.rotation.command import rotate_ca
+
+    with reporting(ctx, output) as emit:
+        rotate_ca(names, options, emit, rootfs=ctx.ensure_object(Globals).rootfs)
+
+
+rotate_ca = CliCommand(
+    "rotate-ca",
+    callback=click.pass_context(_rotate),
+    params=[
+        click.Argument(["names"], nargs=-1, type=click.Choice(_NAMES), metavar="[NAME]..."),
+        click.Option(
+            ["--finish"], is_flag=True, help="Forget the former CAs once all nodes use the new ones; cannot be aborted."
+        ),
+        click.Option(["--abort"], is_flag=True, help="Go back to the former CAs, stage by stage; until --finish."),
+        click.Option(
+            ["--restart-workloads"],
+            is_flag=True,
+            help="Have the controllers of pods replace those that began before both CAs were trusted.",
+        ),
+        click.Option(
+            ["--certificate-key"],
+            metavar="TEXT",
+            help="The key that the first control plane shows, with which the new CAs' keys are encrypted for the others.",
+        ),
+        option("kubeconfig"),
+        output_option(),
+    ],
+    help=_HELP,
+    short_help="Replace the cluster's certificate authorities",
+)

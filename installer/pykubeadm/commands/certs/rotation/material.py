@@ -1,0 +1,190 @@
+"""The former and the new CAs with their keys, as a control plane keeps them while a rotation is under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pykubeadm.commands.certs.rotation.record import NAME, NAMESPACE, keys_secret
+from pykubeadm.commands.certs.rotation.stages import SERVICE_ACCOUNTS
+from pykubeadm.constants import STATE_DIR
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import Directory, File, Node
+from pykubeadm.pki.table import BY_NAME
+
+if TYPE_CHECKING:
+    from pykubeadm.commands.certs.rotation.run import RotationRun
+    from pykubeadm.kube.port import Api
+
+DIRECTORY: Final = f"{STATE_DIR}/ca-rotation"
+_ID: Final = f"{DIRECTORY}/id"
+_KEY: Final = f"{DIRECTORY}/certificate-key"
+_RESTARTED: Final = f"{DIRECTORY}/restarted.json"
+_SIDES: Final = ("old", "new")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """PEM; `certificate` is the public key where it is that of ServiceAccounts."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Of one CA."""
+
+    old: KeyPair
+    new: KeyPair
+
+
+def make_material(run: RotationRun, names: Sequence[str]) -> dict[str, Both]:
+    """What is on this node, and for each a new one. PhaseError with all that cannot be rotated."""
+    problems, found = [], {}
+    for name in names:
+        try:
+            found[name] = Both(_former(run, name), _new(run, name))
+        except PhaseError as error:
+            problems.append(str(error))
+    if problems:
+        raise PhaseError("\n".join(problems))
+    return found
+
+
+def _former(run: RotationRun, name: str) -> KeyPair:
+    from pykubeadm.phases.ca import certificate_path, load_authority, load_key
+    from pykubeadm.pki.check import load_certificates
+    from pykubeadm.pki.issue import encode_certificate
+    from pykubeadm.pki.keys import encode_public_key
+
+    base = "sa" if name == SERVICE_ACCOUNTS else BY_NAME[name].base
+    path, key_path = certificate_path(run, f"{base}.crt"), certificate_path(run, f"{base}.key")
+    key = run.node.read(key_path)
+    if name == SERVICE_ACCOUNTS:
+        if key is None:
+            raise PhaseError(f"{key_path} does not exist: tokens are signed elsewhere, where their key has to be rotated, too")
+        return KeyPair(encode_public_key(load_key(key_path, key).public_key()), key)
+    authority = load_authority(run, BY_NAME[name])
+    if len(load_certificates(run.node.read(path) or b"")) > 1:
+        raise PhaseError(f"{path} holds several certificates; leave only the one in it that signs, then run this again")
+    return KeyPair(encode_certificate(authority.certificate), key or b"")
+
+
+def _new(run: RotationRun, name: str) -> KeyPair:
+    from pykubeadm.pki.issue import encode_certificate, issue_ca, subject_of
+    from pykubeadm.pki.keys import encode_private_key, encode_public_key
+
+    key = run.keys.take()
+    if name == SERVICE_ACCOUNTS:
+        return KeyPair(encode_public_key(key.public_key()), encode_private_key(key))
+    certificate = issue_ca(subject_of(BY_NAME[name], run.configuration, run.now()), key)
+    return KeyPair(encode_certificate(certificate), encode_private_key(key))
+
+
+def keep_material(node: Node, rotation_id: str, material: Mapping[str, Both], certificate_key: str = "") -> None:
+    """On this node, in a directory that only root can open."""
+    node.remove([DIRECTORY])
+    files: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(DIRECTORY, 0o700)]
+    files += [Directory(f"{DIRECTORY}/{side}", 0o700) for side in _SIDES]
+    for name, both in material.items():
+        for side, pair in zip(_SIDES, (both.old, both.new), strict=True):
+            files.append(File(_path(side, name, "key"), pair.key, 0o600, secret=True))
+            files.append(File(_path(side, name, "crt"), pair.certificate, 0o600))
+    if certificate_key:
+        files.append(File(_KEY, certificate_key.encode(), 0o600, secret=True))
+    node.write([*files, File(_ID, rotation_id.encode(), 0o600)])
+
+
+def kept_key(node: Node) -> str:
+    """The certificate key, on the control plane that began; "" elsewhere."""
+    return (node.read(_KEY) or b"").decode()
+
+
+def read_material(run: RotationRun) -> dict[str, Both]:
+    """What this node keeps of the rotation under way; what it does not keep yet comes from the cluster. PhaseError where that
+    needs a key that was not given."""
+    rotation = run.under_way
+    if run.node.read(_ID) != rotation.id.encode():
+        keep_material(run.node, rotation.id, _from_cluster(run))
+    found = {}
+    for name in rotation.names:
+        pairs = [KeyPair(_content(run.node, side, name, "crt"), _content(run.node, side, name, "key")) for side in _SIDES]
+        found[name] = Both(*pairs)
+    return found
+
+
+def forget_material(node: Node) -> None:
+    """The keys of the CA that is no longer trusted go with it."""
+    node.remove([DIRECTORY])
+
+
+def restarted_in(node: Node, rotation_id: str) -> dict[str, str]:
+    """Program → the stage of this rotation for which it was started again last and has become healthy since."""
+    try:
+        data = json.loads(node.read(_RESTARTED) or b"{}")
+    except ValueError:
+        return {}
+    return dict(data.get("programs") or {}) if data.get("id") == rotation_id else {}
+
+
+def note_restarted(node: Node, rotation_id: str, programs: Mapping[str, str]) -> None:
+    content = json.dumps({"id": rotation_id, "programs": dict(programs)}, sort_keys=True)
+    node.write([Directory(STATE_DIR, 0o700), Directory(DIRECTORY, 0o700), File(_RESTARTED, content.encode(), 0o600)])
+
+
+def _path(side: str, name: str, ending: str) -> str:
+    return f"{DIRECTORY}/{side}/{name}.{ending}"
+
+
+def _content(node: Node, side: str, name: str, ending: str) -> bytes:
+    content = node.read(_path(side, name, ending))
+    if content is None:
+        raise PhaseError(
+            f"{_path(side, name, ending)} is gone; remove {DIRECTORY} and run this again with --certificate-key, or put it back"
+        )
+    return content
+
+
+def upload(api: Api, material: Mapping[str, Both], certificate_key: str) -> None:
+    """For the other control planes."""
+    from pykubeadm.kube.apply import ensure
+    from pykubeadm.tokens.certificate_key import parse_certificate_key
+    from pykubeadm.tokens.shared_certificates import encrypt_files
+
+    contents: dict[str, bytes | None] = {}
+    for name, both in material.items():
+        for side, pair in zip(_SIDES, (both.old, both.new), strict=True):
+            contents |= {f"{side}-{name}.crt": pair.certificate, f"{side}-{name}.key": pair.key}
+    ensure(api, keys_secret(encrypt_files(contents, parse_certificate_key(certificate_key))))
+
+
+def _from_cluster(run: RotationRun) -> dict[str, Both]:
+    from pykubeadm.kube.apply import retrying
+    from pykubeadm.phases.cluster.connection import cluster_api
+    from pykubeadm.tokens.certificate_key import parse_certificate_key
+    from pykubeadm.tokens.shared_certificates import decrypt_files
+
+    api = cluster_api(run)
+    secret = retrying(lambda: api.get("v1", "Secret", NAME, NAMESPACE), api.call_timeout)
+    if secret is None:
+        raise PhaseError(
+            f"the keys of the rotation that is under way are neither in {DIRECTORY} nor in the Secret {NAMESPACE}/{NAME}: run this"
+            " on the control plane that began it"
+        )
+    if not run.certificate_key:
+        raise PhaseError(
+            "the keys of the rotation that is under way are encrypted: give the certificate key that the control plane shows which"
+            " began it (--certificate-key)"
+        )
+    try:
+        contents = decrypt_files(secret.get("data") or {}, parse_certificate_key(run.certificate_key))
+    except ValueError as error:
+        raise PhaseError(f"--certificate-key: {error}") from error
+
+    def pair(side: str, name: str) -> KeyPair:
+        return KeyPair(contents.get(f"{side}-{name}.crt") or b"", contents.get(f"{side}-{name}.key") or b"")
+
+    return {name: Both(pair("old", name), pair("new", name)) for name in run.under_way.names}

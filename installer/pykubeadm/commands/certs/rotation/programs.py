@@ -1,0 +1,92 @@
+"""Starts again what reads the files of a stage only when it starts, one after the other, each healthy before the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pykubeadm.commands.certs.rotation.authorities import MANAGER, remove_signing, signing_manifest
+from pykubeadm.commands.certs.rotation.material import note_restarted, restarted_in
+from pykubeadm.commands.certs.rotation.run import RotationRun
+from pykubeadm.commands.certs.rotation.stages import KUBELET, restarted
+from pykubeadm.errors import PhaseError
+from pykubeadm.node.port import File, Unit
+from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
+from pykubeadm.phases.static_pods.manifests import manifest_path
+from pykubeadm.phases.static_pods.restart import end_components
+from pykubeadm.phases.static_pods.stopped import await_healthy
+from pykubeadm.workflow.phase import Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BASE: Final = ("etcd", "kube-apiserver")  # the API server is away while its etcd is
+PHASE: Final = "restart"
+
+
+def restart_programs(run: RotationRun) -> Changes:
+    """What has been started again for this stage before, by a run that was killed, is left alone."""
+    rotation = run.under_way
+    wanted = [name for name in restarted(rotation.stage, rotation.names) if _is_here(run, name)]
+    done = restarted_in(run.node, rotation.id)
+    due = [name for name in wanted if done.get(name) != rotation.stage]
+    changes: list[str] = []
+    for together in _together(due):
+        changes += _restart(run, together)
+        done |= dict.fromkeys(together, str(rotation.stage))
+        note_restarted(run.node, rotation.id, done)
+    return [*changes, *(remove_signing(run) if run.is_control_plane else ())]
+
+
+def _is_here(run: RotationRun, name: str) -> bool:
+    if name == KUBELET:
+        return run.node.unit("kubelet").load != "not-found"
+    return run.is_control_plane and run.node.stat(manifest_path(name)) is not None
+
+
+def _together(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Etcd and the API server sit out their restart at once, all others take turns."""
+    base = tuple(name for name in names if name in _BASE)
+    return [*([base] if base else []), *((name,) for name in names if name not in _BASE)]
+
+
+def _restart(run: RotationRun, names: Sequence[str]) -> Changes:
+    if names == (KUBELET,):
+        return _restart_kubelet(run)
+    if "etcd" in names:
+        from pykubeadm.phases.replacing.etcd import etcds_turn
+
+        with etcds_turn(run, wanted=True):
+            return _replace(run, names)
+    return _replace(run, names)
+
+
+def _replace(run: RotationRun, names: Sequence[str]) -> Changes:
+    manifest = signing_manifest(run) if MANAGER in names else None
+    if manifest is not None:
+        path = manifest_path(MANAGER)
+        stat = run.node.stat(path)
+        mode, uid, gid = (stat.mode, stat.uid, stat.gid) if stat else (0o600, 0, 0)
+        run.replaced[MANAGER] = run.now()
+        run.node.write([File(path, manifest, mode, uid, gid, replaces=True)])
+        changes: list[str] = [f"replaced {MANAGER}"]
+    else:
+        # The API server first: without its etcd it would take long to end.
+        changes = [f"restarted {name}" for name in end_components(run, sorted(names, reverse=True))]
+    for name in names:
+        await_healthy(run, name, PHASE)
+    return changes
+
+
+def _restart_kubelet(run: RotationRun) -> Changes:
+    run.kubelet_started = run.now()
+    actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))
+    if not run.node.dry_run:
+        wait_for_kubelet(run)
+    return [f"{action} the kubelet" for action in actions]
+
+
+def require_kubelet(run: RotationRun) -> None:
+    """PhaseError where nothing would start the static pods again."""
+    unit = run.node.unit("kubelet")
+    if unit.load == "loaded" and unit.active not in ("active", "activating"):
+        raise PhaseError(f"the kubelet is {unit.active}: `systemctl start kubelet` first")

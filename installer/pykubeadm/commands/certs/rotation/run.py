@@ -1,0 +1,40 @@
+"""What the phases of `certs rotate-ca` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pykubeadm.commands.certs.rotation.record import Rotation
+from pykubeadm.commands.certs.rotation.stages import Stage
+from pykubeadm.phases.run import ClusterRun
+
+
+@dataclass(slots=True, kw_only=True)
+class RotationRun(ClusterRun):
+    """One `certs rotate-ca` on one node. `names` are what the user asked to begin with, () to go on with what is under way."""
+
+    has_control_plane: bool
+    names: tuple[str, ...] = ()
+    finish: bool = False  # go on to the stage that cannot be aborted
+    abort: bool = False
+    restart_workloads: bool = False
+    certificate_key: str = field(default="", repr=False)
+    rotation: Rotation | None = None  # the one that is under way, as it was read last
+    is_due: bool = False  # whether this node has to come to the rotation's stage, and may by now
+
+    @property
+    def is_control_plane(self) -> bool:
+        return self.has_control_plane
+
+    @property
+    def makes_authorities(self) -> bool:
+        return False
+
+    @property
+    def under_way(self) -> Rotation:
+        """For phases that are only run while there is one."""
+        assert self.rotation is not None
+        return self.rotation
+
+    def is_at(self, stage: Stage) -> bool:
+        return self.rotation is not None and self.rotation.stage == stage
