@@ -88,7 +88,8 @@ def cross_sign(ca: x509.Certificate, authority: Authority) -> x509.Certificate:
     """`ca`'s name and key in a certificate that `authority` signed: who trusts that one alone comes to trust what `ca` signs.
     Valid no longer than either."""
     public_key, signer = ca.public_key(), authority.certificate
-    assert isinstance(public_key, PublicKey)
+    if not isinstance(public_key, PublicKey):
+        raise ValueError("holds a key that is neither RSA nor ECDSA")  # noqa: TRY004 - the certificate is wrong, not a type
     subject = Subject(
         common_name="",
         not_before=max(ca.not_valid_before_utc, signer.not_valid_before_utc),
@@ -129,6 +130,7 @@ def _sign(
     issuer: x509.Name,
     signer: PrivateKey,
     extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    *,
     name: x509.Name | None = None,
 ) -> x509.Certificate:
     """For `name` where that is given, else for the subject's names."""

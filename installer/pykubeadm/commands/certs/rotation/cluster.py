@@ -49,7 +49,7 @@ def settle_cluster(run: RotationRun, nodes: Sequence[KubeObject]) -> Changes:
     changes: list[str] = []
     if CA in run.under_way.names:
         changes += _write_cluster_info(run)
-    changes += [*_forget_in_authentication(run), *_forget_uploaded(run), *replace_secret_tokens(run)]
+    changes += [*_forget_uploaded(run), *replace_secret_tokens(run)]
     wait(run, PHASE, _targets(run, nodes), _PUBLISHED_WITHIN)
     return changes
 
@@ -69,11 +69,11 @@ def _write_cluster_info(run: RotationRun) -> Changes:
     return [sentence(ensure(api, document), document)]
 
 
-def _forget_in_authentication(run: RotationRun) -> Changes:
+def _forget_in_authentication(run: RotationRun) -> None:
     """API servers add to it what they trust and take nothing away; by now none of them adds the other CA."""
     rotation, api = run.under_way, cluster_api(run)
     if rotation.stage.trusts_both:
-        return ()
+        return
     found = retrying(lambda: api.get("v1", "ConfigMap", _AUTHENTICATION, "kube-system"), api.call_timeout, settling=False)
     data = (found or {}).get("data") or {}
     changed = {}
@@ -81,10 +81,9 @@ def _forget_in_authentication(run: RotationRun) -> Changes:
         if name in rotation.names and key in data and _holds(data[key], rotation.other(name)):
             changed[key] = _without(data[key], rotation.other(name))
     if not changed:
-        return ()
+        return
     body = {"data": changed}
     retrying(lambda: api.patch("v1", "ConfigMap", _AUTHENTICATION, body, "kube-system", how="merge"), api.call_timeout)
-    return [f"took the other CA out of ConfigMap kube-system/{_AUTHENTICATION}"]
 
 
 def _forget_uploaded(run: RotationRun) -> Changes:
@@ -126,6 +125,7 @@ def _unknown_clients(run: RotationRun, name: str) -> str | None:
     rotation = run.under_way
     try:
         found = cluster_api(run).get("v1", "ConfigMap", _AUTHENTICATION, "kube-system") or {}
+        _forget_in_authentication(run)  # an API server may have added the other one again before it read its files
     except ApiError as error:
         return str(error)
     content = (found.get("data") or {}).get(_CLIENTS[name], "")

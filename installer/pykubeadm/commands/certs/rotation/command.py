@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.certs.rotation.phases import STEPS
 from pykubeadm.commands.certs.rotation.run import RotationRun
-from pykubeadm.commands.certs.rotation.stages import NAMES
+from pykubeadm.commands.certs.rotation.stages import ETCD, NAMES
 from pykubeadm.commands.execute import execute
 from pykubeadm.commands.existing import connect, existing
 from pykubeadm.config.model import Timeouts
@@ -55,7 +55,9 @@ def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber,
     found = existing({"kubeconfig": kubeconfig}, emit, rootfs=rootfs)
     if not found.known:
         raise PhaseError("without the cluster's configuration it is not known what its CAs have signed, so nothing is rotated")
-    chosen = tuple(name for name in names if not (name == "etcd-ca" and found.configuration.cluster.etcd.external))
+    chosen = tuple(name for name in names if not (name == ETCD and found.configuration.cluster.etcd.external))
+    if names and not chosen:
+        raise PhaseError("this cluster's etcd is external: its CA is rotated where it runs")
     journal = Journal(found.node)
     return RotationRun(
         configuration=found.configuration,

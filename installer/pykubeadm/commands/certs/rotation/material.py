@@ -171,8 +171,8 @@ def _from_cluster(run: RotationRun) -> dict[str, Both]:
     secret = retrying(lambda: api.get("v1", "Secret", NAME, NAMESPACE), api.call_timeout)
     if secret is None:
         raise PhaseError(
-            f"the keys of the rotation that is under way are neither in {DIRECTORY} nor in the Secret {NAMESPACE}/{NAME}: run this"
-            " on the control plane that began it"
+            f"the keys of the rotation that is under way are neither in {DIRECTORY} nor in the Secret {NAMESPACE}/{NAME}: run"
+            " this on the control plane that began it"
         )
     if not run.certificate_key:
         raise PhaseError(

@@ -1,4 +1,4 @@
-"""The phases of `certs rotate-ca`: looking how far the rotation is, then for each stage what a node has to do, and what the cluster has.
+"""The phases of `certs rotate-ca`: looking how far the rotation is, then for each stage what a node has to do, and the cluster.
 
 A stage's phases are run where the rotation is at that stage when their turn comes: one command goes through several where nobody
 else has to be waited for.

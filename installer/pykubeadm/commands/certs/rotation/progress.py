@@ -16,6 +16,7 @@ from pykubeadm.constants import LABEL_CONTROL_PLANE
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.pod_state import is_ready
+from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.workflow.phase import Changes
 
@@ -27,7 +28,7 @@ _COMMAND: Final = "pykubeadm certs rotate-ca"
 
 def look(run: RotationRun) -> Changes:
     """Begin the rotation that was asked for, turn back the one under way, or go on with it."""
-    run.rotation = read_rotation(cluster_api(run))
+    run.rotation = _read(run)
     changes: list[str] = []
     if run.rotation is None:
         if run.abort or (run.finish and not run.names):
@@ -39,12 +40,23 @@ def look(run: RotationRun) -> Changes:
         changes += _begin(run)
     elif run.names and set(run.names) != set(run.under_way.names):
         raise PhaseError(
-            f"a rotation of {', '.join(run.under_way.names)} is under way: finish or abort it first (`{_COMMAND}` goes on with it)"
+            f"a rotation of {', '.join(run.under_way.names)} is under way: finish or abort it first (`{_COMMAND}` goes on with"
+            " it)"
         )
     if run.abort:
         changes += _turn_back(run)
     _see_whether_due(run)
     return changes
+
+
+def _read(run: RotationRun) -> Rotation | None:
+    """Nodes may only read it while there is one."""
+    try:
+        return read_rotation(cluster_api(run))
+    except ApiStatusError as error:
+        if run.is_control_plane or error.code != 403:
+            raise
+        return None
 
 
 def _begin(run: RotationRun) -> Changes:
@@ -74,8 +86,8 @@ def _require_ready(nodes: Sequence[KubeObject]) -> None:
     away = [node["metadata"]["name"] for node in nodes if not is_ready(node)]
     if away:
         raise PhaseError(
-            f"{', '.join(away)} {'is' if len(away) == 1 else 'are'} not Ready: every node has to come to each stage; bring them back, or"
-            " take them out of the cluster (`pykubeadm node remove`)"
+            f"{', '.join(away)} {'is' if len(away) == 1 else 'are'} not Ready: every node has to come to each stage; bring them"
+            " back, or take them out of the cluster (`pykubeadm node remove`)"
         )
 
 
@@ -86,8 +98,8 @@ def _turn_back(run: RotationRun) -> Changes:
         return ()
     if rotation.stage not in BACK:
         raise PhaseError(
-            f"the stage {rotation.stage} has begun, in which nodes forget the former CA: it cannot be aborted; go on with `{_COMMAND}`, and"
-            " rotate again where the new CA is not to stay"
+            f"the stage {rotation.stage} has begun, in which nodes forget the former CA: it cannot be aborted; go on with"
+            f" `{_COMMAND}`, and rotate again where the new CA is not to stay"
         )
     if not run.is_control_plane:
         raise PhaseError("a rotation is aborted on a control plane; this node is a worker")
@@ -157,8 +169,8 @@ def _next(run: RotationRun, rotation: Rotation) -> Changes:
         if not run.finish:
             run.result(
                 "rotation",
-                "All nodes have certificates of the new CA and trust both. Hand out kubeconfigs and tokens that are used elsewhere, then\n"
-                f"`{_COMMAND} --finish` forgets the former CA, for good; `{_COMMAND} --abort` goes back to it.",
+                "All nodes have certificates of the new CA and trust both. Hand out kubeconfigs and tokens that are used elsewhere,"
+                f"\nthen `{_COMMAND} --finish` forgets the former CA for good; `{_COMMAND} --abort` goes back to it.",
                 stage=str(rotation.stage),
             )
             return changes
@@ -186,8 +198,8 @@ def _say_next(run: RotationRun, names: Sequence[str]) -> None:
     option = f" --certificate-key {key}" if key and rotation.stage is Stage.TRUST else ""
     run.result(
         "rotation",
-        f"Stage {rotation.stage}: this node is ready. Next, one after the other, on {', '.join(names)}:\n\n  {_COMMAND}{option}\n\n"
-        f"and then here again: {_COMMAND}",
+        f"Stage {rotation.stage}: this node is ready. Next, one after the other, on {', '.join(names)}:\n\n"
+        f"  {_COMMAND}{option}\n\nand then here again: {_COMMAND}",
         stage=str(rotation.stage),
         nodes=",".join(names),
     )

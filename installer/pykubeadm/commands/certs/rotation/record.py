@@ -1,4 +1,4 @@
-"""What the cluster keeps of a rotation: a ConfigMap with its stage, a Secret with its keys, and each Node's own word how far it is."""
+"""What the cluster keeps of a rotation: a ConfigMap with its stage, a Secret with its keys, and on each Node how far it is."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class RotationRun(ClusterRun):
     @property
     def under_way(self) -> Rotation:
         """For phases that are only run while there is one."""
-        assert self.rotation is not None
+        if self.rotation is None:
+            raise RuntimeError("no rotation is under way")
         return self.rotation
 
     def is_at(self, stage: Stage) -> bool:

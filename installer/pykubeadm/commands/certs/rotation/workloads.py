@@ -1,4 +1,4 @@
-"""Pods that began before both CAs were trusted: their programs may know only the former one, as they read it when they started."""
+"""Pods that began before both CAs were trusted: their programs may know only the former one, as they read it once."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def restart_workloads(run: RotationRun) -> Changes:
         how = "" if run.restart_workloads else " (--restart-workloads has their controllers do it)"
         run.note(
             "warning",
-            f"the pods of {', '.join(map(_title, left))} began before both CAs were trusted: what speaks to the API in them and is built"
-            f" with client-go before 1.36, or reads its CA only once for another reason, has to start again before --finish{how}",
+            f"the pods of {', '.join(map(_title, left))} began before both CAs were trusted: what in them speaks to the API and"
+            f" reads its CA only once, as client-go did before 1.36, has to start again before --finish{how}",
             topic="workloads",
         )
     return [f"restarted {_title(workload)}" for workload in due]

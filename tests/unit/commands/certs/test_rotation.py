@@ -1,0 +1,295 @@
+"""A rotation, stage by stage: who can speak to whom after each file, what is there at the end, and runs that were killed."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from pykubeadm.commands.certs.rotation.material import DIRECTORY
+from pykubeadm.commands.certs.rotation.record import ANNOTATION, NAME
+from pykubeadm.errors import PhaseError
+from pykubeadm.kubeconfig.read import read_kubeconfig
+from pykubeadm.node.port import File
+from pykubeadm.phases.certs.leaves import LEAVES
+from pykubeadm.pki.check import is_signed_by, load_certificates
+from pykubeadm.workflow.events import Note
+from tests.support.rotations import (
+    PKI,
+    SERVING,
+    TOKEN,
+    PowerCutError,
+    RotatingCluster,
+    members,
+    rotate,
+    rotating_cluster,
+    said,
+    trusted,
+)
+
+ALL = ("ca", "front-proxy-ca", "etcd-ca", "sa")
+SINGLE = ("ca.crt", "front-proxy-ca.crt", "etcd/ca.crt")
+
+
+@pytest.fixture
+def attach(monkeypatch: pytest.MonkeyPatch):
+    def attached(cluster: RotatingCluster) -> RotatingCluster:
+        for module in ("restart", "stopped"):
+            monkeypatch.setattr(f"pykubeadm.phases.static_pods.{module}.component_health", lambda _run, _name: lambda: None)
+        monkeypatch.setattr("pykubeadm.phases.etcd.members.own_etcd_client", lambda _run: members(cluster))
+        monkeypatch.setattr("pykubeadm.phases.cluster.connection.endpoint_api", lambda _run: cluster)
+        monkeypatch.setattr("pykubeadm.kube.client.ClusterApi", cluster.connect)
+        monkeypatch.setattr("pykubeadm.kube.admin.bind_admins", lambda _api, _other: False)
+        return cluster
+
+    return attached
+
+
+def round_of(cluster: RotatingCluster, **fields: object) -> None:
+    """The command on every node, in the order that it asks for, and on the first again."""
+    for node in (*cluster.control_planes()[1:], *(each for each in cluster.nodes.values() if not each.is_control_plane)):
+        rotate(node, **fields)
+    for node in cluster.control_planes()[:1]:
+        rotate(node, **fields)
+
+
+def assert_rotated(cluster: RotatingCluster, former: dict[str, bytes]) -> None:
+    """Every certificate is the new CA's, and nobody knows the former one."""
+    for node in cluster.control_planes():
+        for name in SINGLE:
+            (ca,) = load_certificates(node.read(f"{PKI}/{name}") or b"")
+            assert former[name] not in (node.read(f"{PKI}/{name}") or b"")
+            for leaf in LEAVES:
+                if {"ca": "ca.crt", "front-proxy-ca": "front-proxy-ca.crt", "etcd-ca": "etcd/ca.crt"}[leaf.ca] != name:
+                    continue
+                content = node.read(leaf.path(PKI, "/etc/kubernetes")) or b""
+                pem = read_kubeconfig(content).certificate if leaf.name.endswith(".conf") else content
+                assert len(load_certificates(pem)) == 1
+                assert is_signed_by(load_certificates(pem)[0], (), ca), leaf.name
+        assert not node.list_dir(DIRECTORY)
+        assert node.stat(f"{PKI}/ca-signing.crt") is None
+    first = cluster.control_planes()[0]
+    for node in cluster.nodes.values():
+        assert node.ca() == first.ca()
+        held = read_kubeconfig(node.read("/etc/kubernetes/kubelet.conf") or b"")
+        assert held.ca == first.ca()
+        client = held.certificate or node.read(held.certificate_path) or b""
+        assert trusted(client, first.ca())
+        if (serving := node.read(SERVING)) is not None:
+            assert trusted(serving, first.ca())
+    info = cluster.get("v1", "ConfigMap", "cluster-info", "kube-public") or {}
+    assert read_kubeconfig(info["data"]["kubeconfig"].encode()).ca == first.ca()
+    found = cluster.get("v1", "ConfigMap", "extension-apiserver-authentication", "kube-system") or {}
+    assert len(load_certificates(found["data"]["client-ca-file"].encode())) == 1
+    assert len(load_certificates(found["data"]["requestheader-client-ca-file"].encode())) == 1
+    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+    assert not [node for node in cluster.list("v1", "Node") if ANNOTATION in (node["metadata"].get("annotations") or {})]
+
+
+def former_of(cluster: RotatingCluster) -> dict[str, bytes]:
+    first = cluster.control_planes()[0]
+    return {name: first.read(f"{PKI}/{name}") or b"" for name in (*SINGLE, "sa.pub")}
+
+
+def test_one_control_plane_alone_is_rotated_by_two_commands(attach) -> None:
+    cluster = attach(rotating_cluster(workers=0))
+    former, (node,) = former_of(cluster), cluster.control_planes()
+    manifest = node.text("/etc/kubernetes/manifests/kube-controller-manager.yaml")
+    events = rotate(node, *ALL)
+    assert "--finish` forgets the former CA" in said(events)
+    assert len(load_certificates(node.ca())) == 2
+    assert f"--cluster-signing-cert-file={PKI}/ca-signing.crt" in node.text(
+        "/etc/kubernetes/manifests/kube-controller-manager.yaml"
+    )
+    assert "Rotated ca" in said(rotate(node, finish=True))
+    assert_rotated(cluster, former)
+    assert node.text("/etc/kubernetes/manifests/kube-controller-manager.yaml") == manifest
+    assert "No rotation is under way" in said(rotate(node))
+
+
+def test_with_a_worker_each_node_comes_to_each_stage(attach) -> None:
+    cluster = attach(rotating_cluster())
+    former = former_of(cluster)
+    first, worker = cluster.nodes.values()
+    token = worker.text(TOKEN)
+    assert "Next, one after the other, on worker1" in said(rotate(first, *ALL))
+    assert "trust" in said(rotate(worker))
+    assert "on worker1" in said(rotate(first))
+    assert "come to the stage issue" in said(rotate(worker))
+    assert worker.text(TOKEN) != token
+    assert "--finish" in said(rotate(first))
+    assert "come to the stage issue" in said(rotate(worker))
+    assert "on worker1" in said(rotate(first, finish=True))
+    rotate(worker)
+    assert "Rotated" in said(rotate(first))
+    assert_rotated(cluster, former)
+
+
+def test_a_worker_whose_turn_has_not_come_does_nothing(attach) -> None:
+    cluster = attach(rotating_cluster(control_planes=2))
+    first, _, worker = cluster.nodes.values()
+    before = worker.ca()
+    assert "No rotation is under way" in said(rotate(worker))
+    rotate(first, *ALL, certificate_key="ab" * 32)
+    assert "Control planes take the stage trust first" in said(rotate(worker))
+    assert worker.ca() == before
+
+
+def test_several_control_planes_get_the_keys_encrypted(attach) -> None:
+    cluster = attach(rotating_cluster(control_planes=3))
+    former = former_of(cluster)
+    first, second, third, worker = cluster.nodes.values()
+    shown = said(rotate(first, *ALL))
+    key = shown.partition("--certificate-key ")[2].split()[0]
+    stored = cluster.get("v1", "Secret", NAME, "kube-system") or {}
+    assert not [value for value in stored["data"].values() if b"PRIVATE" in base64.b64decode(value)]
+    with pytest.raises(PhaseError, match="--certificate-key"):
+        rotate(second)
+    with pytest.raises(PhaseError, match="another key"):
+        rotate(second, certificate_key="cd" * 32)
+    for node in (second, third):
+        rotate(node, certificate_key=key)
+    for _ in range(2):
+        round_of(cluster)
+    round_of(cluster, finish=True)
+    round_of(cluster)
+    round_of(cluster)
+    assert_rotated(cluster, former)
+    assert worker.restarts == ["kubelet", "kubelet"]
+
+
+@pytest.mark.parametrize(
+    ("name", "restarted", "rotated"),
+    [
+        ("ca", {"kube-controller-manager", "kube-scheduler", "kubelet"}, "ca.crt"),
+        ("front-proxy-ca", set(), "front-proxy-ca.crt"),
+        ("etcd-ca", {"etcd", "kube-apiserver"}, "etcd/ca.crt"),
+        ("sa", {"kube-apiserver", "kube-controller-manager", "kubelet"}, "sa.pub"),
+    ],
+)
+def test_one_of_them_alone_restarts_no_more_than_it_needs(attach, name: str, restarted: set[str], rotated: str) -> None:
+    cluster = attach(rotating_cluster(workers=0))
+    former, (node,) = former_of(cluster), cluster.control_planes()
+    rotate(node, name, finish=True)
+    assert set(node.restarts) == restarted
+    assert {other for other, content in former.items() if node.read(f"{PKI}/{other}") != content} == {rotated}
+    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2, 3])
+def test_aborted_before_the_last_stage_all_is_the_former_cas(attach, rounds: int) -> None:
+    cluster = attach(rotating_cluster())
+    former, first = former_of(cluster), cluster.control_planes()[0]
+    rotate(first, *ALL)
+    for _ in range(rounds):
+        round_of(cluster)
+    rotate(first, abort=True)
+    for _ in range(3):
+        round_of(cluster)
+    assert former_of(cluster) == former
+    for node in cluster.nodes.values():
+        assert read_kubeconfig(node.read("/etc/kubernetes/kubelet.conf") or b"").ca == former["ca.crt"]
+        assert trusted(node.read(SERVING) or first.read(f"{PKI}/apiserver.crt") or b"", former["ca.crt"])
+        assert not node.list_dir(DIRECTORY)
+    assert trusted(first.read(f"{PKI}/etcd/peer.crt") or b"", former["etcd/ca.crt"])
+    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+
+
+def test_once_nodes_forget_there_is_no_way_back(attach) -> None:
+    cluster = attach(rotating_cluster())
+    first = cluster.control_planes()[0]
+    rotate(first, *ALL)
+    round_of(cluster)
+    round_of(cluster, finish=True)
+    with pytest.raises(PhaseError, match="cannot be aborted"):
+        rotate(first, abort=True)
+
+
+@pytest.mark.parametrize("name", ["cp1", "worker1"])
+def test_power_lost_at_any_file_and_run_again_all_is_right(attach, name: str) -> None:
+    """Whoever could speak to each other before still can after each file; all is right at the end. Every seventh moment: there are
+    many."""
+    cut, ended = 1, False
+    while not ended:
+        cluster = attach(rotating_cluster())
+        former = former_of(cluster)
+        first, dying = cluster.control_planes()[0], cluster.nodes[name]
+        dying.writes_left = cut
+        ended = True
+        for number in range(12):
+            for node in cluster.nodes.values():
+                begun = cluster.get("v1", "ConfigMap", NAME, "kube-system") is not None
+                names = ALL if node is first and number == 0 and not begun else ()
+                try:
+                    rotate(node, *names, finish=begun and node is first)
+                except PowerCutError:
+                    ended, dying.writes_left = False, -1
+                    if cluster.get("v1", "ConfigMap", NAME, "kube-system") is None and node is first and number == 0:
+                        rotate(node, *ALL)
+        assert_rotated(cluster, former)
+        cut += 7
+    assert cut > 20
+
+
+def test_pods_of_before_are_named_and_restarted_by_their_controllers(attach) -> None:
+    cluster = attach(rotating_cluster(workers=0))
+    (node,) = cluster.control_planes()
+    owner = {"kind": "ReplicaSet", "name": "web-6b7f", "controller": True}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "web-6b7f-x",
+            "namespace": "default",
+            "labels": {"pod-template-hash": "6b7f"},
+            "ownerReferences": [owner],
+        },
+        "spec": {"volumes": [{"projected": {"sources": [{"serviceAccountToken": {}}]}}]},
+        "status": {"containerStatuses": [{"state": {"running": {"startedAt": "2026-03-01T00:00:00Z"}}}]},
+    }
+    cluster.put(pod)
+    cluster.put({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"}, "spec": {}})
+    events = rotate(node, *ALL)
+    warnings = [event.message for event in events if isinstance(event, Note) and "began before" in event.message]
+    assert len(warnings) == 1
+    assert "Deployment default/web" in warnings[0]
+
+
+def test_tokens_in_secrets_are_signed_again(attach) -> None:
+    cluster = attach(rotating_cluster(workers=0))
+    (node,) = cluster.control_planes()
+    former = base64.b64encode(cluster.token().encode()).decode()
+    metadata = {"name": "ci", "namespace": "default"}
+    cluster.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata,
+            "type": "kubernetes.io/service-account-token",
+            "data": {"token": former},
+        }
+    )
+    rotate(node, "sa")
+    stored = cluster.get("v1", "Secret", "ci", "default") or {}
+    assert stored["data"]["token"] != former
+    rotate(node, finish=True)
+    assert (cluster.get("v1", "Secret", "ci", "default") or {}) == stored
+
+
+def test_what_cannot_be_rotated_is_refused_before_anything_is_changed(attach) -> None:
+    cluster = attach(rotating_cluster())
+    first, worker = cluster.nodes.values()
+    with pytest.raises(PhaseError, match="this node is a worker"):
+        rotate(worker, *ALL)
+    kept = dict(first.files)
+    first.remove([f"{PKI}/ca.key"])
+    before = {path: entry for path, entry in first.files.items() if isinstance(entry, File) and path.startswith("/etc")}
+    with pytest.raises(PhaseError, match=r"ca.key does not exist"):
+        rotate(first, *ALL)
+    assert {path: entry for path, entry in first.files.items() if isinstance(entry, File) and path.startswith("/etc")} == before
+    first.files = kept
+    found = cluster.get("v1", "Node", "worker1") or {}
+    cluster.put(found | {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}})
+    with pytest.raises(PhaseError, match="worker1 is not Ready"):
+        rotate(first, *ALL)
+    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
