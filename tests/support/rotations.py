@@ -1,7 +1,7 @@
 """A cluster in memory whose programs remember the files that they read when they started, for `certs rotate-ca`.
 
-After every change of a file all that speak to each other are asked whether they still can: kubelets, scheduler, controller manager and
-administrators with the API server, that with etcd and with kubelets, etcd with its peers.
+After every change of a file all that speak to each other are asked whether they still can: kubelets, scheduler, controller
+manager and administrators with the API server, that with etcd and with kubelets, etcd with its peers.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from cryptography import x509
 
 from pykubeadm.commands.certs.rotation.phases import STEPS
+from pykubeadm.commands.certs.rotation.pods import key_id
 from pykubeadm.commands.certs.rotation.run import RotationRun
-from pykubeadm.commands.certs.rotation.tokens import key_id
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration
 from pykubeadm.etcd.client import Member
@@ -49,7 +50,7 @@ PKI = "/etc/kubernetes/pki"
 LATER = NOW + timedelta(days=30)
 _PAIR = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 SERVING = "/var/lib/kubelet/pki/kubelet-server-current.pem"
-TOKEN = "/var/lib/kubelet/pods/1/volumes/kubernetes.io~projected/kube-api-access/token"
+TOKEN = "/var/lib/kubelet/pods/1/volumes/kubernetes.io~projected/kube-api-access-x/token"
 # What each program reads when it starts, and never again.
 _REMEMBERED = {
     "etcd": ("etcd/ca.crt",),
@@ -90,6 +91,8 @@ class RotatingNode(ControlPlaneNode):
         assert self.cluster is not None
         if program == "kubelet":
             self.put(TOKEN, self.cluster.token())
+            manager = self.cluster.control_planes()[0]
+            self.put(TOKEN.replace("/token", "/ca.crt"), _remembered(manager, "kube-controller-manager", "ca.crt"))
 
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
         before = self.read(f"{MANIFESTS}/kube-controller-manager.yaml")
@@ -105,7 +108,7 @@ class RotatingNode(ControlPlaneNode):
         return tuple(file.path for file in files)
 
     def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
-        self.restart("kubelet")
+        self.restart(unit.name)
         assert self.cluster is not None
         self.cluster.check()
         return ("restarted",)
@@ -134,6 +137,7 @@ class PowerCutError(Exception):
     """The machine went off."""
 
 
+@cache
 def trusted(pem: bytes, bundle: bytes) -> bool:
     """Whether the first certificate leads to one in the bundle, over those behind it."""
     certificate, *chain = load_certificates(pem)
@@ -198,7 +202,8 @@ class RotatingCluster(FakeApi):
         """As the API server of the first control plane signs it now."""
         key = load_private_key(_remembered(self.control_planes()[0], "kube-apiserver", "sa.key"))
         kid = key_id(encode_public_key(key.public_key()))
-        return base64.urlsafe_b64encode(json.dumps({"kid": kid}).encode()).rstrip(b"=").decode() + ".x.y"
+        parts = ({"kid": kid}, {"kubernetes.io": {"pod": {}}})
+        return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + ".x"
 
     def answer(self, asking: RotatingNode, endpoint: HealthEndpoint) -> str:
         """Of who listens there."""

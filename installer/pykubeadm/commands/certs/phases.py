@@ -53,6 +53,7 @@ def _renew(leaf: Leaf, run: CertsRun) -> Changes:
 
 def _back_up(run: CertsRun) -> Changes:
     """All that could be in the way is found out before the first file changes."""
+    from pykubeadm.commands.certs.rotation.material import DIRECTORY as ROTATION
     from pykubeadm.phases.certs.backup import back_up
     from pykubeadm.phases.certs.renew import files_of, require_renewable, why_not
     from pykubeadm.phases.kubelet.renew_client import files_of_kubelet
@@ -60,6 +61,8 @@ def _back_up(run: CertsRun) -> Changes:
     from pykubeadm.phases.static_pods.restart import component_health
 
     leaves = [leaf for leaf in run.leaves if leaf.is_wanted(run.configuration) and why_not(run, leaf) is None]
+    if run.node.stat(ROTATION) is not None:
+        raise PhaseError("the CAs are being rotated: `pykubeadm certs rotate-ca` says how far that is and what is next")
     for leaf in leaves:
         require_renewable(run, leaf, as_before=run.as_before)
     run.was_down = (

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.certs.rotation.material import read_material
+from pykubeadm.commands.certs.rotation.pods import replace_secret_tokens
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import CA, FRONT_PROXY, Stage
-from pykubeadm.commands.certs.rotation.tokens import replace_secret_tokens
 from pykubeadm.commands.certs.rotation.verify import trial_client
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import KUBELET_PORT

@@ -176,8 +176,8 @@ def _from_cluster(run: RotationRun) -> dict[str, Both]:
         )
     if not run.certificate_key:
         raise PhaseError(
-            "the keys of the rotation that is under way are encrypted: give the certificate key that the control plane shows which"
-            " began it (--certificate-key)"
+            "the keys of the rotation that is under way are encrypted: give the certificate key (--certificate-key) that the"
+            " control plane shows which began it"
         )
     try:
         contents = decrypt_files(secret.get("data") or {}, parse_certificate_key(run.certificate_key))

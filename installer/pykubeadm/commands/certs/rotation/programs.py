@@ -11,6 +11,7 @@ from pykubeadm.commands.certs.rotation.stages import KUBELET, restarted
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
+from pykubeadm.phases.kubelet.serving_approver import UNIT as APPROVER
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.phases.static_pods.restart import end_components
 from pykubeadm.phases.static_pods.stopped import await_healthy
@@ -82,7 +83,14 @@ def _restart_kubelet(run: RotationRun) -> Changes:
     actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))
     if not run.node.dry_run:
         wait_for_kubelet(run)
-    return [f"{action} the kubelet" for action in actions]
+    return [*(f"{action} the kubelet" for action in actions), *_restart_approver(run)]
+
+
+def _restart_approver(run: RotationRun) -> Changes:
+    """It holds admin.conf as it was when it started."""
+    if run.node.unit(APPROVER).active != "active":
+        return ()
+    return [f"{action} {APPROVER}" for action in run.node.ensure_unit(Unit(APPROVER, enabled=None, state="restarted"))]
 
 
 def require_kubelet(run: RotationRun) -> None:

@@ -169,8 +169,8 @@ def _next(run: RotationRun, rotation: Rotation) -> Changes:
         if not run.finish:
             run.result(
                 "rotation",
-                "All nodes have certificates of the new CA and trust both. Hand out kubeconfigs and tokens that are used elsewhere,"
-                f"\nthen `{_COMMAND} --finish` forgets the former CA for good; `{_COMMAND} --abort` goes back to it.",
+                "All nodes have what the new CA signs and trust both. Hand out kubeconfigs and tokens that are used elsewhere,"
+                f"\nthen `{_COMMAND} --finish` forgets the former CA for good; `{_COMMAND} --abort` goes back.",
                 stage=str(rotation.stage),
             )
             return changes

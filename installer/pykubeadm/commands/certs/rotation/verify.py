@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.certs.rotation.material import KeyPair, read_material
+from pykubeadm.commands.certs.rotation.pods import await_pods
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import CA, ETCD
-from pykubeadm.commands.certs.rotation.tokens import await_tokens
 from pykubeadm.config.endpoint import local_url
 from pykubeadm.errors import ApiError, NodeError, PhaseError
 from pykubeadm.manifests.addresses import etcd_client_url, etcd_peer_url
@@ -42,7 +42,7 @@ def verify_node(run: RotationRun) -> None:
         targets["the kubelet's way to the API"] = partial(_own_node, run)
     if targets:
         wait(run, PHASE, targets, _READ_WITHIN)
-    await_tokens(run)
+    await_pods(run)
 
 
 def _api_server(run: RotationRun) -> dict[str, Probe | HealthEndpoint]:

@@ -1,4 +1,4 @@
-"""Which key signed the tokens of ServiceAccounts that are in use: in pods of this node, and in Secrets."""
+"""What pods reach the API with: tokens of ServiceAccounts and the CA beside them, in pods of this node; tokens in Secrets."""
 
 from __future__ import annotations
 
@@ -8,53 +8,75 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.certs.rotation.run import RotationRun
-from pykubeadm.commands.certs.rotation.stages import SERVICE_ACCOUNTS, Stage
+from pykubeadm.commands.certs.rotation.stages import CA, SERVICE_ACCOUNTS, Stage
 from pykubeadm.constants import KUBELET_DIR
 from pykubeadm.errors import ApiError, NodeError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.waiting import wait
+from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.keys import load_public_keys
 from pykubeadm.workflow.phase import Changes
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
+    from pykubeadm.kube.waits import Probe
     from pykubeadm.node.port import Node
     from pykubeadm.util.kube_object import KubeObject
 
+_ADMITTED: Final = "/kube-api-access-"  # volumes of ServiceAccounts (kubernetes: plugin/pkg/admission/serviceaccount)
 _PROJECTED: Final = "kubernetes.io~projected"
 _SECRET_TYPE: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type, not a password
 # The kubelet looks at a pod's volumes every 60 to 90 s (kubernetes: pkg/kubelet/kubelet.go, syncFrequency and its jitter).
 _REPLACED_WITHIN: Final = timedelta(minutes=5)
 
 
-def await_tokens(run: RotationRun) -> None:
-    """Until no pod of this node has a token of another key than that which signs in this stage; the kubelet was restarted for
-    that."""
-    if SERVICE_ACCOUNTS not in run.under_way.names or run.under_way.stage not in (Stage.ISSUE, Stage.WITHDRAW):
+def await_pods(run: RotationRun) -> None:
+    """Until every pod of this node has the CA that signs in this stage, and no token of another key than that which does; the
+    kubelet, which was restarted, sees to both."""
+    rotation = run.under_way
+    if rotation.stage not in (Stage.ISSUE, Stage.WITHDRAW):
         return
-    wanted = key_id(run.under_way.signer(SERVICE_ACCOUNTS))
-    wait(run, "verify", {"tokens of pods": partial(_others, run.node, wanted)}, _REPLACED_WITHIN)
+    targets: dict[str, Probe] = {}
+    if CA in rotation.names:
+        targets["the CA in pods"] = partial(_without_ca, run.node, load_certificates(rotation.signer(CA))[0])
+    if SERVICE_ACCOUNTS in rotation.names:
+        targets["tokens of pods"] = partial(_others, run.node, key_id(rotation.signer(SERVICE_ACCOUNTS)))
+    if targets:
+        wait(run, "verify", targets, _REPLACED_WITHIN)
+
+
+def _without_ca(node: Node, ca: x509.Certificate) -> str | None:
+    try:
+        paths = [path for path in _projected(node) if path.endswith("/ca.crt") and _ADMITTED in path]
+        without = [path for path in paths if ca not in load_certificates(node.read(path) or b"")]
+    except (NodeError, ValueError) as error:  # a pod that ends just now
+        return str(error)
+    return f"{len(without)} do not have it yet: {without[0]}" if without else None
 
 
 def _others(node: Node, wanted: str) -> str | None:
     try:
         others = [
-            path for path in _tokens(node) if (content := node.read(path)) is not None and _signed_by(content) not in ("", wanted)
+            path
+            for path in _projected(node)
+            if (token := node.read(path)) is not None and _is_bound(token) and _signed_by(token) != wanted
         ]
     except NodeError as error:  # a pod that ends just now
         return str(error)
     return f"{len(others)} are still signed with the other key: {others[0]}" if others else None
 
 
-def _tokens(node: Node) -> Iterator[str]:
-    """Of the projected volumes of all pods; a token's file may have any name (kubernetes: pkg/volume/projected)."""
+def _projected(node: Node) -> Iterator[str]:
+    """Files of the projected volumes of all pods; a token's may have any name (kubernetes: pkg/volume/projected)."""
     for pod in node.list_dir(f"{KUBELET_DIR}/pods"):
         volumes = f"{KUBELET_DIR}/pods/{pod}/volumes/{_PROJECTED}"
         for volume in node.list_dir(volumes):
-            yield from (f"{volumes}/{volume}/{name}" for name in node.list_dir(f"{volumes}/{volume}") if "token" in name)
+            yield from (f"{volumes}/{volume}/{name}" for name in node.list_dir(f"{volumes}/{volume}") if name[0] != ".")
 
 
 def key_id(public_key: bytes) -> str:
@@ -67,11 +89,22 @@ def key_id(public_key: bytes) -> str:
 
 def _signed_by(token: bytes) -> str:
     """The key's id; "" where it is no token."""
-    head = token.partition(b".")[0]
+    return str(_part(token, 0).get("kid") or "")
+
+
+def _is_bound(token: bytes) -> bool:
+    """Whether it is one that the API server gave out for a pod (kubernetes: pkg/serviceaccount/claims.go)."""
+    return "kubernetes.io" in _part(token, 1)
+
+
+def _part(token: bytes, number: int) -> dict[str, Any]:
+    """Of a JWT (RFC 7519); {} where it is none."""
+    parts = token.split(b".")
     try:
-        return str(json.loads(base64.urlsafe_b64decode(head + b"=" * (-len(head) % 4)))["kid"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        found = json.loads(base64.urlsafe_b64decode(parts[number] + b"=" * (-len(parts[number]) % 4)))
+    except (ValueError, IndexError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def replace_secret_tokens(run: RotationRun) -> Changes:
