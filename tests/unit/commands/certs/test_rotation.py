@@ -6,14 +6,19 @@ import base64
 
 import pytest
 
+from pykubeadm.commands.certs.phases import BACKUP
 from pykubeadm.commands.certs.rotation.material import DIRECTORY
 from pykubeadm.commands.certs.rotation.record import ANNOTATION, NAME
+from pykubeadm.commands.certs.run import CertsRun
+from pykubeadm.config.host import HostFacts
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.read import read_kubeconfig
+from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import File
 from pykubeadm.phases.certs.leaves import LEAVES
 from pykubeadm.pki.check import is_signed_by, load_certificates
 from pykubeadm.workflow.events import Note
+from tests.support.init_runs import configuration
 from tests.support.rotations import (
     PKI,
     SERVING,
@@ -293,3 +298,17 @@ def test_what_cannot_be_rotated_is_refused_before_anything_is_changed(attach) ->
     with pytest.raises(PhaseError, match="worker1 is not Ready"):
         rotate(first, *ALL)
     assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+
+
+def test_certificates_are_not_renewed_meanwhile(attach) -> None:
+    cluster = attach(rotating_cluster(workers=0))
+    (node,) = cluster.control_planes()
+    rotate(node, "ca")
+    run = CertsRun(
+        node=node, host=HostFacts("cp1"), journal=Journal(node), emit=lambda _event: None, configuration=configuration()
+    )
+    assert BACKUP.apply is not None
+    with pytest.raises(PhaseError, match="are being rotated"):
+        BACKUP.apply(run)
+    rotate(node, finish=True)
+    BACKUP.apply(run)
