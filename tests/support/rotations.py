@@ -22,11 +22,12 @@ from pykubeadm.commands.certs.rotation.pods import key_id
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration
+from pykubeadm.constants import STATE_DIR
 from pykubeadm.etcd.client import Member
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.port import ApiStatusError, UntrustedServerError
 from pykubeadm.kubeconfig.document import cluster_only_kubeconfig
-from pykubeadm.kubeconfig.read import read_kubeconfig
+from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import Command, Completed, Directory, File, HealthEndpoint, Unit, UnitState
@@ -101,7 +102,7 @@ class RotatingNode(ControlPlaneNode):
                 raise PowerCutError
             self.writes_left -= 1
             super().write([file])
-        if self.cluster is not None and self.cluster.is_up:
+        if self.cluster is not None and self.cluster.is_up and any(not file.path.startswith(STATE_DIR) for file in files):
             if self.read(f"{MANIFESTS}/kube-controller-manager.yaml") != before:
                 self.restart("kube-controller-manager")
             self.cluster.check()
@@ -144,6 +145,11 @@ def trusted(pem: bytes, bundle: bytes) -> bool:
     return any(is_signed_by(certificate, chain, ca) for ca in load_certificates(bundle))
 
 
+@cache
+def _kubeconfig(content: bytes) -> Kubeconfig:
+    return read_kubeconfig(content)
+
+
 @dataclass
 class RotatingCluster(FakeApi):
     """The API of all control planes, and the nodes."""
@@ -181,7 +187,7 @@ class RotatingCluster(FakeApi):
                     raise BrokenError(f"the API server of {server.name} does not know the key of a token on {node.name}")
 
     def _check_client(self, who: str, conf: bytes, server: RotatingNode, pair: bytes = b"") -> None:
-        found = read_kubeconfig(conf)
+        found = _kubeconfig(conf)
         if not trusted(server.read(f"{PKI}/apiserver.crt") or b"", found.ca):
             raise BrokenError(f"{who} does not trust the API server of {server.name}")
         if not trusted(found.certificate or pair, server.ca()):

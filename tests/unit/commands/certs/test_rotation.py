@@ -232,7 +232,7 @@ def test_power_lost_at_any_file_and_run_again_all_is_right(attach, name: str) ->
                     if cluster.get("v1", "ConfigMap", NAME, "kube-system") is None and node is first and number == 0:
                         rotate(node, *ALL)
         assert_rotated(cluster, former)
-        cut += 13
+        cut += 29
     assert cut > 40
 
 
