@@ -22,9 +22,11 @@ for each stage.
 
 def _rotate(ctx: click.Context, /, names: tuple[str, ...], output: str, **options: Any) -> None:
     from pykubeadm.commands.certs.rotation.command import rotate_ca
+    from pykubeadm.node.local import LocalNode
 
+    machine = LocalNode(ctx.ensure_object(Globals).rootfs)
     with reporting(ctx, output) as emit:
-        rotate_ca(names, options, emit, rootfs=ctx.ensure_object(Globals).rootfs)
+        rotate_ca(names, options, emit, machine=machine)
 
 
 rotate_ca = CliCommand(

@@ -17,22 +17,22 @@ from pykubeadm.errors import PhaseError, UsageError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.node.local import LocalNode
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.tokens.certificate_key import parse_certificate_key
 from pykubeadm.workflow.events import Note
 
 if TYPE_CHECKING:
+    from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
 
 NAME: Final = "certs rotate-ca"
 _KUBELET_CONF: Final = f"{KUBERNETES_DIR}/kubelet.conf"
 
 
-def rotate_ca(names: Sequence[str], options: Mapping[str, Any], emit: Subscriber, *, rootfs: str = "/") -> None:
-    """Begin to rotate what `names` say ("all", or some of `NAMES`), or with none go on with what is under way. `options`:
+def rotate_ca(names: Sequence[str], options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
+    """On `machine`. Begin to rotate what `names` say ("all", or some of `NAMES`), or with none go on with what is under way. `options`:
     abort, certificate_key, finish, kubeconfig, restart_workloads."""
-    run = _begin(_chosen(names), options, emit, rootfs)
+    run = _begin(_chosen(names), options, emit, machine)
     execute(NAME, STEPS, run, node_name=run.node_name)
 
 
@@ -40,7 +40,7 @@ def _chosen(names: Sequence[str]) -> tuple[str, ...]:
     return NAMES if "all" in names else tuple(name for name in NAMES if name in names)
 
 
-def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber, rootfs: str) -> RotationRun:
+def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber, machine: Node) -> RotationRun:
     if options.get("abort") and (options.get("finish") or names):
         raise UsageError("--abort goes back: it takes neither names nor --finish")
     if key := options.get("certificate_key") or "":
@@ -48,11 +48,10 @@ def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber,
             parse_certificate_key(key)
         except ValueError as error:
             raise UsageError(f"--certificate-key: {error}") from error
-    machine = LocalNode(rootfs)
     has_control_plane = machine.stat(manifest_path("kube-apiserver")) is not None
     kubeconfig = os.path.abspath(options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else _KUBELET_CONF))
     _await_cluster(machine, kubeconfig, emit)
-    found = existing({"kubeconfig": kubeconfig}, emit, rootfs=rootfs)
+    found = existing({"kubeconfig": kubeconfig}, emit, machine=machine)
     if not found.known:
         raise PhaseError("without the cluster's configuration it is not known what its CAs have signed, so nothing is rotated")
     chosen = tuple(name for name in names if not (name == ETCD and found.configuration.cluster.etcd.external))
@@ -65,6 +64,7 @@ def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber,
         host=found.host,
         journal=journal,
         emit=emit,
+        now=machine.now,
         kubeconfig_path=found.kubeconfig,
         has_control_plane=has_control_plane,
         names=chosen,
@@ -75,7 +75,7 @@ def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber,
     )
 
 
-def _await_cluster(machine: LocalNode, kubeconfig: str, emit: Subscriber) -> None:
+def _await_cluster(machine: Node, kubeconfig: str, emit: Subscriber) -> None:
     """A run before this one may have been killed while the API server was starting again."""
 
     def warn(message: str) -> None:

@@ -18,6 +18,7 @@ from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.pod_state import is_ready
 from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.phases.cluster.connection import cluster_api
+from pykubeadm.phases.replacing.record import PATH as REPLACING
 from pykubeadm.workflow.phase import Changes
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def _read(run: RotationRun) -> Rotation | None:
 def _begin(run: RotationRun) -> Changes:
     if not run.is_control_plane:
         raise PhaseError("a rotation is begun on a control plane; this node is a worker")
+    if run.node.stat(REPLACING) is not None:
+        raise PhaseError(
+            "what an upgrade or a reconfiguration of this node has begun is not finished: run that command again first"
+        )
     nodes = _nodes(run)
     _require_ready(nodes)
     material = make_material(run, run.names)
