@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from pykubeadm.cli.lazy import CliCommand, Globals
+from pykubeadm.cli.lazy import CliCommand
+from pykubeadm.cli.machine import machine_of
 from pykubeadm.cli.options import option, output_option
 from pykubeadm.cli.reporting import reporting
 
@@ -22,11 +23,9 @@ for each stage.
 
 def _rotate(ctx: click.Context, /, names: tuple[str, ...], output: str, **options: Any) -> None:
     from pykubeadm.commands.certs.rotation.command import rotate_ca
-    from pykubeadm.node.local import LocalNode
 
-    machine = LocalNode(ctx.ensure_object(Globals).rootfs)
     with reporting(ctx, output) as emit:
-        rotate_ca(names, options, emit, machine=machine)
+        rotate_ca(names, options, emit, machine=machine_of(ctx))
 
 
 rotate_ca = CliCommand(

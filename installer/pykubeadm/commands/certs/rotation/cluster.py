@@ -12,6 +12,7 @@ from pykubeadm.commands.certs.rotation.pods import replace_secret_tokens
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import CA, FRONT_PROXY, Stage
 from pykubeadm.commands.certs.rotation.verify import trial_client
+from pykubeadm.commands.certs.rotation.waiting import wait_for_others
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import KUBELET_PORT
 from pykubeadm.errors import ApiError
@@ -22,7 +23,7 @@ from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.node.port import HealthEndpoint
 from pykubeadm.phases.ca import certificate_path
 from pykubeadm.phases.cluster.connection import cluster_api
-from pykubeadm.phases.waiting import probe, wait
+from pykubeadm.phases.waiting import probe
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.issue import encode_certificate
 from pykubeadm.tokens.documents import CLUSTER_INFO, cluster_info
@@ -50,7 +51,7 @@ def settle_cluster(run: RotationRun, nodes: Sequence[KubeObject]) -> Changes:
     if CA in run.under_way.names:
         changes += _write_cluster_info(run)
     changes += [*_forget_uploaded(run), *replace_secret_tokens(run)]
-    wait(run, PHASE, _targets(run, nodes), _PUBLISHED_WITHIN)
+    wait_for_others(run, PHASE, _targets(run, nodes), _PUBLISHED_WITHIN)
     return changes
 
 

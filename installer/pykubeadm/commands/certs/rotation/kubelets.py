@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from pykubeadm.commands.certs.rotation.leaves import trust_in
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import CA
+from pykubeadm.commands.certs.rotation.waiting import wait_for_others
 from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.apply import retrying
@@ -27,7 +28,6 @@ from pykubeadm.phases.certs.renew import as_there
 from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.kubelet.files import rotated_pair
-from pykubeadm.phases.waiting import wait
 from pykubeadm.pki.check import is_signed_by, load_certificates
 from pykubeadm.pki.issue import encode_certificate, issue_leaf, make_request
 from pykubeadm.pki.keys import encode_private_key
@@ -126,7 +126,7 @@ def _requested(run: RotationRun, subject: Subject, key: PrivateKey, signer: x509
     }
     retrying(lambda: api.create(document), api.call_timeout)
     found: list[bytes] = []
-    wait(run, "kubelet", {f"the request {name}": partial(_answer, run, name, found)}, _SIGNED_WITHIN)
+    wait_for_others(run, "kubelet", {f"the request {name}": partial(_answer, run, name, found)}, _SIGNED_WITHIN)
     if not is_signed_by(load_certificates(found[0])[0], (), signer):
         raise PhaseError(
             f"the controller manager signed {name} with another CA than this stage's; has every control plane come to this stage?"

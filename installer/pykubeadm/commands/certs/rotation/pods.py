@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import CA, SERVICE_ACCOUNTS, Stage
+from pykubeadm.commands.certs.rotation.waiting import wait_for_others
 from pykubeadm.constants import KUBELET_DIR
 from pykubeadm.errors import ApiError, NodeError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.phases.cluster.connection import cluster_api
-from pykubeadm.phases.waiting import wait
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.keys import load_public_keys
 from pykubeadm.workflow.phase import Changes
@@ -47,7 +47,7 @@ def await_pods(run: RotationRun) -> None:
     if SERVICE_ACCOUNTS in rotation.names:
         targets["tokens of pods"] = partial(_others, run.node, key_id(rotation.signer(SERVICE_ACCOUNTS)))
     if targets:
-        wait(run, "verify", targets, _REPLACED_WITHIN)
+        wait_for_others(run, "verify", targets, _REPLACED_WITHIN)
 
 
 def _without_ca(node: Node, ca: x509.Certificate) -> str | None:
@@ -119,7 +119,7 @@ def replace_secret_tokens(run: RotationRun) -> Changes:
         retrying(partial(api.patch, "v1", "Secret", name, {"data": {"token": None}}, namespace, how="merge"), api.call_timeout)
     titles = [f"{secret['metadata']['namespace']}/{secret['metadata']['name']}" for secret in due]
     if titles:
-        wait(run, "cluster", {"tokens in Secrets": partial(_missing, run, wanted)}, _REPLACED_WITHIN)
+        wait_for_others(run, "cluster", {"tokens in Secrets": partial(_missing, run, wanted)}, _REPLACED_WITHIN)
         run.note("warning", f"whoever took a token out of the Secret {', '.join(titles)} needs the new one", topic="cluster")
     return [f"had the token in Secret {title} signed again" for title in titles]
 

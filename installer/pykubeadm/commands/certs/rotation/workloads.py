@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import CA
+from pykubeadm.commands.certs.rotation.waiting import wait_for_others
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.phases.cluster.connection import cluster_api
-from pykubeadm.phases.waiting import wait
 from pykubeadm.workflow.phase import Changes
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def restart_workloads(run: RotationRun) -> Changes:
         api = cluster_api(run)
         retrying(partial(api.patch, "apps/v1", kind, name, body, namespace, how="merge"), api.call_timeout)
     if due:
-        wait(run, "workloads", {"pods of workloads that were restarted": partial(_left, run, due)}, _ROLLED_OUT_WITHIN)
+        wait_for_others(run, "workloads", {"pods of workloads that were restarted": partial(_left, run, due)}, _ROLLED_OUT_WITHIN)
     left = [workload for workload in found if workload not in due]
     if left:
         how = "" if run.restart_workloads else " (--restart-workloads has their controllers do it)"
