@@ -145,8 +145,8 @@ def kids(node: Node) -> set[str]:
 
 
 def killed(node: Node, stage: str, *words: str) -> str:
-    """The command killed as this node begins with a stage, as it is about to say that it has come to it, then run to its end: what
-    that said."""
+    """What the command says that is run to its end after it was killed twice: as this node begins with a stage, and as it is about
+    to report it."""
     for phase in ("authorities", "report"):
         kill_as_starts(node, (*ROTATE[1:], *words, "--output=json"), f"{stage}/{phase}")
     return node.run(*ROTATE, *words, timeout=600).stdout
