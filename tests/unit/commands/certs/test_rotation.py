@@ -181,6 +181,17 @@ def test_one_of_them_alone_restarts_no_more_than_it_needs(attach, name: str, res
     assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
 
 
+def test_an_api_server_that_checks_kubelets_is_restarted_to_trust_both(attach) -> None:
+    cluster = attach(rotating_cluster(workers=0))
+    (node,) = cluster.control_planes()
+    path = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+    former = "    - --kubelet-client-key="
+    node.put(path, node.text(path).replace(former, f"    - --kubelet-certificate-authority={PKI}/ca.crt\n{former}"), 0o600)
+    rotate(node, "ca", finish=True)
+    assert node.restarts.count("kube-apiserver") == 2
+    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+
+
 @pytest.mark.parametrize("rounds", [0, 1, 2, 3])
 def test_aborted_before_the_last_stage_all_is_the_former_cas(attach, rounds: int) -> None:
     cluster = attach(rotating_cluster())

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 from pykubeadm.commands.certs.rotation.authorities import MANAGER, remove_signing, signing_manifest
 from pykubeadm.commands.certs.rotation.material import note_restarted, restarted_in
 from pykubeadm.commands.certs.rotation.run import RotationRun
-from pykubeadm.commands.certs.rotation.stages import KUBELET, restarted
+from pykubeadm.commands.certs.rotation.stages import CA, KUBELET, Stage, restarted
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
 from pykubeadm.phases.kubelet.serving_approver import UNIT as APPROVER
 from pykubeadm.phases.static_pods.manifests import manifest_path
+from pykubeadm.phases.static_pods.present import arguments, present_pod
 from pykubeadm.phases.static_pods.restart import end_components
 from pykubeadm.phases.static_pods.stopped import await_healthy
 from pykubeadm.workflow.phase import Changes
@@ -20,22 +21,31 @@ from pykubeadm.workflow.phase import Changes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BASE: Final = ("etcd", "kube-apiserver")  # the API server is away while its etcd is
+_API_SERVER: Final = "kube-apiserver"
+_BASE: Final = ("etcd", _API_SERVER)  # the API server is away while its etcd is
 PHASE: Final = "restart"
 
 
 def restart_programs(run: RotationRun) -> Changes:
     """What has been started again for this stage before, by a run that was killed, is left alone."""
     rotation = run.under_way
-    wanted = [name for name in restarted(rotation.stage, rotation.names) if _is_here(run, name)]
+    wanted = [name for name in (*_checks_kubelets(run), *restarted(rotation.stage, rotation.names)) if _is_here(run, name)]
     done = restarted_in(run.node, rotation.id)
-    due = [name for name in wanted if done.get(name) != rotation.stage]
+    due = [name for name in dict.fromkeys(wanted) if done.get(name) != rotation.stage]
     changes: list[str] = []
     for together in _together(due):
         changes += _restart(run, together)
         done |= dict.fromkeys(together, str(rotation.stage))
         note_restarted(run.node, rotation.id, done)
     return [*changes, *(remove_signing(run) if run.is_control_plane else ())]
+
+
+def _checks_kubelets(run: RotationRun) -> Sequence[str]:
+    """The API server, where it is to check what kubelets show: whom to trust for that it reads when it starts, as client-go did
+    before 1.36."""
+    if CA not in run.under_way.names or run.under_way.stage in (Stage.ISSUE, Stage.WITHDRAW):
+        return ()
+    return (_API_SERVER,) if "kubelet-certificate-authority" in arguments(present_pod(run.node, _API_SERVER)) else ()
 
 
 def _is_here(run: RotationRun, name: str) -> bool:
@@ -46,7 +56,7 @@ def _is_here(run: RotationRun, name: str) -> bool:
 
 def _together(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Etcd and the API server sit out their restart at once, all others take turns."""
-    base = tuple(name for name in names if name in _BASE)
+    base = tuple(name for name in _BASE if name in names)
     return [*([base] if base else []), *((name,) for name in names if name not in _BASE)]
 
 
