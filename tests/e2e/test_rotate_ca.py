@@ -65,7 +65,7 @@ def restarts(node: Node) -> dict[str, int]:
     """Of the pods that no node has from a file."""
     pods = kubectl_json(node, "get", "pods", "--all-namespaces")["items"]
     return {
-        pod["metadata"]["name"]: sum(each["restartCount"] for each in pod["status"]["containerStatuses"])
+        pod["metadata"]["name"]: sum(each["restartCount"] for each in pod["status"].get("containerStatuses", ()))
         for pod in pods
         if "kubernetes.io/config.mirror" not in (pod["metadata"].get("annotations") or {})
     }
