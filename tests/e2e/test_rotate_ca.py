@@ -19,7 +19,7 @@ from pykubeadm.commands.certs.rotation.phases import STEPS
 from pykubeadm.pki.check import is_signed_by, load_certificates
 from tests.e2e import load
 from tests.e2e.conftest import NewNode, nodes_of
-from tests.e2e.joining import connect, first_control_plane, join, join_command, name_endpoint, voters
+from tests.e2e.joining import connect, first_control_plane, join, join_command
 from tests.e2e.runs import kill_as_starts, outcome
 from tests.e2e.test_certs import assert_both_tools_agree, assert_works, served
 
@@ -237,38 +237,3 @@ def test_killed_as_each_phase_of_each_stage_begins(new_node: NewNode, kubernetes
 
 def _no_answer(node: Node) -> str | None:
     return None if kubectl(node, "get", "--raw", "/livez") == "ok" else "no answer"
-
-
-@pytest.mark.long
-def test_three_control_planes_and_a_worker(new_node: NewNode, kubernetes: assets.Assets, results: list[str]) -> None:
-    endpoint = "rotate.example.test"
-    first = first_control_plane(new_node, kubernetes, "rotate1", endpoint=endpoint, serverTLSBootstrap=True)
-    others = [new_node(name) for name in ("rotate2", "rotate3")]
-    worker = new_node("rotate4")
-    for other in others:
-        name_endpoint(other, endpoint, first.address)
-        join(other, join_command(first, as_control_plane=True))
-        name_endpoint(other, endpoint, other.address)
-    name_endpoint(worker, endpoint, first.address)
-    join(worker, join_command(first))
-    nodes = (first, *others, worker)
-    connect(first, nodes)
-    former = first.read("/etc/kubernetes/pki/ca.crt")
-    began = time.monotonic()
-    said = first.run(*ROTATE, "all", timeout=600).stdout
-    key = said.partition("--certificate-key ")[2].split()[0]
-    for other in others:
-        other.run(*ROTATE, "--certificate-key", key, timeout=600)
-    for options in ((), (), ("--finish",), (), ()):
-        for node in (first, *others, worker, first):
-            said = node.run(*ROTATE, *(options if node is first else ()), timeout=600).stdout
-    results.append(f"all of three control planes and a worker in {time.monotonic() - began:.0f} s")
-    assert "No rotation is under way" in said
-    cas = {node.read("/etc/kubernetes/pki/ca.crt") for node in nodes}
-    assert len(cas) == 1
-    assert former not in cas
-    assert voters(first) == sorted(node.name for node in (first, *others))
-    for node in nodes:
-        assert_signed(node, next(iter(cas)))
-        cluster.wait_node_ready(first, node.name)
-    assert_works(first)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pykubeadm.commands.certs.rotation.record import NAME, NAMESPACE, keys_secret
 from pykubeadm.commands.certs.rotation.stages import SERVICE_ACCOUNTS
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
@@ -16,11 +15,9 @@ from pykubeadm.pki.table import BY_NAME
 
 if TYPE_CHECKING:
     from pykubeadm.commands.certs.rotation.run import RotationRun
-    from pykubeadm.kube.port import Api
 
 DIRECTORY: Final = f"{STATE_DIR}/ca-rotation"
 _ID: Final = f"{DIRECTORY}/id"
-_KEY: Final = f"{DIRECTORY}/certificate-key"
 _RESTARTED: Final = f"{DIRECTORY}/restarted.json"
 _SIDES: Final = ("old", "new")
 
@@ -84,7 +81,7 @@ def _new(run: RotationRun, name: str) -> KeyPair:
     return KeyPair(encode_certificate(certificate), encode_private_key(key))
 
 
-def keep_material(node: Node, rotation_id: str, material: Mapping[str, Both], certificate_key: str = "") -> None:
+def keep_material(node: Node, rotation_id: str, material: Mapping[str, Both]) -> None:
     """On this node, in a directory that only root can open."""
     node.remove([DIRECTORY])
     files: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(DIRECTORY, 0o700)]
@@ -93,22 +90,14 @@ def keep_material(node: Node, rotation_id: str, material: Mapping[str, Both], ce
         for side, pair in zip(_SIDES, (both.old, both.new), strict=True):
             files.append(File(_path(side, name, "key"), pair.key, 0o600, secret=True))
             files.append(File(_path(side, name, "crt"), pair.certificate, 0o600))
-    if certificate_key:
-        files.append(File(_KEY, certificate_key.encode(), 0o600, secret=True))
     node.write([*files, File(_ID, rotation_id.encode(), 0o600)])
 
 
-def kept_key(node: Node) -> str:
-    """The certificate key, on the control plane that began; "" elsewhere."""
-    return (node.read(_KEY) or b"").decode()
-
-
 def read_material(run: RotationRun) -> dict[str, Both]:
-    """What this node keeps of the rotation under way; what it does not keep yet comes from the cluster. PhaseError where that
-    needs a key that was not given."""
+    """What this node keeps of the rotation under way; PhaseError where it does not."""
     rotation = run.under_way
     if run.node.read(_ID) != rotation.id.encode():
-        keep_material(run.node, rotation.id, _from_cluster(run))
+        raise PhaseError(f"{DIRECTORY} does not hold the keys of the rotation under way: it was begun on another control plane")
     found = {}
     for name in rotation.names:
         pairs = [KeyPair(_content(run.node, side, name, "crt"), _content(run.node, side, name, "key")) for side in _SIDES]
@@ -142,49 +131,5 @@ def _path(side: str, name: str, ending: str) -> str:
 def _content(node: Node, side: str, name: str, ending: str) -> bytes:
     content = node.read(_path(side, name, ending))
     if content is None:
-        raise PhaseError(
-            f"{_path(side, name, ending)} is gone; remove {DIRECTORY} and run this again with --certificate-key, or put it back"
-        )
+        raise PhaseError(f"{_path(side, name, ending)} is gone: put it back, from a backup of this node")
     return content
-
-
-def upload(api: Api, material: Mapping[str, Both], certificate_key: str) -> None:
-    """For the other control planes."""
-    from pykubeadm.kube.apply import ensure
-    from pykubeadm.tokens.certificate_key import parse_certificate_key
-    from pykubeadm.tokens.shared_certificates import encrypt_files
-
-    contents: dict[str, bytes | None] = {}
-    for name, both in material.items():
-        for side, pair in zip(_SIDES, (both.old, both.new), strict=True):
-            contents |= {f"{side}-{name}.crt": pair.certificate, f"{side}-{name}.key": pair.key}
-    ensure(api, keys_secret(encrypt_files(contents, parse_certificate_key(certificate_key))))
-
-
-def _from_cluster(run: RotationRun) -> dict[str, Both]:
-    from pykubeadm.kube.apply import retrying
-    from pykubeadm.phases.cluster.connection import cluster_api
-    from pykubeadm.tokens.certificate_key import parse_certificate_key
-    from pykubeadm.tokens.shared_certificates import decrypt_files
-
-    api = cluster_api(run)
-    secret = retrying(lambda: api.get("v1", "Secret", NAME, NAMESPACE), api.call_timeout)
-    if secret is None:
-        raise PhaseError(
-            f"the keys of the rotation that is under way are neither in {DIRECTORY} nor in the Secret {NAMESPACE}/{NAME}: run"
-            " this on the control plane that began it"
-        )
-    if not run.certificate_key:
-        raise PhaseError(
-            "the keys of the rotation that is under way are encrypted: give the certificate key (--certificate-key) that the"
-            " control plane shows which began it"
-        )
-    try:
-        contents = decrypt_files(secret.get("data") or {}, parse_certificate_key(run.certificate_key))
-    except ValueError as error:
-        raise PhaseError(f"--certificate-key: {error}") from error
-
-    def pair(side: str, name: str) -> KeyPair:
-        return KeyPair(contents.get(f"{side}-{name}.crt") or b"", contents.get(f"{side}-{name}.key") or b"")
-
-    return {name: Both(pair("old", name), pair("new", name)) for name in run.under_way.names}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.certs.rotation.cluster import settle_cluster
-from pykubeadm.commands.certs.rotation.material import forget_material, keep_material, kept_key, make_material, upload
+from pykubeadm.commands.certs.rotation.material import forget_material, keep_material, make_material
 from pykubeadm.commands.certs.rotation.record import Rotation, end_rotation, move, read_rotation, report, store_rotation
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import BACK, NEXT, Stage, concerns_workers
@@ -69,19 +69,16 @@ def _begin(run: RotationRun) -> Changes:
         )
     nodes = _nodes(run)
     _require_ready(nodes)
+    _require_alone(nodes)
     material = make_material(run, run.names)
-    several = sum(map(_is_control_plane, nodes)) > 1
-    key = (run.certificate_key or secrets.token_hex(32)) if several else ""
     rotation = Rotation(
         id=secrets.token_hex(4),
         names=run.names,
         stage=Stage.TRUST,
         certificates={name: (both.old.certificate, both.new.certificate) for name, both in material.items()},
     )
-    keep_material(run.node, rotation.id, material, key)
+    keep_material(run.node, rotation.id, material)
     api = cluster_api(run)
-    if key:
-        upload(api, material, key)
     store_rotation(api, rotation)
     run.rotation = read_rotation(api)
     return [f"began the rotation {rotation.id} of {', '.join(run.names)}"]
@@ -93,6 +90,15 @@ def _require_ready(nodes: Sequence[KubeObject]) -> None:
         raise PhaseError(
             f"{', '.join(away)} {'is' if len(away) == 1 else 'are'} not Ready: every node has to come to each stage; bring them"
             " back, or take them out of the cluster (`pykubeadm node remove`)"
+        )
+
+
+def _require_alone(nodes: Sequence[KubeObject]) -> None:
+    """The keys of the new CAs would have to reach the others."""
+    others = [node["metadata"]["name"] for node in nodes if _is_control_plane(node)]
+    if len(others) > 1:
+        raise PhaseError(
+            f"this cluster has several control planes ({', '.join(others)}); so far CAs are rotated only where there is one"
         )
 
 
@@ -198,13 +204,11 @@ def _end(run: RotationRun, nodes: Sequence[KubeObject]) -> Changes:
 
 
 def _say_next(run: RotationRun, names: Sequence[str]) -> None:
-    key = kept_key(run.node)
     rotation = run.under_way
-    option = f" --certificate-key {key}" if key and rotation.stage is Stage.TRUST else ""
     run.result(
         "rotation",
         f"Stage {rotation.stage}: this node is ready. Next, one after the other, on {', '.join(names)}:\n\n"
-        f"  {_COMMAND}{option}\n\nand then here again: {_COMMAND}",
+        f"  {_COMMAND}\n\nand then here again: {_COMMAND}",
         stage=str(rotation.stage),
         nodes=",".join(names),
     )

@@ -1,4 +1,4 @@
-"""What the cluster keeps of a rotation: a ConfigMap with its stage, a Secret with its keys, and on each Node how far it is."""
+"""What the cluster keeps of a rotation: a ConfigMap with its stage, and on each Node how far it is."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def end_rotation(api: Api, nodes: Iterable[KubeObject]) -> None:
     for node in nodes:
         if ANNOTATION in (node["metadata"].get("annotations") or {}):
             _forget(api, node["metadata"]["name"])
-    for api_version, kind in ((_RBAC, "RoleBinding"), (_RBAC, "Role"), ("v1", "Secret"), ("v1", "ConfigMap")):
+    for api_version, kind in ((_RBAC, "RoleBinding"), (_RBAC, "Role"), ("v1", "ConfigMap")):
         _delete(api, api_version, kind)
 
 
@@ -118,17 +118,6 @@ def _forget(api: Api, node: str) -> None:
 
 def _delete(api: Api, api_version: str, kind: str) -> None:
     retrying(lambda: api.delete(api_version, kind, NAME, NAMESPACE), api.call_timeout)
-
-
-def keys_secret(data: Mapping[str, str]) -> KubeObject:
-    """The Secret with the keys of both, encrypted, for the other control planes."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "type": "Opaque",
-        "data": dict(data),
-    }
 
 
 def _document(rotation: Rotation) -> KubeObject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pykubeadm.commands.certs.rotation.record import Rotation
 from pykubeadm.commands.certs.rotation.stages import Stage
@@ -18,7 +18,6 @@ class RotationRun(ClusterRun):
     finish: bool = False  # go on to the stage that cannot be aborted
     abort: bool = False
     restart_workloads: bool = False
-    certificate_key: str = field(default="", repr=False)
     rotation: Rotation | None = None  # the one that is under way, as it was read last
     is_due: bool = False  # whether this node has to come to the rotation's stage, and may by now
 
