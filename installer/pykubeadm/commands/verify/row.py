@@ -25,13 +25,15 @@ class NotServedError(PykubeadmError):
 @dataclass(frozen=True, slots=True)
 class Row:
     """One thing that a cluster can do. `name` is "group/name"; `shows` says what is shown where it passes; `run` shows it, and
-    returns what was seen. `needs_shell`: it needs an image with one. `slow`: it mostly waits, so it begins first."""
+    returns what was seen. `needs_shell`: it needs an image with one. `slow`: its steps wait for each other, so it begins first.
+    `alone`: it disturbs the others, so it comes after them."""
 
     name: str
     shows: str
     run: Callable[[Trial], str]
     needs_shell: bool = False
     slow: bool = False
+    alone: bool = False
 
     @property
     def group(self) -> str:

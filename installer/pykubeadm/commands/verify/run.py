@@ -64,12 +64,15 @@ def _run(cluster: Cluster, rows: Sequence[Row], begin: Begin, report: Report) ->
             results[row.name] = result
             report(result)
 
-    slow_first = sorted(rows, key=lambda row: not row.slow)
+    together = sorted((row for row in rows if not row.alone), key=lambda row: not row.slow)
     pool = ThreadPoolExecutor(_AT_A_TIME)
     wait = True
     try:
-        for finished in [pool.submit(one, row) for row in slow_first]:
+        for finished in [pool.submit(one, row) for row in together]:
             finished.result()
+        for row in rows:
+            if row.alone:
+                one(row)
     except KeyboardInterrupt:
         wait = False
         raise

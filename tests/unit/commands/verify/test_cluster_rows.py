@@ -9,7 +9,7 @@ import pytest
 
 from pykubeadm.commands.verify.cluster import Cluster
 from pykubeadm.commands.verify.row import NotServedError, NotShownError
-from pykubeadm.commands.verify.rows import ROWS
+from pykubeadm.commands.verify.rows import ROWS, control_plane
 from pykubeadm.commands.verify.trial import Trial
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.credentials import Credentials
@@ -112,6 +112,41 @@ def test_an_etcd_that_does_not_answer_is_said_in_its_clients_words(api: FakeApi)
         shown("control-plane/etcd", api, node("cp1"), streams=Etcdctl({"member list": ""}, status=1))
 
 
+class Restarting(FakeApi):
+    """Its API server has ended and is back when the pod that ends it is made."""
+
+    def create(self, document: KubeObject) -> KubeObject:
+        if document["metadata"]["name"] == "restart-end":
+            self.put(component("kube-apiserver", "cp1", restarts=1))
+        return super().create(document)
+
+
+def two_api_servers(monkeypatch: pytest.MonkeyPatch, first: FakeApi, second: FakeApi) -> None:
+    endpoints = [{"addresses": ["192.0.2.1"]}, {"addresses": ["192.0.2.2"]}]
+    metadata = {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}}
+    document = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata}
+    first.put({**document, "ports": [{"port": 6443}], "endpoints": endpoints})
+    first.put(component("kube-apiserver", "cp1") | {"status": {"hostIP": "192.0.2.1"}})
+    servers = {"https://192.0.2.1:6443": first, "https://192.0.2.2:6443": second}
+    monkeypatch.setattr(control_plane, "ClusterApi", lambda _credentials, server: servers[server])
+
+
+def test_an_api_server_that_ends_costs_no_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Restarting()
+    two_api_servers(monkeypatch, first, Restarting(objects=first.objects))
+    said = shown("control-plane/restart", first, node("cp1"), node("cp2"))
+    assert said.startswith("the API server of cp1 was ended and came back; ")
+
+
+def test_a_write_that_one_api_server_does_not_know_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Restarting()
+    second = Restarting()
+    two_api_servers(monkeypatch, first, second)
+    second.put(component("kube-apiserver", "cp1"))
+    with pytest.raises(NotShownError, match=r"of \d+ objects that were acknowledged are not at 192.0.2.2"):
+        shown("control-plane/restart", first, node("cp1"), node("cp2"))
+
+
 def test_what_a_cluster_does_not_have_is_not_served() -> None:
     for name, reason in {
         "storage/default-class": "no default StorageClass",
@@ -119,6 +154,7 @@ def test_what_a_cluster_does_not_have_is_not_served() -> None:
         "devices/plugin": "no device plugin offers anything",
         "controllers/autoscaler": "no metrics",
         "control-plane/leaders": "elects no leader",
+        "control-plane/restart": "only one API server can be reached",
     }.items():
         with pytest.raises(NotServedError, match=reason):
             shown(name, FakeApi(), node("w", cpu="2", **{"hugepages-2Mi": "0", "example.com/gpu": "0"}))

@@ -1,15 +1,25 @@
-"""The control plane: its components on each of its nodes, etcd's members, its leaders."""
+"""The control plane: its components on each of its nodes, etcd's members, its leaders, and that one may fail."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from threading import Event, Thread
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from pykubeadm.commands.verify.documents import pod as pod_document
+from pykubeadm.commands.verify.documents import shell
 from pykubeadm.commands.verify.row import NotServedError, NotShownError, Row
 from pykubeadm.commands.verify.trial import Trial
+from pykubeadm.errors import ApiError
+from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.etcd_pods import NoEtcdctlError, ask_etcd, etcd_pods
 from pykubeadm.kube.pod_state import is_ready, restarts, why_not_ready
+from pykubeadm.kube.port import Api
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.timestamp import parse_timestamp
 
@@ -17,6 +27,12 @@ _NAMESPACE: Final = "kube-system"
 _COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _LEADERS: Final = ("kube-controller-manager", "kube-scheduler")
 _LEASE_MARGIN: Final = timedelta(seconds=5)
+_WRITE_EVERY: Final = 0.1  # seconds
+# Sees the node's processes. The kernel keeps 15 characters of a program's name (TASK_COMM_LEN).
+_END_API_SERVER: Final = (
+    'for each in /proc/[0-9]*; do read -r name <$each/comm; case "$name" in kube-apiserver*) kill ${each#/proc/};; esac; done;'
+    " true"
+)
 
 
 def _components(trial: Trial) -> str:
@@ -66,8 +82,8 @@ def _etcd(trial: Trial) -> str:
     if state.alarms:
         raise NotShownError(f"etcd has raised the alarm {', '.join(state.alarms)}")
     size = max(member.bytes for member in members) / 2**20
-    count = "the only member is healthy" if len(members) == 1 else f"{len(members)} members are healthy and agree on a leader"
-    return f"{count}, version {members[0].version}, {size:.1f} MiB"
+    healthy = "the only member is healthy" if len(members) == 1 else f"{len(members)} members are healthy and agree on a leader"
+    return f"{healthy}, version {members[0].version}, {size:.1f} MiB"
 
 
 def _leaders(trial: Trial) -> str:
@@ -94,8 +110,93 @@ def _stale(lease: Mapping[str, Any]) -> str:
     return f"{lease['spec'].get('holderIdentity') or 'nobody'} renewed it {age.total_seconds():.0f} s ago"
 
 
+def _restart(trial: Trial) -> str:
+    """One API server is ended while objects are written through all; those that were acknowledged must be at each of them."""
+    servers = _servers(trial)
+    if len(servers) < 2:
+        raise NotServedError("only one API server can be reached from here, without which nothing can be written")
+    pods = {
+        str((pod.get("status") or {}).get("hostIP")): pod
+        for (_, component), pod in _static_pods(trial).items()
+        if component == "kube-apiserver"
+    }
+    ours = urlsplit(trial.cluster.credentials.server).hostname
+    victims = sorted(pods.keys() & servers, key=lambda address: (address == ours, address))
+    if not victims:
+        raise NotServedError("the API servers do not run as pods on Nodes of this cluster, so none can be ended")
+    survivor = next(server for address, server in servers.items() if address != victims[0])
+    watching = replace(trial, cluster=replace(trial.cluster, api=survivor))
+    written = _written_meanwhile(trial, list(servers.values()), lambda: _end(watching, pods[victims[0]]))
+    for address, server in servers.items():
+        there = {each["metadata"]["name"] for each in server.list("v1", "ConfigMap", trial.namespace)}
+        if lost := [name for name in written if name not in there]:
+            raise NotShownError(f"{len(lost)} of {len(written)} objects that were acknowledged are not at {address}")
+    with suppress(NotServedError):
+        _leaders(watching)  # those that lost their Lease with the API server have successors
+    node = pods[victims[0]]["spec"]["nodeName"]
+    return f"the API server of {node} was ended and came back; {len(written)} objects were written meanwhile, and all are there"
+
+
+def _servers(trial: Trial) -> dict[str, Api]:
+    """Every API server by its own address; those that cannot be reached from here are left out."""
+    found: dict[str, Api] = {}
+    slices = trial.cluster.api.list(
+        "discovery.k8s.io/v1", "EndpointSlice", "default", labels={"kubernetes.io/service-name": "kubernetes"}
+    )
+    for piece in slices:
+        port = (piece.get("ports") or [{}])[0].get("port")
+        for address in (each for endpoint in piece.get("endpoints") or () for each in endpoint.get("addresses") or ()):
+            host = f"[{address}]" if ":" in address else address
+            server = ClusterApi(trial.cluster.credentials, server=f"https://{host}:{port}")
+            with suppress(ApiError):
+                server.get("v1", "Namespace", trial.namespace)
+                found[address] = server
+    return found
+
+
+def _written_meanwhile(trial: Trial, servers: Sequence[Api], act: Callable[[], None]) -> list[str]:
+    """The names of ConfigMaps that were acknowledged while `act` ran: one after the other, each through the next server."""
+    stop, written = Event(), list[str]()
+
+    def write() -> None:
+        for number in count():
+            metadata = {"name": trial.name(f"write-{number}"), "namespace": trial.namespace}
+            with suppress(ApiError):  # the server that is being ended
+                servers[number % len(servers)].create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+                written.append(metadata["name"])
+            if stop.wait(_WRITE_EVERY):
+                return
+
+    writer = Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        act()
+    finally:
+        stop.set()
+        writer.join(timeout=30)
+    return written
+
+
+def _end(trial: Trial, server: KubeObject) -> None:
+    """Let the API server of a static pod end as by `kill`, and wait until it is back."""
+    name, node, before = server["metadata"]["name"], server["spec"]["nodeName"], restarts(server)
+    # Only privileged containers may signal processes that AppArmor does not confine.
+    killer = shell(trial.cluster.shell, _END_API_SERVER, securityContext={"privileged": True})
+    where = {"nodeName": node, "hostPID": True, "tolerations": [{"operator": "Exists"}]}
+    trial.create(pod_document(trial.name("end"), killer, restartPolicy="Never", **where))
+
+    def not_again() -> str | None:
+        found = trial.cluster.api.get("v1", "Pod", name, _NAMESPACE)
+        if found is None or restarts(found) <= before:
+            return "it was not started again yet"
+        return why_not_ready(found)
+
+    trial.wait(f"the API server of {node} to be back", not_again)
+
+
 ROWS: Final = (
     Row("control-plane/components", "every component is ready on every control plane", _components),
     Row("control-plane/etcd", "etcd's members are healthy and agree", _etcd),
     Row("control-plane/leaders", "controller manager and scheduler have leaders", _leaders),
+    Row("control-plane/restart", "an API server that ends costs no acknowledged write", _restart, needs_shell=True, alone=True),
 )
