@@ -26,6 +26,7 @@ _NOT_SERVED = {
     "storage/default-class",
     "storage/csi",
     "devices/plugin",
+    "control-plane/restart",
 }
 
 
@@ -129,6 +130,35 @@ def test_a_device_is_given_to_a_pod(pair: Pair, kubernetes: assets.Assets, resul
     pair.worker.run("systemctl", "stop", "devices")
 
 
+_CSI = "hostpath.csi.k8s.io"
+
+
+def test_a_csi_driver_is_registered(pair: Pair, kubernetes: assets.Assets, results: list[str]) -> None:
+    """The hostpath driver as a process of the worker, with the registrar, where both lie beside the other binaries."""
+    worker, place = pair.worker, f"/var/lib/kubelet/plugins/{_CSI}"
+    for name in ("hostpathplugin", "csi-node-driver-registrar"):
+        if not (kubernetes.bin / name).is_file():
+            pytest.skip(f"there is no {kubernetes.bin / name} (kubernetes-csi)")
+        docker("cp", str(kubernetes.bin / name), f"{worker.name}:/root/{name}")
+    worker.run("mkdir", "-p", place, "/var/lib/csi")
+    driver = [f"--drivername={_CSI}", f"--endpoint=unix://{place}/csi.sock", f"--nodeid={worker.name}", "--statedir=/var/lib/csi"]
+    worker.run("systemd-run", "--quiet", "--unit=csi", "/root/hostpathplugin", *driver)
+    registrar = [f"--csi-address={place}/csi.sock", f"--kubelet-registration-path={place}/csi.sock"]
+    sockets = "--plugin-registration-path=/var/lib/kubelet/plugins_registry"
+    worker.run("systemd-run", "--quiet", "--unit=csi-registrar", "/root/csi-node-driver-registrar", *registrar, sockets)
+
+    def registered() -> str | None:
+        return None if kubectl_json(pair.plane, "get", "csinode", worker.name)["spec"].get("drivers") else "it has no driver"
+
+    try:
+        eventually(registered, "the CSINode of the worker", 30)
+        found = verify(pair.plane, "storage/csi")
+        assert [row["outcome"] for row in found["rows"]] == ["passed"], found["rows"]
+        results.append(f"csi: {found['rows'][0]['said']}")
+    finally:
+        worker.run("systemctl", "stop", "csi-registrar", "csi")
+
+
 _METRICS = """
 apiVersion: v1
 kind: Service
@@ -215,7 +245,7 @@ def _another_scheduler(pair: Pair) -> None:
         f"cp {_SCHEDULER} /root/; sed 's/kube-scheduler:v.*/kube-scheduler:v1.36.99/' {_SCHEDULER} >/root/other.yaml;"
         f" mv /root/other.yaml {_SCHEDULER}"
     )
-    eventually(lambda: None if _unready(pair.plane) else "it runs", "the end of the scheduler", 60)
+    eventually(lambda: None if unready(pair.plane) else "it runs", "the end of the scheduler", 60)
 
 
 def _dns_that_asks_itself(pair: Pair) -> None:
@@ -340,7 +370,7 @@ SABOTAGES = (
         _on("worker", "iptables -D FORWARD -i eth0 -d 10.244.0.0/16 -j DROP"),
         "services/pod-network",
         "worker",
-        "node/firewall: a rule of this node's packet filter (iptables) refuses packets: -A FORWARD",
+        "node/firewall: a rule of this node's packet filter (iptables-nft) refuses packets: -A FORWARD",
         "warning",
     ),
     Sabotage(
@@ -405,7 +435,7 @@ def test_what_was_broken_is_found(pair: Pair, sabotage: Sabotage, results: list[
     for node in (pair.plane, pair.worker):
         cluster.wait_node_ready(pair.plane, node.name)
     cluster.wait_rolled_out(pair.plane, "daemonset/kube-proxy", "deployment/coredns")
-    eventually(lambda: _unready(pair.plane), "a control plane that is ready again", 90)
+    eventually(lambda: unready(pair.plane), "a control plane that is ready again", 90)
 
 
 @pytest.mark.long
@@ -419,7 +449,7 @@ def test_a_cluster_that_kubeadm_made(new_node: NewNode, kubernetes: assets.Asset
         assert said(doctor(node), "problem", "unknown") == []
 
 
-def _unready(plane: Node) -> str | None:
+def unready(plane: Node) -> str | None:
     """Static pods that are not ready."""
     pods = cluster.kubectl_json(plane, "--namespace=kube-system", "get", "pods", "--selector=tier=control-plane")["items"]
     missing = [

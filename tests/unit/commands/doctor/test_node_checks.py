@@ -13,7 +13,7 @@ from pykubeadm.commands.doctor.here import Here
 from pykubeadm.commands.doctor.node_checks import CHECKS, certificates, disk, kernel, kubelet, network, runtime
 from pykubeadm.errors import NodeError
 from pykubeadm.node.local import LocalNode
-from pykubeadm.node.port import UnitState
+from pykubeadm.node.port import Completed, UnitState
 from tests.support.control_plane_files import write_control_plane
 from tests.support.machines import crictl, listen, ready_machine
 from tests.support.node import FakeNode, completed
@@ -177,16 +177,55 @@ def test_rules_in_both_of_iptables_back_ends(node: FakeNode) -> None:
     assert said(network.CHECKS, node, "netfilter")[0].startswith("warning: Kubernetes' rules are in iptables' old tables")
 
 
+def filters(*lines: str) -> Completed:
+    return completed("\n".join(("*raw", "-A INPUT -j DROP", "COMMIT", "*filter", *lines, "COMMIT", "")))
+
+
 def test_rules_of_a_firewall_that_refuse_packets(node: FakeNode) -> None:
-    node.commands["iptables-nft-save"] = completed(
-        "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -s 10.244.0.0/16 -j ACCEPT\n-A FORWARD -i eth0 -d 10.244.0.0/16 -j DROP\n"
-        "-A INPUT -m conntrack --ctstate INVALID -j DROP\n-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -j DROP\nCOMMIT\n"
+    node.commands["iptables-legacy-save"] = filters(
+        ":FORWARD ACCEPT [0:0]", "-A FORWARD -s 10.244.0.0/16 -j ACCEPT", "-A FORWARD -i eth0 -d 10.244.0.0/16 -j DROP"
     )
-    node.commands["ip6tables-legacy-save"] = completed("*filter\n-A INPUT -j REJECT --reject-with icmp6-adm-prohibited\nCOMMIT\n")
+    node.commands["ip6tables-nft-save"] = filters("-A INPUT -j REJECT --reject-with icmp6-adm-prohibited")
     forwarded, received = said(network.CHECKS, node, "firewall")
-    assert forwarded.startswith("warning: a rule of this node's packet filter (iptables) refuses packets: -A FORWARD -i eth0")
-    assert forwarded.endswith("iptables -D FORWARD -i eth0 -d 10.244.0.0/16 -j DROP")
-    assert received.endswith("ip6tables -D INPUT -j REJECT --reject-with icmp6-adm-prohibited")
+    assert forwarded.startswith("warning: a rule of this node's packet filter (iptables-legacy) refuses packets: -A FORWARD -i")
+    assert forwarded.endswith("iptables-legacy -D FORWARD -i eth0 -d 10.244.0.0/16 -j DROP")
+    assert received.endswith("ip6tables-nft -D INPUT -j REJECT --reject-with icmp6-adm-prohibited")
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        ("INPUT -m conntrack --ctstate INVALID -j DROP", False),
+        ("INPUT ! -i lo -d 127.0.0.0/8 -j DROP", False),
+        ("INPUT -s 192.0.2.7/32 -j DROP", False),
+        ("INPUT -p icmp -m icmp --icmp-type 8 -j DROP", False),
+        ("INPUT -p tcp -m tcp --dport 23 -j REJECT --reject-with tcp-reset", False),
+        ("INPUT -p tcp -m tcp --dport 10250 -j DROP", True),
+        ("INPUT -p tcp -m multiport --dports 22,10000:20000 -j DROP", True),
+        ("FORWARD -p tcp -m tcp --dport 25 -j DROP", False),
+        ("FORWARD -j REJECT --reject-with icmp-host-prohibited", True),
+        ("KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -j DROP", False),
+    ],
+)
+def test_rules_that_refuse_nothing_that_is_needed(node: FakeNode, rule: str, *, named: bool) -> None:
+    node.commands["iptables-nft-save"] = filters(f"-A {rule}")
+    assert bool(said(network.CHECKS, node, "firewall")) is named
+
+
+def test_packets_of_pods_that_nobody_accepts(node: FakeNode) -> None:
+    dockers = (
+        ":FORWARD DROP [0:0]",
+        "-A FORWARD -j DOCKER-USER",
+        "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A FORWARD -i docker0 ! -o docker0 -j ACCEPT",
+        '-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
+    )
+    node.commands["iptables-nft-save"] = filters(*dockers)
+    [remark] = said(network.CHECKS, node, "firewall")
+    assert remark.startswith("warning: this node's packet filter (iptables-nft) hands on only what a rule accepts (policy DROP")
+    assert "iptables-nft -P FORWARD ACCEPT" in remark
+    node.commands["iptables-nft-save"] = filters(*dockers, "-A FORWARD -j FLANNEL-FWD")
+    assert said(network.CHECKS, node, "firewall") == []
 
 
 def test_a_proxy_without_exceptions(node: FakeNode) -> None:

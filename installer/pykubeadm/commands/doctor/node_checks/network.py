@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pykubeadm.commands.doctor.check import Check, Remark, warning
@@ -18,8 +18,14 @@ _CHAINS: Final = re.compile(r"^:KUBE-", re.MULTILINE)
 _PROXY: Final = re.compile(r"\b(HTTPS?_PROXY|https?_proxy)=")
 _NO_PROXY: Final = re.compile(r"\b(NO_PROXY|no_proxy)=(\S+)")
 _SAVED: Final = ("iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save")
-# Straight in a chain that every packet to this node or through it comes by; what belongs to no connection may be dropped.
-_REFUSING: Final = re.compile(r"^-A (?:INPUT|FORWARD) (?!.*INVALID)(?:.* )?-j (?:DROP|REJECT)\b.*", re.MULTILINE)
+# Straight in a chain that every packet to this node or through it comes by.
+_REFUSING: Final = re.compile(r"^-A (?:INPUT|FORWARD) (?:.* )?-j (?:DROP|REJECT)\b.*", re.MULTILINE)
+# What neither nodes nor pods need: packets of no connection, of one sender, for the loopback interface, other protocols.
+_NARROW: Final = re.compile(r"INVALID| -s \S+/(?:32|128)\b| -d (?:127\.|::1)| -p (?:ipv6-)?icmp| -i lo\b| --sports? ")
+_PORTS: Final = re.compile(r" --dports? (\S+)")
+_FORWARDED: Final = re.compile(r"^-A FORWARD .*", re.MULTILINE)
+# Of those that hand packets on: Docker's and kube-proxy's let no packet of a pod's first through, answers are no first ones.
+_OF_OTHERS: Final = re.compile(r"-j (?:DOCKER|KUBE-|DROP|REJECT|RETURN|LOG)|docker0| br-[0-9a-f]{12}\b|ESTABLISHED")
 
 
 def _resolver(here: Here) -> Iterable[Remark]:
@@ -35,13 +41,31 @@ def _firewall(here: Here) -> Iterable[Remark]:
     ports = [KUBELET_PORT, *((API_SERVER_PORT,) if "kube-apiserver" in here.static_pods else ())]
     yield from remarks_of(firewalld(ports), here)
     for program in _SAVED:
-        for rule in _REFUSING.findall(here.ask(program)):
-            command = program.partition("-")[0]
+        command = program.removesuffix("-save")
+        rules = here.ask(program).partition("*filter\n")[2].partition("\nCOMMIT")[0]
+        for rule in _REFUSING.findall(rules):
+            if _concerns(rule, ports):
+                yield warning(
+                    f"a rule of this node's packet filter ({command}) refuses packets: {rule}",
+                    f"let other nodes to port {' and '.join(map(str, ports))} and pods to each other before it, or remove it:"
+                    f" {command} -D {rule.removeprefix('-A ')}",
+                )
+        if ":FORWARD DROP" in rules and all(_OF_OTHERS.search(rule) for rule in _FORWARDED.findall(rules)):
             yield warning(
-                f"a rule of this node's packet filter ({command}) refuses packets: {rule}",
-                f"let other nodes to port {' and '.join(map(str, ports))} and pods to each other before it, or remove it:"
-                f" {command} -D {rule.removeprefix('-A ')}",
+                f"this node's packet filter ({command}) hands on only what a rule accepts (policy DROP, as Docker sets it), and"
+                " none accepts the packets of pods",
+                f"{command} -P FORWARD ACCEPT, or a rule for the pods' network; most network plugins add one",
             )
+
+
+def _concerns(rule: str, ports: Sequence[int]) -> bool:
+    """Whether a rule may refuse what nodes or pods need of each other."""
+    if _NARROW.search(rule):
+        return False
+    if (found := _PORTS.search(rule)) is None or rule.startswith("-A FORWARD"):
+        return found is None  # ports of pods are their users'
+    ranges = [part.partition(":") for part in found[1].split(",")]
+    return any(int(low) <= port <= int(high or low) for low, _, high in ranges for port in ports)
 
 
 def _mtu(here: Here) -> Iterable[Remark]:

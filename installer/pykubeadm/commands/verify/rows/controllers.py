@@ -12,7 +12,7 @@ from pykubeadm.util.kube_object import KubeObject
 
 _METRICS: Final = "v1beta1.metrics.k8s.io"
 _SCALED_WITHIN: Final = 100.0  # seconds: a metric every 15, looked at every 15, of pods that are 30 old
-_NEXT_MINUTE: Final = 75.0
+_NEXT_MINUTE: Final = 60.0 + PATIENCE
 _DAEMON: Final = {"operator": "Exists"}
 
 
