@@ -21,7 +21,7 @@ options:
     required: true
     suboptions:
       path:
-        description: Absolute path.
+        description: Absolute path. With O(files[].state=adjusted) it may be a pattern, such as C(/etc/cni/net.d/*.conflist).
         type: path
         required: true
       state:
@@ -94,6 +94,7 @@ paths:
   sample: [/etc/containerd/config.toml]
 """
 
+import glob
 import os
 import re
 import tempfile
@@ -125,6 +126,13 @@ OPTIONS = {
     "backup": {"type": "bool", "default": False},
     "validate": {"type": "list", "elements": "str"},
 }
+
+
+def matched(item):
+    """The items that one stands for: what is to be adjusted may be a pattern."""
+    if item["state"] != "adjusted":
+        return [item]
+    return [dict(item, path=path) for path in sorted(glob.glob(item["path"]))]
 
 
 def wanted(item):
@@ -199,7 +207,7 @@ def main():
     )
     paths, diffs = [], []
     try:
-        work = [(item, want) for item in module.params["files"] for want in [wanted(item)] if want]
+        work = [(item, want) for given in module.params["files"] for item in matched(given) for want in [wanted(item)] if want]
         # Attributes and the rest of the list may hang on directories that are not there yet: validation first, then in order.
         for item, want in work:
             if item["validate"] and "content" in fs.differences(want):

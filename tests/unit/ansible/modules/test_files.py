@@ -122,3 +122,14 @@ def test_passwords_that_others_left_in_a_configuration_are_not_shown(tmp_path):
     assert 'username = "me"' in shown
     assert '[plugins."x".auth]' in shown
     assert shown.endswith("version = 2\n")
+
+
+def test_what_is_to_be_adjusted_may_be_a_pattern(tmp_path):
+    for name in ("10-a.conflist", "20-b.conflist", "README"):
+        (tmp_path / name).touch()
+    item = {"path": str(tmp_path / "*.conflist"), "state": "adjusted", "mode": "0600"}
+    names = [str(tmp_path / name) for name in ("10-a.conflist", "20-b.conflist")]
+    assert [each["path"] for each in files.matched(item)] == names
+    assert files.matched(dict(item, path=str(tmp_path / "missing"))) == []
+    [literal] = files.matched(dict(item, state="file"))
+    assert literal["path"].endswith("*.conflist")
