@@ -91,23 +91,6 @@ def in_etcd(node: Node, key: str) -> str:
     return bytes.fromhex(value.strip().replace("\\x", "")).decode(errors="replace")
 
 
-def test_etcd_and_flags_one_node_after_the_other(made: Cluster) -> None:
-    def change(documents: Documents) -> None:
-        documents[1]["etcd"] = {"local": {"extraArgs": [{"name": "max-request-bytes", "value": "3145728"}]}}
-        documents[1]["scheduler"] = {"extraArgs": [{"name": "v", "value": "3"}]}
-
-    said = first_node(made, change)
-    (text,) = [event["text"] for event in events(said) if event["type"] == "result"]
-    assert f"on the other nodes next, one after the other: {made.second.name}, {made.worker.name}." in text
-    assert "--max-request-bytes" not in manifests(made.second)["etcd"]
-    assert outcome(other_node(made.second)) == "changed"
-    for node in (made.first, made.second):
-        wait_at(node, made.version)
-        assert "--max-request-bytes=3145728" in manifests(node)["etcd"]
-        assert "--v=3" in manifests(node)["kube-scheduler"]
-    assert voters(made.first) == sorted([made.first.name, made.second.name])
-
-
 def test_a_key_comes_second_on_both_before_it_comes_first(made: Cluster) -> None:
     first, second = made.first, made.second
     kubectl(first, "create", "secret", "generic", "mine", "--from-literal=word=readable")
@@ -131,6 +114,23 @@ def test_a_key_comes_second_on_both_before_it_comes_first(made: Cluster) -> None
     for node in (first, second):
         wait_at(node, made.version)
         assert len(kubectl_json(node, f"--server=https://{node.address}:6443", "get", "secrets", "--all-namespaces")["items"]) > 0
+
+
+def test_etcd_and_flags_one_node_after_the_other(made: Cluster) -> None:
+    def change(documents: Documents) -> None:
+        documents[1]["etcd"] = {"local": {"extraArgs": [{"name": "max-request-bytes", "value": "3145728"}]}}
+        documents[1]["scheduler"] = {"extraArgs": [{"name": "v", "value": "3"}]}
+
+    said = first_node(made, change)
+    (text,) = [event["text"] for event in events(said) if event["type"] == "result"]
+    assert f"on the other nodes next, one after the other: {made.second.name}, {made.worker.name}." in text
+    assert "--max-request-bytes" not in manifests(made.second)["etcd"]
+    assert outcome(other_node(made.second)) == "changed"
+    for node in (made.first, made.second):
+        wait_at(node, made.version)
+        assert "--max-request-bytes=3145728" in manifests(node)["etcd"]
+        assert "--v=3" in manifests(node)["kube-scheduler"]
+    assert voters(made.first) == sorted([made.first.name, made.second.name])
 
 
 def test_all_nodes_move_to_a_new_endpoint(made: Cluster) -> None:

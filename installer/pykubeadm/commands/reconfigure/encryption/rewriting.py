@@ -14,6 +14,7 @@ from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.config.section import DocumentError
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.port import Api, ApiStatusError
+from pykubeadm.phases.replacing.components import API_SERVER
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
@@ -65,16 +66,22 @@ def _encryption(run: ReconfigureRun, pod: Mapping[str, Any]) -> Encryption:
 def _await_known(run: ReconfigureRun, api: Api, pod: Mapping[str, Any]) -> None:
     """Until the cluster shows this API server's pod as it is: the other control planes go by that, and the kubelet takes its time
     to replace the mirror pod."""
+    from pykubeadm.phases.replacing.waking import CONFIG_HASH, Waker
     from pykubeadm.phases.waiting import wait
 
-    name = f"kube-apiserver-{run.node_name}"
+    name, wakers = f"kube-apiserver-{run.node_name}", list[Waker]()
 
     def former() -> str | None:
         try:
-            shown = api.get("v1", "Pod", name, "kube-system") or {"spec": {"containers": []}}
+            shown = api.get("v1", "Pod", name, "kube-system") or {"metadata": {}, "spec": {"containers": []}}
         except ApiError as error:
             return str(error)
-        return None if encryption_flag(shown) == encryption_flag(pod) else "it still shows the former one"
+        if encryption_flag(shown) == encryption_flag(pod):
+            return None
+        if not wakers:
+            wakers.append(Waker(run, API_SERVER, str((shown["metadata"].get("annotations") or {}).get(CONFIG_HASH) or "")))
+        wakers[0]()
+        return "it still shows the former one"
 
     timeout = run.configuration.this_node.timeouts.upgrade_manifests
     wait(run, encryption_phase.name, {f"the cluster to show Pod {name}": former}, timeout)
