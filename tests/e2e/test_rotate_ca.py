@@ -145,13 +145,14 @@ def kids(node: Node) -> set[str]:
 
 
 def killed(node: Node, stage: str, *words: str) -> str:
-    """What the command says that is run to its end after it was killed twice: as this node begins with a stage, and as it is about
-    to report it."""
+    """What the command says that is run to its end after it was killed twice: as this node begins with a stage, and as it is
+    about to report it."""
     for phase in ("authorities", "report"):
         kill_as_starts(node, (*ROTATE[1:], *words, "--output=json"), f"{stage}/{phase}")
     return node.run(*ROTATE, *words, timeout=600).stdout
 
 
+@pytest.mark.long
 def test_all_are_rotated_killed_where_stages_begin_and_end(pair: Pair, results: list[str]) -> None:
     first, worker = pair.first, pair.worker
     former = {
@@ -191,6 +192,7 @@ def test_all_are_rotated_killed_where_stages_begin_and_end(pair: Pair, results: 
     assert "ca-rotation" not in left
 
 
+@pytest.mark.long
 def test_real_kubeadm_goes_on_with_the_new_cas(pair: Pair, new_node: NewNode) -> None:
     assert_both_tools_agree(pair.first)
     third = new_node("rotatex")
