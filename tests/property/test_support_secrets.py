@@ -9,7 +9,7 @@ import string
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pykubeadm.commands.support.command import pack
@@ -52,6 +52,7 @@ _SAID = (
 
 @given(passwords, st.sampled_from(_SAID))
 def test_what_is_said_to_be_a_password_is_removed(secret: str, said: str) -> None:
+    assume(secret not in said)  # hypothesis takes words of this file, too
     text = f"before\n{said.format(secret)}\nafter"
     cleaned = Redactor([], b"salt")(text)
     assert secret not in cleaned
