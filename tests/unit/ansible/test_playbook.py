@@ -59,7 +59,7 @@ def runs(pid: int) -> bool:
 
 
 def eventually(reached) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (found := reached()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
@@ -76,10 +76,10 @@ def test_it_ends_with_the_process_that_began_it(tmp_path):
         workspace_of_it = process.stdout.readline().strip()
         assert eventually(began.exists)
         [ansible] = map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+        assert runs(ansible)
     finally:
         process.kill()
         process.communicate()
-    assert runs(ansible)
     assert eventually(lambda: not runs(ansible))
     assert eventually(lambda: not runs(int(began.read_text())))
-    assert not Path(workspace_of_it).exists(), "passwords may be in it"
+    assert eventually(lambda: not Path(workspace_of_it).exists()), "passwords may be in it"
