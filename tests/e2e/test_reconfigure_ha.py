@@ -104,7 +104,7 @@ def test_a_key_comes_second_on_both_before_it_comes_first(made: Cluster) -> None
     assert outcome(other_node(second)) == "changed"
 
     said = first_node(made, behind)
-    assert any("are written again by the last control plane" in event.get("message", "") for event in events(said))
+    assert any("is written again by the last control plane" in event.get("message", "") for event in events(said))
     kubectl(first, "create", "configmap", "new", "--from-literal=word=readable")
     assert kubectl(second, f"--server=https://{second.address}:6443", "get", "configmap", "new", "--output=name")
     assert in_etcd(first, "secrets/default/mine").startswith("k8s\0")
