@@ -76,13 +76,14 @@ def test_others_are_left_alone(store: Store) -> None:
 def test_commands_take_its_url(store: Store) -> None:
     for name in NAMES:
         store.save(name, [archived()])
+    here = LocalNode()
     options = {"store": "s3://backups/prod/etcd/", "keep": 2}
-    assert prune(options) == [f"s3://backups/prod/etcd/{NAMES[0]}"]
-    assert [each.name for each in kept(options)[0]] == [NAMES[2], NAMES[1]]
-    assert status(NAMES[2], options).contents.revision == 41
-    assert status(f"s3://backups/prod/etcd/{NAMES[1]}", {}).contents.revision == 41
+    assert prune(options, machine=here) == [f"s3://backups/prod/etcd/{NAMES[0]}"]
+    assert [each.name for each in kept(options, machine=here)[0]] == [NAMES[2], NAMES[1]]
+    assert status(NAMES[2], options, machine=here).contents.revision == 41
+    assert status(f"s3://backups/prod/etcd/{NAMES[1]}", {}, machine=here).contents.revision == 41
     with pytest.raises(UsageError, match=r"no snapshot .*, neither at that path nor in s3://backups/prod/etcd/"):
-        status(f"s3://backups/prod/etcd/{NAMES[0]}", {})
+        status(f"s3://backups/prod/etcd/{NAMES[0]}", {}, machine=here)
 
 
 def test_an_archive_that_breaks_off_is_not_kept(store: Store) -> None:
