@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from pykubeadm.commands.certs.run import CertsRun
+from pykubeadm.constants import CA_ROTATION_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Unit
 from pykubeadm.phases.certs.leaves import LEAVES, Leaf
@@ -53,7 +54,6 @@ def _renew(leaf: Leaf, run: CertsRun) -> Changes:
 
 def _back_up(run: CertsRun) -> Changes:
     """All that could be in the way is found out before the first file changes."""
-    from pykubeadm.commands.certs.rotation.material import DIRECTORY as ROTATION
     from pykubeadm.phases.certs.backup import back_up
     from pykubeadm.phases.certs.renew import files_of, require_renewable, why_not
     from pykubeadm.phases.kubelet.renew_client import files_of_kubelet
@@ -61,7 +61,7 @@ def _back_up(run: CertsRun) -> Changes:
     from pykubeadm.phases.static_pods.restart import component_health
 
     leaves = [leaf for leaf in run.leaves if leaf.is_wanted(run.configuration) and why_not(run, leaf) is None]
-    if run.node.stat(ROTATION) is not None:
+    if run.node.stat(CA_ROTATION_DIR) is not None:
         raise PhaseError("the CAs are being rotated: `pykubeadm certs rotate-ca` says how far that is and what is next")
     for leaf in leaves:
         require_renewable(run, leaf, as_before=run.as_before)

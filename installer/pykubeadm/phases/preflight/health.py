@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pykubeadm.constants import CA_ROTATION_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.pod_state import is_ready
 from pykubeadm.node.port import Node
@@ -18,7 +19,15 @@ def health_checks(state: ClusterState, node: Node, *, local_etcd: bool) -> tuple
     return (
         Check("ControlPlaneNodesReady", lambda _machine: control_planes_ready(state)),
         Check("StaticPodManifest", lambda _machine: manifests_are_there(node, components)),
+        Check("CARotation", lambda _machine: no_rotation(node)),
     )
+
+
+def no_rotation(node: Node) -> Findings:
+    """A stage of a rotation leaves files, flags and restarts for the next one, which nothing else may change."""
+    if node.stat(CA_ROTATION_DIR) is None:
+        return FINE
+    return error("the CAs are being rotated: `pykubeadm certs rotate-ca` says how far that is and what is next")
 
 
 def control_planes_ready(state: ClusterState) -> Findings:

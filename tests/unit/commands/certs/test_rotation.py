@@ -7,10 +7,10 @@ import base64
 import pytest
 
 from pykubeadm.commands.certs.phases import BACKUP
-from pykubeadm.commands.certs.rotation.material import DIRECTORY
 from pykubeadm.commands.certs.rotation.record import ANNOTATION, NAME
 from pykubeadm.commands.certs.run import CertsRun
 from pykubeadm.config.host import HostFacts
+from pykubeadm.constants import CA_ROTATION_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.node.journal import Journal
@@ -71,7 +71,7 @@ def assert_rotated(cluster: RotatingCluster, former: dict[str, bytes]) -> None:
                 pem = read_kubeconfig(content).certificate if leaf.name.endswith(".conf") else content
                 assert len(load_certificates(pem)) == 1
                 assert is_signed_by(load_certificates(pem)[0], (), ca), leaf.name
-        assert not node.list_dir(DIRECTORY)
+        assert not node.list_dir(CA_ROTATION_DIR)
         assert node.stat(f"{PKI}/ca-signing.crt") is None
     first = cluster.control_planes()[0]
     for node in cluster.nodes.values():
@@ -190,7 +190,7 @@ def test_aborted_before_the_last_stage_all_is_the_former_cas(attach, rounds: int
     for node in cluster.nodes.values():
         assert read_kubeconfig(node.read("/etc/kubernetes/kubelet.conf") or b"").ca == former["ca.crt"]
         assert trusted(node.read(SERVING) or first.read(f"{PKI}/apiserver.crt") or b"", former["ca.crt"])
-        assert not node.list_dir(DIRECTORY)
+        assert not node.list_dir(CA_ROTATION_DIR)
     assert trusted(first.read(f"{PKI}/etcd/peer.crt") or b"", former["etcd/ca.crt"])
     assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
 

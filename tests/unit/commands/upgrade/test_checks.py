@@ -25,7 +25,7 @@ from pykubeadm.node.port import Command, Completed
 from pykubeadm.phases.certs.expiration import Expiration
 from pykubeadm.phases.cluster.state import ClusterState, look_at
 from pykubeadm.phases.preflight.check import FINE, Findings
-from pykubeadm.phases.preflight.health import control_planes_ready, manifests_are_there
+from pykubeadm.phases.preflight.health import control_planes_ready, manifests_are_there, no_rotation
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.replacing.checks import edited_manifests
 from pykubeadm.util.kube_object import KubeObject
@@ -58,6 +58,13 @@ def test_names_the_manifests_that_are_missing_or_damaged() -> None:
     assert len(found) == 2
     assert found[0].startswith("/etc/kubernetes/manifests/etcd.yaml")
     assert found[1].startswith("/etc/kubernetes/manifests/kube-scheduler.yaml does not exist: put it back")
+
+
+def test_a_rotation_of_the_cas_comes_to_its_end_before() -> None:
+    machine = FakeNode()
+    assert no_rotation(machine) == FINE
+    machine.put("/var/lib/pykubeadm/ca-rotation/id", "a")
+    assert "`pykubeadm certs rotate-ca` says how far that is" in no_rotation(machine).errors[0]
 
 
 def test_names_feature_gates_that_the_new_version_refuses_wherever_they_stand() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.certs.rotation.stages import SERVICE_ACCOUNTS
-from pykubeadm.constants import STATE_DIR
+from pykubeadm.constants import CA_ROTATION_DIR, STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.pki.table import BY_NAME
@@ -16,9 +16,8 @@ from pykubeadm.pki.table import BY_NAME
 if TYPE_CHECKING:
     from pykubeadm.commands.certs.rotation.run import RotationRun
 
-DIRECTORY: Final = f"{STATE_DIR}/ca-rotation"
-_ID: Final = f"{DIRECTORY}/id"
-_RESTARTED: Final = f"{DIRECTORY}/restarted.json"
+_ID: Final = f"{CA_ROTATION_DIR}/id"
+_RESTARTED: Final = f"{CA_ROTATION_DIR}/restarted.json"
 _SIDES: Final = ("old", "new")
 
 
@@ -83,9 +82,9 @@ def _new(run: RotationRun, name: str) -> KeyPair:
 
 def keep_material(node: Node, rotation_id: str, material: Mapping[str, Both]) -> None:
     """On this node, in a directory that only root can open."""
-    node.remove([DIRECTORY])
-    files: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(DIRECTORY, 0o700)]
-    files += [Directory(f"{DIRECTORY}/{side}", 0o700) for side in _SIDES]
+    node.remove([CA_ROTATION_DIR])
+    files: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(CA_ROTATION_DIR, 0o700)]
+    files += [Directory(f"{CA_ROTATION_DIR}/{side}", 0o700) for side in _SIDES]
     for name, both in material.items():
         for side, pair in zip(_SIDES, (both.old, both.new), strict=True):
             files.append(File(_path(side, name, "key"), pair.key, 0o600, secret=True))
@@ -97,7 +96,9 @@ def read_material(run: RotationRun) -> dict[str, Both]:
     """What this node keeps of the rotation under way; PhaseError where it does not."""
     rotation = run.under_way
     if run.node.read(_ID) != rotation.id.encode():
-        raise PhaseError(f"{DIRECTORY} does not hold the keys of the rotation under way: it was begun on another control plane")
+        raise PhaseError(
+            f"{CA_ROTATION_DIR} does not hold the keys of the rotation under way: it was begun on another control plane"
+        )
     found = {}
     for name in rotation.names:
         pairs = [KeyPair(_content(run.node, side, name, "crt"), _content(run.node, side, name, "key")) for side in _SIDES]
@@ -107,7 +108,7 @@ def read_material(run: RotationRun) -> dict[str, Both]:
 
 def forget_material(node: Node) -> None:
     """The keys of the CA that is no longer trusted go with it."""
-    node.remove([DIRECTORY])
+    node.remove([CA_ROTATION_DIR])
 
 
 def restarted_in(node: Node, rotation_id: str) -> dict[str, str]:
@@ -121,11 +122,11 @@ def restarted_in(node: Node, rotation_id: str) -> dict[str, str]:
 
 def note_restarted(node: Node, rotation_id: str, programs: Mapping[str, str]) -> None:
     content = json.dumps({"id": rotation_id, "programs": dict(programs)}, sort_keys=True)
-    node.write([Directory(STATE_DIR, 0o700), Directory(DIRECTORY, 0o700), File(_RESTARTED, content.encode(), 0o600)])
+    node.write([Directory(STATE_DIR, 0o700), Directory(CA_ROTATION_DIR, 0o700), File(_RESTARTED, content.encode(), 0o600)])
 
 
 def _path(side: str, name: str, ending: str) -> str:
-    return f"{DIRECTORY}/{side}/{name}.{ending}"
+    return f"{CA_ROTATION_DIR}/{side}/{name}.{ending}"
 
 
 def _content(node: Node, side: str, name: str, ending: str) -> bytes:
