@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+from pykubeadm.commands.reset.cleanup_node import cleanup_node
 from pykubeadm.commands.reset.found import look
 from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import ResetConfiguration
+from pykubeadm.errors import UnfinishedError
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import Command, Completed, Node, UnitState
 from pykubeadm.workflow.events import Event
@@ -247,3 +251,16 @@ def reset_run(node: Node, *, keep: Sequence[str] = (), **fields: Any) -> tuple[R
     )
     run.journal.discard()
     return run, events
+
+
+def clean(node: Any, **fields: Any) -> list[str]:
+    """What `cleanup-node` changed."""
+    assert cleanup_node.apply is not None
+    return list(cleanup_node.apply(reset_run(node, **fields)[0]))
+
+
+def refused(node: Any, **fields: Any) -> UnfinishedError:
+    """What `cleanup-node` could not do."""
+    with pytest.raises(UnfinishedError) as raised:
+        clean(node, **fields)
+    return raised.value

@@ -9,26 +9,13 @@ from typing import Any
 
 import pytest
 
-from pykubeadm.commands.reset import sandboxes
 from pykubeadm.commands.reset.cleanup_node import cleanup_node
 from pykubeadm.commands.reset.run import KEEPABLE
-from pykubeadm.errors import NodeError, UnfinishedError
-from pykubeadm.node.port import Command, Completed, Directory, File, UnitState
+from pykubeadm.errors import NodeError
+from pykubeadm.node.port import Command, Completed, Directory, File
 from pykubeadm.node.recording import CommandRun, RecordingNode, Removal
-from pykubeadm.workflow.events import Note, Planned
-from tests.support.node import FakeNode
-from tests.support.reset_runs import ADMIN, ClusterNode, bare_node, control_plane, reset_run, sandbox
-
-
-def clean(node: Any, **fields: Any) -> list[str]:
-    assert cleanup_node.apply is not None
-    return list(cleanup_node.apply(reset_run(node, **fields)[0]))
-
-
-def refused(node: Any, **fields: Any) -> UnfinishedError:
-    with pytest.raises(UnfinishedError) as raised:
-        clean(node, **fields)
-    return raised.value
+from pykubeadm.workflow.events import Planned
+from tests.support.reset_runs import ADMIN, ClusterNode, bare_node, clean, control_plane, refused, reset_run
 
 
 def test_the_node_is_as_it_was() -> None:
@@ -60,106 +47,6 @@ def test_nothing_is_to_be_done_on_a_clean_node() -> None:
     assert clean(node) == []
     assert node.state() == before
     assert not [command for command in node.ran if command.changes]
-
-
-_FIRST, _LAST = ["id-coredns-1"], ["id-etcd-cp1", "id-kube-apiserver-cp1"]
-
-
-@pytest.mark.parametrize(
-    ("network", "waves"),
-    [
-        ({"type": "bridge", "ipam": {"type": "host-local"}}, [_FIRST + _LAST]),
-        ({"type": "calico", "ipam": {"type": "host-local"}}, [_FIRST, _LAST]),
-        ({"type": "bridge", "ipam": {"type": "whereabouts"}}, [_FIRST, _LAST]),
-        ({}, [_FIRST, _LAST]),
-    ],
-)
-def test_pods_go_at_once_unless_the_network_may_ask_the_api(network: dict[str, Any], waves: list[list[str]]) -> None:
-    node = control_plane()
-    node.put("/etc/cni/net.d/10-bridge.conflist", json.dumps({"plugins": [network]}))
-    node.put("/etc/cni/net.d/README", "no JSON")
-    clean(node)
-    assert [[*command.argv[command.argv.index("--force") + 1 :]] for command in node.ran if "rmp" in command.argv] == waves
-
-
-def test_nothing_is_killed_where_the_runtime_has_ended_all() -> None:
-    node = control_plane()
-    node.units["kubepods.slice"] = UnitState("loaded", "active", "active", "")
-    clean(node)
-    assert not [command for command in node.ran if "kill" in command.argv]
-    assert ("kubepods.slice", "stopped") in node.unit_actions
-
-
-@pytest.mark.parametrize("stays", [True, False])
-def test_pods_that_somebody_else_removes_meanwhile_are_gone_all_the_same(stays: bool) -> None:
-    node = control_plane()
-
-    def crictl(command: Command) -> Completed:
-        completed = node._crictl(command)
-        if "rmp" not in command.argv:
-            return completed
-        if stays:
-            node.sandboxes["id-coredns-1"] = sandbox("coredns-1")
-        return Completed(1, stderr="getting sandbox status of pod: not found")
-
-    node.commands["crictl"] = crictl
-    if stays:
-        assert "not found" in str(refused(node))
-    else:
-        clean(node)
-        assert node.state() == bare_node().state()
-
-
-def test_a_pod_that_does_not_go_at_once_is_tried_again() -> None:
-    node = control_plane()
-    answers = [Completed(1, stderr="ttrpc: closed")]
-    node.commands["crictl"] = lambda command: answers.pop() if "rmp" in command.argv and answers else node._crictl(command)
-    clean(node)
-    assert answers == []
-    assert node.state() == bare_node().state()
-
-
-def without_plugin(node: ClusterNode) -> Callable[[Command], Completed]:
-    """A crictl whose runtime wants a plugin that is gone, unless another network is configured."""
-
-    def crictl(command: Command) -> Completed:
-        if "rmp" in command.argv and node.stat(STAND_IN) is None:
-            return Completed(1, stderr='level=fatal msg="failed to destroy network for sandbox \\"a\\"\\nfor \\"b\\""')
-        return node._crictl(command)
-
-    return crictl
-
-
-STAND_IN = "/etc/cni/net.d/00-pykubeadm-reset.conflist"
-
-
-def test_pods_whose_networks_plugin_is_gone_are_removed_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandboxes.time, "sleep", lambda _seconds: None)
-    node, bare = control_plane(), bare_node()
-    for each in (node, bare):
-        del each.sandboxes["id-guest"]
-    node.put("/var/lib/cni/networks/podman/10.88.0.3", "id-coredns-1\r\neth0")  # which the plugin would have removed
-    node.put("/var/lib/cni/results/podman-id-coredns-1-eth0", "{}")
-    node.commands["crictl"] = without_plugin(node)
-    node.interfaces["veth2"] = "pods0"  # gone in a moment
-    clean(node)
-    del node.interfaces["veth2"]
-    assert node.state() == bare.state()
-
-
-def test_pods_of_others_keep_their_network() -> None:
-    """What is left keeps its configuration: the runtime needs it to remove what is left."""
-    node = control_plane()
-    node.commands["crictl"] = without_plugin(node)
-    error = str(refused(node))
-    assert 'destroy network for sandbox "a"; for "b"' in error
-    assert node.stat("/etc/cni/net.d/10-bridge.conflist")
-    assert node.stat("/etc/kubernetes/admin.conf") is None
-    assert "id-coredns-1" in node.sandboxes
-    node.commands["crictl"] = node._crictl
-    node.put(STAND_IN, "of a run that was killed")
-    clean(node)
-    assert node.state() == bare_node().state()
 
 
 @dataclass
@@ -255,29 +142,6 @@ def test_what_is_to_be_kept_is(group: str, stays: str) -> None:
     assert node.stat("/etc/kubernetes/admin.conf") is None
 
 
-def test_a_runtime_that_does_not_answer_stops_nothing_else() -> None:
-    node = control_plane()
-    node.commands["crictl"] = Completed(1, stderr="connection refused")
-    error = refused(node)
-    assert "start the runtime, then run this again" in str(error)
-    assert node.stat("/etc/kubernetes/admin.conf") is None
-    assert node.mounts == ["/var/lib/data"]
-    node.commands["crictl"] = node._crictl
-    clean(node)
-    assert node.state() == bare_node().state()
-
-
-def test_pods_of_a_runtime_that_does_not_answer_are_not_asked_to_end() -> None:
-    """The API server would wait a minute for an etcd that has ended."""
-    node = control_plane()
-    node.units["kubepods.slice"] = UnitState("loaded", "active", "active", "")
-    node.commands["crictl"] = Completed(1, stderr="connection refused")
-    refused(node)
-    [kill] = [command.argv for command in node.ran if command.argv[:2] == ("systemctl", "kill")]
-    assert kill == ("systemctl", "kill", "--signal=SIGKILL", "--", "kubepods.slice")
-    assert ("kubepods.slice", "stopped") in node.unit_actions
-
-
 def test_a_full_disk_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     node = control_plane()
     node.put("/var/lib/pykubeadm/journal.json", '{"schema": "pykubeadm.journal/v1"}')
@@ -288,22 +152,6 @@ def test_a_full_disk_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node, "write", write)
     clean(node)
     assert node.state() == bare_node().state()
-
-
-def test_a_bare_node_needs_no_runtime() -> None:
-    node = bare_node()
-    del node.commands["crictl"]
-    assert clean(node) == []
-
-
-def test_pods_that_still_run_need_the_runtime() -> None:
-    node = bare_node()
-    del node.commands["crictl"]
-    node.commands["sh -c find /sys/fs/cgroup"] = Completed(0, "4711\n")
-    said = str(refused(node))
-    assert "may still run: " in said
-    assert "install the package cri-tools" in said
-    assert "start the runtime" not in said
 
 
 def test_volumes_that_cannot_be_unmounted_keep_their_data() -> None:
@@ -447,64 +295,6 @@ def test_directories_that_a_run_of_ours_made_go_when_they_are_empty() -> None:
     assert node.stat("/etc/kubernetes/policies") is not None
 
 
-def test_the_network_stays_while_others_are_on_it() -> None:
-    node = control_plane()
-    node.interfaces["veth-guest"] = "pods0"
-    node.rules = node.rules.replace(":MINE", ":CNI-abc - [0:0]\n:MINE")
-    run, events = reset_run(node)
-    assert cleanup_node.apply is not None
-    cleanup_node.apply(run)
-    assert "pods0" in node.interfaces
-    assert "CNI-abc" in node.rules
-    assert "KUBE-FIREWALL" not in node.rules
-    assert node.stat("/etc/cni/net.d/10-bridge.conflist") is not None
-    assert [event for event in events if isinstance(event, Note) and "pods0" in event.message]
-    del node.interfaces["veth-guest"]
-    clean(node)
-    assert "pods0" not in node.interfaces
-    assert node.stat("/etc/cni/net.d/10-bridge.conflist") is None
-
-
-def test_an_interface_that_goes_with_another_is_no_failure() -> None:
-    node = control_plane()
-    node.interfaces |= {"cilium_net": "", "cilium_host": ""}
-
-    def delete(command: Command) -> Completed:
-        name = command.argv[-1]
-        if name not in node.interfaces:
-            return Completed(1, stderr=f'Cannot find device "{name}"')
-        for gone in ("cilium_net", "cilium_host") if name.startswith("cilium") else (name,):
-            del node.interfaces[gone]
-        return Completed(0)
-
-    node.commands["ip link delete"] = delete
-    assert [change for change in clean(node) if "cilium" in change] == ["deleted interface cilium_net"]
-    assert node.state() == bare_node().state()
-
-
-def test_one_interface_that_stays_keeps_no_other() -> None:
-    node = control_plane()
-
-    def delete(command: Command) -> Completed:
-        return Completed(2, stderr="busy") if command.argv[-1] == "flannel.1" else node._delete_link(command)
-
-    node.commands["ip link delete"] = delete
-    assert "delete the interface flannel.1" in str(refused(node))
-    assert "pods0" not in node.interfaces
-
-
-def test_pods_of_every_runtime_go_where_the_kubelet_does_not_say_which() -> None:
-    node = control_plane()
-    run, _events = reset_run(node)
-    run.sockets = ("unix:///a.sock", "unix:///b.sock")
-    node.sandboxes["id-late"] = sandbox("late")
-    assert cleanup_node.apply is not None
-    cleanup_node.apply(run)
-    asked = {command.argv[command.argv.index("--runtime-endpoint") + 1] for command in node.ran if "pods" in command.argv}
-    assert asked == {"unix:///a.sock", "unix:///b.sock"}
-    assert list(node.sandboxes) == ["id-guest"]
-
-
 def test_a_kubelet_directory_that_is_none_is_no_end() -> None:
     """As when a file lies in the place of a directory that is listed."""
     node = control_plane()
@@ -512,56 +302,3 @@ def test_a_kubelet_directory_that_is_none_is_no_end() -> None:
     node.put("/var/log/pods", "a file")
     assert "cannot list /var/log/pods" in str(refused(node))
     assert node.stat("/etc/kubernetes/admin.conf") is None
-
-
-def test_both_variants_of_iptables_are_looked_through() -> None:
-    node = control_plane()
-    rules = node.rules
-    node.commands |= {
-        "iptables-save": Completed(0, rules),  # another name of one of them
-        "iptables-nft-save": Completed(0, rules),
-        "iptables-nft-restore": node._restore,
-        "iptables-legacy-save": Completed(0, ""),
-    }
-    assert "deleted the cluster's 2 rules and chains of iptables-nft" in clean(node)
-    assert "KUBE-FIREWALL" not in node.rules
-    assert ("iptables-save",) not in [command.argv for command in node.ran]
-
-
-def test_virtual_services_of_kube_proxy_alone() -> None:
-    node = FakeNode()
-    saved = (
-        "-A -t 10.96.0.1:443 -s rr\n-a -t 10.96.0.1:443 -r 10.0.0.1:6443\n-A -u 10.0.0.1:30053 -s rr\n-A -t 10.0.0.1:80 -s wlc\n"
-    )
-    saved += "-A -t [fd00::1]:443 -s rr\n-A -t 192.0.2.7:443 -s rr\n-A -f 7 -s rr\n"
-    proxy = [{"ifname": "kube-ipvs0", "addr_info": [{"local": "10.96.0.1"}, {"local": "fd00::1"}]}]
-    node.commands |= {
-        "ip -json link show": Completed(0, json.dumps(proxy)),
-        "ip -json address show dev kube-ipvs0": Completed(0, json.dumps(proxy)),
-        "ip -json address show": Completed(0, json.dumps([*proxy, {"ifname": "eth0", "addr_info": [{"local": "10.0.0.1"}]}])),
-        "ipvsadm --save": Completed(0, saved),
-        "ipvsadm --delete-service": Completed(0),
-        "ip link delete": Completed(0),
-    }
-    clean(node)
-    deleted = [command.argv[2:] for command in node.ran if command.argv[:2] == ("ipvsadm", "--delete-service")]
-    assert deleted == [("-t", "10.96.0.1:443"), ("-u", "10.0.0.1:30053"), ("-t", "[fd00::1]:443")]
-
-
-def test_virtual_services_that_cannot_be_seen_are_named() -> None:
-    node = FakeNode()
-    proxy = [{"ifname": "kube-ipvs0", "addr_info": [{"local": "10.96.0.1"}]}]
-    node.commands |= {f"ip -json {what} show": Completed(0, json.dumps(proxy)) for what in ("link", "address")}
-    node.put("/proc/net/ip_vs", "1\n2\n3\nTCP  0A600001:01BB rr\n")
-    assert "there is no ipvsadm" in str(refused(node))
-
-
-def test_sets_and_tables_go_by_name() -> None:
-    node = FakeNode()
-    node.commands |= {
-        "ipset list": Completed(0, "KUBE-CLUSTER-IP\nmine\n"),
-        "ipset destroy": Completed(0),
-        "nft list tables": Completed(0, "table ip kube-proxy\ntable inet mine\n"),
-        "nft delete": Completed(0),
-    }
-    assert clean(node) == ["deleted nftables' table ip kube-proxy", "deleted IP set KUBE-CLUSTER-IP"]
