@@ -21,7 +21,9 @@ from tests.support.node import FakeNode, completed
 
 HOSTS = (10, 30, 100)
 RUNS = 3
-ROUND_TRIP = 0.005  # seconds
+# A simulated host would answer at once. A network does not, and what is measured is how these waits add up: seconds.
+ROUND_TRIP = 0.005
+LOG_IN = 10 * ROUND_TRIP  # as many as SSH needs until a command can run
 _ADDRESS = '[{"ifname": "eth0", "addr_info": [{"local": "10.0.0.1"}]}]'
 _ROUTE = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\n"
 
@@ -52,7 +54,7 @@ class Network:
 
     @contextmanager
     def connect(self, host: Host) -> Iterator[FakeNode]:
-        time.sleep(10 * ROUND_TRIP)  # what SSH takes to log in
+        time.sleep(LOG_IN)
         with self.lock:
             self.open += 1
             self.most = max(self.most, self.open)
