@@ -8,7 +8,7 @@ import click
 
 from pykubeadm.cli.lazy import CliCommand
 from pykubeadm.cli.machine import machine_of, source_of
-from pykubeadm.cli.options import document_options, option
+from pykubeadm.cli.options import document_options, option, warn_days_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -141,12 +141,7 @@ check_expiration = CliCommand(
     params=[
         *(option(name) for name in ("cert-dir", "config", "kubeconfig")),
         *document_options("text", "prometheus"),
-        click.Option(
-            ["--warn-days"],
-            type=click.IntRange(min=0),
-            metavar="DAYS",
-            help="Name what expires within so many days, and end with status 7 where something does.",
-        ),
+        warn_days_option(),
     ],
     help="Print when the certificates on this node expire: those that `certs renew` renews, the CAs, and the kubelet's. The form"
     " prometheus is for node_exporter's textfile collector.",

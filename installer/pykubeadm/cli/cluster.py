@@ -23,6 +23,7 @@ _UNTIL = ("prepare", "init", "join")
 
 
 def _plan(ctx: click.Context, **values: Any) -> int:
+    from pykubeadm.errors import NodeError
     from pykubeadm.fleet.command import CHANGES_WANTED, planned, run_plan
     from pykubeadm.fleet.plan import lines
 
@@ -40,7 +41,7 @@ def _plan(ctx: click.Context, **values: Any) -> int:
         if found.plan.empty and not found.plan.problems:
             click.echo("Nothing to do: the cluster is as the file says")
     if found.plan.problems:
-        return 5
+        return NodeError.exit_status
     return 0 if found.plan.empty else CHANGES_WANTED
 
 
@@ -167,6 +168,7 @@ def _reset(ctx: click.Context, **values: Any) -> None:
 
 def _status(ctx: click.Context, **values: Any) -> int:
     from pykubeadm.cli.output import chosen_form
+    from pykubeadm.errors import NodeError
     from pykubeadm.fleet.command import CHANGES_WANTED
     from pykubeadm.fleet.status import run_status, table
 
@@ -183,7 +185,7 @@ def _status(ctx: click.Context, **values: Any) -> int:
         for line in status.drift:
             click.echo(f"to do: {line}", err=True)
     if status.problems:
-        return 5
+        return NodeError.exit_status
     return CHANGES_WANTED if status.drift else 0
 
 
@@ -194,7 +196,7 @@ def _kubeconfig(**values: Any) -> None:
 
 
 def _run(command: tuple[str, ...], **values: Any) -> int:
-    from pykubeadm.errors import PykubeadmError
+    from pykubeadm.errors import NodeError, PykubeadmError
     from pykubeadm.fleet.asking import run_on_each
     from pykubeadm.node.port import Completed
 
@@ -211,7 +213,7 @@ def _run(command: tuple[str, ...], **values: Any) -> int:
         if ended.status:
             click.echo(f"{name:<{width}}  ended with status {ended.status}", err=True)
 
-    return 5 if run_on_each(described, command, options_of(values), show) else 0
+    return NodeError.exit_status if run_on_each(described, command, options_of(values), show) else 0
 
 
 cluster.add_command(

@@ -8,7 +8,7 @@ import click
 
 from pykubeadm.cli.fleet_options import described_of, emit_of, ending_well, options_of, running, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
-from pykubeadm.cli.options import document_options, output_option
+from pykubeadm.cli.options import document_options, output_option, warn_days_option
 
 if TYPE_CHECKING:
     from pykubeadm.commands.certs.expiration import Expirations
@@ -22,7 +22,7 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
     from pykubeadm.cli.check_expiration import document, printed
     from pykubeadm.cli.output import chosen_form
     from pykubeadm.config.fleet import FLEET_API
-    from pykubeadm.errors import EXPIRES_SOON, PykubeadmError
+    from pykubeadm.errors import EXPIRES_SOON, NodeError, PykubeadmError
     from pykubeadm.fleet.certs import expirations
 
     form = chosen_form(ctx, values)
@@ -44,7 +44,7 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
     ]
     for line in soon:
         click.echo(f"warning: {line}", err=True)
-    return 5 if len(known) < len(found) else EXPIRES_SOON if soon else 0
+    return NodeError.exit_status if len(known) < len(found) else EXPIRES_SOON if soon else 0
 
 
 def _renew(ctx: click.Context, name: str, **values: Any) -> None:
@@ -65,12 +65,7 @@ certs.add_command(
             *sources(),
             *running(),
             *document_options("text"),
-            click.Option(
-                ["--warn-days"],
-                type=click.IntRange(min=0),
-                metavar="DAYS",
-                help="Name what expires within so many days, and end with status 7 where something does.",
-            ),
+            warn_days_option(),
         ],
         help="Print when the certificates on each control plane expire. The exit status is 5 where one of them cannot be asked.",
         short_help="Print when certificates expire",

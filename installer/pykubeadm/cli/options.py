@@ -170,6 +170,16 @@ class _Forms(click.Choice):  # type: ignore[type-arg] # generic only from click 
         return f"{chosen}{separator}{template}"
 
 
+def warn_days_option() -> click.Option:
+    """Of commands that print when certificates expire; they end with EXPIRES_SOON."""
+    return click.Option(
+        ["--warn-days"],
+        type=click.IntRange(min=0),
+        metavar="DAYS",
+        help="Name what expires within so many days, and end with status 7 where something does.",
+    )
+
+
 def document_options(*own: str) -> list[click.Option]:
     """Of a command that prints documents; `output.chosen_form` makes a form of them. `own` are forms that the command has beside
     kubeadm's; the first of them, or yaml, is its default."""
