@@ -56,7 +56,7 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class ClusterRun(Run):
-    """A run that makes or changes a member of a cluster: `init`, `join`."""
+    """A run that makes or changes a member of a cluster."""
 
     configuration: Configuration
     patches: tuple[Patch, ...] = ()  # the user's, read before anything is changed
@@ -92,8 +92,8 @@ class ClusterRun(Run):
 
     @property
     def makes_authorities(self) -> bool:
-        """Whether the cluster's CAs are this run's to make: those that a node joins are not."""
-        return True
+        """Whether the cluster's CAs are this run's to make, as they are `init`'s alone."""
+        return False
 
     @property
     def kubeconfigs(self) -> tuple[KubeconfigFile, ...]:

@@ -41,10 +41,6 @@ class EtcdRun(ClusterRun):
     force: bool = False
     archive: Archive | None = None  # what is in it, once that is known
 
-    @property
-    def makes_authorities(self) -> bool:
-        return False
-
 
 def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, given: str = "") -> EtcdRun:
     """The run by the machine's files alone. PhaseError where it is no control plane with a member of etcd."""

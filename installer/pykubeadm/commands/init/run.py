@@ -24,5 +24,9 @@ class InitRun(ClusterRun):
     print_manifest: bool = False  # addon phases print instead of applying
 
     @property
+    def makes_authorities(self) -> bool:
+        return True
+
+    @property
     def changes_nothing(self) -> bool:
         return self.dry_run or self.print_manifest

@@ -35,10 +35,6 @@ class JoinRun(ClusterRun):
         return self.join.control_plane is not None
 
     @property
-    def makes_authorities(self) -> bool:
-        return False
-
-    @property
     def has_local_etcd(self) -> bool:
         """Whether an etcd member is to run on this node."""
         return self.is_control_plane and self.configuration.cluster.etcd.external is None

@@ -37,10 +37,6 @@ class RemovalRun(ClusterRun):
     found: Leaving | None = None  # once it was looked at
 
     @property
-    def makes_authorities(self) -> bool:
-        return False
-
-    @property
     def leaving(self) -> Leaving:
         assert self.found is not None  # noqa: S101
         return self.found

@@ -41,10 +41,6 @@ class ReplacingRun(ClusterRun):
         return self.has_control_plane
 
     @property
-    def makes_authorities(self) -> bool:
-        return False
-
-    @property
     def target(self) -> str:
         """The version that the cluster is to have ("v1.36.2")."""
         return self.configuration.cluster.kubernetes_version

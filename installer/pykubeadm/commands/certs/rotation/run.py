@@ -26,10 +26,6 @@ class RotationRun(ClusterRun):
         return self.has_control_plane
 
     @property
-    def makes_authorities(self) -> bool:
-        return False
-
-    @property
     def under_way(self) -> Rotation:
         """For phases that are only run while there is one."""
         if self.rotation is None:
