@@ -29,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
             if item.path.name.startswith("test_vm") and not os.environ.get("PYKUBEADM_E2E_VM"):
-                item.add_marker(pytest.mark.skip(reason="a virtual machine takes minutes: make e2e E2E=vm"))
+                why = "an emulated machine takes all processors for minutes, so it is tested alone: make e2e E2E=vm"
+                item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="session")
