@@ -33,11 +33,11 @@ def _parts() -> tuple[tuple[_Part, ...], ...]:
         (_Part(_stop_kubelet),),
         (_Part(files.stop_units, "units"),),
         (_Part(sandboxes.remove_sandboxes),),
-        (_Part(mounts.unmount),),
-        (_Part(etcd_data.remove_etcd),),
         (_Part(files.remove_home_kubeconfig, "kubeconfig"),),
         (_Part(network.remove_services, "rules"),),
         (
+            _Part(mounts.unmount),
+            _Part(etcd_data.remove_etcd),
             _Part(sandboxes.stop_slice),
             _Part(network.remove_chains, "rules"),
             _Part(network.remove_chains6, "rules"),
