@@ -4,8 +4,9 @@ mean, and to find what CoreDNS would refuse."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from pykubeadm.util.dataclass import dataclass
 
 # `coredns -plugins` of 1.13.1 as its project builds it, with what Caddy itself knows.
 _BUILT_IN: Final = """

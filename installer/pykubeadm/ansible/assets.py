@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pykubeadm.config.versions import Version, parse_version
+from pykubeadm.util.dataclass import dataclass
 
 ENVIRONMENT = "PYKUBEADM_ASSETS"
 CACHE = "~/.cache/pykubeadm/assets"

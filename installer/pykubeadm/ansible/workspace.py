@@ -7,13 +7,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from pykubeadm.errors import NodeError
 from pykubeadm.resources import collection_dir
+from pykubeadm.util.dataclass import dataclass
 
 LOCAL_HOST = "localhost"
 # Ansible's own, and that a machine which says nothing for 45 s is gone: else ssh waits for a quarter of an hour.

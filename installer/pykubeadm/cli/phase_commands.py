@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -11,6 +10,7 @@ import click
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals, as_click_has_it
 from pykubeadm.cli.machine import machine_of, source_of
 from pykubeadm.cli.options import flattened, option, output_option
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.config.source import Source

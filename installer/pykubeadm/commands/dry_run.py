@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pykubeadm.node.port import Node
 from pykubeadm.node.recording import RecordingNode, render, save
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Event, Note, PhaseFinished, PhaseStarted, Planned, RunFinished, Subscriber
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from pykubeadm.phases.cluster.found import find_configuration, own_endpoint
 from pykubeadm.phases.cluster.stored import administrator, stored_cluster
 from pykubeadm.phases.replacing.record import Record
 from pykubeadm.phases.replacing.run import reader_of
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Note, Subscriber
 
 _CALL_TIMEOUT = Timeouts().kubernetes_api_call

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import timedelta
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pykubeadm.config.model import Model, field_alias
 from pykubeadm.config.source import Document, Path
 from pykubeadm.errors import Problem
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.duration import parse_duration
 
 M = TypeVar("M", bound=Model)

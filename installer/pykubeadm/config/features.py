@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.versions import DEFAULT_MINOR, parse_version
 from pykubeadm.constants import FALSE, TRUE
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from pykubeadm.config.model import ClusterConfiguration, InitConfiguration, LocalEtcd, ThisNode
 from pykubeadm.config.report import Report
 from pykubeadm.config.source import Path
 from pykubeadm.constants import MANIFESTS_DIR
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.duration import format_duration
 
 

@@ -7,10 +7,11 @@ read as they are. The published JSON Schema (docs/reference/cluster.schema.json)
 # Annotations are not postponed here: `decode` reads the fields' types from them.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pykubeadm.config.model import Arg, Configuration, Model, Taint
+from pykubeadm.util.dataclass import dataclass
 
 FLEET_API = "pykubeadm.cluster/v1"
 FLEET_KIND = "Cluster"

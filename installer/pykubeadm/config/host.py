@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykubeadm.constants import CRI_SOCKETS
+from pykubeadm.util.dataclass import dataclass
 
 # Host directories with CA certificates that the API server and the controller manager mount where they exist,
 # beside /etc/ssl/certs, which they always mount (kubeadm: phases/controlplane/volumes.go).

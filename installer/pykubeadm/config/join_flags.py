@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from pykubeadm.config.model import (
@@ -17,6 +17,7 @@ from pykubeadm.config.model import (
     Patches,
 )
 from pykubeadm.config.source import Path
+from pykubeadm.util.dataclass import dataclass
 
 # Flags of JoinFlags that may stand beside --config.
 BESIDE_CONFIG = frozenset({"node_name", "dry_run", "ignore_preflight_errors", "skip_phases"})

@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import yaml
@@ -39,13 +38,15 @@ _NO_JSON = "a document that starts with a brace must be JSON, and this is none"
 _BINARY_TAG = "tag:yaml.org,2002:binary"
 
 
-@dataclass(slots=True, eq=False)
 class _Node:
     """A value with its place. A mapping's content is [(key node, value node), …], a sequence's [node, …]."""
 
-    kind: str  # "scalar", "sequence" or "mapping"
-    content: Any
-    position: Position
+    __slots__ = ("content", "kind", "position")
+
+    def __init__(self, kind: str, content: Any, position: Position) -> None:
+        self.kind = kind  # "scalar", "sequence" or "mapping"
+        self.content = content
+        self.position = position
 
 
 class _RefusedError(Exception):

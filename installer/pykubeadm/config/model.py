@@ -7,11 +7,12 @@ machine or on other fields are filled in by `config.defaults`. Unset text is "",
 # Annotations are not postponed here: `decode` reads the fields' types from them.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import timedelta
 from functools import cache
 from typing import Any, ClassVar
 
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.duration import format_duration
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API, check_component
@@ -21,6 +21,7 @@ from pykubeadm.config.release import LookUp, offline
 from pykubeadm.config.report import Notes, Report
 from pykubeadm.config.source import Document, Path, Source
 from pykubeadm.errors import ConfigError, Problem
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.config.init_flags import InitFlags

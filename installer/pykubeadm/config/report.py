@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pykubeadm.config.source import Document, Path, render
 from pykubeadm.errors import Problem
+from pykubeadm.util.dataclass import dataclass
 
 Notes = Callable[[str], None]
 

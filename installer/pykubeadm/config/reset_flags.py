@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from pykubeadm.config.model import ResetConfiguration
 from pykubeadm.config.source import Path
+from pykubeadm.util.dataclass import dataclass
 
 # Flags that may stand beside --config (kubeadm: validation.go, ValidateMixedArguments); --force moves into the file.
 BESIDE_CONFIG = frozenset({"dry_run", "ignore_preflight_errors", "skip_phases"})

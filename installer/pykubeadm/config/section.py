@@ -6,11 +6,11 @@ sentence wherever the damage is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pykubeadm.config.load import load_values
 from pykubeadm.config.source import Path, Source, Value, render
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 T = TypeVar("T")

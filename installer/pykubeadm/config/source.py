@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pykubeadm.errors import Problem
+from pykubeadm.util.dataclass import dataclass
 
 Path = tuple[str | int, ...]  # ("apiServer", "extraArgs", 0, "name")
 Position = tuple[int, int]  # line and column, from 1

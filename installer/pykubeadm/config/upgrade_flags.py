@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 from pykubeadm.config.model import Patches, UpgradeConfiguration
 from pykubeadm.config.source import Path
+from pykubeadm.util.dataclass import dataclass
 
 Part = Literal["apply", "node", "plan", "diff"]
 

@@ -7,9 +7,10 @@ kubeadm 1.36 for 1.35 and 1.36, kubeadm 1.37 for 1.37). Users override tags in t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import total_ordering
 from typing import TYPE_CHECKING, Final
+
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration

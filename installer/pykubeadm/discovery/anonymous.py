@@ -11,7 +11,6 @@ import json
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,6 +19,7 @@ from pykubeadm.errors import ApiError
 from pykubeadm.pki.tls import client_context, unverified_context
 from pykubeadm.transport.http import Response, UnansweredError, checked_url, exchange
 from pykubeadm.transport.route import Dial
+from pykubeadm.util.dataclass import dataclass
 
 TIMEOUT = 10.0  # seconds for one request
 # kubeadm backdates certificates by five minutes, so less than that does no harm (constants.CertificateBackdate).

@@ -7,7 +7,7 @@ against the pins, then it is fetched once more over that CA and must be the same
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.tokens.bootstrap import Token
 from pykubeadm.tokens.jws import is_signed_with
 from pykubeadm.transport.route import Dial
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.retry import RanOutError, every, try_again
 
 T = TypeVar("T")

@@ -12,13 +12,14 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import UTC, datetime
 from typing import IO, Any, BinaryIO, Final
 
 from pykubeadm.etcd.client import DIGEST, EtcdError, Snapshot
 from pykubeadm.etcd.database import Contents, NoDatabaseError, read_contents
 from pykubeadm.etcd.snapshot import checked
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.timestamp import parse_timestamp
 
 SUFFIX: Final = ".tar"

@@ -12,13 +12,13 @@ import http.client
 import json
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pykubeadm.errors import ApiError, PykubeadmError
 from pykubeadm.pki.tls import client_context, show_certificate
 from pykubeadm.transport.http import UnansweredError, connection_to, exchange
 from pykubeadm.transport.route import DIRECT, Dial, Route
+from pykubeadm.util.dataclass import dataclass
 
 REQUEST_TIMEOUT = 5.0  # seconds for one request to one endpoint
 DIGEST = hashlib.sha256().digest_size  # bytes at the end of a snapshot (etcd: server/etcdserver/api/v3rpc/maintenance.go)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, Final, NamedTuple
 
 from pykubeadm.etcd.client import EtcdError, Member
+from pykubeadm.util.dataclass import dataclass
 
 _MAGIC: Final = 0xED0CDAED
 _PAGE: Final = struct.Struct("<QHHI")  # id, flags, number of elements, overflow

@@ -8,12 +8,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import ModuleType
 from typing import BinaryIO, Final
 
 from pykubeadm.errors import UsageError
 from pykubeadm.etcd.client import EtcdError
+from pykubeadm.util.dataclass import dataclass
 
 SUFFIX: Final = ".age"
 _HEADER: Final = b"age-encryption.org/v1\n"

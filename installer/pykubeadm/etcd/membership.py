@@ -8,10 +8,10 @@ only where the others keep their majority without it.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from pykubeadm.etcd.client import EtcdError, Member
+from pykubeadm.util.dataclass import dataclass
 
 
 class Action(Enum):

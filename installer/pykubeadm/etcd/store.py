@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from pykubeadm.errors import NodeError
@@ -11,6 +10,7 @@ from pykubeadm.etcd.archive import names_of
 from pykubeadm.etcd.snapshot import free_space
 from pykubeadm.node.opened import open_file
 from pykubeadm.node.port import Directory, Node
+from pykubeadm.util.dataclass import dataclass
 
 _MARGIN = 1.1  # the database may grow while it is read
 

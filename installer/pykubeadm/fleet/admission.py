@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.fleet import CONTROL_PLANE, Host
@@ -14,6 +14,7 @@ from pykubeadm.fleet.cluster import api_of
 from pykubeadm.fleet.documents import TOKEN_DESCRIPTION, TOKEN_LIFETIME, Admission, init_source
 from pykubeadm.fleet.file import Described
 from pykubeadm.phases.run import utc_now
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import join_host_port
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from pykubeadm.fleet.options import UNTIL, Options
 from pykubeadm.fleet.plan import Action, Plan
 from pykubeadm.fleet.preparing import Preparation
 from pykubeadm.fleet.progress import of_host
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import NodeProgress, Note
 from pykubeadm.workflow.phase import Choose, Phase, without
 

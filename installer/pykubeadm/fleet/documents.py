@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from pykubeadm.config.model import (
     NodeRegistration,
 )
 from pykubeadm.config.source import Source
+from pykubeadm.util.dataclass import dataclass
 
 TOKEN_LIFETIME = timedelta(hours=2)
 TOKEN_DESCRIPTION = "Minted by pykubeadm cluster for one run."  # noqa: S105 - no token, its description

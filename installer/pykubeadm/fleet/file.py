@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
@@ -20,6 +20,7 @@ from pykubeadm.config.release import look_up
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS
 from pykubeadm.errors import UsageError
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import join_host_port
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pykubeadm.config.fleet import Host
 from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described, internal_address
 from pykubeadm.fleet.plan import Plan
+from pykubeadm.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

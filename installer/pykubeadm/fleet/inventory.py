@@ -6,11 +6,12 @@ import ipaddress
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, WORKER, Cluster, Host, LoadBalancer, Network, Ssh
 from pykubeadm.errors import UsageError
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.ansible.results import PlaybookEvent

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykubeadm.fleet.machines import DEFAULT_FORKS
+from pykubeadm.util.dataclass import dataclass
 
 UNTIL = ("prepare", "init", "join")  # where a run can end early
 

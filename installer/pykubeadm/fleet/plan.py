@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
 from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, WORKER, Fleet, Host
 from pykubeadm.config.versions import parse_version
 from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, Facts, NodeFacts, NodeObject
+from pykubeadm.util.dataclass import dataclass
 
 Kind = Literal["prepare", "init", "join", "remove", "forget", "label", "network"]
 # In the order in which they are begun; what stands in one line is done side by side.

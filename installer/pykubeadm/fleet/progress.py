@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import (
     Event,
     NodeProgress,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.plan import lines
 from pykubeadm.phases.run import utc_now
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.fleet.file import Described

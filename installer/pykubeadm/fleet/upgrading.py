@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pykubeadm.config.fleet import CONTROL_PLANE, Host
@@ -21,6 +21,7 @@ from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.preparing import inventory_of
 from pykubeadm.fleet.progress import of_host
 from pykubeadm.fleet.variables import shared_variables
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import NodeProgress, Planned, RunFinished, RunStarted, Subscriber
 from pykubeadm.workflow.phase import Step, without
 

@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pykubeadm.kubeconfig.read import usable_kubeconfig
 from pykubeadm.pki.tls import client_context, show_certificate, unverified_context
 from pykubeadm.transport.http import checked_url
 from pykubeadm.transport.proxies import proxy_for
+from pykubeadm.util.dataclass import dataclass
 
 _SENDABLE = re.compile(r"[!-~]+")  # in a header: no spaces, nothing but ASCII
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.pod_streams import PodStreams
 from pykubeadm.kube.port import Api
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 NAMESPACE: Final = "kube-system"

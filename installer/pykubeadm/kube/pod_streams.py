@@ -10,7 +10,6 @@ import json
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from pykubeadm.errors import ApiError
@@ -18,6 +17,7 @@ from pykubeadm.kube.credentials import Credentials, authorization, proxy_of, tls
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
 from pykubeadm.transport.http import UnansweredError, exchange
 from pykubeadm.transport.websocket import RefusedUpgradeError, WebSocket, open_websocket
+from pykubeadm.util.dataclass import dataclass
 
 _TIMEOUT = 20.0  # seconds
 _COMMANDS = "v5.channel.k8s.io"  # the first that can say that the input is at its end

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pykubeadm.config.section import DocumentError, Section, load_section
 from pykubeadm.util.base64_text import decode_base64
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 _CLUSTER_TEXTS = ("server", "tls-server-name", "certificate-authority", "certificate-authority-data", "proxy-url")

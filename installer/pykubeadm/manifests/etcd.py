@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from posixpath import normpath
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ from pykubeadm.constants import ETCD_METRICS_PORT
 from pykubeadm.manifests.addresses import etcd_client_url, etcd_peer_url, loopback
 from pykubeadm.manifests.arguments import command_line, last_value
 from pykubeadm.manifests.static_pod import Component, Health, Mount, Pod, environment, static_pod
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import join_host_port, split_host_port
 
 NAME = "etcd"

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pykubeadm.config.model import ClusterConfiguration, LocalEtcd
 from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
+from pykubeadm.util.dataclass import dataclass
 
 _USERS: Final = {
     "etcd": "kubeadm-etcd",

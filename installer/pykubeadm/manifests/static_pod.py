@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import ceil
 from typing import Any
 
@@ -11,6 +11,7 @@ from pykubeadm.config.model import Arg, EnvVar, HostPathMount, Timeouts
 from pykubeadm.manifests.arguments import last_value
 from pykubeadm.resources import render
 from pykubeadm.util.api_types import canonical
+from pykubeadm.util.dataclass import dataclass
 
 Pod = dict[str, Any]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node.port import Command, Completed, Node
+from pykubeadm.util.dataclass import dataclass
 
 # Where crictl is put by packages, by hand, and on systems with a read-only /usr.
 _PLACES = ("/usr/bin/crictl", "/usr/local/bin/crictl", "/opt/bin/crictl", "/opt/cni/bin/crictl")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node.causes import Cause, rank, recognise
 from pykubeadm.node.cri import Container, Cri, CrictlMissingError, Exit
 from pykubeadm.node.port import Command, Node, UnitState
+from pykubeadm.util.dataclass import dataclass
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")  # in the order they need each other
 POD_LOGS = "/var/log/pods"

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pykubeadm.transport.route import Route
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from typing import Self

@@ -9,7 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from itertools import groupby
 from typing import Self
@@ -19,6 +19,7 @@ from pykubeadm.node.files import explained, has_owner, normal
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Command, Completed, Directory, File, FileStat, HealthEndpoint, Node, Unit, UnitState
 from pykubeadm.transport.route import Route
+from pykubeadm.util.dataclass import dataclass
 
 # What must not be shown even where a writer forgot to call the file secret: PEM private keys, kubeconfig credentials.
 _SECRET = re.compile(rb"PRIVATE KEY-----|^\s*(?:client-key-data|token|password):\s*\S", re.MULTILINE)

@@ -45,6 +45,7 @@ MODULES = (
     "pykubeadm.transport.route",
     "pykubeadm.util",
     "pykubeadm.util.base64_text",
+    "pykubeadm.util.dataclass",
     "pykubeadm.util.ip",
 )
 # For `python3 -c`, in single quotes: says which Python it is, and runs what comes on standard input where that is new enough.

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import IO, Any, cast
 
 import paramiko
@@ -26,6 +26,7 @@ from pykubeadm.errors import NodeError
 from pykubeadm.node.known_hosts import KnownHosts
 from pykubeadm.node.remote import STARTER, RemoteNode, payload
 from pykubeadm.transport.route import Route
+from pykubeadm.util.dataclass import dataclass
 
 _PROMPT = "[pykubeadm asks sudo] "
 _STARTED = re.compile(rb"pykubeadm (\d+)\.(\d+)\n")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pykubeadm.errors import UsageError
 from pykubeadm.output.refusal import TemplateError
+from pykubeadm.util.dataclass import dataclass
 
 _Document = Mapping[str, Any]
 

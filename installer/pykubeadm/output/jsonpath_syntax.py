@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from pykubeadm.output.go_text import unquoted
 from pykubeadm.output.refusal import TemplateError
+from pykubeadm.util.dataclass import dataclass
 
 DEEPEST = 50  # that ranges are nested
 _OPERATORS = ("==", "!=", "<", "<=", ">", ">=")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from pykubeadm.config.load import load_values
 from pykubeadm.config.source import Source, Value
 from pykubeadm.errors import ConfigError, Problem
+from pykubeadm.util.dataclass import dataclass
 
 # What can be patched, and the type of the object that is.
 TARGETS: Final = {

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from pykubeadm.util.dataclass import dataclass
 
 Path = tuple[str, ...]
 _Decide = Callable[[Path, Any, Any, Any], Any]  # what counts at a conflict: its path, base, live, wanted → the value

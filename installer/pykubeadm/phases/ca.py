@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from pykubeadm.pki.issue import Authority
 from pykubeadm.pki.keys import PrivateKey, load_private_key
 from pykubeadm.pki.pem import EncryptedKeyError
 from pykubeadm.pki.table import BY_NAME, CertificateSpec
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Event, Note, Result
 
 if TYPE_CHECKING:

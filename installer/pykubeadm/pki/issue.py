@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,6 +21,7 @@ from pykubeadm.config.model import Configuration
 from pykubeadm.pki.keys import PrivateKey, PublicKey, public_key_digest_input
 from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import CertificateSpec, Usage
+from pykubeadm.util.dataclass import dataclass
 
 BACKDATE: Final = timedelta(minutes=5)  # kubeadm: constants.CertificateBackdate, for clocks that differ
 

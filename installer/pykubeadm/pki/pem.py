@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pykubeadm.util.base64_text import decode_base64
+from pykubeadm.util.dataclass import dataclass
 
 _BEGIN = b"-----BEGIN "
 _END = b"\n-----END "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import address_in, parse_ip, split_host_port
 
 if TYPE_CHECKING:

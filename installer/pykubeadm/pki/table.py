@@ -6,11 +6,11 @@ Light to import: the phases and the help text use it where nothing is issued.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pykubeadm.pki.sans import Names, apiserver_names, etcd_peer_names, etcd_server_names
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import Configuration

@@ -8,12 +8,12 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pykubeadm.errors import ApiError
 from pykubeadm.transport.proxies import without_password
 from pykubeadm.transport.route import Dial
+from pykubeadm.util.dataclass import dataclass
 
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 _PATH = re.compile(r"[!-~]*")  # no spaces, nothing but ASCII

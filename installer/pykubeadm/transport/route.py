@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from pykubeadm.util.dataclass import dataclass
 
 # Opens a TCP connection to a host (name or address) and port within a number of seconds; OSError where there is none.
 Dial = Callable[[str, int, float], socket.socket]

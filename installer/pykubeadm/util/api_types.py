@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.duration import format_duration, parse_duration
 from pykubeadm.util.quantity import canonical_quantity
 from pykubeadm.util.timestamp import parse_timestamp

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+
+from pykubeadm.util.dataclass import dataclass
 
 SCHEMA = "pykubeadm.events/v1"
 

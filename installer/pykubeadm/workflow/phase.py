@@ -9,10 +9,10 @@ PhaseError where the effect cannot be seen. That is what lets a killed run simpl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pykubeadm.errors import UsageError
+from pykubeadm.util.dataclass import dataclass
 
 R_contra = TypeVar("R_contra", contravariant=True)  # the run: what the phases of one command share
 

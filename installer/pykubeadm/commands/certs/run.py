@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from pykubeadm.phases.certs.leaves import Leaf
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.util.dataclass import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

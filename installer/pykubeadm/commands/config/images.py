@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from pykubeadm.commands.environment import for_reading
@@ -20,6 +20,7 @@ from pykubeadm.errors import NodeError
 from pykubeadm.node.cri import Cri
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.local import LocalNode
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.side_by_side import side_by_side
 from pykubeadm.workflow.events import Note, Subscriber
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from pykubeadm.commands.doctor.here import Here
 from pykubeadm.constants import CERTIFICATES_DIR, KUBELET_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
+from pykubeadm.util.dataclass import dataclass
 
 # Whether a control holds; None where what it is about is not there.
 Judge = Callable[[Here], bool | None]

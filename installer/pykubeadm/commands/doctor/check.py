@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
 from pykubeadm.errors import PykubeadmError
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.side_by_side import side_by_side
 
 Level = Literal["problem", "warning", "unknown", "note", "fine"]

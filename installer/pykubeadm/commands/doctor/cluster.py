@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -11,6 +10,7 @@ from pykubeadm.constants import LABEL_CONTROL_PLANE
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.pod_streams import PodStreams
 from pykubeadm.kube.port import Api
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 SYSTEM = "kube-system"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from pykubeadm.commands.doctor.check import Examined, Remark, examine, problem
@@ -11,6 +10,7 @@ from pykubeadm.constants import KUBELET_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.node.port import Node
+from pykubeadm.util.dataclass import dataclass
 
 _OF_NODES = (KUBELET_CONFIG, f"{KUBERNETES_DIR}/kubelet.conf", f"{KUBERNETES_DIR}/bootstrap-kubelet.conf", MANIFESTS_DIR)
 _WHY = "everything goes through the API server"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,7 @@ from pykubeadm.node.facts import host_facts
 from pykubeadm.node.port import Command, Node
 from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.existing import existing
 from pykubeadm.etcd.client import EtcdClient, EtcdError, Member, Status
 from pykubeadm.phases.etcd.reach import members_of, reach
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.side_by_side import side_by_side
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pykubeadm.constants import STATE_DIR
@@ -14,6 +14,7 @@ from pykubeadm.errors import UsageError
 from pykubeadm.etcd.encryption import Decryption, Encryption, is_encrypted
 from pykubeadm.etcd.store import DirectoryStore, Store
 from pykubeadm.node.opened import open_file
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.node.port import Node

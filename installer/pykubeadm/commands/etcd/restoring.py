@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.node.port import Node

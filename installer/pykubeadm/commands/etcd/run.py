@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.etcd.place import Given, decryption_of, store_of
@@ -20,6 +20,7 @@ from pykubeadm.phases.cluster.stored import administrator
 from pykubeadm.phases.etcd.manifest import EtcdManifest, manifest_of
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.stopped import EVERYTHING, manifest_content, require_manifests
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import split_host_port
 
 if TYPE_CHECKING:

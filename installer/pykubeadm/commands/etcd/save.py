@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from pykubeadm.etcd.encryption import Encryption
 from pykubeadm.phases.cluster.stored import administrator, stored_cluster_document
 from pykubeadm.phases.etcd.reach import healthiest, reach
 from pykubeadm.phases.static_pods.present import arguments, present_pod
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Note, Result
 

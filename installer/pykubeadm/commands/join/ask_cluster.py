@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.manifests.kubelet import kubelet_name
 from pykubeadm.phases.cluster.stored import Reader, stored_cluster, stored_kubelet
 from pykubeadm.phases.kubelet.files import fitting
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Event, Note, Waiting
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from pykubeadm.kubeconfig.read import has_credentials, usable_kubeconfig
 from pykubeadm.tokens.bootstrap import parse_token
 from pykubeadm.transport.download import download
 from pykubeadm.transport.proxies import without_password
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.yaml_output import to_yaml
 
 if TYPE_CHECKING:

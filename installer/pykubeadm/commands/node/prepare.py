@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.phases.prepare import NAME, translated
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Event, PhaseFailed, PhaseFinished, PhaseStarted, RunFinished, RunStarted
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from pykubeadm.errors import PhaseError, UsageError
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Note, Waiting
 from pykubeadm.workflow.phase import Changes, Phase, steps
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pykubeadm.phases.replacing.run import ReplacingRun
+from pykubeadm.util.dataclass import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,11 +8,11 @@ was killed can be run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.errors import PykubeadmError, UnfinishedError
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.side_by_side import side_by_side
 from pykubeadm.workflow.phase import Changes, Phase
 

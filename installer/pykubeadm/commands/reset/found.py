@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from pykubeadm.constants import (
@@ -17,6 +16,7 @@ from pykubeadm.errors import NodeError
 from pykubeadm.node.port import Node
 from pykubeadm.phases.etcd.manifest import EtcdManifest, etcd_manifest, joining_etcd
 from pykubeadm.phases.static_pods.present import absolute, host_path, present_document, present_pod
+from pykubeadm.util.dataclass import dataclass
 
 # A volume's name (kubeadm: phases/controlplane/volumes.go).
 _CERTIFICATES_VOLUME: Final = "k8s-certs"

@@ -6,7 +6,6 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from pykubeadm.commands.reset import netfilter
 from pykubeadm.commands.reset.run import ResetRun, in_turn
 from pykubeadm.errors import NodeError
 from pykubeadm.node.port import Command
+from pykubeadm.util.dataclass import dataclass
 
 # The bridge plugin's usual name and our role cni's; flannel; kube-proxy's ipvs mode; node-local DNS; Calico; Cilium.
 _INTERFACES: Final = re.compile(

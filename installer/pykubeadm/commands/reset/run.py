@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pykubeadm.errors import NodeError
 from pykubeadm.phases.run import Run
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Planned
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import groupby
 from typing import Any, Final
@@ -15,6 +15,7 @@ from pykubeadm.constants import KUBELET_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.node.cri import Cri, CrictlMissingError, Sandbox
 from pykubeadm.node.port import Command, File, Unit
+from pykubeadm.util.dataclass import dataclass
 
 # The kubelet's cgroups (kubernetes: pkg/kubelet/cm), by either driver and in either version.
 _PROCESSES: Final = Command.look_up(

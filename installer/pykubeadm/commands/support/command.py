@@ -8,7 +8,6 @@ import os
 import secrets
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from pykubeadm.commands.support.item import Item
@@ -19,6 +18,7 @@ from pykubeadm.commands.support.secrets import secrets_of_node, try_secrets_of_c
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.kube.port import Api
 from pykubeadm.node.port import Node
+from pykubeadm.util.dataclass import dataclass
 
 _MOST = 32 * 1024 * 1024  # bytes of all texts
 _MOST_OF_ONE = 4 * 1024 * 1024  # characters

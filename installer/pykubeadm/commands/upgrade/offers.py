@@ -4,11 +4,11 @@ it by what this pykubeadm and the folders with assets know."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from pykubeadm.commands.upgrade.policy import Allowed
 from pykubeadm.config.release import LookUp
 from pykubeadm.config.versions import MAXIMUM_MINOR, RELEASES, Version, parse_version
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.side_by_side import side_by_side
 
 _STABLE = "stable version"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.ansible.assets import held_versions
@@ -24,6 +23,7 @@ from pykubeadm.phases.cluster.state import ClusterState, look_at
 from pykubeadm.phases.preflight import system
 from pykubeadm.phases.preflight.check import Check, look_all
 from pykubeadm.phases.preflight.machine import Machine, Once
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Subscriber
 

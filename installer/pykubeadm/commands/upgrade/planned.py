@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pykubeadm.commands.upgrade.offers import Offer
@@ -13,6 +13,7 @@ from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.config.versions import MAXIMUM_MINOR, RELEASES, coredns_image, etcd_tag
 from pykubeadm.phases.cluster.state import ClusterState, image_of, kubelet_version, name, tag_of
 from pykubeadm.util.component_config import is_generated
+from pykubeadm.util.dataclass import dataclass
 
 KUBELET = "kubelet"
 API_SERVER = "kube-apiserver"

@@ -9,11 +9,12 @@ where the tool could do it; and kubelets that would be newer than the API server
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Final
 
 from pykubeadm.config.versions import KUBELET_SKEW, MAXIMUM_MINOR, MINIMUM_MINOR, Version
 from pykubeadm.errors import PreflightError
 from pykubeadm.phases.cluster.state import ClusterVersions
+from pykubeadm.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ class Known:
     newest: int = MAXIMUM_MINOR
 
 
-def refusals(target: Version, cluster: ClusterVersions, allowed: Allowed, known: Known = Known()) -> tuple[Refusal, ...]:
+_KNOWN: Final = Known()
+
+
+def refusals(target: Version, cluster: ClusterVersions, allowed: Allowed, known: Known = _KNOWN) -> tuple[Refusal, ...]:
     """Every reason not to upgrade the cluster to `target`, those that cannot be forced first."""
     found = [
         *_of_tool(target, cluster, known),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pykubeadm.config.versions import DEFAULT_REPOSITORY, release_of
@@ -12,6 +11,7 @@ from pykubeadm.errors import PykubeadmError
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.pod_streams import PodStreams
 from pykubeadm.kube.port import Api
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 # What images with sh, httpd, nc and nslookup are called; the only ones that are taken without being named.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pykubeadm.commands.verify.cluster import look_at
 from pykubeadm.commands.verify.row import Row, RowResult
@@ -15,6 +14,7 @@ from pykubeadm.errors import UsageError
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.pod_streams import PodStreams
+from pykubeadm.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

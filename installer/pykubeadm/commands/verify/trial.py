@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.pod_state import is_ready, lasting_obstacle, why_not_ready
 from pykubeadm.kube.pod_streams import Ended
 from pykubeadm.kube.waits import Probe, wait_for
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 ROW_LABEL: Final = "verify.pykubeadm/row"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pykubeadm.config.model import ClusterConfiguration
 from pykubeadm.config.versions import Version, coredns_image, parse_version
 from pykubeadm.phases.cluster.state import image_of, tag_of
+from pykubeadm.util.dataclass import dataclass
 
 _VERSION = re.compile(r"v?\d+\.\d+\.\d+")
 

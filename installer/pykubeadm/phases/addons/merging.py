@@ -7,7 +7,6 @@ conflict.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pykubeadm.addons.corefile import same_meaning
@@ -16,6 +15,7 @@ from pykubeadm.kube.port import title
 from pykubeadm.patches.three_way import Conflict, three_way, without_served
 from pykubeadm.util.api_types import canonical
 from pykubeadm.util.component_config import HASH_ANNOTATION, is_generated
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.yaml_output import to_yaml
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pykubeadm.addons.coredns import coredns
@@ -17,6 +17,7 @@ from pykubeadm.phases.addons.merging import Update, update
 from pykubeadm.phases.cluster.state import ClusterState, image_of, tag_of
 from pykubeadm.phases.patching import patched
 from pykubeadm.phases.replacing.run import ReplacingRun
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
 

@@ -6,7 +6,6 @@ Light to import: monitoring asks often, and nothing but the end of each certific
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from datetime import datetime
 
 from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
@@ -18,6 +17,7 @@ from pykubeadm.phases.certs.place import Place
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.pki.pem import certificate_blocks
 from pykubeadm.pki.table import BY_NAME, CertificateSpec
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.der import validity
 
 # The kubelet renews its own certificates when 70 to 90 % of their time are over (client-go: util/certificate,

@@ -7,12 +7,12 @@ makes its sub-commands of it.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.pki.table import BY_NAME, TABLE, CertificateSpec
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import Configuration

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Node
 from pykubeadm.phases.documents import read_document
+from pykubeadm.util.dataclass import dataclass
 
 # Flags of the API server that name a file in certificatesDir (kubeadm: phases/controlplane/manifests.go). Users set others.
 _FILES = {"client-ca-file": "ca.crt", "tls-cert-file": "apiserver.crt", "proxy-client-cert-file": "front-proxy-client.crt"}

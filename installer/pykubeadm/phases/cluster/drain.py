@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import title
 from pykubeadm.kube.waits import WaitError, wait_for
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ in certificates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pykubeadm.config.init_flags import InitFlags
@@ -24,6 +24,7 @@ from pykubeadm.phases.certs.place import place_by_manifest
 from pykubeadm.phases.cluster.stored import Reader, stored_cluster
 from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.static_pods.manifests import read_static_pod
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import split_host_port
 
 if TYPE_CHECKING:

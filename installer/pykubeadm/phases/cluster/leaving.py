@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from pykubeadm.constants import LABEL_CONTROL_PLANE
 from pykubeadm.errors import PreflightError
 from pykubeadm.kube.apply import retrying
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import split_host_port
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from pykubeadm.config.versions import Version, parse_version
@@ -11,6 +11,7 @@ from pykubeadm.constants import LABEL_CONTROL_PLANE
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.port import Api, ApiStatusError
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ interrupted join left is taken over or removed (`etcd.membership`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.node.port import Command
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.phase import Changes
 
 if TYPE_CHECKING:

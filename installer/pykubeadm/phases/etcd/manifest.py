@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.constants import CERTIFICATES_DIR, ETCD_CLIENT_PORT
@@ -13,6 +12,7 @@ from pykubeadm.etcd.client import EtcdClient, EtcdError, Member, tls_context
 from pykubeadm.etcd.on_disk import MEMBER_PATTERN, members_in
 from pykubeadm.node.port import Command, Node
 from pykubeadm.phases.static_pods.present import absolute, arguments, host_path, present_pod
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     import ssl

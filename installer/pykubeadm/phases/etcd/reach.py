@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdClient, EtcdError, tls_context
 from pykubeadm.phases.etcd.manifest import etcd_manifest, own_client
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     import ssl

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import posixpath
-from dataclasses import dataclass
 
 from pykubeadm.config.section import DocumentError
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
 from pykubeadm.node.port import Node
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.yaml_output import to_yaml
 
 

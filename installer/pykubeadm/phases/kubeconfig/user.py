@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import posixpath
-from dataclasses import dataclass
 from datetime import timedelta
 
 from pykubeadm.config.endpoint import control_plane_url
@@ -18,6 +17,7 @@ from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_leaf, load_request
 from pykubeadm.pki.keys import PublicKey, encode_private_key, generate_key
 from pykubeadm.pki.table import BY_NAME, Usage
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.yaml_output import to_yaml
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from pykubeadm.errors import PreflightError, PykubeadmError
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.side_by_side import side_by_side
 
 _THREADS = 8  # most checks that take time wait for a command

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, Protocol, TypeVar
 
 from pykubeadm.config.host import HostFacts
@@ -14,6 +14,7 @@ from pykubeadm.node.cri import Cri, CrictlMissingError
 from pykubeadm.node.facts import kubelet_version
 from pykubeadm.node.port import Looked, Node
 from pykubeadm.phases.preflight.sockets import Listener, listeners
+from pykubeadm.util.dataclass import dataclass
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import posixpath
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from pykubeadm.constants import KUBERNETES_DIR, MANIFESTS_DIR
@@ -19,6 +19,7 @@ from pykubeadm.errors import PykubeadmError
 from pykubeadm.phases.preflight.machine import Once
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.transport.route import Dial
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,6 +9,7 @@ from pykubeadm.errors import NodeError
 from pykubeadm.node.cri import Cri, CrictlMissingError
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.phases.preflight.machine import Machine
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.side_by_side import side_by_side
 
 _PULLS = 4  # at once; more do not help one link and one disk

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pykubeadm.node.port import Command, Looked, Node
+from pykubeadm.util.dataclass import dataclass
 
 COMMAND_LENGTH = 15  # of /proc/PID/comm (TASK_COMM_LEN less its end)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.errors import PhaseError
@@ -13,6 +13,7 @@ from pykubeadm.phases.static_pods import pods
 from pykubeadm.phases.static_pods.manifests import manifest_path, read_static_pod
 from pykubeadm.phases.static_pods.pods import finished
 from pykubeadm.util.api_types import canonical
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pykubeadm.errors import PhaseError
@@ -14,6 +14,7 @@ from pykubeadm.phases.replacing.components import components, decoded
 from pykubeadm.phases.replacing.pods_before import looking
 from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.phases.static_pods.manifests import manifest_path
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.differences import unified
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.phase import Phase, steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from pykubeadm.config.model import ClusterConfiguration
@@ -12,6 +12,7 @@ from pykubeadm.node.recording import RecordingNode
 from pykubeadm.patches.three_way import three_way
 from pykubeadm.phases.replacing.components import ETCD, Component, components, decoded, image_of, image_tag
 from pykubeadm.phases.replacing.run import ReplacingRun
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.events import Event
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Final
 
 from pykubeadm.constants import KUBERNETES_DIR, STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Node
+from pykubeadm.util.dataclass import dataclass
 
 PATH: Final = f"{STATE_DIR}/upgrade.json"
 SCHEMA: Final = "pykubeadm.upgrade/v1"

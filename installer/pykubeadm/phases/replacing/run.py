@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.phases.cluster.stored import Reader, administrator
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.phases.replacing.waking import CONFIG_HASH, Waker
 from pykubeadm.phases.static_pods.manifests import manifest_path
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.yaml_output import to_yaml
 
 if TYPE_CHECKING:

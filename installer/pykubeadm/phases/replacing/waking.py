@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from pykubeadm.errors import ApiError
 from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.replacing.run import ReplacingRun
+from pykubeadm.util.dataclass import dataclass
 
 CONFIG_HASH: Final = "kubernetes.io/config.hash"  # annotation of mirror pods (kubernetes: pkg/kubelet/types)
 _ANNOTATION: Final = "pykubeadm.kube/looked-for"

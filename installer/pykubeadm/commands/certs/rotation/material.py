@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.certs.rotation.stages import SERVICE_ACCOUNTS
@@ -12,6 +12,7 @@ from pykubeadm.constants import CA_ROTATION_DIR, STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.pki.table import BY_NAME
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.commands.certs.rotation.run import RotationRun

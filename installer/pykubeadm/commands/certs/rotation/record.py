@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from pykubeadm.commands.certs.rotation.stages import NAMES, Stage
@@ -12,6 +12,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kube.apply import ensure, ensure_all, retrying
 from pykubeadm.kube.port import Api
 from pykubeadm.tokens.documents import role, role_binding
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
 NAME: Final = "pykubeadm-ca-rotation"

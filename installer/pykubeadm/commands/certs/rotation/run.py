@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pykubeadm.commands.certs.rotation.record import Rotation
 from pykubeadm.commands.certs.rotation.stages import Stage
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.util.dataclass import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from pykubeadm.config.section import DocumentError, Section, load_section
+from pykubeadm.util.dataclass import dataclass
 
 KIND: Final = "EncryptionConfiguration"
 API_VERSION: Final = "apiserver.config.k8s.io/v1"

@@ -7,13 +7,13 @@ has read can be known, and it can be put back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.reconfigure.encryption.configuration import Encryption, read_encryption
 from pykubeadm.commands.reconfigure.files import host_path
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.phases.static_pods.present import arguments
+from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.kube.port import Api

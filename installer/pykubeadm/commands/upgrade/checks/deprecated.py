@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from pykubeadm.config.versions import Version
 from pykubeadm.errors import ApiError
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, warning
+from pykubeadm.util.dataclass import dataclass
 
 METRIC = "apiserver_requested_deprecated_apis"
 _LINE = re.compile(rf"^{METRIC}\{{(.*)\}} (\S+)$", re.MULTILINE)

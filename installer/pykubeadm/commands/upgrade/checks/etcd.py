@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.versions import Version, etcd_tag
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdClient, EtcdError, Member
 from pykubeadm.phases.preflight.check import FINE, Check, Findings
+from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.side_by_side import side_by_side
 
 # From 3.5 on to 3.6 only with this one, or members that were removed come back (etcd-io/etcd#19557, #20793).
