@@ -23,13 +23,17 @@ def _apply(run: UpgradeRun) -> Changes:
 
     held, stat = held_client(run.node, _PATH), run.node.stat(_PATH)
     ours, shared = local_url(run.configuration.this_node.local_api_endpoint), control_plane_url(run.configuration)
-    if held is None or stat is None or held.kubeconfig.server != shared or ours == shared:
-        return ()
-    held.kubeconfig.cluster["server"] = ours
-    content = to_yaml(held.kubeconfig.document).encode()
-    run.node.write([File(_PATH, content, stat.mode, stat.uid, stat.gid, secret=True, replaces=True)])
-    actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))
-    return [f"pointed {_PATH} to this node's API server, {ours}", *(f"{action} the kubelet" for action in actions)]
+    changes: list[str] = []
+    if held is not None and stat is not None and held.kubeconfig.server == shared != ours:
+        held.kubeconfig.cluster["server"] = ours
+        content = to_yaml(held.kubeconfig.document).encode()
+        # Stopped before its file changes: were we killed in between, the next run finds a kubelet to start, and not one that goes
+        # on with the former server.
+        run.node.ensure_unit(Unit("kubelet", enabled=None, state="stopped"))
+        run.node.write([File(_PATH, content, stat.mode, stat.uid, stat.gid, secret=True, replaces=True)])
+        changes.append(f"pointed {_PATH} to this node's API server, {ours}")
+    actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="started"))
+    return [*changes, *(f"{action} the kubelet" for action in actions)]
 
 
 kubeconfig: Phase[UpgradeRun] = Phase(

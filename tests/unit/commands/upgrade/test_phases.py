@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from pykubeadm.commands.upgrade.kubeconfig import kubeconfig
 from pykubeadm.commands.upgrade.post_upgrade import post_upgrade
 from pykubeadm.commands.upgrade.upload_config import upload_config
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import File
+from pykubeadm.node.port import Directory, File
 from pykubeadm.phases.replacing.kubelet_config import kubelet_config
 from pykubeadm.util.component_config import HASH_ANNOTATION, is_generated
 from tests.support.api import FakeApi
@@ -223,5 +224,31 @@ def test_the_kubelet_of_a_control_plane_speaks_to_its_own_api_server(
     assert bool(run_phase(run, kubeconfig)) is changes
     after = yaml.safe_load(node.text(path))
     assert after["clusters"][0]["cluster"]["server"] == ("https://10.0.0.9:6443" if changes else server)
-    assert (("kubelet", "restarted") in node.unit_actions) is changes
+    assert node.unit_actions == ([("kubelet", "stopped"), ("kubelet", "started")] if changes else [])
     assert replace(run.configuration).cluster.control_plane_endpoint == shared
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_killed_while_kubelet_conf_changes_the_next_run_starts_the_kubelet(
+    cluster: tuple[ControlPlaneNode, FakeApi], monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    node, api = cluster
+    path, shared = "/etc/kubernetes/kubelet.conf", {"control_plane_endpoint": "lb.example.com:6443"}
+    node.put(path, node.text(path).replace("https://10.0.0.9:6443", "https://lb.example.com:6443"), 0o600)
+    write = ControlPlaneNode.write
+
+    def killed(self: ControlPlaneNode, files: Sequence[File | Directory]) -> tuple[str, ...]:
+        if not any(file.path == path for file in files):
+            return write(self, files)
+        if written:
+            write(self, files)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ControlPlaneNode, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_phase(upgrade_run(node, api, cluster=shared)[0], kubeconfig)
+    assert node.units["kubelet"].active == "inactive", "it would go on with the former server"
+    run_phase(upgrade_run(node, api, cluster=shared)[0], kubeconfig)
+    assert node.units["kubelet"].active == "active"
+    assert "https://10.0.0.9:6443" in node.text(path)
