@@ -36,7 +36,7 @@ def test_nodes_join_a_cluster_between_two_versions(versions: Versions, request: 
 
         upgrade(first, new)
         before = {node.name: manifests(node) for node in (first, second)}
-        assert second.run("pykubeadm", "upgrade", "plan", *IGNORED, timeout=60).returncode == 0
+        assert second.run("pykubeadm", "upgrade", "plan", new, *IGNORED, timeout=60).returncode == 0
         shown = second.run("pykubeadm", "upgrade", "diff", timeout=60).stdout
         assert {name for name in before[second.name] if f"--- /etc/kubernetes/manifests/{name}.yaml" in shown} >= {
             "kube-apiserver",
