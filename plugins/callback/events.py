@@ -24,6 +24,8 @@ options:
       - name: PYKUBEADM_EVENTS_FD
 """
 
+import contextlib
+import glob
 import json
 import os
 import select
@@ -34,7 +36,7 @@ import time
 
 from ansible.plugins.callback import CallbackBase
 
-GRACE = 5  # seconds to end connections in
+GRACE = 4  # seconds to end connections in: less than pykubeadm itself gives this process (ansible/playbook.py)
 # Actions that do their work where Ansible runs; all others are a module call on the node.
 CONTROLLER_ACTIONS = frozenset(
     "ansible.builtin." + name
@@ -141,16 +143,61 @@ class CallbackModule(CallbackBase):
 
 def end_with_reader(descriptor):
     """Wait until nobody reads what is written to the descriptor (poll(2): POLLERR). Then do what the reader cannot do any more:
-    remove its files, which may hold secrets, and interrupt this process and its children; what is not over soon is killed."""
+    remove its files, which may hold secrets, and end this process and its descendants; what is not over soon is killed."""
     watched = select.poll()
     watched.register(descriptor, 0)
     while not any(happened & select.POLLERR for _fd, happened in watched.poll()):
         time.sleep(1)
-    if workspace := os.environ.get("PYKUBEADM_WORKSPACE"):
-        shutil.rmtree(workspace, ignore_errors=True)
+    groups = groups_below(os.getpid())
+    last = os.fork()  # a process, for this one may end at any time, and its threads with it
+    if not last:
+        clean_up(groups)
+    with contextlib.suppress(OSError):  # it came first
+        os.setpgid(last, last)
+    for group in groups:
+        send(group, signal.SIGTERM)
     os.killpg(os.getpgrp(), signal.SIGINT)
     time.sleep(GRACE)
     os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def groups_below(process):
+    """The process groups of its descendants but its own: ansible-core's workers have sessions of their own, where signals to our
+    group do not arrive. None where there is no /proc."""
+    groups, found = set(), [process]
+    for parent in found:
+        for path in glob.glob("/proc/%d/task/*/children" % parent):
+            with contextlib.suppress(OSError), open(path) as children:
+                found += map(int, children.read().split())
+        with contextlib.suppress(ProcessLookupError):
+            groups.add(os.getpgid(parent))
+    return groups - {os.getpgid(process)}
+
+
+def clean_up(groups):
+    """Remove the caller's files, kill what is still there of process groups when the grace is over, and end this process."""
+    try:
+        os.setpgid(0, 0)
+        if workspace := os.environ.get("PYKUBEADM_WORKSPACE"):
+            shutil.rmtree(workspace, ignore_errors=True)
+        deadline = time.monotonic() + GRACE
+        while any(send(group, 0) for group in groups) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for group in groups:
+            send(group, signal.SIGKILL)
+    finally:
+        os._exit(0)
+
+
+def send(group, what):
+    """Send a signal to a process group; whether there is anybody in it."""
+    try:
+        os.killpg(group, what)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # by sudo it is another user's
+        return True
+    return True
 
 
 def part(result, name):
