@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -18,8 +19,10 @@ from pykubeadm.pki.table import Usage
 _USAGES = {Usage.SERVER_AUTH: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT_AUTH: ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
+@lru_cache(maxsize=64)
 def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
-    """The certificates in `pem`, the first of which counts (intermediates follow); ValueError carries the end of a sentence."""
+    """The certificates in `pem`, the first of which counts (intermediates follow); ValueError carries the end of a sentence.
+    A run looks at the same few again and again."""
     blocks = certificate_blocks(pem)
     try:
         certificates = tuple(x509.load_der_x509_certificate(block.content) for block in blocks)
