@@ -4,34 +4,65 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from pykubeadm.cli.main import main
+
 HEAVY = ("cryptography", "http.client", "jinja2", "rich", "paramiko", "yaml")
+LIGHT = [["version"], ["version", "-o", "json"], ["--help"], ["token", "generate"], ["token", "--help"]]
 
 
-def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pykubeadm", *argv]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False)
+@dataclass(frozen=True)
+class Done:
+    returncode: object
+    stdout: str
+    stderr: str
 
 
-@pytest.mark.parametrize("argv", [["version"], ["version", "-o", "json"], ["--help"], ["token", "generate"], ["token", "--help"]])
-def test_light_commands_import_nothing_heavy(argv: list[str]) -> None:
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """The command line with arguments, and variables of the environment."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def run(*argv: str, **environment: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["pykubeadm", *argv])
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code, *capsys.readouterr())
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_light_commands_import_nothing_heavy() -> None:
+    """One after the other in a new process."""
     script = (
-        f"import sys; sys.argv = ['pykubeadm', *{argv!r}]\n"
+        "import sys\n"
         "from pykubeadm.cli.main import main\n"
-        "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
-        f"heavy = sorted(set({HEAVY!r}) & set(sys.modules))\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+        f"for argv in {LIGHT!r}:\n"
+        "    sys.argv = ['pykubeadm', *argv]\n"
+        "    try:\n        main()\n    except SystemExit as done:\n        assert not done.code, (argv, done.code)\n"
+        f"    heavy = sorted(set({HEAVY!r}) & set(sys.modules))\n"
+        "    assert not heavy, (argv, heavy)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_version_in_every_form() -> None:
+def test_version_in_every_form(run: Run) -> None:
     short = run("version", "-o", "short").stdout.strip()
     assert run("version").stdout == f"pykubeadm version: {short}\n"
     assert json.loads(run("version", "-o", "json").stdout)["clientVersion"]["version"] == short
@@ -42,7 +73,7 @@ def test_version_in_every_form() -> None:
     "argv",
     [["-v=5", "version"], ["version", "--v=2"], ["version", "-v", "1"], ["--rootfs", "/", "version"], ["version", "--rootfs=/"]],
 )
-def test_global_flags_stand_anywhere(argv: list[str]) -> None:
+def test_global_flags_stand_anywhere(run: Run, argv: list[str]) -> None:
     assert run(*argv).returncode == 0
 
 
@@ -63,13 +94,13 @@ def test_global_flags_stand_anywhere(argv: list[str]) -> None:
         (["init", "--dry-run", "--skip-phases", "cert", "--kubernetes-version", "v1.36.2"], 2, 'there is no phase "cert"'),
     ],
 )
-def test_wrong_command_lines_are_reported_in_a_sentence(argv: list[str], status: int, sentence: str) -> None:
+def test_wrong_command_lines_are_reported_in_a_sentence(run: Run, argv: list[str], status: int, sentence: str) -> None:
     done = run(*argv)
     assert (done.returncode, sentence in done.stderr) == (status, True), done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_with_json_output_errors_are_events(tmp_path: Path) -> None:
+def test_with_json_output_errors_are_events(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "kubeadm.yaml"
     config.write_text("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterNam: x\ncertificatesDir: pki\n")
     done = run("init", "--config", str(config), "--output", "json")
@@ -89,26 +120,26 @@ def test_a_closed_pipe_is_no_traceback() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_code_names_the_command(shell: str) -> None:
+def test_completion_code_names_the_command(run: Run, shell: str) -> None:
     done = run("completion", shell)
     assert done.returncode == 0
     assert "_PYKUBEADM_COMPLETE" in done.stdout
 
 
-def test_completion_offers_phases_by_name() -> None:
+def test_completion_offers_phases_by_name(run: Run) -> None:
     words = run(COMP_WORDS="pykubeadm init phase kube", COMP_CWORD="3", _PYKUBEADM_COMPLETE="bash_complete")
     assert words.returncode == 0
     assert {line.partition(",")[2] for line in words.stdout.split()} == {"kubeconfig", "kubelet-start", "kubelet-finalize"}
 
 
-def test_help_lists_every_phase_with_its_parts() -> None:
+def test_help_lists_every_phase_with_its_parts(run: Run) -> None:
     text = run("init", "--help").stdout
     assert all(
         name in text for name in ("prepare", "preflight", "/apiserver-etcd-client", "/enable-client-cert-rotation", "addon")
     )
 
 
-def test_patches_that_cannot_be_read_are_reported_before_anything_is_changed(tmp_path: Path) -> None:
+def test_patches_that_cannot_be_read_are_reported_before_anything_is_changed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "patches").mkdir()
     (tmp_path / "patches/etcd.yaml").write_text("spec: [1")
     (tmp_path / "patches/kube-apiserver0+merge.yaml").write_text("- a\n")
