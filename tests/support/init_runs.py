@@ -19,15 +19,19 @@ from pykubeadm.config.model import (
 )
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.phases.certs.phase import certs
+from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.run import patches_directory
 from pykubeadm.workflow.events import Event, Note
 from pykubeadm.workflow.phase import Phase, steps
+from tests.support.node import FakeNode, copy_of
 
 if TYPE_CHECKING:
     from pykubeadm.node.port import Node
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+_CERTIFIED: dict[str, FakeNode] = {}
 
 
 def configuration(*, node: str = "cp1", address: str = "10.0.0.9", port: int = 6443, **cluster: Any) -> Configuration:
@@ -76,6 +80,17 @@ def perform(run: InitRun, *phases: Phase[InitRun]) -> list[str]:
         if phase.when(run) and not (phase.check and phase.check(run)) and phase.apply:
             changes += phase.apply(run)
     return changes
+
+
+def certified(config: Configuration | None = None, *, cluster: int = 1) -> FakeNode:
+    """A node with all that certs and kubeconfig write: what they write for a configuration is made once, and copied. Another
+    number stands for another cluster, with keys of its own."""
+    config = config or configuration()
+    known = f"{cluster} {config}"
+    if known not in _CERTIFIED:
+        _CERTIFIED[known] = FakeNode()
+        perform(init_run(_CERTIFIED[known], config)[0], certs, kubeconfig)
+    return copy_of(_CERTIFIED[known])
 
 
 def warnings(events: list[Event]) -> list[str]:

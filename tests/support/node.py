@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node import health, systemd
@@ -181,7 +182,9 @@ class FakeNode:
 
     def _resolve(self, path: str, *, follow: bool = True) -> str:
         """Where links lead. (".." is taken before links, other than by the kernel.)"""
-        at = normal(path)
+        at = _normal(path)
+        if not self.links:
+            return at
         for _ in range(_MAX_LINKS):
             link = next((link for link in self.links if at.startswith(f"{link}/") or (follow and at == link)), None)
             if link is None:
@@ -190,16 +193,34 @@ class FakeNode:
         raise NodeError(f"cannot look at {path}: its symbolic links lead in a circle")
 
 
+def copy_of(node: FakeNode) -> FakeNode:
+    """Another node with the same files, units and scripts."""
+    return replace(
+        node,
+        files=dict(node.files),
+        links=dict(node.links),
+        sockets=set(node.sockets),
+        commands=dict(node.commands),
+        units=dict(node.units),
+        ran=[],
+        unit_actions=[],
+        held_for=[],
+        _parents=set(node._parents),
+    )
+
+
 def _kind(entry: File | Directory) -> str:
     return "file" if isinstance(entry, File) else "directory"
 
 
-def _above(path: str) -> list[str]:
+_normal = cache(normal)  # tests look at the same few hundred paths hundreds of thousands of times
+
+
+@cache
+def _above(path: str) -> tuple[str, ...]:
     """The directories above `path`, but for the root."""
-    above = []
-    while (path := posixpath.dirname(path)) != "/":
-        above.append(path)
-    return above
+    above = posixpath.dirname(path)
+    return () if above == "/" else (above, *_above(above))
 
 
 def _is_in(path: str, directory: str) -> bool:

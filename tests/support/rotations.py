@@ -7,6 +7,7 @@ manager and administrators with the API server, that with etcd and with kubelets
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -299,6 +300,33 @@ def _remembered(node: RotatingNode, program: str, name: str) -> bytes:
 
 def rotating_cluster(control_planes: int = 1, workers: int = 1) -> RotatingCluster:
     """As `init` and `join` leave it, by kubeadm or pykubeadm: no journal knows of anything."""
+    cluster = _copy_of(_made(control_planes, workers))
+    for node in cluster.nodes.values():
+        for program in node.programs():
+            node.start(program)
+    for node in cluster.nodes.values():
+        node.put(TOKEN, cluster.token())
+    cluster.is_up = True
+    cluster.check()
+    return cluster
+
+
+def _copy_of(cluster: RotatingCluster) -> RotatingCluster:
+    copied = RotatingCluster(objects=copy.deepcopy(cluster.objects))
+    for name, node in cluster.nodes.items():
+        copied.nodes[name] = RotatingNode(
+            name=name,
+            files=dict(node.files),
+            cluster=copied,
+            is_control_plane=node.is_control_plane,
+            address=node.address,
+        )
+    return copied
+
+
+@cache
+def _made(control_planes: int, workers: int) -> RotatingCluster:
+    """With all files, and no program that has read any."""
     cluster = RotatingCluster()
     for number in range(1, control_planes + 1):
         _add_control_plane(cluster, f"cp{number}", f"10.0.0.{8 + number}")
@@ -308,13 +336,6 @@ def rotating_cluster(control_planes: int = 1, workers: int = 1) -> RotatingClust
         cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}, "status": {"phase": "Active"}})
     first = cluster.control_planes()[0]
     cluster.put(cluster_info(cluster_only_kubeconfig("https://10.0.0.9:6443", first.ca())))
-    for node in cluster.nodes.values():
-        for program in node.programs():
-            node.start(program)
-    for node in cluster.nodes.values():
-        node.put(TOKEN, cluster.token())
-    cluster.is_up = True
-    cluster.check()
     return cluster
 
 
@@ -360,7 +381,6 @@ def _add_worker(cluster: RotatingCluster, name: str, address: str) -> None:
 def _add(cluster: RotatingCluster, node: RotatingNode) -> None:
     node.remove(["/var/lib/pykubeadm"])
     node.cluster = cluster
-    node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
     cluster.nodes[node.name] = node
     labels = {"node-role.kubernetes.io/control-plane": ""} if node.is_control_plane else {}
     status = {"conditions": [{"type": "Ready", "status": "True"}], "addresses": [{"type": "InternalIP", "address": node.address}]}

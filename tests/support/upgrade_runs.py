@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,7 @@ MANIFESTS = "/etc/kubernetes/manifests"
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 LATER = NOW + timedelta(days=30)
 _DATABASE = b"\1" * 1024
+_MADE: dict[str, tuple[dict[str, File | Directory], FakeApi]] = {}
 
 
 @dataclass
@@ -128,17 +130,26 @@ class FakeEtcd:
 
 
 def made(version: str = OLD, **cluster: Any) -> tuple[ControlPlaneNode, FakeApi]:
-    """A control plane as `init` leaves it, whoever ran it: the journal knows nothing of it. Its etcd is older than today's."""
+    """A control plane as `init` leaves it, whoever ran it: the journal knows nothing of it. Its etcd is older than today's. What
+    is made for a configuration is made once, and copied."""
+    config = configuration(kubernetes_version=version, **cluster)
+    if str(config) not in _MADE:
+        _MADE[str(config)] = _made(config).files, cluster_of(config)
+    files, api = _MADE[str(config)]
+    return ControlPlaneNode(name="cp1", files=dict(files)), copy.deepcopy(api)
+
+
+def _made(config: Configuration) -> ControlPlaneNode:
     from pykubeadm.commands.init.etcd import etcd
 
-    node, config = ControlPlaneNode(name="cp1"), configuration(kubernetes_version=version, **cluster)
+    node = ControlPlaneNode(name="cp1")
     run = init_run(node, config)[0]
     perform(run, certs, kubeconfig, etcd, control_plane)
     node.put(f"{MANIFESTS}/etcd.yaml", node.text(f"{MANIFESTS}/etcd.yaml").replace("etcd:3.6.8-0", "etcd:3.6.6-0"), 0o600)
     node.write(kubelet_files(run))
     node.put("/var/lib/etcd/member/snap/db", "data")
     node.remove(["/var/lib/pykubeadm"])
-    return node, cluster_of(config)
+    return node
 
 
 def cluster_of(config: Configuration | None = None) -> FakeApi:

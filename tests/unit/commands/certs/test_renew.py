@@ -21,14 +21,12 @@ from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import File, HealthEndpoint, UnitState
 from pykubeadm.phases.certs.leaves import LEAVES
-from pykubeadm.phases.certs.phase import certs
-from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.pki.check import is_for_key, load_certificates
 from pykubeadm.pki.keys import load_private_key
 from pykubeadm.workflow.events import Event, Note, PhaseFinished
 from pykubeadm.workflow.runner import run_steps
 from tests.support.control_plane_files import CONFIG, all_ends, write_control_plane
-from tests.support.init_runs import NOW, configuration, init_run, perform
+from tests.support.init_runs import NOW, certified, configuration
 from tests.support.node import FakeNode, completed
 
 SOURCE = Source("cfg.yaml", CONFIG.encode())
@@ -38,9 +36,7 @@ CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 
 
 def made() -> FakeNode:
-    node = FakeNode()
-    perform(init_run(node)[0], certs, kubeconfig)
-    return node
+    return certified()
 
 
 def run_on(

@@ -22,7 +22,7 @@ from pykubeadm.pki.keys import encode_private_key, generate_key, load_private_ke
 from pykubeadm.pki.sans import names_of
 from pykubeadm.pki.table import TABLE, Usage
 from pykubeadm.workflow.phase import Phase
-from tests.support.init_runs import NOW, configuration, init_run, perform, warnings
+from tests.support.init_runs import NOW, certified, configuration, init_run, perform, warnings
 from tests.support.join_runs import joining
 from tests.support.node import FakeNode
 
@@ -42,9 +42,7 @@ def only(name: str) -> Phase[InitRun]:
 
 def made() -> FakeNode:
     """A node with everything that certs and kubeconfig write."""
-    node = FakeNode()
-    perform(init_run(node)[0], certs, kubeconfig)
-    return node
+    return certified()
 
 
 def contents(node: FakeNode) -> dict[str, bytes]:
@@ -149,7 +147,7 @@ def test_a_certificate_without_a_wanted_name_is_an_error_that_names_it() -> None
 
 
 def test_several_faults_of_a_certificate_are_reported_at_once() -> None:
-    node, stranger = made(), made()
+    node, stranger = made(), certified(cluster=2)
     authority = Authority(
         load_certificates(contents(stranger)[f"{PKI}/ca.crt"])[0], load_private_key(contents(stranger)[f"{PKI}/ca.key"])
     )

@@ -12,14 +12,13 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import File
 from pykubeadm.phases.certs.leaves import LEAVES
-from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.certs.renew import renew, require_renewable, why_not
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.pki.check import is_for_key, is_signed_by, load_certificates
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_ca
 from pykubeadm.pki.keys import generate_key, load_private_key
 from pykubeadm.pki.renewal import algorithm_of, names_of_certificate
-from tests.support.init_runs import NOW, configuration, init_run, perform
+from tests.support.init_runs import NOW, certified, configuration, init_run, perform
 from tests.support.node import FakeNode
 
 PKI = "/etc/kubernetes/pki"
@@ -28,9 +27,7 @@ LATER = NOW + timedelta(days=200)
 
 
 def made(**cluster) -> FakeNode:
-    node = FakeNode()
-    perform(init_run(node, configuration(**cluster))[0], certs, kubeconfig)
-    return node
+    return certified(configuration(**cluster))
 
 
 def later(node, days: int = 200, **cluster):

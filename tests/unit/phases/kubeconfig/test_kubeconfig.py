@@ -13,16 +13,14 @@ from pykubeadm.node.port import File
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.pki.check import is_signed_by, load_certificates
-from tests.support.init_runs import NOW, configuration, init_run, perform, warnings
+from tests.support.init_runs import NOW, certified, configuration, init_run, perform, warnings
 from tests.support.node import FakeNode
 
 ADMIN = "/etc/kubernetes/admin.conf"
 
 
 def made(**cluster: Any) -> FakeNode:
-    node = FakeNode()
-    perform(init_run(node, configuration(**cluster))[0], certs, kubeconfig)
-    return node
+    return certified(configuration(**cluster))
 
 
 def client(node: FakeNode, path: str) -> x509.Certificate:
@@ -59,7 +57,7 @@ def test_who_and_where(name: str, user: str, organizations: list[str], server: s
 
 
 def test_another_ca_is_an_error_and_nothing_is_overwritten() -> None:
-    node, stranger = made(), made()
+    node, stranger = made(), certified(cluster=2)
     node.files[ADMIN] = stranger.files[ADMIN]
     before = dict(node.files)
     with pytest.raises(PhaseError, match=r"admin\.conf trusts another CA than /etc/kubernetes/pki/ca\.crt; put the right"):
@@ -75,7 +73,7 @@ def test_another_server_is_a_warning() -> None:
 
 
 def test_an_old_or_foreign_client_certificate_is_a_warning() -> None:
-    node, stranger = made(), made()
+    node, stranger = made(), certified(cluster=2)
     foreign = yaml.safe_load(stranger.text(ADMIN))
     own = yaml.safe_load(node.text(ADMIN))
     own["users"] = foreign["users"]

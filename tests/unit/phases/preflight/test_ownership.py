@@ -25,16 +25,24 @@ from pykubeadm.phases.preflight.ownership import ControlPlane
 from pykubeadm.phases.static_pods.control_plane import control_plane
 from tests.support.init_runs import configuration, init_run, perform
 from tests.support.machines import crictl, listen, ready_machine
-from tests.support.node import FakeNode
+from tests.support.node import FakeNode, copy_of
 
 PKI = "/etc/kubernetes/pki"
 MANIFESTS = "/etc/kubernetes/manifests"
 ETCD = f"{MANIFESTS}/etcd.yaml"
+MADE: dict[str, FakeNode] = {}
 ON_DISK = (certs, kubeconfig, etcd, control_plane, kubelet_start)
 
 
 def made(**config: object) -> FakeNode:
-    """A machine with a control plane that runs."""
+    """A machine with a control plane that runs: its files are made once, and copied."""
+    if str(config) not in MADE:
+        MADE[str(config)] = another(**config)
+    return copy_of(MADE[str(config)])
+
+
+def another(**config: object) -> FakeNode:
+    """One with keys of its own."""
     node = ready_machine()
     crictl(node, "images -o json", {"images": []})
     crictl(node, "inspecti", "")  # every image is there
@@ -83,7 +91,7 @@ def test_a_file_that_was_touched_or_damaged_does_not_make_it_another_ones(name: 
 
 
 def test_a_ca_that_was_exchanged_alone_does_not_make_it_another_ones() -> None:
-    node, other = made(), made()
+    node, other = made(), another()
     node.put(f"{PKI}/ca.crt", other.text(f"{PKI}/ca.crt"))
     assert refusal(node) == ""
 
@@ -101,13 +109,13 @@ def test_another_cluster_in_the_place_of_ours_is_not_ours() -> None:
 
 
 def another_ca(node: FakeNode) -> None:
-    other = made()
+    other = another()
     for name in ("ca.crt", "ca.key"):
         node.put(f"{PKI}/{name}", other.text(f"{PKI}/{name}"))
 
 
 def other_kubeconfig(node: FakeNode) -> None:
-    node.put("/etc/kubernetes/admin.conf", made().text("/etc/kubernetes/admin.conf"))
+    node.put("/etc/kubernetes/admin.conf", another().text("/etc/kubernetes/admin.conf"))
 
 
 def other_data_dir(node: FakeNode) -> None:
@@ -118,7 +126,10 @@ def other_data_dir(node: FakeNode) -> None:
     ("change", "sentence"),
     [
         (lambda node: node.remove([f"{PKI}/ca.crt"]), f"there is no {PKI}/ca.crt"),
-        (lambda node: node.put(f"{PKI}/ca.crt", made().text(f"{PKI}/ca.crt")), f"{PKI}/ca.crt does not belong to {PKI}/ca.key"),
+        (
+            lambda node: node.put(f"{PKI}/ca.crt", another().text(f"{PKI}/ca.crt")),
+            f"{PKI}/ca.crt does not belong to {PKI}/ca.key",
+        ),
         (another_ca, f"{PKI}/apiserver.crt is not signed by {PKI}/ca.crt"),
         (other_kubeconfig, f"/etc/kubernetes/admin.conf trusts another CA than {PKI}/ca.crt"),
         (other_data_dir, f"{ETCD} has --data-dir=/srv/etcd where this configuration has /var/lib/etcd"),
@@ -158,7 +169,7 @@ def test_the_api_server_that_runs_is_asked_for_its_certificate(tmp_path: pytest.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         config = {"address": "127.0.0.1", "port": port}
-        node, other = made(**config), made(**config)
+        node, other = another(**config), another(**config)
         node.remove([PATH])
         run, _ = init_run(node, configuration(**config))  # type: ignore[arg-type] # fields of the configuration
         run.host = HostFacts("cp1", addresses=frozenset({"127.0.0.1"}))
