@@ -70,15 +70,15 @@ class FakeNode:
     def stat(self, path: str) -> FileStat | None:
         path = self._resolve(path, follow=False)
         if path in self.links:
-            return FileStat("link", 0o777, 0, 0)
+            return _stat("link", 0o777, 0, 0)
         if path in self.sockets:
-            return FileStat("socket", 0o660, 0, 0)
+            return _stat("socket", 0o660, 0, 0)
         entry = self.files.get(path)
         if isinstance(entry, File):
-            return FileStat("file", entry.mode, entry.uid, entry.gid, len(entry.content))
+            return _stat("file", entry.mode, entry.uid, entry.gid, len(entry.content))
         if isinstance(entry, Directory):
-            return FileStat("directory", entry.mode, entry.uid, entry.gid)
-        return FileStat("directory", 0o755, 0, 0) if path in self._parents or self._holds(path) else None
+            return _stat("directory", entry.mode, entry.uid, entry.gid)
+        return _MADE if path in self._parents or self._holds(path) else None
 
     def read_part(self, path: str, start: int, size: int) -> bytes | None:
         content = self.read(path)
@@ -164,7 +164,7 @@ class FakeNode:
 
     def _write(self, file: File | Directory) -> bool:
         self._parents.update(_above(file.path))
-        same = self.stat(file.path) == FileStat(_kind(file), file.mode, file.uid, file.gid)
+        same = self.stat(file.path) == _stat(_kind(file), file.mode, file.uid, file.gid)
         if same and (isinstance(file, Directory) or self.read(file.path) == file.content):
             return False
         self.files[file.path] = file
@@ -213,7 +213,10 @@ def _kind(entry: File | Directory) -> str:
     return "file" if isinstance(entry, File) else "directory"
 
 
-_normal = cache(normal)  # tests look at the same few hundred paths hundreds of thousands of times
+# Tests look at the same few hundred paths hundreds of thousands of times.
+_normal = cache(normal)
+_stat = cache(FileStat)
+_MADE = _stat("directory", 0o755, 0, 0)
 
 
 @cache

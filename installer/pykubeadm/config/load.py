@@ -144,7 +144,7 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
 def _root(chunk: str, offset: int) -> _Node:
     """The root of the document that is all of `chunk`, null where it holds nothing but comments."""
     text = chunk.removeprefix(_MARK)
-    if found := _MARK_WITHIN.search(text):
+    if _MARK in text and (found := _MARK_WITHIN.search(text)):
         line, column = _place(text, found.start())
         raise _RefusedError((offset + line, column), "a byte order mark has its place at the start of a document only; remove it")
     roots = _roots(text, offset)

@@ -192,7 +192,8 @@ def test_empty_documents_in_any_number_are_read_in_time() -> None:
     assert refusals("---\n" * (MAX_BYTES // 40)) == refusals("")
 
 
-def test_alias_bombs_end_in_a_sentence() -> None:
+def test_alias_bombs_end_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pykubeadm.config.load.MAX_VALUES", 10_000)
     lists = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
     merges = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 60))
     for bomb in (lists, merges):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,12 @@ pyrage = pytest.importorskip("pyrage")
 
 DATA = bytes(range(256)) * 2000
 KEY = pyrage.x25519.Identity.generate()
+# As age encrypts with a passphrase, but for scrypt's work factor, 1: age's own takes a second for each look.
+QUICK = base64.b64decode(
+    "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCBhMjgvWmY3Z3lyNm80WUJqVXk4cDRRIDEKT0UvVUhjNmtGaWRwK3VlM1ByTWxrR2RHU0hhalpMekdBaVl6"
+    "UUFrZlVQawotLS0gMEI2bWxyV1pGZ3oxSTdjaGlxamllc0d2MkdBYVhRbEFuUXRxL3oxT241SQrsA9JMjYxauZRm+C9/psvvYVl1z23kUX7Unu1eAzBr79Hted1i"
+    "uSnDYNgRijj8zXw="
+)
 FOR_KEY = Encryption((str(KEY.to_public()),))
 
 
@@ -40,8 +47,12 @@ def test_who_has_the_private_key_reads_it(size: int) -> None:
 def test_who_knows_the_passphrase_reads_it() -> None:
     content = b"".join(Encryption(passphrase="correct horse").encrypted(chunks()))
     assert opened(content, Decryption(passphrase="correct horse")) == DATA
+
+
+def test_who_knows_another_passphrase_does_not() -> None:
+    assert opened(QUICK, Decryption(passphrase="correct horse")) == b"of an API server"
     with pytest.raises(EncryptionError, match="cannot be decrypted"):
-        opened(content, Decryption(passphrase="wrong"))
+        opened(QUICK, Decryption(passphrase="wrong"))
 
 
 def test_others_do_not() -> None:
