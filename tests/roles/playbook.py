@@ -1,13 +1,17 @@
 """`ansible-playbook` that runs each task in its own process, where ansible-core is 2.19 or later: what is loaded and compiled for
-one task is there for the next, and recorded modules do nothing that a process of their own is for. It halves its time."""
+one task or host is there for the next, and recorded modules do nothing that a process of their own is for. It takes less than
+half of the time."""
 
 from __future__ import annotations
 
 import copy
+import sys
 
 from ansible.cli.playbook import main
 from ansible.executor.process.worker import WorkerProcess
 from ansible.executor.task_executor import TaskExecutor
+from ansible.plugins.loader import lookup_loader
+from jinja2 import Environment
 
 
 def run_here(worker):
@@ -22,11 +26,28 @@ def run_here(worker):
     worker._final_q.send_task_result(_RawTaskResult(host=host, task=task, return_data=result, task_fields=task.dump_attrs()))
 
 
+def compile_once(environment, source, *more, **options):
+    """The code of a template, which is the same for all hosts."""
+    if more or options or not isinstance(source, str):
+        return compile_template(environment, source, *more, **options)
+    context = _TemplateCompileContext.current(optional=True)
+    known = (source, environment.lexer, type(environment), context and context.escape_backslashes)
+    if known not in CODES:
+        CODES[known] = compile_template(environment, source)
+    return CODES[known]
+
+
+CODES = {}
+compile_template = Environment.compile
 try:
     from ansible._internal._task import TaskContext
+    from ansible._internal._templating._jinja_bits import _TemplateCompileContext
     from ansible.executor.task_result import _RawTaskResult
 except ImportError:
     pass  # an older release forks
 else:
     WorkerProcess.start = run_here
+    Environment.compile = compile_once
+    # Of all variables of a host: the lookup adds some, and changes none.
+    sys.modules[lookup_loader.get("template", class_only=True).__module__].deepcopy = copy.copy
 main()
