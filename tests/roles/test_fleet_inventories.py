@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pykubeadm.errors import PykubeadmError
+from pykubeadm.fleet import inventory
 from pykubeadm.fleet.file import describe
 from pykubeadm.fleet.machines import settings
 
@@ -27,6 +28,7 @@ PARTS = {
         "worker2": ("worker",),
     },
 }
+# Hosts of several clusters: Ansible reads them once, and each test takes its own of them.
 INI = """\
 [control_planes]
 c1 ansible_host=10.0.0.11 ansible_user=admin ansible_port=2222
@@ -34,6 +36,11 @@ c1 ansible_host=10.0.0.11 ansible_user=admin ansible_port=2222
 w1 ansible_host=10.0.0.21 ansible_ssh_common_args='-J jump@bastion -o UserKnownHostsFile=/k'
 [workers:vars]
 ansible_become_password=of-the-workers
+[others]
+here ansible_connection=local
+newer kubelet_version=1.36.2
+older kubelet_version=1.35.6
+forwarding ansible_ssh_common_args='-W x'
 """
 SCRIPT = """\
 #!/bin/sh
@@ -61,10 +68,28 @@ def test_an_example_is_read_as_it_is(name, monkeypatch):
         assert fleet.configuration.cluster.kubernetes_version == "v1.36.2"
 
 
-def test_ini_gives_the_way_to_each_host(tmp_path):
-    inventory = tmp_path / "hosts.ini"
-    inventory.write_text(INI)
-    fleet = described(inventory)
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """A file with INI, and what Ansible says of its hosts."""
+    path = tmp_path_factory.mktemp("ini") / "hosts.ini"
+    path.write_text(INI)
+    return path, inventory._hostvars([str(path)])
+
+
+@pytest.fixture
+def of(said, monkeypatch):
+    """The fleet of these hosts."""
+    path, hostvars = said
+
+    def fleet(*hosts):
+        monkeypatch.setattr(inventory, "_hostvars", lambda _paths: {host: hostvars[host] for host in hosts})
+        return described(path)
+
+    return fleet
+
+
+def test_ini_gives_the_way_to_each_host(of):
+    fleet = of("c1", "w1")
     control, worker = (settings(fleet, host) for host in fleet.cluster.hosts)
     assert (control.host, control.user, control.port, control.sudo_password) == ("10.0.0.11", "admin", 2222, None)
     assert (worker.jump, worker.sudo_password) == ("jump@bastion", "of-the-workers")
@@ -72,26 +97,24 @@ def test_ini_gives_the_way_to_each_host(tmp_path):
 
 
 def test_a_script_and_a_file_of_kubeadms_documents_go_together(tmp_path):
-    inventory, kubeadm = tmp_path / "hosts", tmp_path / "kubeadm.yaml"
-    inventory.write_text(SCRIPT)
-    inventory.chmod(inventory.stat().st_mode | stat.S_IXUSR)
+    script, kubeadm = tmp_path / "hosts", tmp_path / "kubeadm.yaml"
+    script.write_text(SCRIPT)
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
     kubeadm.write_text("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterName: of-the-file\n")
-    fleet = described(inventory, file=str(kubeadm))
+    fleet = described(script, file=str(kubeadm))
     assert [host.name for host in fleet.cluster.hosts] == ["c1"]
     assert fleet.configuration.cluster.cluster_name == "of-the-file"
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("hosts", "sentence"),
     [
-        ("[workers]\nw1\n", "there is no control plane"),
-        ("c1 ansible_connection=local\n", "c1 is not reached by ssh"),
-        ("c1 kubelet_version=1.36.2\nw1 kubelet_version=1.35.6\n", "a cluster has one version"),
-        ("c1 ansible_ssh_common_args='-W x'\n", "only -o NAME=VALUE and -J are understood"),
+        (["w1"], "there is no control plane"),
+        (["here"], "here is not reached by ssh"),
+        (["newer", "older"], "a cluster has one version"),
+        (["forwarding"], "only -o NAME=VALUE and -J are understood"),
     ],
 )
-def test_what_no_cluster_can_be_made_of_is_refused(tmp_path, text, sentence):
-    inventory = tmp_path / "hosts.ini"
-    inventory.write_text(text)
+def test_what_no_cluster_can_be_made_of_is_refused(of, hosts, sentence):
     with pytest.raises(PykubeadmError, match=sentence):
-        described(inventory)
+        of(*hosts)
