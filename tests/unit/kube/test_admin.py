@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from pykubeadm.errors import ApiError
-from pykubeadm.kube import apply
 from pykubeadm.kube.admin import BINDING, CLUSTER_ADMINS, bind_admins
 from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError
 from tests.support.api import FakeApi
@@ -44,8 +43,7 @@ def test_an_admin_of_the_masters_group_binds_by_itself() -> None:
     assert bind_admins(admin, never) is True
 
 
-def test_an_api_server_that_starts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apply, "RETRY_INTERVAL", 0.001)
+def test_an_api_server_that_starts_is_waited_for() -> None:
     admin = FakeApi(failures=[ApiUnreachableError("refused")] * 3)
     assert bind_admins(admin, never) is True
 

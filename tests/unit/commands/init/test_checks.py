@@ -209,8 +209,7 @@ def test_an_external_etcd_is_asked_for_its_version(ready, etcd):
     assert "does not say its version" in text
 
 
-def test_an_external_etcd_that_cannot_be_reached_and_missing_files(ready, monkeypatch):
-    monkeypatch.setattr("pykubeadm.phases.preflight.external_etcd._PAUSE", 0)
+def test_an_external_etcd_that_cannot_be_reached_and_missing_files(ready):
     external = ExternalEtcd(endpoints=("https://127.0.0.1:1",))
     text, _ = refused(ready, configuration(etcd=Etcd(external=external)))
     assert "external etcd https://127.0.0.1:1 does not say its version: connection refused; check" in text
