@@ -17,7 +17,7 @@ _MAKE: Callable[[str], keys.PrivateKey] = keys.generate_key
 
 @pytest.fixture(autouse=True)
 def keys_of_earlier_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within a case every key is another one, as it is on a node; but for RSA-4096, of which four are enough."""
+    """Within a case every key is another one, as it is on a node; but for RSA-4096, of which two are enough."""
     numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
     lock = threading.Lock()
 
@@ -25,7 +25,7 @@ def keys_of_earlier_cases(monkeypatch: pytest.MonkeyPatch) -> None:
         with lock:  # a run makes its keys in threads
             number, made = next(numbers[algorithm]), _MADE[algorithm]
             if algorithm == "RSA-4096":
-                number %= 4
+                number %= 2
             if number == len(made):
                 made.append(_MAKE(algorithm))
             return made[number]
