@@ -11,7 +11,7 @@ NODES := $(PYTEST) -n 2 --dist loadfile
 # Tests that need no node run side by side, each file in one process: what takes long to make for it is made once. Folders
 # with long files come first, that no process is left alone with one in the end.
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
-FAST := $(wildcard tests/roles tests/integration tests/golden tests/unit tests/property tests/contract)
+FAST := $(wildcard tests/roles tests/integration tests/golden tests/property tests/contract tests/unit)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 E2E :=
 
