@@ -227,7 +227,8 @@ def _parsed(text: str, offset: int) -> Iterator[_Node]:
             if absent and [node.kind for node in stack[-2:]] == ["sequence", "mapping"] and not stack[-1].content:
                 # Of [? ], libyaml before 0.2.6 loses the bracket: what comes after this is another text to it.
                 raise _RefusedError(stack[-1].position, _BAD_KEY)
-            node = _Node("scalar", _scalar(event, at(event.start_mark)), at(event.start_mark))
+            place = at(event.start_mark)
+            node = _Node("scalar", _scalar(event, place), place)
             if event.anchor:
                 anchors[event.anchor] = node
             add(node)
