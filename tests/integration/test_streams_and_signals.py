@@ -77,7 +77,7 @@ def test_the_display_is_live_where_the_terminal_can_show_it(tree: Path, variable
         while chunk := os.read(ours, 65536):
             shown += chunk
     os.close(ours)
-    assert process.wait(30) == 0, shown
+    assert process.wait(120) == 0, shown
     assert b"made the certificate authority" in shown
     assert (b"\x1b[" in shown) is live
 
@@ -99,7 +99,7 @@ def test_a_signal_ends_it_in_words_with_status_130(number: signal.Signals) -> No
     while _descriptors_of_stdin(process.pid) < 2:  # it is being read
         time.sleep(0.05)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors.strip()) == (130, "interrupted; run the same command again to go on")
 
 
@@ -109,7 +109,7 @@ def test_a_signal_is_the_last_event() -> None:
     while _descriptors_of_stdin(process.pid) < 2:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     last = json.loads(output.splitlines()[-1])
     assert (process.returncode, last["type"], last["exit_status"]) == (130, "failure", 130)
 
@@ -147,7 +147,7 @@ def test_a_run_survives_the_loss_of_its_terminal(tree: Path, number: signal.Sign
     if number:
         process.send_signal(number)
     (tree / "hung-up").touch()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     assert (tree / "etc/kubernetes/pki/ca.crt").exists()
     assert json.loads((tree / "var/lib/pykubeadm/journal.json").read_text())["runs"][-1]["outcome"] == "changed"
 

@@ -33,7 +33,7 @@ def test_each_is_connected_to_once_and_one_that_fails_is_not_tried_again():
 
 
 def test_all_are_closed_at_the_same_time():
-    others_close = threading.Barrier(len(HOSTS), timeout=20)
+    others_close = threading.Barrier(len(HOSTS), timeout=100)
     closed = []
 
     @contextmanager

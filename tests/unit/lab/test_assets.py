@@ -53,7 +53,7 @@ def server(published: dict[str, bytes]) -> Iterator[Sources]:
     thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     url = f"http://127.0.0.1:{serving.server_port}"
-    yield Sources(downloads=url, registry=url, timeout=2)
+    yield Sources(downloads=url, registry=url, timeout=60)
     serving.shutdown()
     thread.join()
     serving.server_close()

@@ -17,7 +17,7 @@ from pykubeadm.transport.http import UnansweredError, exchange
 from tests.support.servers import NOW, authority, ca_pem, serving, timedelta
 
 
-def reason(url: str, *, timeout: float = 5) -> str:
+def reason(url: str, *, timeout: float = 60) -> str:
     with pytest.raises(UnansweredError) as caught:
         exchange(url, timeout=timeout, tls=client_context(ca_pem()))
     said = str(caught.value)
@@ -28,7 +28,7 @@ def reason(url: str, *, timeout: float = 5) -> str:
 def test_an_answer_has_status_body_and_the_servers_time() -> None:
     with serving() as server:
         server.answers = [(404, b"no")]
-        answer = exchange(f"https://{server.endpoint}/x?y=1", timeout=5, tls=client_context(ca_pem()))
+        answer = exchange(f"https://{server.endpoint}/x?y=1", timeout=60, tls=client_context(ca_pem()))
         assert (answer.status, answer.body, server.asked) == (404, b"no", ["/x?y=1"])
         assert answer.date.endswith("GMT")
 
