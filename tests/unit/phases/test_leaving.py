@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pykubeadm.errors import PreflightError
 from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdClient, Member, MemberNotFoundError
-from pykubeadm.kube import waits
 from pykubeadm.kube.waits import WaitError
 from pykubeadm.phases.cluster.leaving import look_at, remove_objects, require_spare, right_endpoint
 from pykubeadm.phases.etcd.leave import remove_member
@@ -157,8 +156,7 @@ def test_a_worker_is_not_etcds_business(api: FakeApi) -> None:
     require_spare(leaving, etcd)
 
 
-def test_removal_is_tried_again_while_etcd_elects_a_leader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waits, "INTERVAL", 0)
+def test_removal_is_tried_again_while_etcd_elects_a_leader() -> None:
     etcd = Etcd(failures=[ClusterUnhealthyError("no leader")])
     done = remove_member(etcd, MEMBERS, MEMBERS[0], timedelta(seconds=5), report=lambda *_words: None)
     assert (done, etcd.removed) == (f"removed etcd's {MEMBERS[0]}", [1])
@@ -167,8 +165,7 @@ def test_removal_is_tried_again_while_etcd_elects_a_leader(monkeypatch: pytest.M
     assert etcd.removed == []
 
 
-def test_what_etcd_refuses_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waits, "INTERVAL", 0)
+def test_what_etcd_refuses_is_said() -> None:
     etcd = Etcd(failures=[ClusterUnhealthyError("unhealthy cluster")] * 1000)
     with pytest.raises(WaitError, match="unhealthy cluster"):
         remove_member(etcd, MEMBERS, MEMBERS[0], timedelta(), report=lambda *_words: None)

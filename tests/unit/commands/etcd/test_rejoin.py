@@ -14,7 +14,6 @@ from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.commands.etcd.standby import START, STOP
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdClient, EtcdUnreachableError, Member, Status
-from pykubeadm.kube import waits
 from pykubeadm.phases.etcd import members as etcd_members
 from pykubeadm.phases.static_pods import stopped
 from pykubeadm.workflow.phase import Phase, steps
@@ -86,7 +85,6 @@ def etcd(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> Restored:
     monkeypatch.setattr(etcd_members, "etcd_client", lambda _run: found)
     monkeypatch.setattr(stopped, "component_health", lambda _run, _name: lambda: None)
     monkeypatch.setattr(stopped, "healthy_again", lambda _run, _name, healthy: healthy())
-    monkeypatch.setattr(waits, "INTERVAL", 0)
     return found
 
 

@@ -13,7 +13,6 @@ from pykubeadm.commands.etcd.restore import PHASES
 from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.errors import PhaseError, PreflightError, UsageError
 from pykubeadm.etcd.archive import DamagedSnapshotError, read_archive
-from pykubeadm.kube import waits
 from pykubeadm.node.opened import open_file
 from pykubeadm.phases.etcd import manifest as own_files
 from pykubeadm.phases.static_pods import stopped
@@ -51,7 +50,6 @@ def etcd(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> FakeMember:
     monkeypatch.setattr(checks, "ca_pin", lambda _node, _directory: "sha256:aa")
     monkeypatch.setattr(stopped, "component_health", lambda _run, _name: lambda: None)
     monkeypatch.setattr(stopped, "healthy_again", lambda _run, _name, healthy: healthy())
-    monkeypatch.setattr(waits, "INTERVAL", 0)
     return found
 
 

@@ -32,7 +32,6 @@ from pykubeadm.etcd.client import (
     PeerUrlExistsError,
     TooManyLearnersError,
 )
-from pykubeadm.kube import waits
 from pykubeadm.node.journal import Journal
 from pykubeadm.phases.etcd import members as etcd_members
 from tests.support.api import FakeApi
@@ -98,7 +97,6 @@ def node() -> FakeNode:
 def etcd(node, monkeypatch) -> FakeEtcd:
     found = FakeEtcd(node)
     monkeypatch.setattr(etcd_members, "etcd_client", lambda _run: found)
-    monkeypatch.setattr(waits, "INTERVAL", 0)
     return found
 
 
