@@ -20,10 +20,11 @@ from cryptography import x509
 
 from pykubeadm.commands.certs.rotation.phases import STEPS
 from pykubeadm.commands.certs.rotation.pods import key_id
+from pykubeadm.commands.certs.rotation.record import ANNOTATION, NAME
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Configuration
-from pykubeadm.constants import STATE_DIR
+from pykubeadm.constants import CA_ROTATION_DIR, STATE_DIR
 from pykubeadm.etcd.client import Member
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.port import ApiStatusError, UntrustedServerError
@@ -32,9 +33,11 @@ from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import Command, Completed, Directory, File, HealthEndpoint, Unit, UnitState
+from pykubeadm.phases.certs.leaves import LEAVES
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.static_pods.control_plane import control_plane
+from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.pki.check import is_signed_by, load_certificates
 from pykubeadm.pki.issue import BACKDATE, Authority, Subject, encode_certificate, issue_leaf
 from pykubeadm.pki.keys import encode_private_key, encode_public_key, generate_key, load_private_key
@@ -42,7 +45,7 @@ from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import Usage
 from pykubeadm.tokens.documents import cluster_info, encode_data
 from pykubeadm.util.kube_object import KubeObject
-from pykubeadm.workflow.events import Event, Result
+from pykubeadm.workflow.events import Event, PhaseFinished, Result
 from pykubeadm.workflow.runner import run_steps
 from tests.support.api import FakeApi
 from tests.support.init_runs import NOW, configuration, init_run, perform
@@ -53,6 +56,8 @@ LATER = NOW + timedelta(days=30)
 _PAIR = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 SERVING = "/var/lib/kubelet/pki/kubelet-server-current.pem"
 TOKEN = "/var/lib/kubelet/pods/1/volumes/kubernetes.io~projected/kube-api-access-x/token"
+ALL = ("ca", "front-proxy-ca", "etcd-ca", "sa")
+SINGLE = ("ca.crt", "front-proxy-ca.crt", "etcd/ca.crt")
 # What each program reads when it starts, and never again.
 _REMEMBERED = {
     "etcd": ("etcd/ca.crt",),
@@ -76,6 +81,7 @@ class RotatingNode(ControlPlaneNode):
     address: str = "10.0.0.9"
     memory: dict[str, dict[str, bytes]] = field(default_factory=dict)
     restarts: list[str] = field(default_factory=list)
+    is_away: bool = False  # whether its API server answers nobody
     writes_left: int = -1  # files that can be written until power is lost; -1 for any number
 
     def programs(self) -> Sequence[str]:
@@ -92,7 +98,7 @@ class RotatingNode(ControlPlaneNode):
         self.start(program)
         assert self.cluster is not None
         if program == "kubelet":
-            self.put(TOKEN, self.cluster.token())
+            self.put(TOKEN, self.cluster.token(self if self.is_control_plane else None))
             manager = self.cluster.control_planes()[0]
             self.put(TOKEN.replace("/token", "/ca.crt"), _remembered(manager, "kube-controller-manager", "ca.crt"))
 
@@ -205,9 +211,9 @@ class RotatingCluster(FakeApi):
     def control_planes(self) -> list[RotatingNode]:
         return [node for node in self.nodes.values() if node.is_control_plane]
 
-    def token(self) -> str:
-        """As the API server of the first control plane signs it now."""
-        key = load_private_key(_remembered(self.control_planes()[0], "kube-apiserver", "sa.key"))
+    def token(self, server: RotatingNode | None = None) -> str:
+        """As the API server on `server`, else on the first control plane, signs it now."""
+        key = load_private_key(_remembered(server or self.control_planes()[0], "kube-apiserver", "sa.key"))
         kid = key_id(encode_public_key(key.public_key()))
         parts = ({"kid": kid}, {"kubernetes.io": {"pod": {}}})
         return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + ".x"
@@ -217,6 +223,8 @@ class RotatingCluster(FakeApi):
         host, _, port = endpoint.url.split("/")[2].rpartition(":")
         node = next((each for each in self.nodes.values() if each.address == host), asking)
         if port == "6443":
+            if node.is_away:
+                return "Connection refused"
             if not trusted(node.read(f"{PKI}/apiserver.crt") or b"", endpoint.ca):
                 return "certificate verify failed"
             return "" if trusted(endpoint.certificate, node.ca()) else "status 401: Unauthorized"
@@ -385,6 +393,10 @@ def _add(cluster: RotatingCluster, node: RotatingNode) -> None:
     labels = {"node-role.kubernetes.io/control-plane": ""} if node.is_control_plane else {}
     status = {"conditions": [{"type": "Ready", "status": "True"}], "addresses": [{"type": "InternalIP", "address": node.address}]}
     cluster.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node.name, "labels": labels}, "status": status})
+    if node.is_control_plane:
+        pod = read_static_pod(node, "kube-apiserver") or {}
+        metadata = pod["metadata"] | {"name": f"kube-apiserver-{node.name}"}
+        cluster.put(pod | {"metadata": metadata, "spec": pod["spec"] | {"nodeName": node.name}})
 
 
 def rotate(node: RotatingNode, *names: str, **fields: Any) -> list[Event]:
@@ -408,13 +420,21 @@ def rotate(node: RotatingNode, *names: str, **fields: Any) -> list[Event]:
 
 
 def _impatient(config: Configuration) -> Configuration:
-    timeouts = replace(config.this_node.timeouts, kubernetes_api_call=timedelta(seconds=1), etcd_api_call=timedelta(seconds=1))
+    short = timedelta(seconds=1)
+    timeouts = replace(
+        config.this_node.timeouts, kubernetes_api_call=short, etcd_api_call=short, control_plane_component_health_check=short
+    )
     return replace(config, this_node=replace(config.this_node, timeouts=timeouts))
 
 
 def said(events: Sequence[Event]) -> str:
     """The results, in words."""
     return "\n".join(event.text for event in events if isinstance(event, Result))
+
+
+def changes(events: Sequence[Event]) -> str:
+    """What phases changed, in words."""
+    return "\n".join(change for event in events if isinstance(event, PhaseFinished) for change in event.changes)
 
 
 def members(cluster: RotatingCluster) -> FakeEtcd:
@@ -436,3 +456,49 @@ def digest(cluster: RotatingCluster) -> dict[str, str]:
         for path, file in node.files.items()
         if isinstance(file, File) and path.startswith(("/etc", "/var/lib/kubelet")) and path != TOKEN
     }
+
+
+def round_of(cluster: RotatingCluster, **fields: object) -> None:
+    """The command on every node, in the order that it asks for, and on the first again."""
+    for node in (*cluster.control_planes()[1:], *(each for each in cluster.nodes.values() if not each.is_control_plane)):
+        rotate(node, **fields)
+    for node in cluster.control_planes()[:1]:
+        rotate(node, **fields)
+
+
+def assert_rotated(cluster: RotatingCluster, former: dict[str, bytes]) -> None:
+    """Every certificate is the new CA's, and nobody knows the former one."""
+    for node in cluster.control_planes():
+        for name in SINGLE:
+            (ca,) = load_certificates(node.read(f"{PKI}/{name}") or b"")
+            assert former[name] not in (node.read(f"{PKI}/{name}") or b"")
+            for leaf in LEAVES:
+                if {"ca": "ca.crt", "front-proxy-ca": "front-proxy-ca.crt", "etcd-ca": "etcd/ca.crt"}[leaf.ca] != name:
+                    continue
+                content = node.read(leaf.path(PKI, "/etc/kubernetes")) or b""
+                pem = read_kubeconfig(content).certificate if leaf.name.endswith(".conf") else content
+                assert len(load_certificates(pem)) == 1
+                assert is_signed_by(load_certificates(pem)[0], (), ca), leaf.name
+        assert not node.list_dir(CA_ROTATION_DIR)
+        assert node.stat(f"{PKI}/ca-signing.crt") is None
+    first = cluster.control_planes()[0]
+    for node in cluster.nodes.values():
+        assert node.ca() == first.ca()
+        held = read_kubeconfig(node.read("/etc/kubernetes/kubelet.conf") or b"")
+        assert held.ca == first.ca()
+        client = held.certificate or node.read(held.certificate_path) or b""
+        assert trusted(client, first.ca())
+        if (serving := node.read(SERVING)) is not None:
+            assert trusted(serving, first.ca())
+    info = cluster.get("v1", "ConfigMap", "cluster-info", "kube-public") or {}
+    assert read_kubeconfig(info["data"]["kubeconfig"].encode()).ca == first.ca()
+    found = cluster.get("v1", "ConfigMap", "extension-apiserver-authentication", "kube-system") or {}
+    assert len(load_certificates(found["data"]["client-ca-file"].encode())) == 1
+    assert len(load_certificates(found["data"]["requestheader-client-ca-file"].encode())) == 1
+    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+    assert not [node for node in cluster.list("v1", "Node") if ANNOTATION in (node["metadata"].get("annotations") or {})]
+
+
+def former_of(cluster: RotatingCluster) -> dict[str, bytes]:
+    first = cluster.control_planes()[0]
+    return {name: first.read(f"{PKI}/{name}") or b"" for name in (*SINGLE, "sa.pub")}

@@ -16,8 +16,8 @@ _HELP = """\
 Replace the cluster's certificate authorities, and the key that signs tokens of ServiceAccounts, while the cluster runs.
 
 With names (ca, front-proxy-ca, etcd-ca, sa, or all) it begins a rotation on a control plane; without names it goes on with the
-one that is under way. It says on which node to run it next: on workers, then here again, once for each stage. Clusters with
-several control planes are refused so far.
+one that is under way. It says on which node to run it next: on the other control planes, then on workers, then here again, once
+for each stage.
 """
 
 
@@ -41,6 +41,11 @@ rotate_ca = CliCommand(
             ["--restart-workloads"],
             is_flag=True,
             help="Have the controllers of pods replace those that began before both CAs were trusted.",
+        ),
+        click.Option(
+            ["--certificate-key"],
+            metavar="TEXT",
+            help="The key that the first control plane shows, with which the CAs' keys are encrypted on their way to the others.",
         ),
         option("kubeconfig"),
         output_option(),

@@ -55,8 +55,9 @@ def encrypt_files(
     return encode_data({name: b"" if content is None else seal(content) for name, content in contents.items()})
 
 
-def decrypt_files(data: Mapping[str, str], key: bytes) -> dict[str, bytes | None]:
-    """The reverse of `encrypt_files`; raises ValueError with a sentence where the key is another one or data was changed."""
+def decrypt_files(data: Mapping[str, str], key: bytes, secret: str = SECRET_NAME) -> dict[str, bytes | None]:
+    """The reverse of `encrypt_files`; raises ValueError with a sentence that names `secret` where the key is another one or data
+    was changed."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -67,7 +68,7 @@ def decrypt_files(data: Mapping[str, str], key: bytes) -> dict[str, bytes | None
             contents[name] = cipher.decrypt(sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], None) if sealed else None
         except (InvalidTag, binascii.Error, ValueError) as error:
             raise ValueError(
-                f"{name} in the Secret {SECRET_NAME} cannot be decrypted: it was encrypted with another key, or changed"
+                f"{name} in the Secret {secret} cannot be decrypted: it was encrypted with another key, or changed"
             ) from error
     return contents
 

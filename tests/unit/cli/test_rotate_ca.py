@@ -16,6 +16,7 @@ from pykubeadm.errors import PhaseError, UsageError
     [
         (("--abort", "all"), UsageError, "--abort goes back"),
         (("--abort", "--finish"), UsageError, "--abort goes back"),
+        (("--certificate-key", "1234"), UsageError, "a certificate key is 64 hexadecimal digits"),
         (("all",), PhaseError, "/etc/kubernetes/kubelet.conf does not exist"),
     ],
 )

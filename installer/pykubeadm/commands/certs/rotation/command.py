@@ -18,6 +18,7 @@ from pykubeadm.kube.apply import retrying
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.phases.static_pods.manifests import manifest_path
+from pykubeadm.tokens.certificate_key import parse_certificate_key
 from pykubeadm.workflow.events import Note
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _KUBELET_CONF: Final = f"{KUBERNETES_DIR}/kubelet.conf"
 
 def rotate_ca(names: Sequence[str], options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
     """Begin to rotate on `machine` what `names` say ("all", or some of `NAMES`), or with none go on with what is under way.
-    `options`: abort, finish, kubeconfig, restart_workloads."""
+    `options`: abort, certificate_key, finish, kubeconfig, restart_workloads."""
     run = _begin(_chosen(names), options, emit, machine)
     execute(NAME, STEPS, run, node_name=run.node_name)
 
@@ -42,6 +43,11 @@ def _chosen(names: Sequence[str]) -> tuple[str, ...]:
 def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber, machine: Node) -> RotationRun:
     if options.get("abort") and (options.get("finish") or names):
         raise UsageError("--abort goes back: it takes neither names nor --finish")
+    if key := options.get("certificate_key") or "":
+        try:
+            parse_certificate_key(key)
+        except ValueError as error:
+            raise UsageError(f"--certificate-key: {error}") from error
     has_control_plane = machine.stat(manifest_path("kube-apiserver")) is not None
     kubeconfig = os.path.abspath(options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else _KUBELET_CONF))
     _await_cluster(machine, kubeconfig, emit)
@@ -65,6 +71,7 @@ def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber,
         finish=bool(options.get("finish")),
         abort=bool(options.get("abort")),
         restart_workloads=bool(options.get("restart_workloads")),
+        certificate_key=key,
     )
 
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pykubeadm.commands.certs.rotation.run import RotationRun
 
 _ID: Final = f"{CA_ROTATION_DIR}/id"
+_KEY: Final = f"{CA_ROTATION_DIR}/certificate-key"
 _RESTARTED: Final = f"{CA_ROTATION_DIR}/restarted.json"
-_SIDES: Final = ("old", "new")
+SIDES: Final = ("old", "new")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +82,58 @@ def _new(run: RotationRun, name: str) -> KeyPair:
     return KeyPair(encode_certificate(certificate), encode_private_key(key))
 
 
-def keep_material(node: Node, rotation_id: str, material: Mapping[str, Both]) -> None:
-    """On this node, in a directory that only root can open."""
+def keep_material(node: Node, rotation_id: str, material: Mapping[str, Both], certificate_key: str = "") -> None:
+    """On this node, in a directory that only root can open; with the key that it was encrypted with on its way here."""
     node.remove([CA_ROTATION_DIR])
     files: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(CA_ROTATION_DIR, 0o700)]
-    files += [Directory(f"{CA_ROTATION_DIR}/{side}", 0o700) for side in _SIDES]
+    files += [Directory(f"{CA_ROTATION_DIR}/{side}", 0o700) for side in SIDES]
     for name, both in material.items():
-        for side, pair in zip(_SIDES, (both.old, both.new), strict=True):
+        for side, pair in zip(SIDES, (both.old, both.new), strict=True):
             files.append(File(_path(side, name, "key"), pair.key, 0o600, secret=True))
             files.append(File(_path(side, name, "crt"), pair.certificate, 0o600))
+    if certificate_key:
+        files.append(_key_file(certificate_key))
     node.write([*files, File(_ID, rotation_id.encode(), 0o600)])
+
+
+def keep_key(node: Node, certificate_key: str) -> None:
+    """The one that the cluster's copy is encrypted with, to show it again."""
+    node.write([_key_file(certificate_key)])
+
+
+def kept_key(node: Node) -> str:
+    """As `keep_key` has it; "" where there is none."""
+    return (node.read(_KEY) or b"").decode()
+
+
+def _key_file(certificate_key: str) -> File:
+    return File(_KEY, certificate_key.encode(), 0o600, secret=True)
+
+
+def has_material(run: RotationRun) -> bool:
+    """Whether this node keeps that of the rotation under way."""
+    return run.node.read(_ID) == run.under_way.id.encode()
+
+
+def is_untouched(run: RotationRun) -> bool:
+    """Whether this control plane has had no part in the rotation under way: its CAs are the former ones alone."""
+    if has_material(run):
+        return False
+    rotation = run.under_way
+    try:
+        return all(_former(run, name).certificate == rotation.certificates[name][0] for name in rotation.names)
+    except PhaseError:
+        return False
 
 
 def read_material(run: RotationRun) -> dict[str, Both]:
     """What this node keeps of the rotation under way; PhaseError where it does not."""
+    if not has_material(run):
+        raise PhaseError(f"{CA_ROTATION_DIR} does not hold the keys of the rotation that is under way; run this again")
     rotation = run.under_way
-    if run.node.read(_ID) != rotation.id.encode():
-        raise PhaseError(
-            f"{CA_ROTATION_DIR} does not hold the keys of the rotation under way: it was begun on another control plane"
-        )
     found = {}
     for name in rotation.names:
-        pairs = [KeyPair(_content(run.node, side, name, "crt"), _content(run.node, side, name, "key")) for side in _SIDES]
+        pairs = [KeyPair(_content(run.node, side, name, "crt"), _content(run.node, side, name, "key")) for side in SIDES]
         found[name] = Both(*pairs)
     return found
 
@@ -133,5 +164,5 @@ def _path(side: str, name: str, ending: str) -> str:
 def _content(node: Node, side: str, name: str, ending: str) -> bytes:
     content = node.read(_path(side, name, ending))
     if content is None:
-        raise PhaseError(f"{_path(side, name, ending)} is gone: put it back, from a backup of this node")
+        raise PhaseError(f"{_path(side, name, ending)} is gone: put it back, from a backup of this node or another control plane")
     return content

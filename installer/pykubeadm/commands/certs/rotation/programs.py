@@ -5,25 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.certs.rotation.authorities import MANAGER, remove_signing, signing_manifest
+from pykubeadm.commands.certs.rotation.kubelets import KUBELET_CONF
 from pykubeadm.commands.certs.rotation.material import note_restarted, restarted_in
 from pykubeadm.commands.certs.rotation.run import RotationRun
-from pykubeadm.commands.certs.rotation.stages import CA, KUBELET, Stage, restarted
+from pykubeadm.commands.certs.rotation.stages import CA, KUBELET, SERVICE_ACCOUNTS, Stage, restarted
+from pykubeadm.commands.certs.rotation.turns import API_SERVER, ETCD, PHASE, other_servers, own_turn
+from pykubeadm.config.endpoint import local_url
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
+from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.kubelet.serving_approver import UNIT as APPROVER
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.phases.static_pods.present import arguments, present_pod
 from pykubeadm.phases.static_pods.restart import end_components
 from pykubeadm.phases.static_pods.stopped import await_healthy
+from pykubeadm.util.ip import split_host_port
 from pykubeadm.workflow.phase import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_API_SERVER: Final = "kube-apiserver"
-_BASE: Final = ("etcd", _API_SERVER)  # the API server is away while its etcd is
-PHASE: Final = "restart"
+_BASE: Final = (ETCD, API_SERVER)  # the API server is away while its etcd is
+_THIS_NODE: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def restart_programs(run: RotationRun) -> Changes:
@@ -45,7 +49,7 @@ def _checks_kubelets(run: RotationRun) -> Sequence[str]:
     before 1.36."""
     if CA not in run.under_way.names or run.under_way.stage in (Stage.ISSUE, Stage.WITHDRAW):
         return ()
-    return (_API_SERVER,) if "kubelet-certificate-authority" in arguments(present_pod(run.node, _API_SERVER)) else ()
+    return (API_SERVER,) if "kubelet-certificate-authority" in arguments(present_pod(run.node, API_SERVER)) else ()
 
 
 def _is_here(run: RotationRun, name: str) -> bool:
@@ -63,12 +67,8 @@ def _together(names: Sequence[str]) -> list[tuple[str, ...]]:
 def _restart(run: RotationRun, names: Sequence[str]) -> Changes:
     if names == (KUBELET,):
         return _restart_kubelet(run)
-    if "etcd" in names:
-        from pykubeadm.phases.replacing.etcd import etcds_turn
-
-        with etcds_turn(run, wanted=True):
-            return _replace(run, names)
-    return _replace(run, names)
+    with own_turn(run, names):
+        return _replace(run, names)
 
 
 def _replace(run: RotationRun, names: Sequence[str]) -> Changes:
@@ -108,3 +108,27 @@ def require_kubelet(run: RotationRun) -> None:
     unit = run.node.unit("kubelet")
     if unit.load == "loaded" and unit.active not in ("active", "activating"):
         raise PhaseError(f"the kubelet is {unit.active}: `systemctl start kubelet` first")
+
+
+def require_own_server(run: RotationRun) -> None:
+    """PhaseError where several API servers give out tokens, and this node's kubelet or controller manager would get theirs from
+    another one, which may still sign with the former key. kubeadm has both ask their own (phases/kubeconfig; of older clusters
+    phases/upgrade/postupgrade.go)."""
+    rotation = run.under_way
+    if not run.is_control_plane or rotation.stage is not Stage.TRUST or SERVICE_ACCOUNTS not in rotation.names:
+        return
+    own = local_url(run.configuration.this_node.local_api_endpoint)
+    paths = (KUBELET_CONF, f"{run.kubeconfig_dir}/controller-manager.conf")
+    held = [client for path in paths if (client := held_client(run.node, path)) is not None]
+    astray = [client for client in held if not _leads_to(client.kubeconfig.server, own)]
+    if astray and other_servers(run):
+        found = ", ".join(f"{client.path} to {client.kubeconfig.server}" for client in astray)
+        raise PhaseError(
+            f"tokens of ServiceAccounts have to come from this node's own API server, {own}, but these lead elsewhere: {found};"
+            " change their `server`, restart what uses them (`systemctl restart kubelet`), then run this again"
+        )
+
+
+def _leads_to(server: str, own: str) -> bool:
+    host = split_host_port(server.removeprefix("https://").rstrip("/"))[0]
+    return server.rstrip("/") == own or host in _THIS_NODE

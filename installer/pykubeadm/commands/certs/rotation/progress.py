@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.certs.rotation.cluster import settle_cluster
-from pykubeadm.commands.certs.rotation.material import forget_material, keep_material, make_material
+from pykubeadm.commands.certs.rotation.material import (
+    forget_material,
+    has_material,
+    is_untouched,
+    keep_material,
+    kept_key,
+    make_material,
+)
 from pykubeadm.commands.certs.rotation.record import Rotation, end_rotation, move, read_rotation, report, store_rotation
 from pykubeadm.commands.certs.rotation.run import RotationRun
+from pykubeadm.commands.certs.rotation.sharing import fetch_material, share_material
 from pykubeadm.commands.certs.rotation.stages import BACK, NEXT, Stage, concerns_workers
 from pykubeadm.commands.certs.rotation.workloads import restart_workloads
 from pykubeadm.constants import LABEL_CONTROL_PLANE
@@ -47,6 +55,8 @@ def look(run: RotationRun) -> Changes:
     if run.abort:
         changes += _turn_back(run)
     _see_whether_due(run)
+    if run.is_due and run.is_control_plane and not has_material(run):
+        changes += report_stage(run) if run.is_at(Stage.RESTORE) and is_untouched(run) else fetch_material(run)
     return changes
 
 
@@ -67,9 +77,7 @@ def _begin(run: RotationRun) -> Changes:
         raise PhaseError(
             "what an upgrade or a reconfiguration of this node has begun is not finished: run that command again first"
         )
-    nodes = _nodes(run)
-    _require_ready(nodes)
-    _require_alone(nodes)
+    _require_ready(_nodes(run))
     material = make_material(run, run.names)
     rotation = Rotation(
         id=secrets.token_hex(4),
@@ -78,9 +86,7 @@ def _begin(run: RotationRun) -> Changes:
         certificates={name: (both.old.certificate, both.new.certificate) for name, both in material.items()},
     )
     keep_material(run.node, rotation.id, material)
-    api = cluster_api(run)
-    store_rotation(api, rotation)
-    run.rotation = read_rotation(api)
+    run.rotation = store_rotation(cluster_api(run), rotation)
     return [f"began the rotation {rotation.id} of {', '.join(run.names)}"]
 
 
@@ -90,15 +96,6 @@ def _require_ready(nodes: Sequence[KubeObject]) -> None:
         raise PhaseError(
             f"{', '.join(away)} {'is' if len(away) == 1 else 'are'} not Ready: every node has to come to each stage; bring them"
             " back, or take them out of the cluster (`pykubeadm node remove`)"
-        )
-
-
-def _require_alone(nodes: Sequence[KubeObject]) -> None:
-    """The keys of the new CAs would have to reach the others."""
-    others = [node["metadata"]["name"] for node in nodes if _is_control_plane(node)]
-    if len(others) > 1:
-        raise PhaseError(
-            f"this cluster has several control planes ({', '.join(others)}); so far CAs are rotated only where there is one"
         )
 
 
@@ -157,16 +154,18 @@ def move_on(run: RotationRun) -> Changes:
     rotation, api = run.under_way, cluster_api(run)
     nodes = _nodes(run)
     waiting = [node for node in nodes if not rotation.is_reported(node)]
-    control_planes = [node["metadata"]["name"] for node in waiting if _is_control_plane(node)]
+    control_planes = [node for node in waiting if _is_control_plane(node)]
     if control_planes:
-        _say_next(run, control_planes)
-        return ()
+        without_keys = rotation.stage.trusts_both and not all(map(rotation.has_part, control_planes))
+        shared = share_material(run) if without_keys else ()
+        _say_next(run, control_planes, f" --certificate-key {kept_key(run.node)}" if without_keys else "")
+        return shared
     changes: list[str] = []
     if concerns_workers(rotation.names):
         if rotation.workers != rotation.stage:
             run.rotation = rotation = move(api, rotation, workers=str(rotation.stage))
         if waiting:
-            _say_next(run, [node["metadata"]["name"] for node in waiting])
+            _say_next(run, waiting)
             return ()
     changes += settle_cluster(run, nodes)
     if rotation.stage not in NEXT:
@@ -203,12 +202,12 @@ def _end(run: RotationRun, nodes: Sequence[KubeObject]) -> Changes:
     return [f"ended the rotation {rotation.id}"]
 
 
-def _say_next(run: RotationRun, names: Sequence[str]) -> None:
-    rotation = run.under_way
+def _say_next(run: RotationRun, nodes: Sequence[KubeObject], option: str = "") -> None:
+    rotation, names = run.under_way, [node["metadata"]["name"] for node in nodes]
     run.result(
         "rotation",
         f"Stage {rotation.stage}: this node is ready. Next, one after the other, on {', '.join(names)}:\n\n"
-        f"  {_COMMAND}\n\nand then here again: {_COMMAND}",
+        f"  {_COMMAND}{option}\n\nand then here again: {_COMMAND}",
         stage=str(rotation.stage),
         nodes=",".join(names),
     )

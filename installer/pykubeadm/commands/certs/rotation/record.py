@@ -1,4 +1,5 @@
-"""What the cluster keeps of a rotation: a ConfigMap with its stage, and on each Node how far it is."""
+"""What the cluster keeps of a rotation: a ConfigMap with its stage, and on each Node how far it is. Of the ConfigMap's name
+are a Secret (`sharing`) and a Lease (`turns`), too, where there are several control planes."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from typing import Any, Final
 
 from pykubeadm.commands.certs.rotation.stages import NAMES, Stage
 from pykubeadm.errors import PhaseError
-from pykubeadm.kube.apply import ensure, ensure_all, retrying
-from pykubeadm.kube.port import Api
+from pykubeadm.kube.apply import ensure_all, retrying
+from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.tokens.documents import role, role_binding
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
@@ -20,6 +21,14 @@ NAMESPACE: Final = "kube-system"
 ANNOTATION: Final = "pykubeadm.kube/ca-rotation"
 _RBAC: Final = "rbac.authorization.k8s.io/v1"
 _NODES: Final = "system:nodes"
+_KEPT: Final = (  # what has its name, in the order in which it is taken away
+    (_RBAC, "RoleBinding"),
+    (_RBAC, "Role"),
+    ("v1", "Secret"),
+    ("coordination.k8s.io/v1", "Lease"),
+    ("v1", "ConfigMap"),
+)
+_CONFLICT: Final = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,19 @@ class Rotation:
 
     def is_reported(self, node: Mapping[str, Any]) -> bool:
         """Whether the Node says that it has come to this stage."""
-        return (node["metadata"].get("annotations") or {}).get(ANNOTATION) == self._report
+        return _annotation(node) == self._report
+
+    def has_part(self, node: Mapping[str, Any]) -> bool:
+        """Whether the Node has come to any stage of this rotation."""
+        return _annotation(node).startswith(f"{self.id}.")
 
     @property
     def _report(self) -> str:
         return f"{self.id}.{self.stage}"
+
+
+def _annotation(node: Mapping[str, Any]) -> str:
+    return str((node["metadata"].get("annotations") or {}).get(ANNOTATION) or "")
 
 
 def read_rotation(api: Api) -> Rotation | None:
@@ -82,19 +99,40 @@ def read_rotation(api: Api) -> Rotation | None:
         ) from error
 
 
-def store_rotation(api: Api, rotation: Rotation) -> None:
-    """Begin it: the object, and that nodes may read it."""
+def store_rotation(api: Api, rotation: Rotation) -> Rotation:
+    """Begin it: the object, and that nodes may read it. PhaseError where another control plane was faster."""
     rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [NAME], "verbs": ["get"]}
     ensure_all(api, [role(NAME, NAMESPACE, rule), role_binding(NAME, NAMESPACE, "Group", _NODES)])
-    ensure(api, _document(rotation))
+
+    def once() -> None:
+        if api.get("v1", "ConfigMap", NAME, NAMESPACE) is None:
+            api.create(_document(rotation))
+
+    retrying(once, api.call_timeout)
+    stored = read_rotation(api)
+    if stored is None or stored.id != rotation.id:
+        raise PhaseError("another control plane has begun a rotation just now: run this there, it goes on")
+    return stored
 
 
 def move(api: Api, rotation: Rotation, **changes: Any) -> Rotation:
-    """Change it, where nobody else has since it was read; the rotation as it is then."""
+    """Change it; the rotation as it is then. PhaseError where it has changed to something else since it was read."""
     moved = dataclasses.replace(rotation, **changes)
     body = {"metadata": {"resourceVersion": rotation.version}, "data": _data(moved)}
-    stored = retrying(lambda: api.patch("v1", "ConfigMap", NAME, body, NAMESPACE, how="merge"), api.call_timeout)
-    return dataclasses.replace(moved, version=str(stored["metadata"].get("resourceVersion") or ""))
+
+    def once() -> bool:
+        try:
+            api.patch("v1", "ConfigMap", NAME, body, NAMESPACE, how="merge")
+        except ApiStatusError as error:
+            if error.code != _CONFLICT:
+                raise
+        return True
+
+    retrying(once, api.call_timeout)
+    stored = read_rotation(api)
+    if stored is None or stored != moved:
+        raise PhaseError("the rotation was moved on from another control plane just now: run this again")
+    return stored
 
 
 def report(api: Api, node: str, rotation: Rotation) -> None:
@@ -106,9 +144,9 @@ def report(api: Api, node: str, rotation: Rotation) -> None:
 def end_rotation(api: Api, nodes: Iterable[KubeObject]) -> None:
     """Take away all that the cluster keeps of it, the object last."""
     for node in nodes:
-        if ANNOTATION in (node["metadata"].get("annotations") or {}):
+        if _annotation(node):
             _forget(api, node["metadata"]["name"])
-    for api_version, kind in ((_RBAC, "RoleBinding"), (_RBAC, "Role"), ("v1", "ConfigMap")):
+    for api_version, kind in _KEPT:
         _delete(api, api_version, kind)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from pykubeadm.commands.certs.rotation.record import Rotation
 from pykubeadm.commands.certs.rotation.stages import Stage
 from pykubeadm.phases.run import ClusterRun
@@ -17,6 +19,7 @@ class RotationRun(ClusterRun):
     finish: bool = False  # go on to the stage that cannot be aborted
     abort: bool = False
     restart_workloads: bool = False
+    certificate_key: str = field(default="", repr=False)  # that the keys of CAs are encrypted with on their way to others
     rotation: Rotation | None = None  # the one that is under way, as it was read last
     is_due: bool = False  # whether this node has to come to the rotation's stage, and may by now
 

@@ -90,20 +90,23 @@ def _refused(run: RotationRun, endpoint: HealthEndpoint) -> str | None:
 
 
 def _etcd(run: RotationRun) -> dict[str, Probe | HealthEndpoint]:
-    """As its clients and its peers see it, who trust the CA that signs alone."""
+    """As its clients and its peers see it, who trust the CA that signs alone; while both are trusted, it lets those of either
+    in, as its other members have what the other CA signed."""
     rotation = run.under_way
     if ETCD not in rotation.names:
         return {}
     address = run.configuration.this_node.local_api_endpoint.advertise_address
+    clients, peers = f"{etcd_client_url(address)}/health", f"{etcd_peer_url(address)}/version"
+    shown = [
+        ("etcd's clients", clients, *(_content(run, f"etcd/healthcheck-client.{end}") for end in ("crt", "key"))),
+        ("etcd's peers", peers, *(_content(run, f"etcd/peer.{end}") for end in ("crt", "key"))),
+    ]
+    if rotation.stage.trusts_both:
+        both = read_material(run)[ETCD]
+        other = trial_client(run, both.old if rotation.stage.signs_new else both.new, _PROBER)
+        shown += [("etcd's clients of the other CA", clients, *other), ("etcd's peers of the other CA", peers, *other)]
     ca = rotation.signer(ETCD)
-    urls = {
-        "etcd's clients": (f"{etcd_client_url(address)}/health", "healthcheck-client"),
-        "etcd's peers": (f"{etcd_peer_url(address)}/version", "peer"),
-    }
-    return {
-        target: probe(run.node, HealthEndpoint(url, ca, _content(run, f"etcd/{base}.crt"), _content(run, f"etcd/{base}.key")))
-        for target, (url, base) in urls.items()
-    }
+    return {target: probe(run.node, HealthEndpoint(url, ca, certificate, key)) for target, url, certificate, key in shown}
 
 
 def _content(run: RotationRun, name: str) -> bytes:
