@@ -85,14 +85,16 @@ def _client_context(kubeconfig: str, folder: Path) -> ssl.SSLContext:
 
 
 @contextmanager
-def api_writes(control_plane: Node, host: str, *, per_second: float = 20.0) -> Iterator[Count]:
-    """Create ConfigMaps through the API server at `host`; each is tried once more where it failed."""
+def api_writes(control_plane: Node, host: str, *, per_second: float = 20.0, prefix: str = "") -> Iterator[Count]:
+    """Create ConfigMaps, whose names begin with `prefix`, through the API server at `host`; each is tried once more where it
+    failed."""
     control_plane.run("kubectl", f"--kubeconfig={cluster.ADMIN_KUBECONFIG}", "create", "namespace", NAMESPACE, check=False)
     with tempfile.TemporaryDirectory() as folder:
         context = _client_context(control_plane.read(cluster.ADMIN_KUBECONFIG), Path(folder))
         client, count, path = _Client(host, 6443, context), Count(), f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
         def once(name: str) -> str:
+            name = f"{prefix}{name}"
             document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": name}}
             status = client.ask("POST", path, document)
             if status in (201, 409):  # 409: the try before was stored, though its answer was lost
@@ -108,6 +110,36 @@ def lost(control_plane: Node, count: Count) -> set[str]:
     """The acknowledged writes that the cluster does not know."""
     listed = kubectl_json(control_plane, "--namespace", NAMESPACE, "get", "configmaps")["items"]
     return set(count.acknowledged) - {item["metadata"]["name"] for item in listed}
+
+
+@contextmanager
+def api_servers(hosts: Sequence[str], *, pause: float = 0.3) -> Iterator[list[frozenset[str]]]:
+    """Look at the API servers on `hosts` in turn: the groups of them that were away at one look, each group once."""
+    context = ssl._create_unverified_context()  # noqa: S323 - whether it answers, not who it is
+    seen: list[frozenset[str]] = []
+    done = threading.Event()
+
+    def is_away(host: str) -> bool:
+        try:
+            return _Client(host, 6443, context).ask("GET", "/readyz") != 200
+        except TimeoutError:  # busy, as all nodes are on one machine
+            return False
+        except (OSError, http.client.HTTPException):
+            return True
+
+    def run() -> None:
+        while not done.wait(pause):
+            away = frozenset(filter(is_away, hosts))
+            if away and away not in seen:
+                seen.append(away)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join(timeout=60)
 
 
 @contextmanager

@@ -222,8 +222,9 @@ def test_aborted_after_the_new_ca_has_signed(pair: Pair) -> None:
 
 @pytest.mark.long
 def test_killed_as_each_phase_of_each_stage_begins(new_node: NewNode, kubernetes: assets.Assets) -> None:
-    """Killed at the first, run again, killed at the second, and so on; the API answers after each."""
-    node = first_control_plane(new_node, kubernetes, "rotatek")
+    """Of a cluster that real kubeadm made: killed at the first, run again, killed at the second, and so on; the API answers after
+    each."""
+    node = first_control_plane(new_node, kubernetes, "rotatek", tool="kubeadm")
     cluster.wait_node_ready(node)
     node.shell(f"cp /etc/kubernetes/admin.conf {OLD}")
     words = ("certs", "rotate-ca", "all", "--finish", "--output=json")
