@@ -23,14 +23,14 @@ _NAME: Final = "reconfigure"
 def reconfigure(
     options: Mapping[str, Any], emit: Subscriber, *, choose: Choose, name: str, machine: Node, source: Source | None = None
 ) -> None:
-    """Run the steps that `choose` picks on `machine`; in a dry run show what would change. `options` are flags with underscores;
-    `source` is what --config names; `name` is what the run is called."""
+    """Run the steps that `choose` picks on `machine`; in a dry run show what they would change. `options` are flags with
+    underscores; `source` is what --config names; `name` is what the run is called."""
     run = begin(options, emit, machine=machine, source=source)
     steps = choose(tuple(options.get("skip_phases") or ()))
     if options.get("dry_run"):
         from pykubeadm.commands.reconfigure.showing import show
 
-        show(run)
+        show(run, steps)
         return
     if execute(name, steps, run, node_name=run.node_name) and name == _NAME:
         run.result(_NAME, _next(run) if run.for_cluster else "This node now is what the cluster's configuration says.")

@@ -44,11 +44,12 @@ def differences(
     of_cluster: Sequence[Phase[R]],
     rehearsing: Callable[[], Api],
     context: int,
+    static_pods: bool = True,
 ) -> Iterator[Difference]:
-    """In a fixed order: static pods, those of `files` that the phases `of_node` write, what those `of_cluster` write.
+    """In a fixed order: `static_pods`, those of `files` that the phases `of_node` write, what those `of_cluster` write.
     `rehearsing` gives the API server that stores nothing. PhaseError where something cannot be changed."""
     trial = looking(run)
-    for component in components(trial) if run.is_control_plane else ():
+    for component in components(trial) if static_pods and run.is_control_plane else ():
         before, after = (to_yaml(decoded(pod)) for pod in (component.former, component.wanted))
         yield from _difference(manifest_path(component.name), before, after, run.target, context)
     api = RecordingApi(rehearsing(), _silent)

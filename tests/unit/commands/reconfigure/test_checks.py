@@ -10,12 +10,13 @@ from pykubeadm.commands.reconfigure.checks import checks, edited_where_fixed
 from pykubeadm.commands.reconfigure.command import reconfigure
 from pykubeadm.commands.reconfigure.files import file_checks, host_path
 from pykubeadm.commands.reconfigure.phases import PHASES
+from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.commands.reconfigure.showing import show
 from pykubeadm.commands.reconfigure.upload_config import upload_config
 from pykubeadm.errors import PhaseError, PreflightError
 from pykubeadm.phases.replacing.record import Record, write_record
 from pykubeadm.workflow.events import Note, Result
-from pykubeadm.workflow.phase import without
+from pykubeadm.workflow.phase import steps, without
 from tests.support.api import FakeApi
 from tests.support.node import completed
 from tests.support.reconfigure_runs import cluster, document, file_of, perform, reconfigure_run
@@ -143,7 +144,7 @@ def test_a_dry_run_shows_everything_and_changes_nothing(monkeypatch: pytest.Monk
     monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.run_preflight", lambda _run: None)
     monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.connect", lambda *_args, **_options: copy.deepcopy(api))
     api.writes = []
-    show(run)
+    show(run, tuple(steps(PHASES)))
     shown = {event.data["what"]: event.text for event in events if isinstance(event, Result)}
     assert list(shown) == [
         "/etc/kubernetes/manifests/kube-scheduler.yaml",
@@ -157,11 +158,48 @@ def test_a_dry_run_shows_everything_and_changes_nothing(monkeypatch: pytest.Monk
     assert (node.files, secrets(node), node.unit_actions, api.writes) == (before, certificates, [], [])
 
 
+@pytest.mark.parametrize(
+    ("left", "what"),
+    [
+        ("kubelet", ["/var/lib/kubelet/config.yaml"]),
+        ("control-plane", ["/etc/kubernetes/manifests/kube-scheduler.yaml"]),
+        ("upload-config/kubelet", ["ConfigMap kube-system/kubelet-config"]),
+        ("certs", ["apiserver"]),
+        ("addon/coredns", []),
+        ("preflight", ["refused"]),
+    ],
+)
+def test_a_dry_run_shows_what_the_chosen_phases_would_do(
+    monkeypatch: pytest.MonkeyPatch, made: Made, left: str, what: list[str]
+) -> None:
+    """As `reconfigure phase` and --skip-phases choose them."""
+    node, api = made
+    kubelet = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 77\n"
+    text = document(scheduler={"extraArgs": [{"name": "v", "value": "4"}]}, apiServer={"certSANs": ["api.example.org"]})
+    events: list[object] = []
+    reconfigure_run(monkeypatch, node, api)
+
+    def refuse(run: ReconfigureRun) -> None:
+        run.result("refused", "refused", what="refused")
+
+    monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.run_preflight", refuse)
+    monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.connect", lambda *_args, **_options: copy.deepcopy(api))
+    reconfigure(
+        {"dry_run": True},
+        events.append,
+        choose=lambda _skip: tuple(step for step in steps(PHASES) if step.path == left),
+        name="reconfigure phase",
+        machine=node,
+        source=file_of(text, kubelet),
+    )
+    assert [event.data["what"] for event in events if isinstance(event, Result)] == what
+
+
 def test_a_dry_run_without_a_difference_says_so(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
     run, events = reconfigure_run(monkeypatch, *made, file_of(document()), dry_run=True)
     monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.run_preflight", lambda _run: None)
     monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.connect", lambda *_args, **_options: made[1])
-    show(run)
+    show(run, tuple(steps(PHASES)))
     assert [event.message for event in events if isinstance(event, Note)] == ["there is nothing to change"]
 
 

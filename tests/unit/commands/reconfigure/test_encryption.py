@@ -12,12 +12,14 @@ import yaml
 from pykubeadm.commands.reconfigure.encryption.check import encryption_check
 from pykubeadm.commands.reconfigure.encryption.configuration import Encryption, parse_encryption, writer_of
 from pykubeadm.commands.reconfigure.encryption.rewriting import encryption_phase
+from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.commands.reconfigure.showing import show
 from pykubeadm.config.section import DocumentError
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.etcd.reach import Reached
 from pykubeadm.workflow.events import Result
+from pykubeadm.workflow.phase import steps
 from tests.support.reconfigure_runs import cluster, document, file_of, perform, reconfigure_run, server_pod
 
 PLACE = "/etc/kubernetes/enc"
@@ -197,7 +199,7 @@ def test_a_dry_run_says_what_would_be_written_again(encrypted: Made) -> None:
     run, events = reconfigure_run(made.monkeypatch, made.node, made.api, source, dry_run=True)
     made.monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.run_preflight", lambda _run: None)
     made.monkeypatch.setattr("pykubeadm.commands.reconfigure.showing.connect", lambda *_args, **_options: copy.deepcopy(made.api))
-    show(run)
+    show(run, tuple(steps(PHASES)))
     said = [event.text for event in events if isinstance(event, Result)]
     assert "1 of secrets: written again, by the last control plane" in said
 
