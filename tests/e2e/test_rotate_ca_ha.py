@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+import yaml
 
 from lab import assets, cluster
 from lab.cluster import eventually, kubectl
 from lab.node import Node
 from tests.e2e import load
 from tests.e2e.conftest import NewNode, nodes_of
-from tests.e2e.joining import ETCD, connect, first_control_plane, join, join_command, name_endpoint, side_by_side, voters
+from tests.e2e.joining import ETCD, connect, join, join_command, side_by_side, voters
 from tests.e2e.runs import kill_as_starts
 from tests.e2e.test_certs import assert_works, expirations
 from tests.e2e.test_rotate_ca import (
@@ -31,7 +32,6 @@ from tests.e2e.test_rotate_ca import (
 from tests.e2e.test_upgrade_ha import load_balancer
 
 pytestmark = pytest.mark.long
-ENDPOINT = "rotate.example.test"
 CAS = ("ca.crt", "front-proxy-ca.crt", "etcd/ca.crt", "sa.pub")
 # Kills the command as soon as the node's API server has ended, while the command waits for the new one.
 _KILLED_IN_RESTART = """
@@ -59,12 +59,13 @@ class Fleet:
 @pytest.fixture(scope="module")
 def fleet(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterator[Fleet]:
     with nodes_of(kubernetes, request) as new_node:
-        balancer = new_node("rotlb")
-        first = first_control_plane(new_node, kubernetes, "rota", endpoint=ENDPOINT, serverTLSBootstrap=True)
-        second, third, worker = (new_node(name) for name in ("rotb", "rotc", "rotw"))
+        balancer, first, second, third, worker = (new_node(name) for name in ("rotlb", "rota", "rotb", "rotc", "rotw"))
         load_balancer(balancer, [first, second, third])
-        for node in (first, second, third, worker):
-            name_endpoint(node, ENDPOINT, balancer.address)
+        documents = cluster.documents(kubernetes.version, first.address)
+        documents[1]["controlPlaneEndpoint"] = f"{balancer.address}:6443"
+        documents[2]["serverTLSBootstrap"] = True
+        first.write(cluster.CONFIG, yaml.safe_dump_all(documents, sort_keys=False))
+        first.run("pykubeadm", "init", "--config", cluster.CONFIG, timeout=300)
         words = join_command(first, as_control_plane=True)
         side_by_side([partial(join, node, words) for node in (second, third)])
         join(worker, join_command(first))
@@ -192,7 +193,6 @@ def test_real_kubeadm_goes_on(fleet: Fleet, new_node: NewNode) -> None:
     for node in fleet.control_planes:
         assert expirations(node, "kubeadm") == expirations(node, "pykubeadm")
     another = new_node("rotx")
-    name_endpoint(another, ENDPOINT, fleet.balancer.address)
     join(another, join_command(first, tool="kubeadm", as_control_plane=True), tool="kubeadm")
     connect(first, (*fleet.nodes, another))
     assert voters(another) == sorted(node.name for node in (*fleet.control_planes, another))
