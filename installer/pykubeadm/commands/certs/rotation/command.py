@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.certs.rotation.phases import STEPS
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import ETCD, NAMES
 from pykubeadm.commands.execute import execute
-from pykubeadm.commands.existing import connect, existing
+from pykubeadm.commands.existing import own_api
 from pykubeadm.config.model import Timeouts
 from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError, UsageError
-from pykubeadm.kube.apply import retrying
+from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.phases.cluster.found import node_configuration
+from pykubeadm.phases.cluster.stored import stored_cluster
+from pykubeadm.phases.replacing.run import reader_of
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.tokens.certificate_key import parse_certificate_key
 from pykubeadm.workflow.events import Note
 
 if TYPE_CHECKING:
+    from pykubeadm.config.model import ClusterConfiguration
     from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
 
@@ -50,22 +55,20 @@ def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber,
             raise UsageError(f"--certificate-key: {error}") from error
     has_control_plane = machine.stat(manifest_path("kube-apiserver")) is not None
     kubeconfig = os.path.abspath(options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else _KUBELET_CONF))
-    _await_cluster(machine, kubeconfig, emit)
-    found = existing({"kubeconfig": kubeconfig}, emit, machine=machine)
-    if not found.known:
-        raise PhaseError("without the cluster's configuration it is not known what its CAs have signed, so nothing is rotated")
-    chosen = tuple(name for name in names if not (name == ETCD and found.configuration.cluster.etcd.external))
+    host = host_facts(machine)
+    configuration = replace(node_configuration(machine, host), cluster=_cluster(machine, kubeconfig, emit))
+    chosen = tuple(name for name in names if not (name == ETCD and configuration.cluster.etcd.external))
     if names and not chosen:
         raise PhaseError("this cluster's etcd is external: its CA is rotated where it runs")
-    journal = Journal(found.node)
+    journal = Journal(machine)
     return RotationRun(
-        configuration=found.configuration,
-        node=JournaledNode(found.node, journal),
-        host=found.host,
+        configuration=configuration,
+        node=JournaledNode(machine, journal),
+        host=host,
         journal=journal,
         emit=emit,
         now=machine.now,
-        kubeconfig_path=found.kubeconfig,
+        kubeconfig_path=kubeconfig,
         has_control_plane=has_control_plane,
         names=chosen,
         finish=bool(options.get("finish")),
@@ -75,13 +78,13 @@ def _begin(names: tuple[str, ...], options: Mapping[str, Any], emit: Subscriber,
     )
 
 
-def _await_cluster(machine: Node, kubeconfig: str, emit: Subscriber) -> None:
-    """A run before this one may have been killed while the API server was starting again."""
+def _cluster(machine: Node, kubeconfig: str, emit: Subscriber) -> ClusterConfiguration:
+    """Its configuration, waited for: a run before this one may have been killed while the API server was starting again."""
 
     def warn(message: str) -> None:
         emit(Note(level="warning", topic="", message=message))
 
     if machine.stat(kubeconfig) is None:
         raise PhaseError(f"{kubeconfig} does not exist, so the cluster cannot be asked how far the rotation is (--kubeconfig)")
-    api = connect(machine, kubeconfig, warn)
-    retrying(lambda: api.get("v1", "ConfigMap", "kubeadm-config", "kube-system"), Timeouts().kubernetes_api_call)
+    api = own_api(machine, kubeconfig, warn, call_timeout=Timeouts().kubernetes_api_call, dry_run=False)
+    return stored_cluster(api, reader_of(kubeconfig), warn)
