@@ -97,16 +97,21 @@ def _etcd(run: RotationRun) -> dict[str, Probe | HealthEndpoint]:
         return {}
     address = run.configuration.this_node.local_api_endpoint.advertise_address
     clients, peers = f"{etcd_client_url(address)}/health", f"{etcd_peer_url(address)}/version"
-    shown = [
-        ("etcd's clients", clients, *(_content(run, f"etcd/healthcheck-client.{end}") for end in ("crt", "key"))),
-        ("etcd's peers", peers, *(_content(run, f"etcd/peer.{end}") for end in ("crt", "key"))),
-    ]
+    shown = {
+        "etcd's clients": (clients, _pair(run, "etcd/healthcheck-client")),
+        "etcd's peers": (peers, _pair(run, "etcd/peer")),
+    }
     if rotation.stage.trusts_both:
         both = read_material(run)[ETCD]
         other = trial_client(run, both.old if rotation.stage.signs_new else both.new, _PROBER)
-        shown += [("etcd's clients of the other CA", clients, *other), ("etcd's peers of the other CA", peers, *other)]
+        shown |= {"etcd's clients of the other CA": (clients, other), "etcd's peers of the other CA": (peers, other)}
     ca = rotation.signer(ETCD)
-    return {target: probe(run.node, HealthEndpoint(url, ca, certificate, key)) for target, url, certificate, key in shown}
+    return {target: probe(run.node, HealthEndpoint(url, ca, *pair)) for target, (url, pair) in shown.items()}
+
+
+def _pair(run: RotationRun, base: str) -> tuple[bytes, bytes]:
+    """Certificate and key."""
+    return _content(run, f"{base}.crt"), _content(run, f"{base}.key")
 
 
 def _content(run: RotationRun, name: str) -> bytes:
