@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LEASE: Final = "pykubeadm-etcd-upgrade"
 _KIND: Final = "kubeadm-backup-etcd"
-_QUEUE: Final = timedelta(minutes=10)  # for all that are before us
+QUEUE: Final = timedelta(minutes=10)  # for all that are before us
 
 
 def await_healthy_etcd(run: ClusterRun) -> int:
@@ -86,7 +86,7 @@ def etcds_turn(run: ClusterRun, *, wanted: bool) -> Iterator[int]:
     def report(reason: str) -> None:
         run.emit(Waiting(phase=PHASE, target="the turn of this node's etcd member", reason=reason))
 
-    with held(endpoint_api(run), LEASE, run.node_name, timeout=_QUEUE, report=report):
+    with held(endpoint_api(run), LEASE, run.node_name, timeout=QUEUE, report=report):
         await_healthy_etcd(run)  # the node before us may have replaced its member just now
         yield members
 

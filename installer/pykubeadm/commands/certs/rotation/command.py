@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.certs.rotation.phases import STEPS
@@ -15,6 +17,7 @@ from pykubeadm.commands.existing import own_api
 from pykubeadm.config.model import Timeouts
 from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError, UsageError
+from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, UntrustedServerError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
@@ -23,6 +26,7 @@ from pykubeadm.phases.cluster.stored import stored_cluster
 from pykubeadm.phases.replacing.run import reader_of
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.tokens.certificate_key import parse_certificate_key
+from pykubeadm.util.retry import RanOutError, every, try_again
 from pykubeadm.workflow.events import Note
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from pykubeadm.workflow.events import Subscriber
 
 NAME: Final = "certs rotate-ca"
+_FORBIDDEN, _INTERNAL_ERROR = 403, 500
+_LOOK_EVERY: Final = 0.5  # seconds
 _KUBELET_CONF: Final = f"{KUBERNETES_DIR}/kubelet.conf"
 
 
@@ -87,4 +93,13 @@ def _cluster(machine: Node, kubeconfig: str, emit: Subscriber) -> ClusterConfigu
     if machine.stat(kubeconfig) is None:
         raise PhaseError(f"{kubeconfig} does not exist, so the cluster cannot be asked how far the rotation is (--kubeconfig)")
     api = own_api(machine, kubeconfig, warn, call_timeout=Timeouts().kubernetes_api_call, dry_run=False)
-    return stored_cluster(api, reader_of(kubeconfig), warn)
+
+    def patience(error: Exception, _spent: float) -> timedelta | None:
+        """What has just started forbids for some seconds what it allows later."""
+        passes = isinstance(error, ApiUnreachableError) and not isinstance(error, UntrustedServerError)
+        starts = isinstance(error, ApiStatusError) and (error.code == _FORBIDDEN or error.code >= _INTERNAL_ERROR)
+        return api.call_timeout if passes or starts else None
+
+    with suppress(RanOutError):  # what is wrong with it is said below
+        try_again(lambda: api.get("v1", "ConfigMap", "kubeadm-config", "kube-system"), patience, pause=every(_LOOK_EVERY))
+    return stored_cluster(api, reader_of(kubeconfig), warn, patient=False)

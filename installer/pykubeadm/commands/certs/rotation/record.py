@@ -1,5 +1,5 @@
-"""What the cluster keeps of a rotation: a ConfigMap with its stage, and on each Node how far it is. Of the ConfigMap's name
-are a Secret (`sharing`) and a Lease (`turns`), too, where there are several control planes."""
+"""What the cluster keeps of a rotation: a ConfigMap with its stage, and on each Node how far it is. Where there
+are several control planes a Secret of the ConfigMap's name has the keys for them (`sharing`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ _KEPT: Final = (  # what has its name, in the order in which it is taken away
     (_RBAC, "RoleBinding"),
     (_RBAC, "Role"),
     ("v1", "Secret"),
-    ("coordination.k8s.io/v1", "Lease"),
     ("v1", "ConfigMap"),
 )
 _CONFLICT: Final = 409

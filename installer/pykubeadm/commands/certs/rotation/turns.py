@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pykubeadm.commands.certs.rotation.record import NAME
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.waiting import wait_for_others
 from pykubeadm.constants import ENDPOINT_ANNOTATION
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.lease import held
 from pykubeadm.phases.cluster import connection
-from pykubeadm.phases.replacing.etcd import etcds_turn
+from pykubeadm.phases.replacing.etcd import LEASE, QUEUE, await_healthy_etcd
 from pykubeadm.phases.waiting import probe
 from pykubeadm.workflow.events import Waiting
 
@@ -24,14 +22,13 @@ if TYPE_CHECKING:
 ETCD, API_SERVER = "etcd", "kube-apiserver"
 PHASE: Final = "restart"
 _LABELS: Final = {"component": API_SERVER, "tier": "control-plane"}
-_QUEUE: Final = timedelta(minutes=10)  # for all that are before us
 
 
 @contextmanager
 def own_turn(run: RotationRun, names: Sequence[str]) -> Iterator[None]:
-    """While `names` are restarted on this node: where others have API servers, no other control plane restarts its own, all of
-    them answer before, and etcd can do without this node's member. The Lease is held at the endpoint of all control planes, as
-    this node's own API server is away meanwhile."""
+    """While `names` are restarted on this node: no other control plane restarts its etcd or API server, be it by an upgrade; all
+    other API servers answer before, and etcd can do without this node's member. The Lease is held at the endpoint of all control
+    planes, as this node's own API server is away meanwhile."""
     others = other_servers(run) if API_SERVER in names or ETCD in names else {}
 
     def report(reason: str) -> None:
@@ -39,11 +36,11 @@ def own_turn(run: RotationRun, names: Sequence[str]) -> Iterator[None]:
 
     with ExitStack() as stack:
         if others:
-            api = connection.endpoint_api(run)
-            stack.enter_context(held(api, NAME, run.node_name, timeout=_QUEUE, report=report))
+            stack.enter_context(held(connection.endpoint_api(run), LEASE, run.node_name, timeout=QUEUE, report=report))
             timeout = run.configuration.this_node.timeouts.control_plane_component_health_check
             wait_for_others(run, PHASE, _answering(run, others), timeout)
-        stack.enter_context(etcds_turn(run, wanted=ETCD in names))
+        if ETCD in names:
+            await_healthy_etcd(run)
         yield
 
 
