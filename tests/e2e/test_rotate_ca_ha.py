@@ -130,7 +130,7 @@ def drop(fleet: Fleet) -> str:
     first, second, third = fleet.control_planes
     kill(first, "drop/restart", "--finish")
     rotate(first, "--finish")
-    kill_in_restart(third)
+    kill(third, "drop/report")
     side_by_side([partial(rotate, node) for node in (second, third)])
     rotate(fleet.worker)
     return rotate(first)
