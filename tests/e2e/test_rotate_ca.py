@@ -21,7 +21,7 @@ from tests.e2e import load
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command
 from tests.e2e.runs import kill_as_starts, outcome
-from tests.e2e.test_certs import assert_both_tools_agree, assert_works, served
+from tests.e2e.test_certs import assert_both_tools_agree, assert_works, expirations, served
 
 ROTATE = ("pykubeadm", "certs", "rotate-ca")
 OLD = "/root/old.conf"
@@ -222,9 +222,8 @@ def test_aborted_after_the_new_ca_has_signed(pair: Pair) -> None:
 
 @pytest.mark.long
 def test_killed_as_each_phase_of_each_stage_begins(new_node: NewNode, kubernetes: assets.Assets) -> None:
-    """Of a cluster that real kubeadm made: killed at the first, run again, killed at the second, and so on; the API answers after
-    each."""
-    node = first_control_plane(new_node, kubernetes, "rotatek", tool="kubeadm")
+    """Killed at the first, run again, killed at the second, and so on; the API answers after each."""
+    node = first_control_plane(new_node, kubernetes, "rotatek")
     cluster.wait_node_ready(node)
     node.shell(f"cp /etc/kubernetes/admin.conf {OLD}")
     words = ("certs", "rotate-ca", "all", "--finish", "--output=json")
@@ -235,6 +234,25 @@ def test_killed_as_each_phase_of_each_stage_begins(new_node: NewNode, kubernetes
             eventually(partial(_no_answer, node), f"the API after {step.path}", 90)
     assert outcome(node.run("pykubeadm", *words, timeout=600).stdout) == "changed"
     assert_shut_out(node)
+    assert_works(node)
+
+
+@pytest.mark.long
+def test_a_cluster_that_real_kubeadm_made(new_node: NewNode, kubernetes: assets.Assets) -> None:
+    node, worker = first_control_plane(new_node, kubernetes, "rotater", tool="kubeadm"), new_node("rotateq")
+    cluster.wait_node_ready(node)
+    former = node.read("/etc/kubernetes/pki/ca.crt")
+    node.shell(f"cp /etc/kubernetes/admin.conf {OLD}")
+    said = node.run("pykubeadm", "certs", "rotate-ca", "all", "--finish", "--output=json", timeout=600).stdout
+    assert outcome(said) == "changed"
+    ca = node.read("/etc/kubernetes/pki/ca.crt")
+    assert ca.count("BEGIN CERTIFICATE") == 1
+    assert ca != former
+    assert_shut_out(node)
+    assert expirations(node, "kubeadm") == expirations(node, "pykubeadm")
+    join(worker, join_command(node, tool="kubeadm"), tool="kubeadm")
+    connect(node, (node, worker))
+    assert worker.read("/etc/kubernetes/pki/ca.crt").strip() == ca.strip()
     assert_works(node)
 
 
