@@ -16,7 +16,7 @@ from pykubeadm.commands.execute import execute
 from pykubeadm.commands.existing import own_api
 from pykubeadm.config.model import Timeouts
 from pykubeadm.constants import ADMIN_KUBECONFIG, KUBERNETES_DIR
-from pykubeadm.errors import PhaseError, UsageError
+from pykubeadm.errors import ApiError, PhaseError, UsageError
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, UntrustedServerError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
@@ -95,11 +95,15 @@ def _cluster(machine: Node, kubeconfig: str, emit: Subscriber) -> ClusterConfigu
     api = own_api(machine, kubeconfig, warn, call_timeout=Timeouts().kubernetes_api_call, dry_run=False)
 
     def patience(error: Exception, _spent: float) -> timedelta | None:
-        """What has just started forbids for some seconds what it allows later."""
-        passes = isinstance(error, ApiUnreachableError) and not isinstance(error, UntrustedServerError)
-        starts = isinstance(error, ApiStatusError) and (error.code == _FORBIDDEN or error.code >= _INTERNAL_ERROR)
-        return api.call_timeout if passes or starts else None
+        return api.call_timeout if _is_starting(error) else None
 
-    with suppress(RanOutError):  # what is wrong with it is said below
+    with suppress(RanOutError, ApiError):  # what is wrong with it is said below
         try_again(lambda: api.get("v1", "ConfigMap", "kubeadm-config", "kube-system"), patience, pause=every(_LOOK_EVERY))
     return stored_cluster(api, reader_of(kubeconfig), warn, patient=False)
+
+
+def _is_starting(error: Exception) -> bool:
+    """An API server forbids for its first seconds what it allows later, when it has read its roles."""
+    if isinstance(error, ApiStatusError):
+        return error.code == _FORBIDDEN or error.code >= _INTERNAL_ERROR
+    return isinstance(error, ApiUnreachableError) and not isinstance(error, UntrustedServerError)
