@@ -153,6 +153,13 @@ def trusted(pem: bytes, bundle: bytes) -> bool:
 
 
 @cache
+def _key_ids(pem: bytes) -> frozenset[str]:
+    """Of all public keys in it."""
+    begin = b"-----BEGIN PUBLIC KEY-----"
+    return frozenset(key_id(begin + block) for block in pem.split(begin)[1:])
+
+
+@cache
 def _kubeconfig(content: bytes) -> Kubeconfig:
     return read_kubeconfig(content)
 
@@ -189,8 +196,7 @@ class RotatingCluster(FakeApi):
                     raise BrokenError(f"the kubelet of {node.name} does not let the API server of {server.name} in")
             kid = json.loads(base64.urlsafe_b64decode(node.text(TOKEN).partition(".")[0] + "=="))["kid"]
             for server in self.control_planes():
-                blocks = _remembered(server, "kube-apiserver", "sa.pub").split(b"-----BEGIN PUBLIC KEY-----")[1:]
-                if kid not in {key_id(b"-----BEGIN PUBLIC KEY-----" + block) for block in blocks}:
+                if kid not in _key_ids(_remembered(server, "kube-apiserver", "sa.pub")):
                     raise BrokenError(f"the API server of {server.name} does not know the key of a token on {node.name}")
 
     def _check_client(self, who: str, conf: bytes, server: RotatingNode, pair: bytes = b"") -> None:
