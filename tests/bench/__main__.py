@@ -27,6 +27,10 @@ def main() -> None:
     if kind in (None, "cluster"):
         for row in cluster.rows():
             print(row, flush=True)
+    if found and kind in (None, "cluster"):
+        engine.ensure()
+        for row in cluster.node_rows(found):
+            print(row, flush=True)
     if found and kind in (None, "init"):
         engine.ensure()
         for row in nodes.rows(found):

@@ -1,4 +1,5 @@
-"""`cluster plan` for many hosts, which are simulated: each answers after a delay, as over a network. All in one process."""
+"""`cluster plan` for many hosts, which are simulated: each answers after a delay, as over a network, all in one process. And
+`cluster apply` on nodes where there is nothing to do."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from lab.assets import Assets
 from pykubeadm.config.fleet import Cluster, Fleet, Host
 from pykubeadm.config.model import ClusterConfiguration, Configuration, NodeRegistration, ThisNode
 from pykubeadm.config.versions import NEWEST_KNOWN
@@ -17,6 +19,7 @@ from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
 from pykubeadm.node.port import Command, Completed, FileStat
 from tests.bench.timing import Row
+from tests.e2e.fleets import desk_of
 from tests.support.node import FakeNode, completed
 
 HOSTS = (10, 30, 100)
@@ -97,6 +100,23 @@ def rows() -> Iterator[Row]:
             assert len(found.plan.of("join")) == number - 1
         memory = f"{peak / 1e6:.1f} MB, {threads - 2} threads, {network.most} connections"
         yield Row(f"plan of {number} simulated hosts ({memory})", seconds, None, "linear")
+
+
+def node_rows(assets: Assets) -> Iterator[Row]:
+    """An unchanged `apply`, as users type it."""
+    with desk_of(assets) as desk:
+        desk.new("bench-c", "control-plane", bare=False)
+        for number in range(3):
+            desk.new(f"bench-w{number}", "worker", bare=False)
+        desk.write()
+        desk.run("apply")
+        seconds = []
+        for _ in range(RUNS):
+            began = time.perf_counter()
+            done = desk.run("apply")
+            seconds.append(time.perf_counter() - began)
+            assert "Nothing to do" in done.stdout
+    yield Row("unchanged apply of 4 nodes", seconds, None, "≤ 5 s")
 
 
 def _watch(over: threading.Event, most: list[int]) -> None:
