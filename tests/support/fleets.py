@@ -22,7 +22,7 @@ def host(name: str, *parts: str, **more: Any) -> Host:
 def fleet(*hosts: Host, plugin: str = "none", endpoint: str = "api.example.com:6443", version: str = NEWEST_KNOWN) -> Fleet:
     cluster = Cluster(hosts=hosts, network=Network(plugin=plugin), load_balancer=LoadBalancer())
     kubeadm = ClusterConfiguration(kubernetes_version=version, control_plane_endpoint=endpoint)
-    return Fleet(cluster, Configuration(kubeadm), names_version=True)
+    return Fleet(cluster, Configuration(kubeadm), names_version=True, describes_cluster=True)
 
 
 def bare(name: str, **more: Any) -> NodeFacts:

@@ -300,3 +300,31 @@ cluster.add_command(
         short_help="Upgrade to the version that the file names",
     )
 )
+
+
+def _reconfigure(ctx: click.Context, *, dry_run: bool, **values: Any) -> None:
+    from pykubeadm.fleet.log import RunLog, log_path
+    from pykubeadm.fleet.reconfiguring import run_reconfigure
+
+    described = described_of(values)
+    options, log = options_of(values), RunLog(log_path("cluster reconfigure"))
+    with ending_well(log):
+        run_reconfigure(described, options, log.keeping(emit_of(ctx, described)), dry_run=dry_run, log=log)
+
+
+cluster.add_command(
+    CliCommand(
+        "reconfigure",
+        callback=click.pass_context(_reconfigure),
+        params=[
+            *sources(),
+            *running(),
+            click.Option(["--dry-run"], is_flag=True, help="Show as unified diffs what would change; change nothing."),
+            output_option(),
+        ],
+        help="Bring the running cluster to the file's ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration: "
+        "control planes one after the other, then the other nodes. What does not become healthy is put back, and no further "
+        "machine is begun; run it again, and it goes on.",
+        short_help="Bring the running cluster to the file's configuration",
+    )
+)

@@ -9,9 +9,12 @@ import click
 from pykubeadm.cli.fleet_options import described_of, emit_of, ending_well, options_of, running, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option, warn_days_option
+from pykubeadm.cli.rotate_ca import rotate_ca
 
 if TYPE_CHECKING:
     from pykubeadm.commands.certs.expiration import Expirations
+
+_OF_ROTATION = ("names", "finish", "abort", "restart_workloads")
 
 certs = CliGroup("certs", help="The certificates of all control planes.", short_help="Certificates of all control planes")
 
@@ -57,6 +60,16 @@ def _renew(ctx: click.Context, name: str, **values: Any) -> None:
         run_renew(described, name, options, log.keeping(emit_of(ctx, described)), log=log)
 
 
+def _rotate(ctx: click.Context, names: tuple[str, ...], **values: Any) -> None:
+    from pykubeadm.fleet.log import RunLog, log_path
+    from pykubeadm.fleet.rotating import run_rotate
+
+    described = described_of(values)
+    options, log = options_of(values), RunLog(log_path("cluster certs rotate-ca"))
+    with ending_well(log):
+        run_rotate(described, names, values, options, log.keeping(emit_of(ctx, described)), log=log)
+
+
 certs.add_command(
     CliCommand(
         "check-expiration",
@@ -79,5 +92,17 @@ certs.add_command(
         help="Renew the certificate NAME, or all, on each control plane, one after the other. The old files are kept there, "
         "below /var/lib/pykubeadm/backup. After a failure no further one is begun.",
         short_help="Renew certificates",
+    )
+)
+certs.add_command(
+    CliCommand(
+        "rotate-ca",
+        callback=click.pass_context(_rotate),
+        params=[*(param for param in rotate_ca.params if param.name in _OF_ROTATION), *sources(), *running(), output_option()],
+        help="Replace the cluster's certificate authorities, and the key that signs tokens of ServiceAccounts, while the cluster "
+        "runs: each stage on every node, one after the other. With names (ca, front-proxy-ca, etcd-ca, sa, or all) it begins a "
+        "rotation, without names it goes on with the one that is under way. It stops where all nodes use the new CAs and trust "
+        "both; --finish goes on from there.",
+        short_help="Replace the cluster's certificate authorities",
     )
 )

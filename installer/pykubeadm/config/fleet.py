@@ -142,8 +142,10 @@ class Cluster(Model):
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """What a cluster file says. `configuration` is the cluster's; of a node there is nothing in it. `names_version` is whether
-    the file says which version of Kubernetes the cluster is to have."""
+    the file says which version of Kubernetes the cluster is to have, `describes_cluster` whether it has a ClusterConfiguration
+    at all, rather than defaults."""
 
     cluster: Cluster
     configuration: Configuration
     names_version: bool
+    describes_cluster: bool = False

@@ -43,4 +43,4 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Cluster |
     cluster = filled(cluster)
     check_fleet(cluster, configuration.cluster, report)
     reading.finish()
-    return Fleet(cluster, configuration, names_version)
+    return Fleet(cluster, configuration, names_version, describes_cluster=given is not None)

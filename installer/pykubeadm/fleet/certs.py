@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.fleet import CONTROL_PLANE, Host
 from pykubeadm.errors import PykubeadmError, UsageError
-from pykubeadm.fleet.apply import Outcome
 from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
+from pykubeadm.fleet.one_by_one import OneByOne
 from pykubeadm.fleet.progress import of_host
 from pykubeadm.workflow.events import RunStarted, Subscriber
 
@@ -59,22 +58,7 @@ def run_renew(
         raise UsageError(f"there is no certificate {name}; there are {', '.join(known)}")
     hosts = control_planes(described, options)
     emit(RunStarted(command="cluster certs renew", node=f"{len(hosts)} hosts", phases=("renew",)))
-    outcomes: dict[str, Outcome] = {}
-    problems: list[tuple[str, str]] = []
     with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
-        for host in hosts:
-            try:
-                node = machines.node(host)
-            except PykubeadmError as failure:
-                problems.append((host.name, str(failure)))
-                continue
-            began, events = time.monotonic(), of_host(host.name, "renew", emit)
-            error: PykubeadmError | None = None
-            try:
-                renew(name, {}, events, machine=node)
-            except PykubeadmError as failure:
-                error = failure
-            outcomes[host.name] = Outcome(host.name, time.monotonic() - began, error, events.changes)
-            if error:
-                break
-    finish(outcomes, problems, emit)
+        run = OneByOne(machines, options, emit, "renew")
+        run.on_each(hosts, lambda _host, node, events: renew(name, {}, events, machine=node))
+    finish(run.outcomes, run.problems, emit)

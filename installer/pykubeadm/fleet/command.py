@@ -43,6 +43,16 @@ def plan_fleet(described: Described, machines: Machines, options: Options, emit:
     return Found(described, hosts, facts, plan, digests)
 
 
+def only_look(described: Described, machines: Machines, options: Options, emit: Subscriber) -> Found:
+    """The same for commands that do something else than `apply`: what is not as the file says is not theirs to say."""
+
+    def looked(event: Event) -> None:
+        if isinstance(event, NodeProgress):
+            emit(event)
+
+    return plan_fleet(described, machines, options, looked)
+
+
 def run_plan(described: Described, options: Options, emit: Subscriber, *, connect: Connect | None = None) -> Found:
     """`cluster plan`."""
     with Machines(connect or over_ssh(described), forks=options.forks) as machines:

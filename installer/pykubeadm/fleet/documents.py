@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pykubeadm.config.fleet import CONTROL_PLANE, WORKER, Cluster, Host
+from pykubeadm.config.fleet import CONTROL_PLANE, WORKER, Cluster, Fleet, Host
 from pykubeadm.config.model import (
     API_VERSION,
     APIEndpoint,
@@ -74,6 +74,17 @@ def join_source(cluster: Cluster, configuration: Configuration, host: Host, addr
     return _source(host, [_without_empty(document)])
 
 
+def change_source(fleet: Fleet) -> Source | None:
+    """The file that `reconfigure` reads on a control plane: those documents that the user's holds, as what is missing changes
+    nothing; None where it holds none of them."""
+    configuration = fleet.configuration
+    cluster = configuration.cluster.document() if fleet.describes_cluster else {}
+    if not fleet.names_version:
+        cluster.pop("kubernetesVersion", None)
+    documents = [document for document in (cluster, configuration.kubelet, configuration.kube_proxy) if document]
+    return Source("the file", _text(documents)) if documents else None
+
+
 def _registration(cluster: Cluster, configuration: Configuration, host: Host) -> NodeRegistration:
     arguments = host.kubelet_extra_args
     if host.internal_address and not any(argument.name == "node-ip" for argument in arguments):
@@ -103,4 +114,8 @@ def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _source(host: Host, documents: Sequence[Mapping[str, Any]]) -> Source:
-    return Source(f"the configuration of {host.name}", yaml.safe_dump_all(documents, sort_keys=False).encode())
+    return Source(f"the configuration of {host.name}", _text(documents))
+
+
+def _text(documents: Sequence[Mapping[str, Any]]) -> bytes:
+    return yaml.safe_dump_all(documents, sort_keys=False).encode()

@@ -15,8 +15,8 @@ class NodeFacts:
 
     `missing` is what the node roles would bring (tag → reason); `prepared` the digests of what they brought last (stage →
     digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"), `upgrading` the same of an upgrade
-    ("apply", "node"); `ca` stands for the cluster's CA
-    that is on the machine, "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2").
+    ("apply", "node"), `reconfiguring` whether it was a reconfiguration; `ca` stands for the cluster's CA that is on the machine,
+    "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2").
     """
 
     name: str
@@ -31,6 +31,7 @@ class NodeFacts:
     has_state: bool = False  # something of a cluster is on it, whole or half
     unfinished: str = ""
     upgrading: str = ""
+    reconfiguring: bool = False
     ca: str = ""
     kubelet: str = ""
     idle_units: tuple[str, ...] = ()  # units of its load balancer that do not run

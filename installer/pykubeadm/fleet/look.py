@@ -85,7 +85,7 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
     last = journal.last_run() or {}
     command, _, rest = str(last.get("command") or "").partition(" ")
     cut_off = command in ("init", "join") and not journal.became_by()
-    upgrading = command == "upgrade" and last.get("outcome") not in ("changed", "unchanged")
+    did_not_end = last.get("outcome") not in ("changed", "unchanged")
     joined = seen.stat(_KUBELET_CONF) is not None
     manifest = seen.read(_API_SERVER)
     control_plane, version = manifest is not None, _API_SERVER_VERSION.search(manifest or b"")
@@ -100,7 +100,8 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         api_server=version[1].decode() if version else "",
         has_state=joined or control_plane or bool(ca) or seen.stat(ADMIN_KUBECONFIG) is not None,
         unfinished=command if cut_off else "",
-        upgrading=rest.partition(" ")[0] if upgrading else "",
+        upgrading=rest.partition(" ")[0] if command == "upgrade" and did_not_end else "",
+        reconfiguring=command == "reconfigure" and did_not_end,
         ca=ca,
         idle_units=tuple(unit for unit in units if node.unit(unit).active != "active") if balances else (),
     )

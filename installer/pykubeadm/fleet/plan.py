@@ -250,6 +250,9 @@ def _node_drift(planning: _Planning, host: Host, found: NodeObject | None, clust
     if upgrading := planning.node(host).upgrading:
         sentence = f"`upgrade {upgrading}` was cut off there, or failed: `pykubeadm cluster upgrade` goes on"
         planning.notes.append((host.name, sentence))
+    elif planning.node(host).reconfiguring:
+        sentence = "`reconfigure` was cut off there, or failed: `pykubeadm cluster reconfigure` goes on"
+        planning.notes.append((host.name, sentence))
     elif found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
         planning.notes.append((host.name, f"its kubelet is {found.version}, and the cluster {cluster.version}"))
 
@@ -324,9 +327,13 @@ def _cluster_drift(planning: _Planning, cluster: ClusterFacts) -> None:
         )
         planning.notes.append(("", sentence))
     document = replace(wanted, kubernetes_version=cluster.version).document()
-    fields = differing(document, dict(cluster.stored))
+    fields = differing(document, dict(cluster.stored)) if planning.fleet.describes_cluster else []
     if fields:
-        planning.notes.append(("", f"the cluster's ClusterConfiguration is not the file's in {', '.join(fields)}"))
+        sentence = (
+            f"the cluster's ClusterConfiguration is not the file's in {', '.join(fields)}, which applying it leaves alone: "
+            "`pykubeadm cluster reconfigure` brings it there"
+        )
+        planning.notes.append(("", sentence))
 
 
 def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

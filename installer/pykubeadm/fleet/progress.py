@@ -10,6 +10,7 @@ from pykubeadm.workflow.events import (
     PhaseFailed,
     PhaseFinished,
     PhaseStarted,
+    Result,
     RunFinished,
     Subscriber,
     Waiting,
@@ -48,3 +49,14 @@ class HostEvents:
 
 def of_host(host: str, action: str, emit: Subscriber) -> HostEvents:
     return HostEvents(host, action, emit)
+
+
+def keeping_results(events: HostEvents, results: list[Result]) -> Subscriber:
+    """`events`, with what the command says for a user of that machine kept in `results`."""
+
+    def take(event: Event) -> None:
+        if isinstance(event, Result):
+            results.append(event)
+        events(event)
+
+    return take

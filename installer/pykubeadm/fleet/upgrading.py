@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pykubeadm.config.fleet import CONTROL_PLANE, Host
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError, UsageError
 from pykubeadm.fleet.apply import Outcome
-from pykubeadm.fleet.command import plan_fleet
+from pykubeadm.fleet.command import only_look
 from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.facts import ClusterFacts, Facts
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
@@ -22,7 +22,7 @@ from pykubeadm.fleet.preparing import inventory_of
 from pykubeadm.fleet.progress import of_host
 from pykubeadm.fleet.variables import shared_variables
 from pykubeadm.util.dataclass import dataclass
-from pykubeadm.workflow.events import NodeProgress, Planned, RunFinished, RunStarted, Subscriber
+from pykubeadm.workflow.events import Planned, RunFinished, RunStarted, Subscriber
 from pykubeadm.workflow.phase import Step, without
 
 if TYPE_CHECKING:
@@ -154,11 +154,7 @@ def _work(run: _Upgrading, max_unavailable: int) -> list[tuple[str, str]]:
 
 
 def _look(run: _Upgrading) -> Found:
-    def looked(event: Any) -> None:
-        if isinstance(event, NodeProgress):  # what is not as the file says in other ways is for `plan`
-            run.emit(event)
-
-    return plan_fleet(run.described, run.machines, run.options, looked)
+    return only_look(run.described, run.machines, run.options, run.emit)
 
 
 def _finish_begun(run: _Upgrading, found: Found) -> None:

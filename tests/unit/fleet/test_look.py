@@ -75,21 +75,23 @@ def test_a_run_that_was_cut_off_is_seen(command, outcome):
 @pytest.mark.parametrize(
     ("command", "outcome", "expected"),
     [
-        ("upgrade apply", "running", "apply"),
-        ("upgrade node", "failed", "node"),
-        ("upgrade apply phase kubelet all", "running", "apply"),
-        ("upgrade apply", "changed", ""),
-        ("upgrade node", "unchanged", ""),
+        ("upgrade apply", "running", ("apply", False)),
+        ("upgrade node", "failed", ("node", False)),
+        ("upgrade apply phase kubelet all", "running", ("apply", False)),
+        ("upgrade apply", "changed", ("", False)),
+        ("upgrade node", "unchanged", ("", False)),
+        ("reconfigure", "running", ("", True)),
+        ("reconfigure", "changed", ("", False)),
     ],
 )
-def test_an_upgrade_that_was_cut_off_is_seen_and_what_the_api_server_is(command, outcome, expected):
+def test_an_upgrade_or_reconfiguration_that_was_cut_off_is_seen_and_what_the_api_server_is(command, outcome, expected):
     node = machine("c1")
     node.put(
         "/etc/kubernetes/manifests/kube-apiserver.yaml", "spec:\n  containers:\n  - image: r.io:5000/a/kube-apiserver:v1.35.6\n"
     )
     node.put("/var/lib/pykubeadm/journal.json", journal(command, outcome))
     facts = look_at_node(described(host("c1", "control-plane")), host("c1", "control-plane"), node)
-    assert (facts.upgrading, facts.unfinished) == (expected, "")
+    assert ((facts.upgrading, facts.reconfiguring), facts.unfinished) == (expected, "")
     assert (facts.control_plane, facts.api_server) == (True, "v1.35.6")
 
 

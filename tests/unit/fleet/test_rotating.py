@@ -1,0 +1,157 @@
+"""`cluster certs rotate-ca` runs the nodes' own command where that says it is to be run next, until it waits for the user."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+
+from pykubeadm.errors import NodeError, PhaseError, PykubeadmError, UsageError
+from pykubeadm.fleet import command
+from pykubeadm.fleet.facts import Facts
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.options import Options
+from pykubeadm.fleet.rotating import run_rotate
+from pykubeadm.workflow.events import Result, RunFinished
+from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
+from tests.support.node import FakeNode
+
+HOSTS = (host("w1"), host("c1", "control-plane"), host("w2"), host("c2", "control-plane"), host("lb", "load-balancer"))
+STAGES = ("trust", "issue", "drop")
+
+
+class Desk:
+    """A cluster that keeps a stage, and a command that brings a node to it: control planes first, then workers, then on."""
+
+    described = Described(fleet(*HOSTS))
+
+    def __init__(self, monkeypatch):
+        self.stage, self.came = -1, set()
+        self.nodes = [each.name for each in HOSTS if each.name != "lb"]
+        self.strangers, self.dead, self.lost, self.answering = (), (), (), True
+        self.does, self.done, self.events = {}, [], []
+        monkeypatch.setattr(command, "digests_of", lambda *_: dict.fromkeys((each.name for each in HOSTS), DIGESTS))
+        monkeypatch.setattr(command, "look", self.look)
+        monkeypatch.setattr("pykubeadm.commands.certs.rotation.command.rotate_ca", self.rotate)
+
+    def look(self, _described, _machines, hosts, _told):
+        found = cluster("c1", *map(node, (*self.nodes, *self.strangers))) if self.answering else None
+        return Facts({each.name: self.machine(each) for each in hosts}, found)
+
+    def machine(self, which):
+        if which.name in self.dead:
+            return unreachable(which.name)
+        if which.name not in self.nodes:
+            return bare(which.name)
+        return control_plane(which.name) if "control-plane" in which.parts else worker(which.name)
+
+    def rotate(self, names, options, emit, *, machine):
+        self.done.append(" ".join([machine.name, *names]))
+        self.does.get(machine.name, lambda: None)()
+        if names and self.stage < 0:
+            self.stage = 0
+        self.came |= {machine.name} - set(self.lost)
+        if machine.name.startswith("w"):
+            emit(Result(name="rotation", text="Go on with `pykubeadm certs rotate-ca` on a control plane.", data={}))
+            return
+        while True:
+            waiting = [name for name in ("c1", "c2") if name not in self.came]
+            waiting = waiting or [name for name in ("w1", "w2") if name not in self.came]
+            if waiting:
+                self.say(emit, "is ready. Next: `pykubeadm certs rotate-ca`", nodes=",".join(waiting))
+                return
+            if STAGES[self.stage] == "issue" and not options.get("finish"):
+                self.say(emit, "then `pykubeadm certs rotate-ca --finish` forgets the former CA")
+                return
+            if self.stage == len(STAGES) - 1:
+                emit(Result(name="rotation", text="Rotated ca.", data={"stage": "drop"}))
+                return
+            self.stage, self.came = self.stage + 1, {machine.name}
+
+    def say(self, emit, text, **data):
+        emit(Result(name="rotation", text=text, data={"stage": STAGES[self.stage], **data}))
+
+    @contextmanager
+    def connect(self, which):
+        yield FakeNode(which.name)
+
+    def run(self, *names, given=None, **options):
+        run_rotate(self.described, names, given or {}, Options(**options), self.events.append, connect=self.connect)
+
+    @property
+    def said(self):
+        return [event.text for event in self.events if isinstance(event, Result)]
+
+
+@pytest.fixture
+def desk(monkeypatch):
+    return Desk(monkeypatch)
+
+
+ROUND = ["c2", "c1", "w1", "w2", "c1"]
+
+
+def test_each_stage_comes_to_each_node_before_the_next_until_it_waits_for_the_user(desk):
+    desk.run("ca")
+    assert desk.done == ["c1 ca", *ROUND, *ROUND]
+    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` forgets the former CA"]
+    assert desk.events[-1].exit_status == 0
+    desk.done.clear()
+    desk.run(given={"finish": True})
+    assert desk.done == ["c1", *ROUND]
+    assert desk.said[-1] == "Rotated ca."
+
+
+def test_a_failure_ends_the_run_and_the_next_one_goes_on(desk):
+    def failing():
+        raise PhaseError("the kubelet did not get its certificate")
+
+    desk.does["w1"] = failing
+    with pytest.raises(PykubeadmError, match="w1: the kubelet did not get its certificate"):
+        desk.run("ca")
+    assert desk.done == ["c1 ca", "c2", "c1", "w1"]
+    assert desk.said == []
+    desk.does.clear()
+    desk.run("ca")
+    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` forgets the former CA"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "sentence"),
+    [
+        ("dead", ("w2",), "w2 cannot be reached\nnothing was rotated"),
+        ("strangers", ("x1",), "x1 is a node of the cluster and no host of the file\nnothing was rotated"),
+    ],
+)
+def test_nothing_begins_where_a_node_would_be_left_behind(desk, attribute, value, sentence):
+    setattr(desk, attribute, value)
+    with pytest.raises(NodeError, match=sentence):
+        desk.run("ca")
+    assert desk.done == []
+    assert isinstance(desk.events[-1], RunFinished)
+
+
+def test_an_api_that_is_away_is_for_the_command_to_wait_for(desk):
+    desk.answering = False
+    desk.run("ca")
+    assert desk.done[0] == "c1 ca"
+
+
+def test_a_node_that_never_comes_to_the_stage_is_not_asked_for_ever(desk):
+    desk.lost = ("w2",)
+    with pytest.raises(PhaseError, match="w2 did not come to the stage trust"):
+        desk.run("ca")
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "options", "sentence"),
+    [
+        (("ca",), {"abort": True}, {}, "--abort goes back"),
+        ((), {"abort": True, "finish": True}, {}, "--abort goes back"),
+        ((), {}, {"limit": ("c1",)}, "--limit: CAs are rotated on all nodes"),
+    ],
+)
+def test_options_that_exclude_each_other(desk, names, given, options, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        desk.run(*names, given=given, **options)
+    assert desk.done == []
