@@ -63,10 +63,13 @@ def _init(hosts: tuple[str, ...], control_planes: int) -> None:
 
 
 def _validate(**values: Any) -> None:
+    from pykubeadm.config.fleet import ETCD, PARTS
+
     described = described_of(values)
     cluster, kubeadm = described.cluster, described.configuration.cluster
-    parts = {part: len(cluster.having(part)) for part in ("control-plane", "worker", "load-balancer")}
-    listed = ", ".join(f"{number} {part}{'' if number == 1 else 's'}" for part, number in parts.items() if number)
+    parts = {part: len(cluster.having(part)) for part in PARTS}
+    words = {part: part if number == 1 or part == ETCD else f"{part}s" for part, number in parts.items()}
+    listed = ", ".join(f"{number} {words[part]}" for part, number in parts.items() if number)
     click.echo(f"The file is good: {listed}; Kubernetes {kubeadm.kubernetes_version}")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from pykubeadm.config.model import Arg, Configuration, Model, Taint
+from pykubeadm.config.model import Arg, Configuration, LocalEtcd, Model, Taint
 from pykubeadm.util.dataclass import dataclass
 
 FLEET_API = "pykubeadm.cluster/v1"
@@ -19,7 +19,8 @@ FLEET_KIND = "Cluster"
 CONTROL_PLANE = "control-plane"
 WORKER = "worker"
 LOAD_BALANCER = "load-balancer"
-PARTS = (CONTROL_PLANE, WORKER, LOAD_BALANCER)
+ETCD = "etcd"
+PARTS = (CONTROL_PLANE, WORKER, LOAD_BALANCER, ETCD)
 STATES = ("present", "absent")
 RUNTIMES = ("containerd", "crio")
 NETWORKS = ("none", "bridge", "flannel", "manifest")  # of the role cni
@@ -54,7 +55,12 @@ class Host(Model):
         ),
     )
     parts: tuple[str, ...] = field(
-        default=(), metadata=_says("What it is; control-plane with worker is a control plane without its taint.", PARTS)
+        default=(),
+        metadata=_says(
+            "What it is; control-plane with worker is a control plane without its taint. Where hosts have the part etcd, control"
+            " planes have no members of their own.",
+            PARTS,
+        ),
     )
     state: str = field(default="present", metadata=_says("absent: taken out of the cluster and reset.", STATES))
     ssh: Ssh = field(default=Ssh(), metadata=_says("How to reach this one, over what is given for all."))
@@ -67,6 +73,16 @@ class Host(Model):
     variables: Mapping[str, Any] = field(
         default_factory=dict, metadata=_says("Variables of the node roles for this machine, over those for all.")
     )
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is to be a node of the cluster."""
+        return CONTROL_PLANE in self.parts or WORKER in self.parts
+
+    @property
+    def has_kubelet(self) -> bool:
+        """Whether a kubelet runs there; one that runs etcd is in no cluster."""
+        return self.is_node or ETCD in self.parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +159,11 @@ class Cluster(Model):
 class Fleet:
     """What a cluster file says. `configuration` is the cluster's; of a node there is nothing in it. `names_version` is whether
     the file says which version of Kubernetes the cluster is to have, `describes_cluster` whether it has a ClusterConfiguration
-    at all, rather than defaults."""
+    at all, rather than defaults. `members` is how the members on hosts with the part etcd run; for the cluster these are external
+    ones."""
 
     cluster: Cluster
     configuration: Configuration
     names_version: bool
     describes_cluster: bool = False
+    members: LocalEtcd | None = None

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pykubeadm.config import rules
 from pykubeadm.config.fleet import (
     CONTROL_PLANE,
+    ETCD,
     LOAD_BALANCER,
     NETWORKS,
     PARTS,
@@ -47,6 +48,8 @@ def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report)
     report.problem(("runtime",), rules.one_of(cluster.runtime, RUNTIMES))
     _network(cluster.network, report)
     _load_balancer(cluster.load_balancer, cluster, kubeadm, report)
+    if cluster.having(ETCD) and kubeadm.etcd.external:
+        report.problem(("hosts",), f"hosts have the part {ETCD}, and the ClusterConfiguration has an external etcd; choose one")
     for index, mirror in enumerate(cluster.registry_mirrors):
         _mirror(mirror, ("registryMirrors", index), report)
     for name in ("http", "https"):
@@ -70,12 +73,22 @@ def _host(host: Host, path: Path, report: Report) -> None:
             report.problem((*path, "parts", index), f"{part} is given twice")
     if LOAD_BALANCER in host.parts and WORKER in host.parts and CONTROL_PLANE not in host.parts:
         report.problem((*path, "parts"), "a load balancer is a machine of its own or a control plane, not a worker")
+    if ETCD in host.parts:
+        _etcd_host(host, path, report)
     _ssh(host.ssh, (*path, "ssh"), report)
     for key, value in host.labels.items():
         report.problem((*path, "labels", key), rules.qualified_name(key) or rules.label_value(value))
     check_taints(host.taints or (), (*path, "taints"), report)
     check_arguments(host.kubelet_extra_args, (*path, "kubeletExtraArgs"), report)
     _variables(host.variables, (*path, "variables"), report)
+
+
+def _etcd_host(host: Host, path: Path, report: Report) -> None:
+    if len(host.parts) > 1:
+        sentence = "a host with the part etcd has no other; where no host has it, each control plane has a member of its own"
+        report.problem((*path, "parts"), sentence)
+    if not host.internal_address and rules.address(host.address or host.name):
+        report.problem(path, "control planes reach etcd by an IP address: give the host one, as its address or internalAddress")
 
 
 def _unique(hosts: Iterable[Host], report: Report) -> None:

@@ -15,23 +15,26 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.config.fleet import LOAD_BALANCER
+from pykubeadm.config.fleet import ETCD, LOAD_BALANCER
 from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet.admission import Open, admit, new_admission, opened, withdraw
 from pykubeadm.fleet.documents import Admission, init_source, join_source
+from pykubeadm.fleet.etcd_hosts import authority_of, client_of, established, keep, keeper, leave, make_authority, make_member
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
-from pykubeadm.fleet.leaving import forget, remove
+from pykubeadm.fleet.leaving import forget, remove, reset_node
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.options import UNTIL, Options
 from pykubeadm.fleet.plan import Action, Plan
 from pykubeadm.fleet.preparing import Preparation
 from pykubeadm.fleet.progress import of_host
 from pykubeadm.util.dataclass import dataclass
-from pykubeadm.workflow.events import NodeProgress, Note
+from pykubeadm.workflow.events import NodeProgress, Note, PhaseFinished
 from pykubeadm.workflow.phase import Choose, Phase, without
 
 if TYPE_CHECKING:
+    from pykubeadm.config.fleet import Host
+    from pykubeadm.node.port import File
     from pykubeadm.util.kube_object import KubeObject
     from pykubeadm.workflow.events import Subscriber
 
@@ -51,7 +54,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class Applying:
-    """One run. `cluster` is there once hosts can join; `leaving` are the removals, which joins wait for."""
+    """One run. `cluster` is there once hosts can join; `leaving` are the removals, which joins wait for; `authority` is etcd's CA
+    and `members` are the hosts of the part etcd, which the first control plane waits for."""
 
     found: Found
     plan: Plan
@@ -61,6 +65,8 @@ class Applying:
     admission: Admission = field(default_factory=new_admission)
     cluster: Future[Open] = field(default_factory=Future)
     leaving: dict[str, Future[None]] = field(default_factory=dict)
+    authority: Future[list[File]] = field(default_factory=Future)
+    members: dict[str, Future[None]] = field(default_factory=dict)
     preparation: Preparation | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
@@ -80,9 +86,11 @@ def apply(found: Found, machines: Machines, options: Options, emit: Subscriber) 
     plan = found.plan
     if options.until:
         dropped = {*UNTIL[UNTIL.index(options.until) + 1 :], "label", "network"}
+        dropped |= {"etcd"} if options.until == "prepare" else set()
         plan = replace(plan, actions=tuple(action for action in plan.actions if action.kind not in dropped))
     run = Applying(found, plan, machines, options, emit)
     run.leaving = {action.host: Future() for action in plan.of("remove", "forget")}
+    run.members = {action.host: Future() for action in plan.of("etcd")}
     try:
         _work(run)
     finally:
@@ -135,8 +143,12 @@ def _host(run: Applying, name: str) -> None:
     except Exception as bug:  # noqa: BLE001 - in one host's way it must not be silent, nor stop the others
         error = PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})")
     if error:
-        with suppress(KeyError, InvalidStateError):
-            run.leaving[name].set_exception(error)
+        for futures in (run.leaving, run.members):
+            with suppress(KeyError, InvalidStateError):
+                futures[name].set_exception(error)
+        if name in run.members and name == keeper(run.described, run.found.facts).name:
+            with suppress(InvalidStateError):
+                run.authority.set_exception(error)
         if any(action.kind == "init" for action in run.plan.for_host(name)):
             with suppress(InvalidStateError):
                 run.cluster.set_exception(error)
@@ -170,6 +182,26 @@ def _do_prepare(run: Applying, action: Action) -> int:
     return 1
 
 
+def _do_etcd(run: Applying, action: Action) -> int:
+    """The first host makes etcd's CA, the others get it from there. They begin once all are prepared: etcd needs a majority."""
+    host, facts = run.found.host(action.host), run.found.facts
+    node, emit, first = run.machines.node(host), of_host(action.host, "etcd", run.emit), keeper(run.described, facts)
+    others = established(run.described, facts)
+    for name in () if others else run.members:
+        if run.preparation and name in run.preparation.ready:
+            _result(run, run.preparation.ready[name], f"{name} to be prepared")
+    if host.name == first.name:
+        make_authority(run.described, host, node, emit)
+        run.authority.set_result(authority_of(run.described, node))
+    elif first.name in run.members:
+        keep(node, _result(run, run.authority, f"etcd's CA of {first.name}"))
+    else:
+        keep(node, authority_of(run.described, run.machines.node(first)))
+    make_member(run.described, host, node, emit, others)
+    run.members[host.name].set_result(None)
+    return emit.changes
+
+
 def _do_init(run: Applying, action: Action) -> int:
     from pykubeadm.commands.init.command import init
     from pykubeadm.commands.init.phases import PHASES
@@ -180,6 +212,10 @@ def _do_init(run: Applying, action: Action) -> int:
     shares = any(other.part == action.part for other in run.plan.of("join"))
     options = {"upload_certs": shares, "skip_token_print": True, "skip_certificate_key_print": True}
     emit = of_host(host.name, "init", run.emit)
+    for name, future in run.members.items():
+        _result(run, future, f"{name} to be a member of etcd")
+    if run.described.cluster.having(ETCD):
+        keep(node, client_of(run.described, run.machines.node(keeper(run.described, run.found.facts))))
     init(options, emit, choose=_but_prepare(PHASES), machine=node, source=source)
     run.cluster.set_result(opened(run.described, host, node, address, run.admission))
     return emit.changes
@@ -218,10 +254,23 @@ def _balanced(run: Applying) -> None:
 
 
 def _do_remove(run: Applying, action: Action) -> int:
-    found = _result(run, run.cluster, "the cluster")
     host = run.found.host(action.host)
+    if ETCD in host.parts:
+        return _do_leave_etcd(run, host)
+    found = _result(run, run.cluster, "the cluster")
     emit = of_host(host.name, "remove", run.emit)
     remove(found, host, run.machines.node(host), run.endpoint, emit)
+    run.leaving[host.name].set_result(None)
+    return 1
+
+
+def _do_leave_etcd(run: Applying, host: Host) -> int:
+    emit, node = of_host(host.name, "remove", run.emit), run.machines.node(host)
+    others = established(run.described, run.found.facts)
+    if others:
+        changes = leave(run.described, host, node, others)
+        emit(PhaseFinished(phase="etcd", outcome="changed" if changes else "unchanged", changes=tuple(changes)))
+    reset_node(node, emit, skip_phases=("remove-etcd-member",))
     run.leaving[host.name].set_result(None)
     return 1
 
@@ -272,6 +321,7 @@ def _node_of(run: Applying, found: Open, name: str) -> KubeObject:
 
 _DO: Mapping[str, Callable[[Applying, Action], int]] = {
     "prepare": _do_prepare,
+    "etcd": _do_etcd,
     "init": _do_init,
     "join": _do_join,
     "remove": _do_remove,

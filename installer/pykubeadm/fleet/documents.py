@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,9 +16,11 @@ from pykubeadm.config.model import (
     Arg,
     BootstrapToken,
     Configuration,
+    Etcd,
     InitConfiguration,
     JoinConfiguration,
     JoinControlPlane,
+    LocalEtcd,
     NodeRegistration,
 )
 from pykubeadm.config.source import Source
@@ -72,6 +74,22 @@ def join_source(cluster: Cluster, configuration: Configuration, host: Host, addr
         }
     }
     return _source(host, [_without_empty(document)])
+
+
+def member_source(fleet: Fleet, host: Host, address: str, members: Mapping[str, str]) -> Source:
+    """What a member of etcd on a host of its own is made of, as `init` reads it. `members` are the names and peer URLs of those
+    that begin together, {} where it joins others."""
+    init = InitConfiguration(
+        node_registration=_registration(fleet.cluster, fleet.configuration, host),
+        local_api_endpoint=APIEndpoint(advertise_address=address),
+    )
+    local = fleet.members or LocalEtcd()
+    if members:
+        pairs = ",".join(f"{name}={url}" for name, url in members.items())
+        local = replace(local, extra_args=(*local.extra_args, Arg(name="initial-cluster", value=pairs)))
+    cluster = replace(fleet.configuration.cluster, etcd=Etcd(local=local))
+    kubelet = [fleet.configuration.kubelet] if fleet.configuration.kubelet else []
+    return _source(host, [_without_empty(init.document()), cluster.document(), *kubelet])
 
 
 def change_source(fleet: Fleet) -> Source | None:

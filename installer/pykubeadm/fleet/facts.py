@@ -35,6 +35,8 @@ class NodeFacts:
     ca: str = ""
     kubelet: str = ""
     idle_units: tuple[str, ...] = ()  # units of its load balancer that do not run
+    etcd: bool = False  # a member of etcd was begun on it, as on a host of that part
+    etcd_ailment: str = ""  # why that member is not healthy
     api_healthy: bool = False
 
     @property

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
 from pykubeadm.commands.source import read_source
-from pykubeadm.config.fleet import LOAD_BALANCER, Cluster, Fleet, Host, Ssh
+from pykubeadm.config.fleet import ETCD, LOAD_BALANCER, Cluster, Fleet, Host, Ssh
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.init_flags import InitFlags
-from pykubeadm.config.model import Configuration, NodeRegistration
+from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd, LocalEtcd, NodeRegistration
 from pykubeadm.config.read_fleet import read_fleet
 from pykubeadm.config.read_init import read_init
 from pykubeadm.config.reading import Environment
@@ -20,6 +20,7 @@ from pykubeadm.config.release import look_up
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS
 from pykubeadm.errors import UsageError
+from pykubeadm.manifests.addresses import etcd_client_url
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import join_host_port
 
@@ -99,14 +100,30 @@ def _environment(note: Notes) -> Environment:
 
 
 def _resolved(fleet: Fleet) -> Fleet:
-    """With the control plane's endpoint, where load balancers give it one, and the runtime's socket."""
+    """With the control plane's endpoint, where load balancers give it one, etcd's members, where these have hosts of their own,
+    and the runtime's socket."""
     cluster = fleet.configuration.cluster
+    if fleet.cluster.having(ETCD):
+        fleet = replace(fleet, members=cluster.etcd.local or LocalEtcd())
+        cluster = replace(cluster, etcd=Etcd(external=_external(fleet.cluster, cluster.certificates_dir)))
     if not cluster.control_plane_endpoint:
         cluster = replace(cluster, control_plane_endpoint=_endpoint(fleet.cluster))
     this_node = replace(
         fleet.configuration.this_node, node_registration=NodeRegistration(cri_socket=_SOCKETS[fleet.cluster.runtime])
     )
     return replace(fleet, configuration=replace(fleet.configuration, cluster=cluster, this_node=this_node))
+
+
+def _external(cluster: Cluster, directory: str) -> ExternalEtcd:
+    """The members as control planes know them, with the files of kubeadm's guide to such clusters."""
+    endpoints = tuple(etcd_client_url(internal_address(host)) for host in cluster.having(ETCD))
+    return ExternalEtcd(
+        endpoints=endpoints,
+        http_endpoints=endpoints,
+        ca_file=f"{directory}/etcd/ca.crt",
+        cert_file=f"{directory}/apiserver-etcd-client.crt",
+        key_file=f"{directory}/apiserver-etcd-client.key",
+    )
 
 
 def _endpoint(cluster: Cluster) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, WORKER, Cluster, Host, LoadBalancer, Network, Ssh
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Cluster, Host, LoadBalancer, Network, Ssh
 from pykubeadm.errors import UsageError
 from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.ansible.results import PlaybookEvent
 
-GROUPS = {CONTROL_PLANE: "control_planes", WORKER: "workers", LOAD_BALANCER: "load_balancers"}
+GROUPS = {CONTROL_PLANE: "control_planes", WORKER: "workers", LOAD_BALANCER: "load_balancers", ETCD: "etcd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def _hostvars(paths: Sequence[str]) -> dict[str, Mapping[str, Any]]:
 
 
 def parts_of(found: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Each host's parts: by the groups control_planes, workers and load_balancers, else by firewall_part. Where neither says
-    which hosts are control planes, the first one is, and the others are workers; a machine that is alone is both."""
+    """Each host's parts: by the groups control_planes, workers, load_balancers and etcd, else by firewall_part. Where neither
+    says which hosts are control planes, the first one is, and the others are workers; a machine that is alone is both."""
     parts = {name: tuple(part for part, group in GROUPS.items() if group in said["groups"]) for name, said in found.items()}
     for name, said in found.items():
         if not parts[name] and said["firewall_part"] in GROUPS:

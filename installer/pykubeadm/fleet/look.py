@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, Host
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, Host
 from pykubeadm.constants import ADMIN_KUBECONFIG, CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.cluster import answers, api_of, fingerprint, look_at_cluster
+from pykubeadm.fleet.etcd_hosts import MANIFEST, ailment
 from pykubeadm.fleet.facts import ClusterFacts, Facts, NodeFacts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.machines import Machines
-from pykubeadm.fleet.variables import for_host, is_node
+from pykubeadm.fleet.variables import for_host
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.phases.prepare import missing
@@ -105,11 +106,13 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         ca=ca,
         idle_units=tuple(unit for unit in units if node.unit(unit).active != "active") if balances else (),
     )
-    if not is_node(host):
+    if not host.has_kubelet:
         return replace(facts, address=host.internal_address or host.address)
     found = host_facts(node)
     address = host.internal_address or found.default_ipv4 or found.default_ipv6 or ""
     lacking = missing(node, for_host(described.configuration, host)) if host.state != "absent" else {}
+    if ETCD in host.parts and node.stat(MANIFEST) is not None:
+        facts = replace(facts, etcd=True, etcd_ailment=ailment(described, host, node), has_state=True)
     return replace(facts, hostname=found.hostname, address=address, missing=lacking)
 
 

@@ -16,7 +16,7 @@ from pykubeadm.fleet.look import NETWORK
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.preparing import assets_of, inventory_of, stamp
 from pykubeadm.fleet.progress import HostEvents
-from pykubeadm.fleet.variables import digest, is_node, shared_variables
+from pykubeadm.fleet.variables import digest, shared_variables
 from pykubeadm.workflow.events import PhaseFinished, PhaseStarted, Waiting
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def network_variables(described: Described, nodes: Mapping[str, NodeObject]) -> 
         remote = "://" in plugin.manifest
         shared["cni_manifest"] = plugin.manifest if remote else os.path.abspath(os.path.expanduser(plugin.manifest))
     found = {}
-    for host in filter(is_node, described.cluster.present):
+    for host in (each for each in described.cluster.present if each.is_node):
         own = dict(shared)
         if plugin.plugin == "bridge":
             node = nodes.get(host.name)

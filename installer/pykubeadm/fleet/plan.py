@@ -7,14 +7,22 @@ from dataclasses import field, replace
 from typing import Any, Literal
 
 from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
-from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, WORKER, Fleet, Host
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Fleet, Host
 from pykubeadm.config.versions import parse_version
 from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, Facts, NodeFacts, NodeObject
 from pykubeadm.util.dataclass import dataclass
 
-Kind = Literal["prepare", "init", "join", "remove", "forget", "label", "network"]
+Kind = Literal["prepare", "etcd", "init", "join", "remove", "forget", "label", "network"]
 # In the order in which they are begun; what stands in one line is done side by side.
-STAGES: tuple[tuple[Kind, ...], ...] = (("prepare",), ("init",), ("remove", "forget"), ("join",), ("label",), ("network",))
+STAGES: tuple[tuple[Kind, ...], ...] = (
+    ("prepare",),
+    ("etcd",),
+    ("init",),
+    ("remove", "forget"),
+    ("join",),
+    ("label",),
+    ("network",),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ def make_plan(fleet: Fleet, facts: Facts, digests: Mapping[str, Mapping[str, str
     for host in looked_at:
         if planning.node(host).reachable and host.state != "absent":
             _prepare(planning, host)
+            _member_of_etcd(planning, host)
     if facts.cluster is None:
         _new_cluster(planning, looked_at)
     else:
@@ -100,10 +109,10 @@ def _prepare(planning: _Planning, host: Host) -> None:
     """The roles: what is missing, and what was prepared with other variables. A node that was prepared by other means, and has
     all that it needs, is left alone."""
     node, wanted = planning.node(host), planning.digests.get(host.name, {})
-    reasons: dict[str, str] = dict(node.missing) if _has_kubelet(host) else {}
+    reasons: dict[str, str] = dict(node.missing) if host.has_kubelet else {}
     was = node.prepared.get("node", "")
     tags = set(reasons)
-    if _has_kubelet(host) and was and was != wanted.get("node"):
+    if host.has_kubelet and was and was != wanted.get("node"):
         reasons["node"] = "its variables have changed since it was prepared"
         tags |= {"kernel", "cgroups", "firewall", "runtime", "cni", "images"}
     if LOAD_BALANCER in host.parts:
@@ -117,13 +126,17 @@ def _prepare(planning: _Planning, host: Host) -> None:
         if "load_balancer" in reasons:
             tags |= {"load_balancer", "firewall"}
     if reasons:
-        summary = "prepare the machine" if _has_kubelet(host) else "make it a load balancer"
+        summary = "prepare the machine" if host.has_kubelet else "make it a load balancer"
         why = tuple(dict.fromkeys(reasons.values()))
         planning.actions.append(Action("prepare", host.name, summary, why, tags=tuple(sorted(tags))))
 
 
-def _has_kubelet(host: Host) -> bool:
-    return CONTROL_PLANE in host.parts or WORKER in host.parts
+def _member_of_etcd(planning: _Planning, host: Host) -> None:
+    """A host of the part etcd. What is not healthy is gone through again: it may have been cut off."""
+    node = planning.node(host)
+    if ETCD in host.parts and (not node.etcd or node.etcd_ailment):
+        reason = f"its member of etcd is not healthy: {node.etcd_ailment}" if node.etcd else "it has no member of etcd yet"
+        planning.actions.append(Action("etcd", host.name, "make it a member of etcd", (reason,)))
 
 
 def _part(host: Host) -> str:
@@ -132,6 +145,13 @@ def _part(host: Host) -> str:
 
 def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     """No control plane answers: there is none yet, or one whose init was cut off, or all are down."""
+    members = planning.fleet.cluster.having(ETCD)
+    hidden = [host.name for host in members if host.name not in planning.facts.nodes or not planning.node(host).reachable]
+    if hidden:
+        sentence = f"{', '.join(hidden)} could not be asked, and etcd begins with all of its hosts: nothing is begun"
+        planning.problems.append(("", sentence))
+        planning.actions = [action for action in planning.actions if action.kind != "etcd"]
+        return
     control_planes = planning.fleet.cluster.having(CONTROL_PLANE)
     first = _first(planning, control_planes)
     if first is None:
@@ -147,7 +167,7 @@ def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     for host in hosts:
         if host.state == "absent" and planning.node(host).reachable and planning.node(host).has_state:
             planning.actions.append(Action("remove", host.name, "take it out of the cluster, reset it", ("it is marked absent",)))
-        elif host.state != "absent" and _has_kubelet(host) and host.labels:
+        elif host.state != "absent" and host.is_node and host.labels:
             planning.actions.append(Action("label", host.name, "label its Node", labels=dict(host.labels)))
 
 
@@ -172,7 +192,7 @@ def _first(planning: _Planning, control_planes: Sequence[Host]) -> Host | None:
 
 
 def _can_join(planning: _Planning, host: Host, first: str) -> bool:
-    return host.name != first and host.state != "absent" and _has_kubelet(host) and planning.node(host).reachable
+    return host.name != first and host.state != "absent" and host.is_node and planning.node(host).reachable
 
 
 def _join(host: Host, node: NodeFacts, *reasons: str) -> Action:
@@ -186,7 +206,7 @@ def _existing(planning: _Planning, hosts: Sequence[Host], cluster: ClusterFacts)
     for host in hosts:
         if host.state == "absent":
             _remove(planning, host, cluster)
-        elif _has_kubelet(host) and planning.node(host).reachable:
+        elif host.is_node and planning.node(host).reachable:
             _member(planning, host, cluster)
     if len(hosts) == len(planning.fleet.cluster.hosts):
         _strangers(planning, cluster)
@@ -349,7 +369,7 @@ def _network_drift(planning: _Planning, hosts: Sequence[Host], cluster: ClusterF
     plugin = planning.fleet.cluster.network.plugin
     if plugin == "none":
         return
-    present = [host for host in hosts if host.state != "absent" and _has_kubelet(host) and planning.node(host).reachable]
+    present = [host for host in hosts if host.state != "absent" and host.is_node and planning.node(host).reachable]
     stamps = {host.name: planning.node(host).prepared.get("network", "") for host in present}
     if plugin == "bridge":
         changed = [name for name, stamp in stamps.items() if stamp != planning.digests.get(name, {}).get("network")]

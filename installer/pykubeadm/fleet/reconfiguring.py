@@ -13,7 +13,6 @@ from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.one_by_one import OneByOne
 from pykubeadm.fleet.progress import HostEvents, keeping_results
-from pykubeadm.fleet.variables import is_node
 from pykubeadm.workflow.events import Planned, Result, RunFinished, RunStarted, Subscriber
 from pykubeadm.workflow.phase import Step, without
 
@@ -57,7 +56,7 @@ def run_reconfigure(
 def in_order(hosts: Sequence[Host], facts: Facts) -> list[Host]:
     """Those that are in the cluster, or cannot be asked: control planes first, and of these the one on which an earlier run was
     cut off, as it holds up the others. Pure."""
-    found = [host for host in hosts if host.state != "absent" and is_node(host)]
+    found = [host for host in hosts if host.state != "absent" and host.is_node]
     found = [host for host in found if facts.nodes[host.name].joined or not facts.nodes[host.name].reachable]
     return sorted(found, key=lambda host: (CONTROL_PLANE not in host.parts, not facts.nodes[host.name].reconfiguring))
 

@@ -11,7 +11,6 @@ from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.leaving import reset_node
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.progress import of_host
-from pykubeadm.fleet.variables import is_node
 from pykubeadm.workflow.events import NodeProgress, RunStarted, Subscriber
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def run_reset(
 ) -> None:
     """Reset every host; nobody leaves etcd, which ends with its last member. Preparation and load balancers stay. Raises an error
     with a sentence for each host that failed."""
-    hosts = [host for host in described.cluster.hosts if is_node(host)]
+    hosts = [host for host in described.cluster.hosts if host.has_kubelet]
     emit(RunStarted(command="cluster reset", node=f"{len(hosts)} hosts", phases=("reset",)))
     with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.config.fleet import CONTROL_PLANE, Host
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, Host
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.command import plan_fleet
 from pykubeadm.fleet.found import Found
@@ -51,8 +51,9 @@ def run_status(described: Described, options: Options, emit: Subscriber, *, conn
     problems: list[str] = []
     with Machines(connect or over_ssh(described), forks=options.forks) as machines:
         found = plan_fleet(described, machines, options, emit)
-        control_planes = [host for host in found.hosts if found.facts.nodes[host.name].control_plane]
-        ends = machines.on_each(lambda host: first_end(machines.node(host)), control_planes)
+        facts = found.facts.nodes
+        holders = [host for host in found.hosts if facts[host.name].control_plane or facts[host.name].etcd]
+        ends = machines.on_each(lambda host: first_end(machines.node(host)), holders)
     if found.facts.cluster is None:
         problems.append("no control plane's API server answers")
     rows = tuple(_row(found, host, ends.get(host.name)) for host in found.hosts)
@@ -82,21 +83,23 @@ def _row(found: Found, host: Host, end: datetime | PykubeadmError | None) -> dic
         state = "Ready" if node.ready else "NotReady"
         state += ",SchedulingDisabled" if node.unschedulable else ""
     else:
-        state = "not joined" if host.parts and set(host.parts) != {"load-balancer"} else "up"
+        state = "not joined" if host.is_node else "up"
     etcd = "" if member is None else (member.ailment or ("learner" if member.learner else "healthy"))
+    if facts.etcd:
+        etcd = facts.etcd_ailment or "healthy"
     return {
         "name": host.name,
         "parts": list(host.parts),
         "state": state,
         "version": node.version if node else "",
         "address": (node.address if node else "") or facts.address,
-        "etcd": etcd if CONTROL_PLANE in host.parts else "",
+        "etcd": etcd if CONTROL_PLANE in host.parts or ETCD in host.parts else "",
         "certificatesUntil": end.date().isoformat() if isinstance(end, datetime) else "",
     }
 
 
 def first_end(node: Node) -> datetime | None:
-    """When the first of a control plane's certificates ends, None where there are none. PhaseError for one that is damaged."""
+    """When the first of a machine's certificates ends, None where there are none. PhaseError for one that is damaged."""
     from pykubeadm.commands.certs.expiration import check_expiration
 
     found = check_expiration({}, lambda _event: None, machine=node)

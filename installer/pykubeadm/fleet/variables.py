@@ -12,7 +12,7 @@ from typing import Any
 
 from pykubeadm.ansible.assets import Assets, find_assets
 from pykubeadm.ansible.variables import Part, node_variables
-from pykubeadm.config.fleet import CONTROL_PLANE, LOAD_BALANCER, WORKER, Cluster, Host, Mirror
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Cluster, Host, Mirror
 from pykubeadm.config.model import Configuration
 from pykubeadm.constants import API_SERVER_PORT
 from pykubeadm.fleet.file import Described, internal_address, ssh_of
@@ -47,11 +47,6 @@ def own_variables(cluster: Cluster, configuration: Configuration, host: Host) ->
         else:
             found["firewall_ports"] = [*found.get("firewall_ports", []), f"{cluster.load_balancer.port}/tcp"]
     return found | dict(cluster.variables) | dict(host.variables)
-
-
-def is_node(host: Host) -> bool:
-    """Whether a kubelet runs there."""
-    return CONTROL_PLANE in host.parts or WORKER in host.parts
 
 
 def inventory(described: Described, hosts: Sequence[Host], *, secrets: bool = False) -> dict[str, Any]:
@@ -104,7 +99,7 @@ def for_host(configuration: Configuration, host: Host) -> Configuration:
 
 
 def _firewall_part(host: Host) -> Part | str:
-    return next(part for part in (CONTROL_PLANE, WORKER, LOAD_BALANCER) if part in host.parts or part == LOAD_BALANCER)
+    return next(part for part in (CONTROL_PLANE, WORKER, ETCD, LOAD_BALANCER) if part in host.parts or part == LOAD_BALANCER)
 
 
 def _load_balancer(cluster: Cluster, configuration: Configuration) -> dict[str, Any]:

@@ -114,6 +114,23 @@ def test_every_problem_is_said_with_its_place():
             "1:1",
             "several load balancers need an address",
         ),
+        (
+            hosts("name: c1, address: 10.0.0.1, parts: [control-plane, etcd]"),
+            "4:40",
+            "a host with the part etcd has no other",
+        ),
+        (
+            hosts("name: c1, parts: [control-plane]", "name: e1, address: e1.example.com, parts: [etcd]"),
+            "5:3",
+            "reach etcd by an IP address",
+        ),
+        (
+            hosts("name: c1, parts: [control-plane]", "name: e1, address: 10.0.0.1, parts: [etcd]")
+            + "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
+            + "etcd: {external: {endpoints: ['https://10.0.0.9:2379']}}\n",
+            "4:1",
+            "choose one",
+        ),
         (hosts("name: c1, parts: [control-plane]") + "network: {plugin: manifest}\n", "5:10", "needs the manifest's path"),
         (hosts("name: c1, parts: [control-plane]") + "proxy: {http: squid}\n", "5:15", '"squid" is no http or https URL'),
         ("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n", "1:1", "the file holds no Cluster"),

@@ -17,9 +17,11 @@ from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.preparing import LAST_TASK
+from pykubeadm.node.port import File
 from pykubeadm.workflow.events import NodeProgress, RunFinished
 from tests.support.api import FakeApi
 from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
+from tests.support.fleets import ready as ready_facts
 from tests.support.node import FakeNode
 
 
@@ -246,3 +248,49 @@ def test_the_version_of_new_nodes_is_the_clusters(monkeypatch):
     desk.apply()
     assert {variables["kubelet_version"] for variables in prepared} == {"1.35.6"}
     assert any("the cluster is v1.35.6, and the file says" in getattr(event, "message", "") for event in desk.events)
+
+
+def etcd_desk(monkeypatch):
+    """Two hosts of etcd, on which what is done is faked, and a control plane; e1 makes the CA, the others are given it."""
+    hosts = (host("e1", "etcd"), host("e2", "etcd"), host("c1", "control-plane"))
+    desk = Desk(monkeypatch, *hosts, facts=[ready_facts(each.name) for each in hosts])
+
+    def files(_described, machine):
+        return [File("/etc/kubernetes/pki/etcd/ca.crt", machine.name.encode())]
+
+    monkeypatch.setattr(apply, "make_authority", lambda _d, which, _n, _e: desk.did("authority", which.name))
+    monkeypatch.setattr(apply, "make_member", lambda _d, which, _n, _e, _o: desk.did("member", which.name))
+    monkeypatch.setattr(apply, "authority_of", files)
+    monkeypatch.setattr(apply, "client_of", files)
+    return desk
+
+
+def test_the_first_control_plane_waits_for_etcd_and_is_given_its_client(monkeypatch):
+    desk = etcd_desk(monkeypatch)
+    desk.does["authority", "e1"] = lambda: time.sleep(0.05)
+    desk.does["member", "e2"] = lambda: time.sleep(0.05)
+    desk.apply()
+    assert desk.done.index("authority e1") < min(desk.done.index(f"member {name}") for name in ("e1", "e2"))
+    assert desk.done[-1] == "init c1"
+    assert {name: desk.nodes[name].read("/etc/kubernetes/pki/etcd/ca.crt") for name in ("e2", "c1")} == {"e2": b"e1", "c1": b"e1"}
+
+
+def test_without_etcd_no_control_plane_begins_and_the_cause_is_said_once(monkeypatch):
+    desk = etcd_desk(monkeypatch)
+
+    desk.does["authority", "e1"] = raising(PhaseError("the disk is full"))
+    with pytest.raises(PykubeadmError) as failed:
+        desk.apply()
+    assert str(failed.value).startswith("e1: the disk is full\nrun the same command again")
+    assert desk.done == []
+
+
+def test_a_host_of_etcd_that_leaves_is_out_of_etcd_before_it_is_reset(monkeypatch):
+    hosts = (host("e1", "etcd"), host("e2", "etcd", state="absent"), host("c1", "control-plane"))
+    members = [ready_facts(name, etcd=True, has_state=True) for name in ("e1", "e2")]
+    desk = Desk(monkeypatch, *hosts, facts=[*members, control_plane("c1")], found=cluster("c1", node("c1")))
+    left = []
+    monkeypatch.setattr(apply, "leave", lambda _d, which, _n, others: left.append((which.name, others)) or ["removed it"])
+    desk.apply()
+    assert left == [("e2", [f"https://{hosts[0].address}:2379"])]
+    assert desk.done == ["reset e2"]

@@ -60,10 +60,11 @@ def join_etcd(run: ClusterRun, joining: Joining) -> Changes:
 
     client = etcd_client(run)
     with held(admin_api(run), LEASE, run.node_name, timeout=_QUEUE, report=report):
-        return _join(run, joining, client)
+        return join_by(run, joining, client)
 
 
-def _join(run: ClusterRun, joining: Joining, client: EtcdClient) -> Changes:
+def join_by(run: ClusterRun, joining: Joining, client: EtcdClient) -> Changes:
+    """The same by way of these members, without a queue in the cluster: etcd's own limit of learners holds one back."""
     from pykubeadm.etcd.membership import Action
 
     plan, members = plan_of(run, joining, client)

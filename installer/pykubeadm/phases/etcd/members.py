@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import ssl
+from collections.abc import Sequence
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdClient, EtcdUnreachableError, Member, tls_context
@@ -28,7 +29,12 @@ def etcd_client(run: ClusterRun) -> EtcdClient:
 
 def own_etcd_client(run: ClusterRun) -> EtcdClient:
     """The members as the one on this node knows them, whether there is an API server or not. PhaseError as above."""
-    return EtcdClient([own_endpoint(run)], _tls(run), route=run.node.route)
+    return client_at(run, [own_endpoint(run)])
+
+
+def client_at(run: ClusterRun, endpoints: Sequence[str]) -> EtcdClient:
+    """The members at `endpoints`, which may be on machines of their own. PhaseError as above."""
+    return EtcdClient(endpoints, _tls(run), route=run.node.route)
 
 
 def own_endpoint(run: ClusterRun) -> str:
