@@ -142,6 +142,8 @@ def _host(run: Applying, name: str) -> None:
         error = failure
     except Exception as bug:  # noqa: BLE001 - in one host's way it must not be silent, nor stop the others
         error = PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})")
+    # First of all: those who wait for this host end with the same error then, and it is this one's.
+    run.outcomes[name] = Outcome(name, time.monotonic() - began, error, changes)
     if error:
         for futures in (run.leaving, run.members):
             with suppress(KeyError, InvalidStateError):
@@ -152,7 +154,6 @@ def _host(run: Applying, name: str) -> None:
         if any(action.kind == "init" for action in run.plan.for_host(name)):
             with suppress(InvalidStateError):
                 run.cluster.set_exception(error)
-    run.outcomes[name] = Outcome(name, time.monotonic() - began, error, changes)
 
 
 def _open_cluster(run: Applying) -> None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def finish(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]], emit: Subscriber) -> None:
-    """Say how each host did, and end the run. Raises an error with each cause once, the first one's exit status. `problems` are
-    what stood in the way from the start, by host ("" for all)."""
+    """Say how each host did, and end the run. Raises an error with each cause once, the first one's exit status. `outcomes` are
+    in the order in which hosts ended; `problems` are what stood in the way from the start, by host ("" for all)."""
     changed = sum(outcome.changes for outcome in outcomes.values())
     for name, outcome in outcomes.items():
         last = "failed" if outcome.error else "changed"
@@ -32,7 +32,7 @@ def _error(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]])
     causes: dict[str, tuple[str, int]] = {}
     for host, sentence in problems:
         causes.setdefault(sentence, (host, NodeError.exit_status))
-    for outcome in sorted(outcomes.values(), key=lambda outcome: outcome.seconds):
+    for outcome in outcomes.values():
         if outcome.error:
             causes.setdefault(str(outcome.error), (outcome.host, outcome.error.exit_status))
     if not causes:

@@ -40,4 +40,5 @@ def run_reset(
             return Outcome(host.name, time.monotonic() - began, error, events.changes)
 
         found = machines.on_each(one, hosts)
-    finish({name: outcome for name, outcome in found.items() if isinstance(outcome, Outcome)}, (), emit)
+    ended = sorted((each for each in found.values() if isinstance(each, Outcome)), key=lambda outcome: outcome.seconds)
+    finish({outcome.host: outcome for outcome in ended}, (), emit)
