@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
-from pykubeadm.commands.certs.rotation.stages import SERVICE_ACCOUNTS
+from pykubeadm.commands.certs.rotation.stages import SERVICE_ACCOUNTS, Stage
 from pykubeadm.constants import CA_ROTATION_DIR, STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Node
@@ -115,13 +115,15 @@ def has_material(run: RotationRun) -> bool:
     return run.node.read(_ID) == run.under_way.id.encode()
 
 
-def is_untouched(run: RotationRun) -> bool:
-    """Whether this control plane has had no part in the rotation under way: its CAs are the former ones alone."""
-    if has_material(run):
-        return False
+def needs_none(run: RotationRun) -> bool:
+    """Whether this control plane is as the last stage is to leave it, without material: its CAs are the former ones alone, where a
+    rotation is aborted in which it had no part; or the new ones alone, with which it has joined since."""
     rotation = run.under_way
+    left = {Stage.RESTORE: 0, Stage.DROP: 1}.get(rotation.stage)
+    if left is None or has_material(run):
+        return False
     try:
-        return all(_former(run, name).certificate == rotation.certificates[name][0] for name in rotation.names)
+        return all(_former(run, name).certificate == rotation.certificates[name][left] for name in rotation.names)
     except PhaseError:
         return False
 

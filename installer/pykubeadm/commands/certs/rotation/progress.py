@@ -10,10 +10,10 @@ from pykubeadm.commands.certs.rotation.cluster import settle_cluster
 from pykubeadm.commands.certs.rotation.material import (
     forget_material,
     has_material,
-    is_untouched,
     keep_material,
     kept_key,
     make_material,
+    needs_none,
 )
 from pykubeadm.commands.certs.rotation.record import Rotation, end_rotation, move, read_rotation, report, store_rotation
 from pykubeadm.commands.certs.rotation.run import RotationRun
@@ -56,7 +56,7 @@ def look(run: RotationRun) -> Changes:
         changes += _turn_back(run)
     _see_whether_due(run)
     if run.is_due and run.is_control_plane and not has_material(run):
-        changes += report_stage(run) if run.is_at(Stage.RESTORE) and is_untouched(run) else fetch_material(run)
+        changes += report_stage(run) if needs_none(run) else fetch_material(run)
     return changes
 
 

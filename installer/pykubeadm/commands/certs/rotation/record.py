@@ -141,12 +141,13 @@ def report(api: Api, node: str, rotation: Rotation) -> None:
 
 
 def end_rotation(api: Api, nodes: Iterable[KubeObject]) -> None:
-    """Take away all that the cluster keeps of it, the object last."""
+    """Take away all that the cluster keeps of it. What the nodes say goes last: without the object it means nothing, and while
+    that is there, a node that does not say so has to come to the stage, for which no keys are left."""
+    for api_version, kind in _KEPT:
+        _delete(api, api_version, kind)
     for node in nodes:
         if _annotation(node):
             _forget(api, node["metadata"]["name"])
-    for api_version, kind in _KEPT:
-        _delete(api, api_version, kind)
 
 
 def _forget(api: Api, node: str) -> None:
