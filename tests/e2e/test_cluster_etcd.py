@@ -85,3 +85,24 @@ def test_etcd_on_three_hosts_of_its_own_of_which_one_is_replaced(kubernetes: Ass
         for etcd in (*etcds, coming):
             assert not etcd.exists(f"{PKI}/etcd/ca.key")
             assert not etcd.exists("/var/lib/etcd/member")
+
+
+def test_a_host_of_etcd_that_is_dead_is_forgotten_and_replaced(kubernetes: Assets) -> None:
+    with desk_of(kubernetes) as desk:
+        etcds = [desk.new(f"etcd{at}", "etcd", bare=False) for at in (1, 2, 3)]
+        control = desk.new("cp", "control-plane", bare=False)
+        desk.write()
+        desk.run("apply", timeout=600)
+        dead = etcds.pop(0)
+        dead.power_off()
+        desk.hosts[dead.name]["state"] = "absent"
+        etcds.append(desk.new("etcd4", "etcd", bare=False))
+        desk.write()
+        assert f"{dead.name}: remove what the cluster has of it" in desk.run("plan", status=11).stdout
+        desk.run("apply", timeout=600)
+        assert healthy(desk) == [etcd.name for etcd in etcds]
+        desk.run("reconfigure")
+        assert servers(control) == urls(*etcds)
+        members = json.loads(desk.run("etcd", "members", "-o", "json").stdout)["members"]
+        assert {member["name"] for member in members} == {etcd.name for etcd in etcds}
+        assert "Nothing to do" in desk.run("apply").stdout

@@ -27,7 +27,7 @@ from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.options import UNTIL, Options
 from pykubeadm.fleet.plan import Action, Plan
 from pykubeadm.fleet.preparing import Preparation
-from pykubeadm.fleet.progress import of_host
+from pykubeadm.fleet.progress import HostEvents, of_host
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import NodeProgress, Note, PhaseFinished
 from pykubeadm.workflow.phase import Choose, Phase, without
@@ -266,17 +266,25 @@ def _do_remove(run: Applying, action: Action) -> int:
 
 
 def _do_leave_etcd(run: Applying, host: Host) -> int:
-    emit, node = of_host(host.name, "remove", run.emit), run.machines.node(host)
-    others = established(run.described, run.found.facts)
-    if others:
-        changes = leave(run.described, host, node, others)
-        emit(PhaseFinished(phase="etcd", outcome="changed" if changes else "unchanged", changes=tuple(changes)))
-    reset_node(node, emit, skip_phases=("remove-etcd-member",))
+    emit = of_host(host.name, "remove", run.emit)
+    _take_out_of_etcd(run, host, emit)
+    reset_node(run.machines.node(host), emit, skip_phases=("remove-etcd-member",))
     run.leaving[host.name].set_result(None)
     return 1
 
 
+def _take_out_of_etcd(run: Applying, host: Host, emit: HostEvents) -> None:
+    others = established(run.described, run.found.facts)
+    changes = leave(run.described, host, run.machines.node(others[0]), others) if others else ()
+    emit(PhaseFinished(phase="etcd", outcome="changed" if changes else "unchanged", changes=tuple(changes)))
+
+
 def _do_forget(run: Applying, action: Action) -> int:
+    host = next((each for each in run.described.cluster.hosts if each.name == action.host), None)
+    if host and ETCD in host.parts:
+        _take_out_of_etcd(run, host, of_host(host.name, "forget", run.emit))
+        run.leaving[host.name].set_result(None)
+        return 1
     found = _result(run, run.cluster, "the cluster")
     forget(found, action.host, run.endpoint, of_host(action.host, "forget", run.emit))
     run.leaving[action.host].set_result(None)

@@ -7,6 +7,7 @@ planes have only what the API server shows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pykubeadm.commands.init.run import InitRun
     from pykubeadm.config.source import Source
     from pykubeadm.etcd.client import EtcdClient, Member
-    from pykubeadm.fleet.facts import Facts
+    from pykubeadm.fleet.facts import Facts, NodeFacts
     from pykubeadm.fleet.progress import HostEvents
     from pykubeadm.node.port import Node
 
@@ -41,10 +42,10 @@ def keeper(described: Described, facts: Facts) -> Host:
     return next((host for host in hosts if host.name in facts.nodes and facts.nodes[host.name].etcd), hosts[0])
 
 
-def established(described: Described, facts: Facts) -> list[str]:
-    """The client URLs of members that are there and healthy: others join these. () where etcd is yet to begin."""
+def established(described: Described, facts: Facts) -> list[Host]:
+    """The hosts whose members are there and healthy: others join these. [] where etcd is yet to begin."""
     hosts = [host for host in described.cluster.having(ETCD) if host.name in facts.nodes]
-    return [_client_url(host) for host in hosts if facts.nodes[host.name].etcd and not facts.nodes[host.name].etcd_ailment]
+    return [host for host in hosts if facts.nodes[host.name].etcd and not facts.nodes[host.name].etcd_ailment]
 
 
 def make_authority(described: Described, host: Host, node: Node, emit: HostEvents) -> None:
@@ -80,12 +81,12 @@ def keep(node: Node, files: Sequence[File]) -> Changes:
     return [f"wrote {path}" for path in JournaledNode(node, Journal(node)).write(files)]
 
 
-def make_member(described: Described, host: Host, node: Node, emit: HostEvents, others: Sequence[str]) -> None:
-    """Certificates, the static pod, the kubelet, until the member is healthy. With `others`, client URLs of members that are
-    there, it joins these, else it begins etcd together with all hosts of the file."""
+def make_member(described: Described, host: Host, node: Node, emit: HostEvents, others: Sequence[Host]) -> None:
+    """Certificates, the static pod, the kubelet, until the member is healthy. It joins those of `others`, which are healthy;
+    where there are none it begins etcd together with all hosts of the file."""
     from pykubeadm.commands.init.command import init
 
-    apply = partial(_join, others) if others else _begin
+    apply = partial(_join, [_client_url(other) for other in others]) if others else _begin
     chosen: tuple[Step[Any], ...] = (
         *_steps_of_certificates(),
         Step("etcd/local", Phase("local", "Run a member of etcd on this host", apply=apply, verify=_verify)),
@@ -94,11 +95,12 @@ def make_member(described: Described, host: Host, node: Node, emit: HostEvents, 
     init({}, emit, choose=lambda _skipped: chosen, name="init phase etcd local", machine=node, source=source)
 
 
-def leave(described: Described, host: Host, node: Node, others: Sequence[str]) -> Changes:
-    """Take the host's member out of etcd, as the others know it. PykubeadmError where they would lose their majority."""
+def leave(described: Described, host: Host, node: Node, others: Sequence[Host]) -> Changes:
+    """Take the host's member out of etcd, by way of `node`, which has one of `others`. PykubeadmError where these would lose
+    their majority."""
     from pykubeadm.etcd.client import MemberNotFoundError
 
-    client = _client(described, node, others)
+    client = _client(described, node, [_client_url(other) for other in others])
     ours = [member for member in client.members() if etcd_peer_url(internal_address(host)) in member.peer_urls]
     for member in ours:
         try:
@@ -108,14 +110,21 @@ def leave(described: Described, host: Host, node: Node, others: Sequence[str]) -
     return [f"removed {member} from etcd" for member in ours]
 
 
-def ailment(described: Described, host: Host, node: Node) -> str:
-    """Why the host's member is not healthy; "" where it is."""
+def look_at_member(described: Described, host: Host, node: Node, facts: NodeFacts) -> NodeFacts:
+    """What is found of etcd on a host of the part."""
+    keys = f"{described.configuration.cluster.certificates_dir}/etcd/ca.key"
+    seen = node.ahead(stat=(MANIFEST, keys))
+    if seen.stat(MANIFEST) is None:
+        return replace(facts, has_state=seen.stat(keys) is not None)
     url = _client_url(host)
+    facts = replace(facts, etcd=True, has_state=True)
     try:
-        status = _client(described, node, [url]).status(url)
+        client = _client(described, node, [url])
+        status, members = client.status(url), client.members()
     except PykubeadmError as error:
-        return str(error)
-    return "; ".join(status.errors) or ("" if status.leader else "it sees no leader")
+        return replace(facts, etcd_ailment=str(error))
+    ailment = "; ".join(status.errors) or ("" if status.leader else "it sees no leader")
+    return replace(facts, etcd_ailment=ailment, etcd_members=tuple(member.name for member in members))
 
 
 def _client_url(host: Host) -> str:

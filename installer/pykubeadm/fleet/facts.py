@@ -37,6 +37,7 @@ class NodeFacts:
     idle_units: tuple[str, ...] = ()  # units of its load balancer that do not run
     etcd: bool = False  # a member of etcd was begun on it, as on a host of that part
     etcd_ailment: str = ""  # why that member is not healthy
+    etcd_members: tuple[str, ...] = ()  # the names of all members, as that one knows them
     api_healthy: bool = False
 
     @property

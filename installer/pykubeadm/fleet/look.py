@@ -12,7 +12,7 @@ from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, Host
 from pykubeadm.constants import ADMIN_KUBECONFIG, CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.cluster import answers, api_of, fingerprint, look_at_cluster
-from pykubeadm.fleet.etcd_hosts import MANIFEST, ailment
+from pykubeadm.fleet.etcd_hosts import look_at_member
 from pykubeadm.fleet.facts import ClusterFacts, Facts, NodeFacts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.machines import Machines
@@ -111,8 +111,8 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
     found = host_facts(node)
     address = host.internal_address or found.default_ipv4 or found.default_ipv6 or ""
     lacking = missing(node, for_host(described.configuration, host)) if host.state != "absent" else {}
-    if ETCD in host.parts and node.stat(MANIFEST) is not None:
-        facts = replace(facts, etcd=True, etcd_ailment=ailment(described, host, node), has_state=True)
+    if ETCD in host.parts:
+        facts = look_at_member(described, host, node, facts)
     return replace(facts, hostname=found.hostname, address=address, missing=lacking)
 
 

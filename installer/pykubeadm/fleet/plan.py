@@ -98,7 +98,9 @@ def _unreachable(planning: _Planning, host: Host) -> None:
     if node.reachable:
         return
     cluster = planning.facts.cluster
-    known = cluster is not None and (host.name in cluster.nodes or any(member.name == host.name for member in cluster.members))
+    known = _is_in_etcd(planning, host)
+    if cluster is not None and not known:
+        known = host.name in cluster.nodes or any(member.name == host.name for member in cluster.members)
     if host.state != "absent":
         planning.problems.append((host.name, node.error))
     elif not known:
@@ -137,6 +139,11 @@ def _member_of_etcd(planning: _Planning, host: Host) -> None:
     if ETCD in host.parts and (not node.etcd or node.etcd_ailment):
         reason = f"its member of etcd is not healthy: {node.etcd_ailment}" if node.etcd else "it has no member of etcd yet"
         planning.actions.append(Action("etcd", host.name, "make it a member of etcd", (reason,)))
+
+
+def _is_in_etcd(planning: _Planning, host: Host) -> bool:
+    """Whether members on hosts of their own know one on this host."""
+    return ETCD in host.parts and any(host.name in other.etcd_members for other in planning.facts.nodes.values())
 
 
 def _part(host: Host) -> str:
@@ -300,7 +307,7 @@ def _remove(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
     node = planning.node(host)
     of_this_cluster = not node.ca or node.ca == cluster.ca
     members = _stale_members(host.name, cluster) if of_this_cluster else ()
-    known = of_this_cluster and (host.name in cluster.nodes or members)
+    known = of_this_cluster and (host.name in cluster.nodes or members or _is_in_etcd(planning, host))
     if not known and not (node.reachable and node.has_state):
         return
     if host.name == cluster.seed:

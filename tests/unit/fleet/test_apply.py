@@ -292,5 +292,16 @@ def test_a_host_of_etcd_that_leaves_is_out_of_etcd_before_it_is_reset(monkeypatc
     left = []
     monkeypatch.setattr(apply, "leave", lambda _d, which, _n, others: left.append((which.name, others)) or ["removed it"])
     desk.apply()
-    assert left == [("e2", [f"https://{hosts[0].address}:2379"])]
+    assert left == [("e2", [hosts[0]])]
     assert desk.done == ["reset e2"]
+
+
+def test_of_a_host_of_etcd_that_is_gone_the_others_forget_the_member(monkeypatch):
+    hosts = (host("e1", "etcd"), host("e2", "etcd", state="absent"), host("c1", "control-plane"))
+    there = ready_facts("e1", etcd=True, has_state=True, etcd_members=("e1", "e2"))
+    desk = Desk(monkeypatch, *hosts, facts=[there, unreachable("e2"), control_plane("c1")], found=cluster("c1", node("c1")))
+    left = []
+    monkeypatch.setattr(apply, "leave", lambda _d, which, machine, _o: left.append((which.name, machine.name)) or ["removed it"])
+    desk.apply()
+    assert left == [("e2", "e1")]
+    assert desk.done == []

@@ -97,7 +97,7 @@ def test_those_that_are_healthy_are_joined_and_the_first_with_a_ca_keeps_it():
     assert (keeper(described, fresh).name, established(described, fresh)) == ("e1", [])
     replaced = Facts({"e1": ready("e1"), "e2": member_facts("e2")})
     assert keeper(described, replaced).name == "e2"
-    assert established(described, replaced) == [f"https://{HOSTS[1].address}:2379"]
+    assert established(described, replaced) == [HOSTS[1]]
     ailing = Facts({"e1": ready("e1"), "e2": member_facts("e2", etcd_ailment="it sees no leader")})
     assert established(described, ailing) == []
 

@@ -28,6 +28,7 @@ def said(*groups: str, part: str = "") -> dict[str, object]:
         ({"a": said(part="worker"), "b": said(part="control-plane")}, {"a": ("worker",), "b": ("control-plane",)}),
         ({"a": said("ungrouped"), "b": said("ungrouped")}, {"a": ("control-plane",), "b": ("worker",)}),
         ({"a": said("ungrouped")}, {"a": ("control-plane", "worker")}),
+        ({"a": said("control_planes"), "b": said("etcd")}, {"a": ("control-plane",), "b": ("etcd",)}),
         ({"a": said("control_planes"), "b": said("db")}, {"a": ("control-plane",), "b": ("worker",)}),
     ],
 )
