@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
+from pykubeadm.config.model import LocalEtcd
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError, UsageError
 from pykubeadm.fleet.certs import expirations, run_renew
 from pykubeadm.fleet.etcd import members, save_snapshot
@@ -71,6 +73,17 @@ def renewed(monkeypatch):
 def test_certificates_are_renewed_on_one_control_plane_after_the_other(desk, renewed):
     desk.renew("apiserver")
     assert renewed == [("c1", "apiserver"), ("c2", "apiserver"), ("c3", "apiserver")]
+
+
+def test_hosts_of_etcd_come_first_and_control_planes_are_given_what_they_show_it(desk, renewed):
+    hosts = (host("c1", "control-plane"), host("gone", "etcd"))
+    desk.described = Described(replace(fleet(*hosts), members=LocalEtcd()))
+    names = ("etcd/ca.crt", "apiserver-etcd-client.crt", "apiserver-etcd-client.key")
+    for name in names:
+        desk.nodes["gone"].put(f"/etc/kubernetes/pki/{name}", f"the {name} of now")
+    desk.renew("all")
+    assert renewed == [("gone", "all"), ("c1", "all")]
+    assert all(desk.nodes["c1"].text(f"/etc/kubernetes/pki/{name}") == f"the {name} of now" for name in names)
 
 
 def test_one_that_cannot_be_reached_is_named_and_the_others_are_renewed(desk, renewed):
