@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -69,3 +70,29 @@ def test_upgraded_although_it_is_killed_twice(versions: Versions, results: list[
         again = desk.run("upgrade", environment=programs)
         assert "Nothing to do" in again.stdout, again.stdout
         assert "Nothing to do" in desk.run("apply").stdout
+
+
+def test_three_control_planes_are_upgraded_one_by_one(versions: Versions, results: list[str]) -> None:
+    new = versions.new.version
+    programs = {"PYKUBEADM_ASSETS": str(versions.new.bin)}
+    with desk_of(versions.old) as desk:
+        controls = [desk.new(f"cp{at}", "control-plane", bare=False, also=[versions.new]) for at in (1, 2, 3)]
+        desk.cluster["controlPlaneEndpoint"] = f"{controls[0].address}:6443"
+        desk.write()
+        desk.run("apply", timeout=900)
+        desk.kubernetes = versions.new
+        desk.write()
+
+        began = time.monotonic()
+        desk.run("upgrade", environment=programs, timeout=900)
+        results.append(f"three control planes: {time.monotonic() - began:.0f} s")
+        names = [control.name for control in controls]
+        for control in controls:
+            wait_at(control, new)
+            assert kubelet_version(controls[0], control.name) == new
+            assert not is_cordoned(controls[0], control.name)
+        assert stored_version(controls[0]) == new
+        assert ready_nodes(controls[0]) == names
+        shown = json.loads(desk.run("status", "-o", "json", status=None).stdout)
+        assert [host["etcd"] for host in shown["hosts"]] == ["healthy"] * 3
+        assert "Nothing to do" in desk.run("upgrade", environment=programs).stdout
