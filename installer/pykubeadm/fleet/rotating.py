@@ -65,8 +65,13 @@ def _members(hosts: Sequence[Host], facts: Facts) -> dict[str, Host]:
     errors += [f"{name} is a node of the cluster and no host of the file" for name in sorted(set(nodes) - set(facts.nodes))]
     if errors:
         raise NodeError("\n".join([*errors, "nothing was rotated: every node has to come to each stage"]))
-    if not any(CONTROL_PLANE in host.parts for host in found.values()):
+    control_planes = [host.name for host in found.values() if CONTROL_PLANE in host.parts]
+    if not control_planes:
         raise PhaseError("no host of the file is a control plane yet")
+    if len(control_planes) > 1:
+        raise PhaseError(
+            f"this cluster has several control planes ({', '.join(control_planes)}): run `{_ON_NODE}` on its nodes, where it says"
+        )
     return dict(sorted(found.items(), key=lambda item: CONTROL_PLANE not in item[1].parts))
 
 

@@ -16,7 +16,8 @@ from pykubeadm.workflow.events import Result, RunFinished
 from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
 from tests.support.node import FakeNode
 
-HOSTS = (host("w1"), host("c1", "control-plane"), host("w2"), host("c2", "control-plane"), host("lb", "load-balancer"))
+HOSTS = (host("w1"), host("c1", "control-plane"), host("w2"), host("lb", "load-balancer"))
+ANOTHER = host("c2", "control-plane")
 STAGES = ("trust", "issue", "drop")
 
 
@@ -55,7 +56,7 @@ class Desk:
             emit(Result(name="rotation", text="Go on with `pykubeadm certs rotate-ca` on a control plane.", data={}))
             return
         while True:
-            waiting = [name for name in ("c1", "c2") if name not in self.came]
+            waiting = [name for name in ("c1",) if name not in self.came]
             waiting = waiting or [name for name in ("w1", "w2") if name not in self.came]
             if waiting:
                 self.say(emit, "is ready. Next: `pykubeadm certs rotate-ca`", nodes=",".join(waiting))
@@ -88,7 +89,7 @@ def desk(monkeypatch):
     return Desk(monkeypatch)
 
 
-ROUND = ["c2", "c1", "w1", "w2", "c1"]
+ROUND = ["w1", "w2", "c1"]
 
 
 def test_each_stage_comes_to_each_node_before_the_next_until_it_waits_for_the_user(desk):
@@ -109,7 +110,7 @@ def test_a_failure_ends_the_run_and_the_next_one_goes_on(desk):
     desk.does["w1"] = failing
     with pytest.raises(PykubeadmError, match="w1: the kubelet did not get its certificate"):
         desk.run("ca")
-    assert desk.done == ["c1 ca", "c2", "c1", "w1"]
+    assert desk.done == ["c1 ca", "w1"]
     assert desk.said == []
     desk.does.clear()
     desk.run("ca")
@@ -129,6 +130,14 @@ def test_nothing_begins_where_a_node_would_be_left_behind(desk, attribute, value
         desk.run("ca")
     assert desk.done == []
     assert isinstance(desk.events[-1], RunFinished)
+
+
+def test_several_control_planes_are_refused_before_anything_begins(desk):
+    desk.described = Described(fleet(*HOSTS, ANOTHER))
+    desk.nodes = [*desk.nodes, "c2"]
+    with pytest.raises(PhaseError, match=r"several control planes \(c1, c2\): run `pykubeadm certs rotate-ca` on its nodes"):
+        desk.run("ca")
+    assert desk.done == []
 
 
 def test_an_api_that_is_away_is_for_the_command_to_wait_for(desk):
