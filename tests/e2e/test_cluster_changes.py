@@ -135,3 +135,20 @@ def test_all_cas_are_rotated_although_it_is_killed(pair: Pair, results: list[str
     assert "No rotation is under way" in desk.run("certs", "rotate-ca").stdout
     assert "Nothing to do" in desk.run("apply").stdout
     assert "Nothing to do" in desk.run("reconfigure").stdout
+
+
+def test_the_ca_of_two_control_planes_is_rotated_in_one_go(kubernetes: Assets, results: list[str]) -> None:
+    with desk_of(kubernetes) as desk:
+        first, second = (desk.new(f"cp{at}", "control-plane", bare=False) for at in (1, 2))
+        desk.cluster["controlPlaneEndpoint"] = f"{first.address}:6443"
+        desk.write()
+        desk.run("apply")
+        former = first.read(f"{PKI}/ca.crt")
+        began = time.monotonic()
+        finished = desk.run("certs", "rotate-ca", "ca", "--finish", timeout=900)
+        results.append(f"the CA of two control planes: {time.monotonic() - began:.0f} s")
+        assert "Rotated ca." in finished.stdout
+        assert "certificate-key" not in finished.stdout
+        assert first.read(f"{PKI}/ca.crt") == second.read(f"{PKI}/ca.crt") != former
+        assert first.read(f"{PKI}/ca.key") == second.read(f"{PKI}/ca.key")
+        assert ready_nodes(second) == [first.name, second.name]

@@ -65,13 +65,8 @@ def _members(hosts: Sequence[Host], facts: Facts) -> dict[str, Host]:
     errors += [f"{name} is a node of the cluster and no host of the file" for name in sorted(set(nodes) - set(facts.nodes))]
     if errors:
         raise NodeError("\n".join([*errors, "nothing was rotated: every node has to come to each stage"]))
-    control_planes = [host.name for host in found.values() if CONTROL_PLANE in host.parts]
-    if not control_planes:
+    if not any(CONTROL_PLANE in host.parts for host in found.values()):
         raise PhaseError("no host of the file is a control plane yet")
-    if len(control_planes) > 1:
-        raise PhaseError(
-            f"this cluster has several control planes ({', '.join(control_planes)}): run `{_ON_NODE}` on its nodes, where it says"
-        )
     return dict(sorted(found.items(), key=lambda item: CONTROL_PLANE not in item[1].parts))
 
 
@@ -90,7 +85,20 @@ def _rotate(run: OneByOne, members: Mapping[str, Host], names: Sequence[str], gi
         for name in followers:
             if name not in members:
                 raise NodeError(f"{name} is a node of the cluster and no host of the file: run `{_ON_NODE}` there")
-            _on(run, members[name], (), {})
+            latest = _on(run, members[name], (), _of_follower(run, first, members[name], given))
+            if latest and latest.data.get("stage") and not latest.data.get("nodes"):
+                return latest  # the last to come to a stage moves the cluster on, to the end or to where the user is asked
+
+
+def _of_follower(run: OneByOne, first: Host, host: Host, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of other control planes: what the CAs' keys are encrypted with on their way there. The first one keeps it; nobody is shown
+    it."""
+    from pykubeadm.commands.certs.rotation.material import kept_key
+
+    if CONTROL_PLANE not in host.parts:
+        return {}
+    kept = {name: given.get(name) for name in ("finish", "restart_workloads")}
+    return {**kept, "certificate_key": kept_key(run.machines.node(first))}
 
 
 def _on(run: OneByOne, host: Host, names: Sequence[str], given: Mapping[str, Any]) -> Result | None:
