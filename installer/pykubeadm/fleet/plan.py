@@ -83,11 +83,11 @@ def make_plan(fleet: Fleet, facts: Facts, digests: Mapping[str, Mapping[str, str
     for host in looked_at:
         if planning.node(host).reachable and host.state != "absent":
             _prepare(planning, host)
-            _member_of_etcd(planning, host)
-    if facts.cluster is None:
-        _new_cluster(planning, looked_at)
-    else:
+    may_begin = _members_of_etcd(planning, looked_at)
+    if facts.cluster is not None:
         _existing(planning, looked_at, facts.cluster)
+    elif may_begin:
+        _new_cluster(planning, looked_at)
     stage = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
     actions = sorted(planning.actions, key=lambda action: stage[action.kind])
     return Plan(tuple(actions), tuple(planning.problems), tuple(planning.notes))
@@ -133,12 +133,63 @@ def _prepare(planning: _Planning, host: Host) -> None:
         planning.actions.append(Action("prepare", host.name, summary, why, tags=tuple(sorted(tags))))
 
 
-def _member_of_etcd(planning: _Planning, host: Host) -> None:
-    """A host of the part etcd. What is not healthy is gone through again: it may have been cut off."""
-    node = planning.node(host)
-    if ETCD in host.parts and (not node.etcd or node.etcd_ailment):
-        reason = f"its member of etcd is not healthy: {node.etcd_ailment}" if node.etcd else "it has no member of etcd yet"
-        planning.actions.append(Action("etcd", host.name, "make it a member of etcd", (reason,)))
+def _members_of_etcd(planning: _Planning, hosts: Sequence[Host]) -> bool:
+    """Hosts of the part etcd. What is not healthy is gone through again: it may have been cut off. False, with a problem and no
+    action, where nothing may begin."""
+    if problem := _against_etcd(planning, hosts):
+        planning.problems.append(("", problem))
+        return False
+    for host in hosts:
+        node = planning.node(host)
+        wanted = ETCD in host.parts and host.state != "absent" and node.reachable
+        if wanted and (not node.etcd or node.etcd_ailment):
+            reason = f"its member of etcd is not healthy: {node.etcd_ailment}" if node.etcd else "it has no member of etcd yet"
+            planning.actions.append(Action("etcd", host.name, "make it a member of etcd", (reason,)))
+    return True
+
+
+def _against_etcd(planning: _Planning, hosts: Sequence[Host]) -> str:
+    """Why no member may begin; "" where nothing is in the way. Members that find no healthy one begin with an empty log, and a
+    majority of these would be a second etcd."""
+    nodes, cluster = planning.facts.nodes, planning.facts.cluster
+    members = planning.fleet.cluster.having(ETCD)
+    if members and cluster is not None and "local" in (cluster.stored.get("etcd") or {}):
+        return (
+            "the cluster's etcd is that of its control planes, and its data do not move: take the hosts with the part etcd out of "
+            "the file, or make another cluster with them"
+        )
+    hidden = [host.name for host in members if host.name not in nodes or not planning.node(host).reachable]
+    if hidden and cluster is None:
+        return f"{', '.join(hidden)} could not be asked, and etcd begins with all of its hosts: nothing is begun"
+    known = [host for host in members if host.name not in hidden]
+    begun = [planning.node(host) for host in known if planning.node(host).etcd]
+    bare = [host for host in known if not planning.node(host).etcd]
+    if not bare or any(not node.etcd_ailment for node in begun):
+        return ""
+    names = ", ".join(host.name for host in bare)
+    if cluster is not None or _had_cluster(planning):
+        return (
+            f"{names} would begin a second etcd, without the cluster's data, as no other member of etcd is healthy: nothing is "
+            "begun; bring the others back, or restore a snapshot"
+        )
+    unseen = [host.name for host in planning.fleet.cluster.having(CONTROL_PLANE) if not _seen(planning, host)]
+    if begun and unseen:
+        return (
+            f"no member of etcd is healthy, and {', '.join(unseen)} could not be asked whether there is a cluster, whose data "
+            f"{names} would begin without: nothing is begun; bring the others back, or restore a snapshot"
+        )
+    beyond = [host.name for host in bare if host not in hosts]
+    return f"{', '.join(beyond)} is not in --limit, and etcd begins with all of its hosts: nothing is begun" if beyond else ""
+
+
+def _seen(planning: _Planning, host: Host) -> bool:
+    return host.name in planning.facts.nodes and planning.node(host).reachable
+
+
+def _had_cluster(planning: _Planning) -> bool:
+    """Whether a machine is a node of a cluster, which there is only once etcd is whole."""
+    seen = [planning.node(host) for host in planning.fleet.cluster.hosts if host.is_node and _seen(planning, host)]
+    return any(node.joined or node.control_plane for node in seen)
 
 
 def _is_in_etcd(planning: _Planning, host: Host) -> bool:
@@ -152,13 +203,6 @@ def _part(host: Host) -> str:
 
 def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     """No control plane answers: there is none yet, or one whose init was cut off, or all are down."""
-    members = planning.fleet.cluster.having(ETCD)
-    hidden = [host.name for host in members if host.name not in planning.facts.nodes or not planning.node(host).reachable]
-    if hidden:
-        sentence = f"{', '.join(hidden)} could not be asked, and etcd begins with all of its hosts: nothing is begun"
-        planning.problems.append(("", sentence))
-        planning.actions = [action for action in planning.actions if action.kind != "etcd"]
-        return
     control_planes = planning.fleet.cluster.having(CONTROL_PLANE)
     first = _first(planning, control_planes)
     if first is None:

@@ -85,6 +85,48 @@ def test_of_a_cluster_that_is_there_only_the_member_that_is_not_healthy_is_gone_
     assert plan.actions[0].reasons == ("its member of etcd is not healthy: it sees no leader",)
 
 
+E3 = host("e3", "etcd")
+AILING = member_facts("e3", etcd_ailment="it sees no leader")
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_no_second_etcd_begins_beside_data_that_are_there(answers):
+    machines = (ready("e1"), ready("e2"), AILING, control_plane("c1"))
+    found = cluster("c1", node("c1")) if answers else None
+    plan = plan_of(fleet(*HOSTS[:3], E3), *machines, found=found)
+    assert said(plan) == []
+    assert "e1, e2 would begin a second etcd, without the cluster's data" in plan.problems[0][1]
+    assert "bring the others back, or restore a snapshot" in plan.problems[0][1]
+
+
+def test_no_member_begins_by_itself_while_the_others_of_a_cluster_cannot_be_asked():
+    machines = (ready("e1"), unreachable("e2"), unreachable("e3"), control_plane("c1"))
+    plan = plan_of(fleet(*HOSTS[:3], E3), *machines, found=cluster("c1", node("c1")))
+    assert said(plan) == []
+    assert any("e1 would begin a second etcd" in sentence for _host, sentence in plan.problems)
+
+
+def test_a_control_plane_that_cannot_be_asked_may_have_a_cluster():
+    plan = plan_of(fleet(*HOSTS[:3], E3), ready("e1"), ready("e2"), AILING, unreachable("c1"))
+    assert not plan.of("etcd", "init")
+    assert any("c1 could not be asked whether there is a cluster" in sentence for _host, sentence in plan.problems)
+
+
+def test_a_first_apply_that_was_cut_off_goes_on():
+    given_a_ca = ready("c1", has_state=True, ca="a CA of the user's")
+    plan = plan_of(fleet(*HOSTS[:3], E3), ready("e1"), ready("e2"), AILING, given_a_ca)
+    assert said(plan) == ["etcd e1", "etcd e2", "etcd e3", "init c1"]
+    assert not plan.problems
+
+
+def test_etcd_of_control_planes_does_not_move():
+    stacked = cluster("c1", node("c1"))
+    stacked = replace(stacked, stored={**stacked.stored, "etcd": {"local": {"dataDir": "/var/lib/etcd"}}})
+    plan = plan_of(fleet(*HOSTS[:3]), bare("e1"), bare("e2"), control_plane("c1"), found=stacked)
+    assert not plan.of("etcd")
+    assert "the cluster's etcd is that of its control planes, and its data do not move" in plan.problems[0][1]
+
+
 def test_a_host_of_etcd_that_is_marked_absent_leaves():
     hosts = (HOSTS[0], replace(HOSTS[1], state="absent"), HOSTS[2])
     machines = (member_facts("e1"), member_facts("e2"), control_plane("c1"))
