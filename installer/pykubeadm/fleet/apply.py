@@ -19,7 +19,17 @@ from pykubeadm.config.fleet import ETCD, LOAD_BALANCER
 from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet.admission import Open, admit, new_admission, opened, withdraw
 from pykubeadm.fleet.documents import Admission, init_source, join_source
-from pykubeadm.fleet.etcd_hosts import authority_of, client_of, established, keep, keeper, leave, make_authority, make_member
+from pykubeadm.fleet.etcd_hosts import (
+    against_authority,
+    authority_of,
+    client_of,
+    established,
+    keep,
+    keeper,
+    leave,
+    make_authority,
+    make_member,
+)
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.leaving import forget, remove, reset_node
@@ -192,6 +202,8 @@ def _do_etcd(run: Applying, action: Action) -> int:
         if run.preparation and name in run.preparation.ready:
             _result(run, run.preparation.ready[name], f"{name} to be prepared")
     if host.name == first.name:
+        if problem := against_authority(run.described, facts, host):
+            raise PhaseError(problem)
         make_authority(run.described, host, node, emit)
         run.authority.set_result(authority_of(run.described, node))
     elif first.name in run.members:
@@ -275,6 +287,8 @@ def _do_leave_etcd(run: Applying, host: Host) -> int:
 
 def _take_out_of_etcd(run: Applying, host: Host, emit: HostEvents) -> None:
     others = established(run.described, run.found.facts)
+    if not others and (staying := [each.name for each in run.described.cluster.having(ETCD)]):
+        raise PhaseError(f"none of {', '.join(staying)} is a healthy member of etcd that could take it out: bring them back first")
     changes = leave(run.described, host, run.machines.node(others[0]), others) if others else ()
     emit(PhaseFinished(phase="etcd", outcome="changed" if changes else "unchanged", changes=tuple(changes)))
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, Host
 from pykubeadm.errors import PykubeadmError, UsageError
 from pykubeadm.fleet.ending import finish
-from pykubeadm.fleet.etcd_hosts import client_of, keep
+from pykubeadm.fleet.etcd_hosts import client_of, keep, keeper
+from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.one_by_one import OneByOne
 from pykubeadm.fleet.progress import HostEvents, of_host
@@ -34,6 +35,11 @@ def holders(described: Described, options: Options) -> list[Host]:
     return [*(host for host in hosts if ETCD in host.parts), *control_planes(described, options)]
 
 
+def place(described: Described, host: Host) -> dict[str, str]:
+    """Where the host's certificates are, as flags: of a host of etcd the file alone says it, others have an API server's flags."""
+    return {"cert_dir": described.configuration.cluster.certificates_dir} if ETCD in host.parts else {}
+
+
 def expirations(
     described: Described, options: Options, emit: Subscriber, *, connect: Connect | None = None
 ) -> dict[str, Expirations | PykubeadmError]:
@@ -43,7 +49,7 @@ def expirations(
     with Machines(connect or over_ssh(described), forks=options.forks) as machines:
 
         def one(host: Host) -> Expirations:
-            return check_expiration({}, of_host(host.name, "certs", emit), machine=machines.node(host))
+            return check_expiration(place(described, host), of_host(host.name, "certs", emit), machine=machines.node(host))
 
         return machines.on_each(one, holders(described, options))
 
@@ -72,9 +78,10 @@ def run_renew(
     with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
 
         def call(host: Host, node: Node, events: HostEvents) -> None:
-            renew(name, {}, events, machine=node)
+            renew(name, place(described, host), events, machine=node)
             if described.fleet.members and CONTROL_PLANE in host.parts and name in ("all", _CLIENT_OF_ETCD):
-                issuer = machines.node(described.cluster.having(ETCD)[0])
+                facts = look(described, machines, described.cluster.having(ETCD))  # each time: their members are restarted
+                issuer = machines.node(keeper(described, facts))
                 events.changes += len(keep(node, client_of(described, issuer)))
 
         run = OneByOne(machines, options, emit, "renew")

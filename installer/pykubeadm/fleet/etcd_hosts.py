@@ -30,16 +30,35 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = f"{MANIFESTS_DIR}/etcd.yaml"
 _AUTHORITY: Final = ("etcd/ca.crt", "etcd/ca.key")
-_CLIENT: Final = ("etcd/ca.crt", "apiserver-etcd-client.crt", "apiserver-etcd-client.key")
+# The key first: a certificate without its key, which a kill would leave, is taken for whole.
+_CLIENT: Final = ("etcd/ca.crt", "apiserver-etcd-client.key", "apiserver-etcd-client.crt")
 _CERTIFICATES: Final = tuple(
     f"certs/{name}" for name in ("etcd-ca", "etcd-server", "etcd-peer", "etcd-healthcheck-client", "apiserver-etcd-client")
 )
 
 
 def keeper(described: Described, facts: Facts) -> Host:
-    """The host whose CA is the one: the first where there is one already, else the first of the file."""
-    hosts = described.cluster.having(ETCD)
-    return next((host for host in hosts if host.name in facts.nodes and facts.nodes[host.name].etcd), hosts[0])
+    """The host whose CA is the one: the first with a healthy member, else with any member, else with a CA, else of the file."""
+
+    def order(host: Host) -> tuple[bool, ...]:
+        found = facts.nodes.get(host.name)
+        if found is None:
+            return (True, True, True)
+        return (not found.etcd or bool(found.etcd_ailment), not found.etcd, not found.etcd_ca)
+
+    return min(described.cluster.having(ETCD), key=order)
+
+
+def against_authority(described: Described, facts: Facts, host: Host) -> str:
+    """Why etcd's CA is not to be made on the host; "" where it is there, or on no other host either."""
+    if facts.nodes[host.name].etcd_ca:
+        return ""
+    others = [each.name for each in described.cluster.having(ETCD) if each.name != host.name]
+    hidden = [name for name in others if name not in facts.nodes or not facts.nodes[name].reachable]
+    if hidden:
+        return f"{', '.join(hidden)} could not be asked for etcd's CA: none is made beside one that may be there"
+    holding = [name for name in others if facts.nodes[name].etcd or facts.nodes[name].etcd_ca]
+    return f"etcd's CA and its key are not there, and {', '.join(holding)} has a member or a CA" if holding else ""
 
 
 def established(described: Described, facts: Facts) -> list[Host]:
@@ -114,8 +133,9 @@ def look_at_member(described: Described, host: Host, node: Node, facts: NodeFact
     """What is found of etcd on a host of the part."""
     keys = f"{described.configuration.cluster.certificates_dir}/etcd/ca.key"
     seen = node.ahead(stat=(MANIFEST, keys))
+    facts = replace(facts, etcd_ca=seen.stat(keys) is not None)
     if seen.stat(MANIFEST) is None:
-        return replace(facts, has_state=seen.stat(keys) is not None)
+        return replace(facts, has_state=facts.etcd_ca)
     url = _client_url(host)
     facts = replace(facts, etcd=True, has_state=True)
     try:

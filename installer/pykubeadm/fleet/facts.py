@@ -38,6 +38,7 @@ class NodeFacts:
     etcd: bool = False  # a member of etcd was begun on it, as on a host of that part
     etcd_ailment: str = ""  # why that member is not healthy
     etcd_members: tuple[str, ...] = ()  # the names of all members, as that one knows them
+    etcd_ca: bool = False  # on a host of that part: etcd's CA is there, with its key
     api_healthy: bool = False
 
     @property
@@ -88,7 +89,8 @@ class ClusterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was found; `cluster` is None where no control plane's API answers."""
+    """Everything that was found: `nodes` are those that the run is for, and where one of them has the part etcd, all hosts of etcd;
+    `cluster` is None where no control plane's API answers."""
 
     nodes: Mapping[str, NodeFacts]
     cluster: ClusterFacts | None = None

@@ -38,7 +38,8 @@ Told = Callable[[str, str], None]  # a host and what became of looking at it: ""
 
 
 def look(described: Described, machines: Machines, hosts: Sequence[Host], told: Told = lambda _host, _error: None) -> Facts:
-    """What is found on `hosts`, and the cluster as the first healthy control plane among them, or else of the file, knows it."""
+    """What is found on `hosts`, and the cluster as the first healthy control plane among them, or else of the file, knows it. Where
+    one of them has the part etcd, all hosts of etcd are looked at: whether it begins, joins or leaves depends on the others."""
 
     def one(host: Host) -> NodeFacts:
         try:
@@ -49,7 +50,7 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], told: 
         told(host.name, "")
         return found
 
-    found = machines.on_each(one, hosts)
+    found = machines.on_each(one, [*hosts, *_other_members(described, hosts)])
     facts = {name: value for name, value in found.items() if isinstance(value, NodeFacts)}
     candidates = [host for host in hosts if facts[host.name].control_plane]
     cluster = _cluster(machines, candidates) or _cluster(machines, _others(described, hosts))
@@ -58,6 +59,14 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], told: 
 
 def _named(name: str, sentence: str) -> str:
     return sentence if sentence.startswith(name) else f"{name}: {sentence}"
+
+
+def _other_members(described: Described, hosts: Sequence[Host]) -> list[Host]:
+    """Hosts of etcd beyond `hosts`, where one of these has that part."""
+    if not any(ETCD in host.parts for host in hosts):
+        return []
+    known = {host.name for host in hosts}
+    return [host for host in described.cluster.having(ETCD) if host.name not in known]
 
 
 def _others(described: Described, hosts: Sequence[Host]) -> list[Host]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, Host
 from pykubeadm.errors import PykubeadmError
+from pykubeadm.fleet.certs import place
 from pykubeadm.fleet.command import plan_fleet
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
@@ -53,7 +54,7 @@ def run_status(described: Described, options: Options, emit: Subscriber, *, conn
         found = plan_fleet(described, machines, options, emit)
         facts = found.facts.nodes
         holders = [host for host in found.hosts if facts[host.name].control_plane or facts[host.name].etcd]
-        ends = machines.on_each(lambda host: first_end(machines.node(host)), holders)
+        ends = machines.on_each(lambda host: first_end(machines.node(host), place(described, host)), holders)
     if found.facts.cluster is None:
         problems.append("no control plane's API server answers")
     rows = tuple(_row(found, host, ends.get(host.name)) for host in found.hosts)
@@ -98,11 +99,11 @@ def _row(found: Found, host: Host, end: datetime | PykubeadmError | None) -> dic
     }
 
 
-def first_end(node: Node) -> datetime | None:
+def first_end(node: Node, flags: Mapping[str, str]) -> datetime | None:
     """When the first of a machine's certificates ends, None where there are none. PhaseError for one that is damaged."""
     from pykubeadm.commands.certs.expiration import check_expiration
 
-    found = check_expiration({}, lambda _event: None, machine=node)
+    found = check_expiration(flags, lambda _event: None, machine=node)
     return min((entry.expires for entry in (*found.leaves, *found.authorities) if entry.expires is not None), default=None)
 
 

@@ -305,3 +305,24 @@ def test_of_a_host_of_etcd_that_is_gone_the_others_forget_the_member(monkeypatch
     desk.apply()
     assert left == [("e2", "e1")]
     assert desk.done == []
+
+
+def test_a_host_of_etcd_is_not_reset_where_nobody_healthy_can_take_it_out(monkeypatch):
+    hosts = (host("e1", "etcd"), host("e2", "etcd", state="absent"), host("c1", "control-plane"))
+    members = [ready_facts("e1", etcd=True, has_state=True, etcd_ailment="it sees no leader")]
+    members.append(ready_facts("e2", etcd=True, has_state=True))
+    desk = Desk(monkeypatch, *hosts, facts=[*members, control_plane("c1")], found=cluster("c1", node("c1")))
+    monkeypatch.setattr(apply, "make_authority", lambda *_: None)
+    monkeypatch.setattr(apply, "make_member", lambda *_: None)
+    with pytest.raises(PykubeadmError, match="e2: none of e1 is a healthy member of etcd that could take it out"):
+        desk.apply()
+    assert "reset e2" not in desk.done
+
+
+def test_no_second_ca_of_etcd_is_made(monkeypatch):
+    desk = etcd_desk(monkeypatch)
+    ailing = ready_facts("e1", etcd=True, has_state=True, etcd_ailment="it sees no leader")
+    desk.facts = Facts({**desk.facts.nodes, "e1": ailing, "e2": ready_facts("e2", etcd_ca=True)})
+    with pytest.raises(PykubeadmError, match="etcd's CA and its key are not there, and e2 has a member or a CA"):
+        desk.apply()
+    assert desk.done == []

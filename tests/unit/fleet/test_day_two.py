@@ -9,15 +9,17 @@ import pytest
 
 from pykubeadm.config.model import LocalEtcd
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError, UsageError
+from pykubeadm.fleet import certs as certs_of_fleet
 from pykubeadm.fleet.certs import expirations, run_renew
 from pykubeadm.fleet.etcd import members, save_snapshot
+from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.static_pods.control_plane import control_plane
 from pykubeadm.workflow.events import NodeProgress
-from tests.support.fleets import fleet, host
+from tests.support.fleets import fleet, host, ready
 from tests.support.init_runs import init_run, perform
 from tests.support.node import FakeNode
 
@@ -111,6 +113,26 @@ def test_after_a_failure_none_is_begun(desk, monkeypatch):
 def test_only_those_of_the_limit(desk, renewed):
     desk.renew(limit=("w1", "c3"))
     assert renewed == [("c3", "all")]
+
+
+def test_control_planes_get_the_client_of_a_healthy_member_and_the_file_says_where_certificates_are(desk, monkeypatch):
+    hosts = (host("e1", "etcd"), host("e2", "etcd"), host("c1", "control-plane"))
+    whole = fleet(*hosts)
+    configuration = replace(whole.configuration, cluster=replace(whole.configuration.cluster, certificates_dir="/srv/pki"))
+    desk.described = Described(replace(whole, configuration=configuration, members=LocalEtcd()))
+    desk.nodes |= {name: FakeNode(name) for name in ("e1", "e2")}
+    for name in ("e1", "e2"):
+        for file in ("etcd/ca.crt", "apiserver-etcd-client.crt", "apiserver-etcd-client.key"):
+            desk.nodes[name].put(f"/srv/pki/{file}", name)
+    seen = {"e1": ready("e1", etcd=True, etcd_ailment="it sees no leader"), "e2": ready("e2", etcd=True)}
+    monkeypatch.setattr(certs_of_fleet, "look", lambda *_: Facts(seen))
+    flags = {}
+    monkeypatch.setattr(
+        "pykubeadm.commands.certs.renew.renew", lambda _name, options, _emit, *, machine: flags.update({machine.name: options})
+    )
+    desk.renew()
+    assert flags == {"e1": {"cert_dir": "/srv/pki"}, "e2": {"cert_dir": "/srv/pki"}, "c1": {}}
+    assert desk.nodes["c1"].read("/srv/pki/etcd/ca.crt") == b"e2"
 
 
 def test_a_certificate_that_there_is_not_is_refused_before_any_machine_is_asked(desk, renewed):

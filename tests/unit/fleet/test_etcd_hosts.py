@@ -9,7 +9,16 @@ import yaml
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.fleet import etcd_hosts
-from pykubeadm.fleet.etcd_hosts import authority_of, client_of, established, keep, keeper, make_authority, make_member
+from pykubeadm.fleet.etcd_hosts import (
+    against_authority,
+    authority_of,
+    client_of,
+    established,
+    keep,
+    keeper,
+    make_authority,
+    make_member,
+)
 from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described, describe
 from pykubeadm.fleet.progress import of_host
@@ -144,6 +153,26 @@ def test_those_that_are_healthy_are_joined_and_the_first_with_a_ca_keeps_it():
     assert established(described, ailing) == []
 
 
+def test_the_ca_is_that_of_a_healthy_member_and_no_second_one_is_made():
+    described = Described(fleet(*HOSTS[:3], E3))
+    reinstalled = Facts({"e1": member_facts("e1", etcd_ailment="it sees no leader", etcd_ca=True), "e2": member_facts("e2")})
+    assert keeper(described, reinstalled).name == "e2"
+    killed = Facts({"e1": ready("e1"), "e2": ready("e2", etcd_ca=True), "e3": ready("e3")})
+    assert keeper(described, killed).name == "e2"
+    assert against_authority(described, killed, HOSTS[1]) == ""
+    assert "e2 has a member or a CA" in against_authority(described, killed, HOSTS[0])
+    unseen = Facts({"e1": ready("e1"), "e2": unreachable("e2")})
+    assert "e2, e3 could not be asked for etcd's CA" in against_authority(described, unseen, HOSTS[0])
+
+
+def test_a_limit_does_not_make_a_member_begin_without_those_beyond_it():
+    plan = plan_of(fleet(*HOSTS[:3]), ready("e1"), ready("e2"), limit=("e1",))
+    assert said(plan) == []
+    assert ("", "e2 is not in --limit, and etcd begins with all of its hosts: nothing is begun") in plan.problems
+    joining = plan_of(fleet(*HOSTS[:3]), ready("e1"), member_facts("e2"), limit=("e1",), found=cluster("c1", node("c1")))
+    assert said(joining) == ["etcd e1"]
+
+
 def test_for_control_planes_the_members_are_external_ones(described):
     external = described.configuration.cluster.etcd.external
     assert external.endpoints == ("https://10.0.0.1:2379", "https://10.0.0.2:2379")
@@ -172,6 +201,7 @@ def test_other_hosts_get_the_ca_and_control_planes_its_client_alone(described):
     keep(second, authority_of(described, first))
     for each in (first, second):
         begin(described, each)
+    assert [file.path.rpartition(".")[2] for file in client_of(described, first)] == ["crt", "key", "crt"], "its key comes first"
     keep(control, client_of(described, first))
     [ca] = load_certificates(second.read(f"{PKI}/etcd/ca.crt"))
     for path in (f"{PKI}/etcd/server.crt", f"{PKI}/etcd/peer.crt"):

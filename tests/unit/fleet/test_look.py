@@ -150,6 +150,25 @@ def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_c
     assert asked == ["c2", "c3"]
 
 
+@pytest.mark.parametrize(("limit", "seen"), [("e1", {"e1", "e2"}), ("w1", {"w1"})])
+def test_of_hosts_of_etcd_all_are_looked_at_where_one_is(limit, seen):
+    hosts = (host("e1", "etcd", state="absent"), host("e2", "etcd"), host("c1", "control-plane"), host("w1"))
+
+    @contextmanager
+    def connect(which):
+        node = machine(which.name)
+        if which.name == "e2":
+            node.put("/etc/kubernetes/manifests/etcd.yaml", "kind: Pod")
+            node.put("/etc/kubernetes/pki/etcd/ca.key", "x")
+        yield node
+
+    with Machines(connect) as machines:
+        facts = look(described(*hosts), machines, [each for each in hosts if each.name == limit])
+    assert set(facts.nodes) == seen
+    if "e2" in seen:
+        assert (facts.nodes["e2"].etcd, facts.nodes["e2"].etcd_ca, facts.nodes["e1"].etcd_ca) == (True, True, False)
+
+
 def test_what_matters_of_a_node():
     document = {
         "metadata": {"name": "w1", "labels": {"a": "b"}},
