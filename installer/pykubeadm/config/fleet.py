@@ -159,11 +159,12 @@ class Cluster(Model):
 class Fleet:
     """What a cluster file says. `configuration` is the cluster's; of a node there is nothing in it. `names_version` is whether
     the file says which version of Kubernetes the cluster is to have, `describes_cluster` whether it has a ClusterConfiguration
-    at all, rather than defaults. `members` is how the members on hosts with the part etcd run; for the cluster these are external
-    ones."""
+    at all, rather than defaults, and `cluster_document` what the user wrote in it, {} for nothing. `members` is how the members
+    on hosts with the part etcd run; for the cluster these are external ones."""
 
     cluster: Cluster
     configuration: Configuration
     names_version: bool
     describes_cluster: bool = False
+    cluster_document: Mapping[str, Any] = field(default_factory=dict)
     members: LocalEtcd | None = None

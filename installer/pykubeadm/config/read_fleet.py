@@ -43,4 +43,5 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Cluster |
     cluster = filled(cluster)
     check_fleet(cluster, configuration.cluster, report)
     reading.finish()
-    return Fleet(cluster, configuration, names_version, describes_cluster=given is not None)
+    written = given.data if given is not None else {}
+    return Fleet(cluster, configuration, names_version, describes_cluster=given is not None, cluster_document=written)

@@ -36,7 +36,7 @@ def holders(described: Described, options: Options) -> list[Host]:
 
 
 def place(described: Described, host: Host) -> dict[str, str]:
-    """Where the host's certificates are, as flags: of a host of etcd the file alone says it, others have an API server's flags."""
+    """Where the host's certificates are, as flags: of a host of etcd only the file says it, others have an API server."""
     return {"cert_dir": described.configuration.cluster.certificates_dir} if ETCD in host.parts else {}
 
 

@@ -92,15 +92,26 @@ def member_source(fleet: Fleet, host: Host, address: str, members: Mapping[str, 
     return _source(host, [_without_empty(init.document()), cluster.document(), *kubelet])
 
 
-def change_source(fleet: Fleet) -> Source | None:
+def change_source(fleet: Fleet, stored: Mapping[str, Any]) -> Source | None:
     """The file that `reconfigure` reads on a control plane: those documents that the user's holds, as what is missing changes
-    nothing; None where it holds none of them."""
+    nothing; None where it holds none of them. `stored` is the cluster's ClusterConfiguration, {} where it is not known."""
     configuration = fleet.configuration
-    cluster = configuration.cluster.document() if fleet.describes_cluster else {}
-    if not fleet.names_version:
-        cluster.pop("kubernetesVersion", None)
-    documents = [document for document in (cluster, configuration.kubelet, configuration.kube_proxy) if document]
-    return Source("the file", _text(documents)) if documents else None
+    documents = [_changed_cluster(fleet, stored), configuration.kubelet, configuration.kube_proxy]
+    return Source("the file", _text([document for document in documents if document])) if any(documents) else None
+
+
+def _changed_cluster(fleet: Fleet, stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the user wrote, and what follows from the hosts; where the file has no ClusterConfiguration, the stored one with etcd's
+    endpoints. A default beside it would read as if the user wanted it."""
+    cluster = fleet.configuration.cluster.document()
+    from_hosts = {"etcd": cluster["etcd"]} if fleet.members else {}
+    if not fleet.describes_cluster:
+        return {**stored, **from_hosts} if stored and from_hosts else {}
+    if "controlPlaneEndpoint" in cluster:
+        from_hosts["controlPlaneEndpoint"] = cluster["controlPlaneEndpoint"]
+    if fleet.names_version:
+        from_hosts["kubernetesVersion"] = cluster["kubernetesVersion"]
+    return {**fleet.cluster_document, **from_hosts, "apiVersion": cluster["apiVersion"], "kind": cluster["kind"]}
 
 
 def _registration(cluster: Cluster, configuration: Configuration, host: Host) -> NodeRegistration:

@@ -89,7 +89,7 @@ class ClusterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was found: `nodes` are those that the run is for, and where one of them has the part etcd, all hosts of etcd;
+    """Everything that was found: `nodes` are those that the run is for, and all hosts of etcd where one of them is of that part;
     `cluster` is None where no control plane's API answers."""
 
     nodes: Mapping[str, NodeFacts]

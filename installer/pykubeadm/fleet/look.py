@@ -38,8 +38,8 @@ Told = Callable[[str, str], None]  # a host and what became of looking at it: ""
 
 
 def look(described: Described, machines: Machines, hosts: Sequence[Host], told: Told = lambda _host, _error: None) -> Facts:
-    """What is found on `hosts`, and the cluster as the first healthy control plane among them, or else of the file, knows it. Where
-    one of them has the part etcd, all hosts of etcd are looked at: whether it begins, joins or leaves depends on the others."""
+    """What is found on `hosts`, and the cluster as the first healthy control plane among them, or else of the file, knows it.
+    Where one has the part etcd, all hosts of etcd are looked at: whether it begins, joins or leaves depends on the others."""
 
     def one(host: Host) -> NodeFacts:
         try:

@@ -23,6 +23,8 @@ STAGES: tuple[tuple[Kind, ...], ...] = (
     ("label",),
     ("network",),
 )
+# Of the ClusterConfiguration: what `reconfigure` keeps where the file leaves it out.
+_KEPT = ("certificatesDir", "clusterName", "encryptionAlgorithm", "caCertificateValidityPeriod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,8 @@ def _against_etcd(planning: _Planning, hosts: Sequence[Host]) -> str:
     members = planning.fleet.cluster.having(ETCD)
     if members and cluster is not None and "local" in (cluster.stored.get("etcd") or {}):
         return (
-            "the cluster's etcd is that of its control planes, and its data do not move: take the hosts with the part etcd out of "
-            "the file, or make another cluster with them"
+            "the cluster's etcd is that of its control planes, and its data do not move: take the hosts with the part etcd out "
+            "of the file, or make another cluster with them"
         )
     hidden = [host.name for host in members if host.name not in nodes or not planning.node(host).reachable]
     if hidden and cluster is None:
@@ -397,14 +399,24 @@ def _cluster_drift(planning: _Planning, cluster: ClusterFacts) -> None:
             "`pykubeadm cluster upgrade` brings it there"
         )
         planning.notes.append(("", sentence))
-    document = replace(wanted, kubernetes_version=cluster.version).document()
-    fields = differing(document, dict(cluster.stored)) if planning.fleet.describes_cluster else []
+    fields = differing(_wanted_document(planning.fleet, cluster), dict(cluster.stored))
     if fields:
         sentence = (
             f"the cluster's ClusterConfiguration is not the file's in {', '.join(fields)}, which applying it leaves alone: "
             "`pykubeadm cluster reconfigure` brings it there"
         )
         planning.notes.append(("", sentence))
+
+
+def _wanted_document(fleet: Fleet, cluster: ClusterFacts) -> Mapping[str, Any]:
+    """The ClusterConfiguration as the file has it. What cannot be changed, and is left out there, is the cluster's; without such
+    a document the hosts alone say where etcd is."""
+    document = replace(fleet.configuration.cluster, kubernetes_version=cluster.version).document()
+    if not fleet.describes_cluster:
+        return {"etcd": document["etcd"]} if fleet.members else {}
+    written = fleet.cluster_document
+    document["networking"] = {**(cluster.stored.get("networking") or {}), **(written.get("networking") or {})}
+    return {name: value for name, value in document.items() if name not in _KEPT or name in written}
 
 
 def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from pykubeadm.workflow.events import Planned, Result, RunFinished, RunStarted, 
 from pykubeadm.workflow.phase import Step, without
 
 if TYPE_CHECKING:
+    from pykubeadm.config.source import Source
     from pykubeadm.fleet.facts import Facts
     from pykubeadm.fleet.file import Described
     from pykubeadm.fleet.log import RunLog
@@ -45,7 +46,9 @@ def run_reconfigure(
             members = in_order(hosts, found.facts)
             _require(described, found.facts, members, dry_run=dry_run)
             run = OneByOne(machines, options, emit, "reconfigure")
-            change = _Change(described, members, emit, dry_run=dry_run)
+            stored = found.facts.cluster.stored if found.facts.cluster else {}
+            source = change_source(described.fleet, stored)
+            change = _Change(described, members, source, emit, dry_run=dry_run)
             run.on_each(members, change)
     except PykubeadmError as error:
         emit(RunFinished(outcome="failed", changed=0, exit_status=error.exit_status))
@@ -81,10 +84,13 @@ class _Change:
     """`reconfigure` on one host: with the file on the first control plane, in a dry run on each, as what others would get is not
     in the cluster yet; workers are looked at where it is."""
 
-    def __init__(self, described: Described, members: Sequence[Host], emit: Subscriber, *, dry_run: bool) -> None:
+    def __init__(
+        self, described: Described, members: Sequence[Host], source: Source | None, emit: Subscriber, *, dry_run: bool
+    ) -> None:
         control_planes = [host.name for host in members if CONTROL_PLANE in host.parts]
         self._described = described
         self._with_file = control_planes if dry_run else control_planes[:1]
+        self._source = source
         self._emit = emit
         self._dry_run = dry_run
         self._shown: set[str] = set()
@@ -108,7 +114,7 @@ class _Change:
                 choose=choose,
                 name="reconfigure",
                 machine=node,
-                source=change_source(self._described.fleet) if with_file else None,
+                source=self._source if with_file else None,
             )
         except ConfigError as error:  # its lines are those of the documents that were made of the file
             raise ConfigError([problem._replace(line=0, column=0) for problem in error.problems]) from error

@@ -10,18 +10,18 @@ import pytest
 import yaml
 
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import NodeRegistration, ThisNode
+from pykubeadm.config.model import APIServer, ClusterConfiguration, Etcd, ExternalEtcd, Networking, NodeRegistration, ThisNode
 from pykubeadm.config.read_change import read_change
 from pykubeadm.config.reading import Environment
 from pykubeadm.errors import ConfigError, NodeError, PhaseError, Problem, PykubeadmError
 from pykubeadm.fleet import command
 from pykubeadm.fleet.documents import change_source
 from pykubeadm.fleet.facts import Facts
-from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.file import Described, describe
 from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.reconfiguring import run_reconfigure
 from pykubeadm.workflow.events import Planned, Result, RunFinished
-from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
+from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, plan_of, unreachable, worker
 from tests.support.node import FakeNode
 
 HOSTS = (host("w1"), host("c1", "control-plane"), host("w2"), host("c2", "control-plane"), host("lb", "load-balancer"))
@@ -188,7 +188,7 @@ def test_the_file_s_documents_are_what_reconfigure_reads_and_missing_ones_change
     whole = fleet(*HOSTS)
     kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 50}
     whole = replace(whole, configuration=replace(whole.configuration, kubelet=kubelet))
-    source = change_source(whole)
+    source = change_source(whole, {})
     node = ThisNode(NodeRegistration(name="c1"))
     environment = Environment(host=HostFacts("c1", default_ipv4="10.0.0.9"), new_token=lambda: "none.needed")
     changed = read_change(source, whole.configuration.cluster, lambda: kubelet, node, environment)
@@ -196,7 +196,69 @@ def test_the_file_s_documents_are_what_reconfigure_reads_and_missing_ones_change
     assert changed.cluster.control_plane_endpoint == "api.example.com:6443"
     assert changed.kube_proxy == {}
     without = replace(whole, describes_cluster=False)
-    assert [each["kind"] for each in yaml.safe_load_all(change_source(without).content)] == ["KubeletConfiguration"]
-    assert change_source(replace(without, configuration=replace(whole.configuration, kubelet={}))) is None
+    assert [each["kind"] for each in yaml.safe_load_all(change_source(without, {}).content)] == ["KubeletConfiguration"]
+    assert change_source(replace(without, configuration=replace(whole.configuration, kubelet={})), {"clusterName": "x"}) is None
     unversioned = replace(whole, names_version=False)
-    assert b"kubernetesVersion" not in change_source(unversioned).content
+    assert b"kubernetesVersion" not in change_source(unversioned, {}).content
+
+
+def described_by(tmp_path, *documents):
+    path = tmp_path / "cluster.yaml"
+    path.write_text("---\n".join([FILE, *documents]))
+    return describe(str(path), (), lambda _note: None).fleet
+
+
+FILE = """\
+apiVersion: pykubeadm.cluster/v1
+kind: Cluster
+hosts:
+- {name: e1, address: 10.0.0.1, parts: [etcd]}
+- {name: e2, address: 10.0.0.2, parts: [etcd]}
+- {name: c1, address: 10.0.0.3, parts: [control-plane]}
+"""
+EXTERNAL = ExternalEtcd(
+    endpoints=("https://10.0.0.1:2379",), ca_file="/a/ca.crt", cert_file="/a/client.crt", key_file="/a/client.key"
+)
+STORED = ClusterConfiguration(
+    kubernetes_version="v1.36.2",
+    cluster_name="prod",
+    networking=Networking(service_subnet="10.90.0.0/16", dns_domain="prod.example"),
+    api_server=APIServer(cert_sans=("api.example.com",)),
+    etcd=Etcd(external=EXTERNAL),
+)
+
+
+def changed_by(fleet_of_file):
+    environment = Environment(host=HostFacts("c1", default_ipv4="10.0.0.3"), new_token=lambda: "none.needed")
+    source = change_source(fleet_of_file, STORED.document())
+    return read_change(source, STORED, dict, ThisNode(NodeRegistration(name="c1")), environment).cluster
+
+
+def drift(fleet_of_file):
+    found = cluster("c1", node("c1"), stored=STORED.document())
+    return [text for _host, text in plan_of(fleet_of_file, control_plane("c1"), found=found).notes if "ClusterConf" in text]
+
+
+def test_api_servers_get_new_endpoints_of_etcd_though_the_file_has_no_clusterconfiguration(tmp_path):
+    described = described_by(tmp_path)
+    changed = changed_by(described)
+    assert changed.etcd.external.endpoints == ("https://10.0.0.1:2379", "https://10.0.0.2:2379")
+    assert (changed.cluster_name, changed.api_server.cert_sans) == ("prod", ("api.example.com",))
+    [sentence] = drift(described)
+    assert "is not the file's in etcd, which" in sentence
+
+
+def test_what_the_user_left_out_and_cannot_be_changed_stays_the_clusters(tmp_path):
+    written = """\
+apiVersion: kubeadm.k8s.io/v1beta3
+kind: ClusterConfiguration
+networking: {serviceSubnet: 10.90.0.0/16}
+apiServer: {certSANs: [api.example.com], extraArgs: {v: "4"}}
+"""
+    described = described_by(tmp_path, written)
+    changed = changed_by(described)
+    assert (changed.cluster_name, changed.networking.dns_domain) == ("prod", "prod.example")
+    assert [(argument.name, argument.value) for argument in changed.api_server.extra_args] == [("v", "4")]
+    assert len(changed.etcd.external.endpoints) == 2
+    [sentence] = drift(described)
+    assert "is not the file's in etcd, apiServer, which" in sentence
