@@ -288,7 +288,9 @@ def _do_leave_etcd(run: Applying, host: Host) -> int:
 def _take_out_of_etcd(run: Applying, host: Host, emit: HostEvents) -> None:
     others = established(run.described, run.found.facts)
     if not others and (staying := [each.name for each in run.described.cluster.having(ETCD)]):
-        raise PhaseError(f"none of {', '.join(staying)} is a healthy member of etcd that could take it out: bring them back first")
+        raise PhaseError(
+            f"none of {', '.join(staying)} is a healthy member of etcd that could take it out: bring them back first"
+        )
     changes = leave(run.described, host, run.machines.node(others[0]), others) if others else ()
     emit(PhaseFinished(phase="etcd", outcome="changed" if changes else "unchanged", changes=tuple(changes)))
 

@@ -101,8 +101,8 @@ def change_source(fleet: Fleet, stored: Mapping[str, Any]) -> Source | None:
 
 
 def _changed_cluster(fleet: Fleet, stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the user wrote, and what follows from the hosts; where the file has no ClusterConfiguration, the stored one with etcd's
-    endpoints. A default beside it would read as if the user wanted it."""
+    """What the user wrote, and what follows from the hosts; where the file has no ClusterConfiguration, the stored one with new
+    endpoints of etcd. A default beside it would read as if the user wanted it."""
     cluster = fleet.configuration.cluster.document()
     from_hosts = {"etcd": cluster["etcd"]} if fleet.members else {}
     if not fleet.describes_cluster:
