@@ -105,6 +105,8 @@ def _unreachable(planning: _Planning, host: Host) -> None:
         known = host.name in cluster.nodes or any(member.name == host.name for member in cluster.members)
     if host.state != "absent":
         planning.problems.append((host.name, node.error))
+    elif ETCD in host.parts and not any(other.etcd_members for other in planning.facts.nodes.values()):
+        planning.notes.append((host.name, f"{node.error}; no member of etcd could say whether it is one, too"))
     elif not known:
         planning.notes.append((host.name, f"{node.error}; nothing of it is in the cluster"))
 
@@ -218,8 +220,12 @@ def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     if planning.fleet.cluster.network.plugin != "none":
         planning.actions.append(_network(planning, first.name, "there is no pod network yet"))
     for host in hosts:
-        if host.state == "absent" and planning.node(host).reachable and planning.node(host).has_state:
+        node = planning.node(host)
+        if host.state == "absent" and node.reachable and node.has_state:
             planning.actions.append(Action("remove", host.name, "take it out of the cluster, reset it", ("it is marked absent",)))
+        elif host.state == "absent" and not node.reachable and _is_in_etcd(planning, host):
+            why = ("it is marked absent", f"{node.error}: only the cluster forgets it")
+            planning.actions.append(Action("forget", host.name, "remove what the cluster has of it", why))
         elif host.state != "absent" and host.is_node and host.labels:
             planning.actions.append(Action("label", host.name, "label its Node", labels=dict(host.labels)))
 

@@ -142,6 +142,21 @@ def test_a_host_of_etcd_that_is_marked_absent_leaves():
     assert said(plan_of(fleet(*hosts), *machines, found=cluster("c1", node("c1")))) == ["remove e2"]
 
 
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_host_of_etcd_that_is_gone_is_forgotten_and_it_is_said_where_nobody_knows(answers):
+    hosts = fleet(HOSTS[0], replace(HOSTS[1], state="absent"), HOSTS[2])
+    found = cluster("c1", node("c1")) if answers else None
+    machines = (unreachable("e2"), control_plane("c1"))
+    plan = plan_of(hosts, member_facts("e1", etcd_members=("e1", "e2")), *machines, found=found)
+    assert [action.host for action in plan.of("forget")] == ["e2"]
+    assert not plan.notes
+    after = plan_of(hosts, member_facts("e1", etcd_members=("e1",)), *machines, found=found)
+    assert not after.of("forget")
+    assert after.notes == (("e2", "e2 cannot be reached; nothing of it is in the cluster"),)
+    unknown = plan_of(hosts, member_facts("e1", etcd_ailment="it is silent"), *machines, found=found)
+    assert unknown.notes == (("e2", "e2 cannot be reached; no member of etcd could say whether it is one, too"),)
+
+
 def test_those_that_are_healthy_are_joined_and_the_first_with_a_ca_keeps_it():
     described = Described(fleet(*HOSTS))
     fresh = Facts({"e1": ready("e1"), "e2": ready("e2")})
