@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from pykubeadm.commands.certs.phases import BACKUP
+from pykubeadm.commands.certs.rotation import record
 from pykubeadm.commands.certs.rotation.record import NAME
 from pykubeadm.commands.certs.run import CertsRun
 from pykubeadm.config.host import HostFacts
@@ -160,6 +161,35 @@ def test_power_lost_at_any_file_and_run_again_all_is_right(attach, name: str) ->
         assert_rotated(cluster, former)
         cut += 29
     assert cut > 40
+
+
+@pytest.mark.parametrize("calls", range(6))
+def test_killed_while_it_ends_the_next_run_has_nothing_left_to_do(attach, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """At each request with which the cluster forgets it."""
+    cluster = attach(rotating_cluster())
+    former, left = former_of(cluster), calls
+
+    def cut(call):
+        def requesting(*arguments) -> None:
+            nonlocal left
+            if left == 0:
+                raise PowerCutError
+            left -= 1
+            call(*arguments)
+
+        return requesting
+
+    rotate(cluster.nodes["cp1"], *ALL)
+    with monkeypatch.context() as patched:
+        for name in ("_delete", "_forget"):
+            patched.setattr(record, name, cut(getattr(record, name)))
+        for _ in range(2):
+            round_of(cluster, finish=True)
+        with pytest.raises(PowerCutError):
+            round_of(cluster, finish=True)
+    rotate(cluster.nodes["cp1"])
+    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+    assert_rotated(cluster, former)
 
 
 def test_pods_of_before_are_named_and_restarted_by_their_controllers(attach) -> None:

@@ -116,8 +116,8 @@ def has_material(run: RotationRun) -> bool:
 
 
 def needs_none(run: RotationRun) -> bool:
-    """Whether this control plane is as the last stage is to leave it, without material: its CAs are the former ones alone, where a
-    rotation is aborted in which it had no part; or the new ones alone, with which it has joined since."""
+    """Whether this control plane is as the last stage is to leave it, without material: its CAs are the former ones alone, where
+    a rotation is aborted in which it had no part; or the new ones alone, with which it has joined since."""
     rotation = run.under_way
     left = {Stage.RESTORE: 0, Stage.DROP: 1}.get(rotation.stage)
     if left is None or has_material(run):

@@ -15,7 +15,15 @@ from pykubeadm.commands.certs.rotation.material import (
     make_material,
     needs_none,
 )
-from pykubeadm.commands.certs.rotation.record import Rotation, end_rotation, move, read_rotation, report, store_rotation
+from pykubeadm.commands.certs.rotation.record import (
+    Rotation,
+    end_rotation,
+    forget_reports,
+    move,
+    read_rotation,
+    report,
+    store_rotation,
+)
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.sharing import fetch_material, share_material
 from pykubeadm.commands.certs.rotation.stages import BACK, NEXT, Stage, concerns_workers
@@ -44,6 +52,8 @@ def look(run: RotationRun) -> Changes:
             raise PhaseError(f"no rotation is under way; `{_COMMAND} all` on a control plane begins one")
         if not run.names:
             forget_material(run.node)
+            if run.is_control_plane:
+                forget_reports(cluster_api(run), _nodes(run))
             run.result("rotation", f"No rotation is under way. `{_COMMAND} all` on a control plane begins one.")
             return ()
         changes += _begin(run)

@@ -145,6 +145,11 @@ def end_rotation(api: Api, nodes: Iterable[KubeObject]) -> None:
     that is there, a node that does not say so has to come to the stage, for which no keys are left."""
     for api_version, kind in _KEPT:
         _delete(api, api_version, kind)
+    forget_reports(api, nodes)
+
+
+def forget_reports(api: Api, nodes: Iterable[KubeObject]) -> None:
+    """What nodes say of a rotation that is over."""
     for node in nodes:
         if _annotation(node):
             _forget(api, node["metadata"]["name"])
