@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +127,21 @@ class Desk:
         done = subprocess.CompletedProcess(arguments, process.returncode, out, err)
         assert status is None or done.returncode == status, f"cluster {' '.join(arguments)}: {done.returncode}\n{out}\n{err}"
         return done
+
+    def kill_when(
+        self, reached: Callable[[], bool], *arguments: str, patience: float, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Begin it, and kill it at once when it has come to a point, `patience` seconds from now at most."""
+        process = self.start(*arguments, environment=environment)
+        deadline = time.monotonic() + patience
+        try:
+            while not reached():
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.3)
+        finally:
+            process.kill()
+            process.communicate()
 
 
 @contextmanager

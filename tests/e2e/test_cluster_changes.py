@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -70,14 +69,7 @@ def test_it_is_reconfigured_although_it_is_killed(pair: Pair, results: list[str]
     assert f"issued again, for {NAME} too" in shown
     assert kubelets(pair) == {control.name: 0, worker.name: 0}, "a dry run changes nothing"
 
-    process = desk.start("reconfigure")
-    deadline = time.monotonic() + 100
-    while "--event-ttl=30m0s" not in control.read(MANIFEST):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    desk.kill_when(lambda: "--event-ttl=30m0s" in control.read(MANIFEST), "reconfigure", patience=100)
 
     began = time.monotonic()
     desk.run("reconfigure")
@@ -109,14 +101,8 @@ def test_all_cas_are_rotated_although_it_is_killed(pair: Pair, results: list[str
     former = {path: control.read(path) for path in files}
     control.shell("cp /etc/kubernetes/admin.conf /root/old.conf")
 
-    process = desk.start("certs", "rotate-ca", "all")
-    deadline = time.monotonic() + 200
-    while worker.read(f"{PKI}/ca.crt") == former[f"{PKI}/ca.crt"]:  # in the first stage it comes to trust both
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    # In the first stage the worker comes to trust both.
+    desk.kill_when(lambda: worker.read(f"{PKI}/ca.crt") != former[f"{PKI}/ca.crt"], "certs", "rotate-ca", "all", patience=200)
 
     began = time.monotonic()
     stopped = desk.run("certs", "rotate-ca", "all", timeout=900)

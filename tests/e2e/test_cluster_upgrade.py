@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Callable
 
 import pytest
 
 from lab import cluster
 from lab.node import Node
 from tests.e2e.conftest import Versions
-from tests.e2e.fleets import Desk, desk_of, ready_nodes
+from tests.e2e.fleets import desk_of, ready_nodes
 from tests.e2e.upgrading import kubelet_version, stored_version, wait_at
 
 pytestmark = pytest.mark.long
-
-
-def killed_when(desk: Desk, reached: Callable[[], bool], environment: dict[str, str]) -> None:
-    """Begin an upgrade, and kill it at once when it has come to a point."""
-    process = desk.start("upgrade", environment=environment)
-    deadline = time.monotonic() + 400
-    try:
-        while not reached():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
 
 
 def is_cordoned(control: Node, name: str) -> bool:
@@ -52,10 +36,15 @@ def test_upgraded_although_it_is_killed_twice(versions: Versions, results: list[
         assert "`pykubeadm cluster upgrade` brings it there" in applied.stderr
 
         began = time.monotonic()
-        killed_when(desk, lambda: f":{new}" in control.read("/etc/kubernetes/manifests/kube-apiserver.yaml"), programs)
+        desk.kill_when(
+            lambda: f":{new}" in control.read("/etc/kubernetes/manifests/kube-apiserver.yaml"),
+            "upgrade",
+            patience=400,
+            environment=programs,
+        )
         results.append(f"killed after {time.monotonic() - began:.0f} s, while the API server was replaced")
         began = time.monotonic()
-        killed_when(desk, lambda: is_cordoned(control, worker.name), programs)
+        desk.kill_when(lambda: is_cordoned(control, worker.name), "upgrade", patience=400, environment=programs)
         results.append(f"killed after {time.monotonic() - began:.0f} s, while the worker was drained")
         wait_at(control, new)
         assert stored_version(control) == new

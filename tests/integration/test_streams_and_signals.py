@@ -13,20 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.control_plane_files import CONFIG
+
 PYKUBEADM = (sys.executable, "-m", "pykubeadm")
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 CA = ("init", "phase", "certs", "ca", "--config", "/kubeadm.yaml")
-CONFIG = """\
-apiVersion: kubeadm.k8s.io/v1beta4
-kind: InitConfiguration
-localAPIEndpoint: {advertiseAddress: 10.0.0.9}
-nodeRegistration: {name: cp1, criSocket: "unix:///run/containerd/containerd.sock"}
----
-apiVersion: kubeadm.k8s.io/v1beta4
-kind: ClusterConfiguration
-kubernetesVersion: v1.36.2
-encryptionAlgorithm: ECDSA-P256
-"""
 
 
 @pytest.fixture

@@ -8,32 +8,22 @@ from __future__ import annotations
 
 import base64
 import copy
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from cryptography import x509
 
-from pykubeadm.commands.certs.rotation.phases import STEPS
 from pykubeadm.commands.certs.rotation.pods import key_id
-from pykubeadm.commands.certs.rotation.record import ANNOTATION, NAME
-from pykubeadm.commands.certs.rotation.run import RotationRun
-from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import Configuration
-from pykubeadm.constants import CA_ROTATION_DIR, STATE_DIR
-from pykubeadm.etcd.client import Member
+from pykubeadm.constants import STATE_DIR
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.port import ApiStatusError, UntrustedServerError
 from pykubeadm.kubeconfig.document import cluster_only_kubeconfig
 from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
-from pykubeadm.node.journal import Journal
-from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import Command, Completed, Directory, File, HealthEndpoint, Unit, UnitState
-from pykubeadm.phases.certs.leaves import LEAVES
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.static_pods.control_plane import control_plane
@@ -45,11 +35,9 @@ from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import Usage
 from pykubeadm.tokens.documents import cluster_info, encode_data
 from pykubeadm.util.kube_object import KubeObject
-from pykubeadm.workflow.events import Event, PhaseFinished, Result
-from pykubeadm.workflow.runner import run_steps
 from tests.support.api import FakeApi
 from tests.support.init_runs import NOW, configuration, init_run, perform
-from tests.support.upgrade_runs import COMPONENTS, MANIFESTS, ControlPlaneNode, FakeEtcd
+from tests.support.upgrade_runs import COMPONENTS, MANIFESTS, ControlPlaneNode
 
 PKI = "/etc/kubernetes/pki"
 LATER = NOW + timedelta(days=30)
@@ -403,108 +391,3 @@ def _add(cluster: RotatingCluster, node: RotatingNode) -> None:
         pod = read_static_pod(node, "kube-apiserver") or {}
         metadata = pod["metadata"] | {"name": f"kube-apiserver-{node.name}"}
         cluster.put(pod | {"metadata": metadata, "spec": pod["spec"] | {"nodeName": node.name}})
-
-
-def rotate(node: RotatingNode, *names: str, **fields: Any) -> list[Event]:
-    """`certs rotate-ca NAMES…` on a node; the events."""
-    events: list[Event] = []
-    journal = Journal(node)
-    run = RotationRun(
-        configuration=_impatient(configuration(node=node.name, address=node.address)),
-        node=JournaledNode(node, journal),
-        host=HostFacts(node.name),
-        journal=journal,
-        emit=events.append,
-        now=lambda: LATER,
-        kubeconfig_path="/etc/kubernetes/admin.conf" if node.is_control_plane else "/etc/kubernetes/kubelet.conf",
-        has_control_plane=node.is_control_plane,
-        names=names,
-        **fields,
-    )
-    run_steps("certs rotate-ca", node.name, STEPS, run, dry_run=False, recorder=journal, emit=events.append)
-    return events
-
-
-def _impatient(config: Configuration) -> Configuration:
-    short = timedelta(seconds=1)
-    timeouts = replace(
-        config.this_node.timeouts, kubernetes_api_call=short, etcd_api_call=short, control_plane_component_health_check=short
-    )
-    return replace(config, this_node=replace(config.this_node, timeouts=timeouts))
-
-
-def said(events: Sequence[Event]) -> str:
-    """The results, in words."""
-    return "\n".join(event.text for event in events if isinstance(event, Result))
-
-
-def changes(events: Sequence[Event]) -> str:
-    """What phases changed, in words."""
-    return "\n".join(change for event in events if isinstance(event, PhaseFinished) for change in event.changes)
-
-
-def members(cluster: RotatingCluster) -> FakeEtcd:
-    """etcd, as every member knows it."""
-    nodes = cluster.control_planes()
-    return FakeEtcd(
-        tuple(
-            Member(number, node.name, (f"https://{node.address}:2380",), (f"https://{node.address}:2379",))
-            for number, node in enumerate(nodes, 1)
-        )
-    )
-
-
-def digest(cluster: RotatingCluster) -> dict[str, str]:
-    """Of every file below /etc and /var/lib/kubelet, tokens left out."""
-    return {
-        f"{node.name}:{path}": hashlib.sha256(file.content).hexdigest()
-        for node in cluster.nodes.values()
-        for path, file in node.files.items()
-        if isinstance(file, File) and path.startswith(("/etc", "/var/lib/kubelet")) and path != TOKEN
-    }
-
-
-def round_of(cluster: RotatingCluster, **fields: object) -> None:
-    """The command on every node, in the order that it asks for, and on the first again."""
-    for node in (*cluster.control_planes()[1:], *(each for each in cluster.nodes.values() if not each.is_control_plane)):
-        rotate(node, **fields)
-    for node in cluster.control_planes()[:1]:
-        rotate(node, **fields)
-
-
-def assert_rotated(cluster: RotatingCluster, former: dict[str, bytes]) -> None:
-    """Every certificate is the new CA's, and nobody knows the former one."""
-    for node in cluster.control_planes():
-        for name in SINGLE:
-            (ca,) = load_certificates(node.read(f"{PKI}/{name}") or b"")
-            assert former[name] not in (node.read(f"{PKI}/{name}") or b"")
-            for leaf in LEAVES:
-                if {"ca": "ca.crt", "front-proxy-ca": "front-proxy-ca.crt", "etcd-ca": "etcd/ca.crt"}[leaf.ca] != name:
-                    continue
-                content = node.read(leaf.path(PKI, "/etc/kubernetes")) or b""
-                pem = read_kubeconfig(content).certificate if leaf.name.endswith(".conf") else content
-                assert len(load_certificates(pem)) == 1
-                assert is_signed_by(load_certificates(pem)[0], (), ca), leaf.name
-        assert not node.list_dir(CA_ROTATION_DIR)
-        assert node.stat(f"{PKI}/ca-signing.crt") is None
-    first = cluster.control_planes()[0]
-    for node in cluster.nodes.values():
-        assert node.ca() == first.ca()
-        held = read_kubeconfig(node.read("/etc/kubernetes/kubelet.conf") or b"")
-        assert held.ca == first.ca()
-        client = held.certificate or node.read(held.certificate_path) or b""
-        assert trusted(client, first.ca())
-        if (serving := node.read(SERVING)) is not None:
-            assert trusted(serving, first.ca())
-    info = cluster.get("v1", "ConfigMap", "cluster-info", "kube-public") or {}
-    assert read_kubeconfig(info["data"]["kubeconfig"].encode()).ca == first.ca()
-    found = cluster.get("v1", "ConfigMap", "extension-apiserver-authentication", "kube-system") or {}
-    assert len(load_certificates(found["data"]["client-ca-file"].encode())) == 1
-    assert len(load_certificates(found["data"]["requestheader-client-ca-file"].encode())) == 1
-    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
-    assert not [node for node in cluster.list("v1", "Node") if ANNOTATION in (node["metadata"].get("annotations") or {})]
-
-
-def former_of(cluster: RotatingCluster) -> dict[str, bytes]:
-    first = cluster.control_planes()[0]
-    return {name: first.read(f"{PKI}/{name}") or b"" for name in (*SINGLE, "sa.pub")}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.rotations import RotatingCluster, members
+from tests.support.rotation_runs import members
+from tests.support.rotations import RotatingCluster
 
 
 @pytest.fixture

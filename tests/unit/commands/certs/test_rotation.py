@@ -19,20 +19,8 @@ from pykubeadm.node.port import File
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.workflow.events import Note
 from tests.support.init_runs import configuration
-from tests.support.rotations import (
-    ALL,
-    PKI,
-    SERVING,
-    TOKEN,
-    PowerCutError,
-    assert_rotated,
-    former_of,
-    rotate,
-    rotating_cluster,
-    round_of,
-    said,
-    trusted,
-)
+from tests.support.rotation_runs import assert_rotated, former_of, rotate, rotated_although_power_is_lost, round_of, said
+from tests.support.rotations import ALL, PKI, SERVING, TOKEN, PowerCutError, rotating_cluster, trusted
 
 
 def test_one_control_plane_alone_is_rotated_by_two_commands(attach) -> None:
@@ -141,25 +129,7 @@ def test_once_nodes_forget_there_is_no_way_back(attach) -> None:
 def test_power_lost_at_any_file_and_run_again_all_is_right(attach, name: str) -> None:
     """Whoever could speak to each other before still can after each file; all is right at the end. Not every moment: there are
     hundreds."""
-    cut, ended = 1, False
-    while not ended:
-        cluster = attach(rotating_cluster())
-        former = former_of(cluster)
-        first, dying = cluster.control_planes()[0], cluster.nodes[name]
-        dying.writes_left = cut
-        ended = True
-        for number in range(12):
-            for node in cluster.nodes.values():
-                begun = cluster.get("v1", "ConfigMap", NAME, "kube-system") is not None
-                names = ALL if node is first and number == 0 and not begun else ()
-                try:
-                    rotate(node, *names, finish=begun and node is first)
-                except PowerCutError:
-                    ended, dying.writes_left = False, -1
-                    if cluster.get("v1", "ConfigMap", NAME, "kube-system") is None and node is first and number == 0:
-                        rotate(node, *ALL)
-        assert_rotated(cluster, former)
-        cut += 29
+    cut = rotated_although_power_is_lost(lambda: attach(rotating_cluster()), name, cut=1, step=29)
     assert cut > 40
 
 

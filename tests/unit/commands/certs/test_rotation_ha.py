@@ -18,21 +18,17 @@ from pykubeadm.pki.check import load_certificates
 from pykubeadm.tokens.certificate_key import parse_certificate_key
 from pykubeadm.tokens.shared_certificates import encrypt_files
 from pykubeadm.workflow.events import Event
-from tests.support.rotations import (
-    ALL,
-    PKI,
-    PowerCutError,
-    RotatingCluster,
+from tests.support.rotation_runs import (
     assert_rotated,
     changes,
     digest,
     former_of,
     rotate,
-    rotating_cluster,
+    rotated_although_power_is_lost,
     round_of,
     said,
-    trusted,
 )
+from tests.support.rotations import ALL, PKI, RotatingCluster, rotating_cluster, trusted
 
 
 def key_shown(events: Sequence[Event]) -> str:
@@ -148,26 +144,9 @@ def test_three_control_planes_aborted_before_the_last_stage(attach, rounds: int)
 @pytest.mark.parametrize("name", ["cp1", "cp2"])
 def test_power_lost_on_one_of_several_and_run_again_all_is_right(attach, name: str) -> None:
     """As with one control plane: at no moment one cannot speak to another, and all is right at the end."""
-    cut, ended = 5, False
-    while not ended:
-        cluster = attach(rotating_cluster(control_planes=2))
-        former = former_of(cluster)
-        first, dying = cluster.control_planes()[0], cluster.nodes[name]
-        dying.writes_left = cut
-        ended = True
-        for number in range(14):
-            for node in cluster.nodes.values():
-                begun = cluster.get("v1", "ConfigMap", NAME, "kube-system") is not None
-                names = ALL if node is first and number == 0 and not begun else ()
-                fields = {"finish": begun and node is first, "certificate_key": "ab" * 32}
-                try:
-                    rotate(node, *names, **fields)
-                except PowerCutError:
-                    ended, dying.writes_left = False, -1
-                    again = names if cluster.get("v1", "ConfigMap", NAME, "kube-system") is None else ()
-                    rotate(node, *again, certificate_key="ab" * 32)
-        assert_rotated(cluster, former)
-        cut += 67
+    cut = rotated_although_power_is_lost(
+        lambda: attach(rotating_cluster(control_planes=2)), name, cut=5, step=67, certificate_key="ab" * 32
+    )
     assert cut > 70
 
 
