@@ -73,6 +73,7 @@ def test_ha_has_load_balancers_with_nothing_of_kubernetes_on_them(recorded):
         configuration = recorded.file(host, "/etc/haproxy/haproxy.cfg")["content"]
         assert configuration.count("server control") == 3
         assert "http-check send meth GET uri /readyz" in configuration
+        assert "option redispatch 1" in configuration, "a server that has just ended refuses connections"
     assert recorded.of("ha-control3", "units", "kubelet")
     assert not recorded.of("ha-worker1", "units", "load_balancer")
 
