@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable, Mapping
 
 from lab import assets, engine
+from lab.assets import Assets
 from lab.host import LabError
-from tests.bench import certs, cluster, etcd, join, nodes, offline, prepare, reset, ssh, upgrade
+from tests.bench import certs, cluster, etcd, fleet, join, nodes, offline, prepare, reset, ssh, upgrade
 from tests.bench.timing import HEADER
+
+# What needs nodes, in the order in which it is measured.
+_ON_NODES: Mapping[str, Callable[[Assets], Iterable[object]]] = {
+    "cluster": cluster.node_rows,
+    "init": nodes.rows,
+    "join": join.rows,
+    "ssh": ssh.rows,
+    "reset": reset.rows,
+    "certs": certs.rows,
+    "upgrade": upgrade.rows,
+    "etcd": etcd.rows,
+    "fleet": fleet.rows,
+    "prepare": prepare.rows,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    kinds = ["certs", "cluster", "etcd", "offline", "init", "join", "prepare", "reset", "ssh", "upgrade"]
-    parser.add_argument("kind", nargs="?", choices=kinds, help="only these")
+    parser.add_argument("kind", nargs="?", choices=["offline", *_ON_NODES], help="only these")
     kind = parser.parse_args().kind
     try:
         found = assets.find(sources=None)
@@ -22,47 +37,21 @@ def main() -> None:
         print(f"without nodes and without kubeadm beside us: {missing}")
     print(HEADER, flush=True)
     if kind in (None, "offline"):
-        for row in offline.rows(found.program("kubeadm") if found else None):
-            print(row, flush=True)
+        _print(offline.rows(found.program("kubeadm") if found else None))
     if kind in (None, "cluster"):
-        for row in cluster.rows():
-            print(row, flush=True)
-    if found and kind in (None, "cluster"):
-        engine.ensure()
-        for row in cluster.node_rows(found):
-            print(row, flush=True)
-    if found and kind in (None, "init"):
-        engine.ensure()
-        for row in nodes.rows(found):
-            print(row, flush=True)
-    if found and kind in (None, "join"):
-        engine.ensure()
-        for row in join.rows(found):
-            print(row, flush=True)
-    if found and kind in (None, "ssh"):
-        engine.ensure()
-        for line in ssh.rows(found):
-            print(line, flush=True)
-    if found and kind in (None, "reset"):
-        engine.ensure()
-        for row in reset.rows(found):
-            print(row, flush=True)
-    if found and kind in (None, "certs"):
-        engine.ensure()
-        for row in certs.rows(found):
-            print(row, flush=True)
-    if found and kind in (None, "upgrade"):
-        engine.ensure()
-        for row in upgrade.rows(found):
-            print(row, flush=True)
-    if found and kind in (None, "etcd"):
-        engine.ensure()
-        for row in etcd.rows(found):
-            print(row, flush=True)
-    if found and kind in (None, "prepare"):
-        engine.ensure()
-        for line in prepare.rows(found):
-            print(line, flush=True)
+        _print(cluster.rows())
+    if not found:
+        return
+    for name, rows in _ON_NODES.items():
+        if kind in (None, name):
+            engine.ensure()
+            _print(rows(found))
+
+
+def _print(rows: Iterable[object]) -> None:
+    """Each as soon as it is known."""
+    for row in rows:
+        print(row, flush=True)
 
 
 main()
