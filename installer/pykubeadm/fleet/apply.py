@@ -280,7 +280,8 @@ def _do_remove(run: Applying, action: Action) -> int:
 def _do_leave_etcd(run: Applying, host: Host) -> int:
     emit = of_host(host.name, "remove", run.emit)
     _take_out_of_etcd(run, host, emit)
-    reset_node(run.machines.node(host), emit, skip_phases=("remove-etcd-member",))
+    directory = run.described.configuration.cluster.certificates_dir
+    reset_node(run.machines.node(host), emit, certificates_dir=directory, skip_phases=("remove-etcd-member",))
     run.leaving[host.name].set_result(None)
     return 1
 

@@ -37,14 +37,15 @@ def remove(cluster: Open, host: Host, node: Node, endpoint: str, emit: HostEvent
     forget(cluster, host.name, endpoint, emit)
 
 
-def reset_node(node: Node, emit: HostEvents, skip_phases: Sequence[str] = ()) -> None:
-    """Take away what init or join made on the machine."""
+def reset_node(node: Node, emit: HostEvents, *, certificates_dir: str | None = None, skip_phases: Sequence[str] = ()) -> None:
+    """Take away what init or join made on the machine. Where the certificates are, control planes say themselves, hosts of etcd
+    alone do not."""
     from pykubeadm.commands.reset.command import reset
     from pykubeadm.commands.reset.phases import PHASES
     from pykubeadm.workflow.phase import without
 
     reset(
-        {"force": True},
+        {"force": True, "cert_dir": certificates_dir},
         emit,
         confirm=lambda: True,
         choose=lambda skipped: without(PHASES, (*skipped, *skip_phases)),

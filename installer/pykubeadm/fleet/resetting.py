@@ -33,7 +33,8 @@ def run_reset(
             began, events = time.monotonic(), of_host(host.name, "reset", emit)
             error = None
             try:
-                reset_node(machines.node(host), events, skip_phases=("remove-etcd-member",))
+                directory = described.configuration.cluster.certificates_dir
+                reset_node(machines.node(host), events, certificates_dir=directory, skip_phases=("remove-etcd-member",))
             except PykubeadmError as failure:
                 error = failure
                 emit(NodeProgress(node=host.name, step="reset", outcome="failed", message=str(failure)))
