@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pykubeadm.commands.upgrade.checks.every import node_checks, worker_checks
+from collections.abc import Sequence
+
+from pykubeadm.commands.upgrade.checks.flags import kubelet_checks
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.versions import is_supported, parse_version, pause_image
 from pykubeadm.constants import KUBELET_CONFIG
@@ -10,7 +12,6 @@ from pykubeadm.errors import PreflightError
 from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.preflight import runtime, system
 from pykubeadm.phases.preflight.check import Check, run_checks
-from pykubeadm.phases.preflight.control_plane import pull_images
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.workflow.phase import Changes
 
@@ -19,9 +20,17 @@ def run_node_preflight(run: UpgradeRun) -> Changes:
     """Raises PreflightError with everything that is in the way. Returns the images that were pulled."""
     if not is_supported(parse_version(run.target)):
         raise PreflightError(f"the cluster is at {run.target}, which this pykubeadm does not know: upgrade pykubeadm first")
-    checks = node_checks(run) if run.is_control_plane else worker_checks(run)
-    checked(run, (*machine_checks(run), *(() if run.resumed else checks)))
+    checked(run, (*machine_checks(run), *(() if run.resumed else _checks(run))))
     return pulled(run)
+
+
+def _checks(run: UpgradeRun) -> Sequence[Check]:
+    """What a worker is not asked is not loaded for it: the command takes less time there than that would."""
+    if not run.is_control_plane:
+        return kubelet_checks(run.node, parse_version(run.target))
+    from pykubeadm.commands.upgrade.checks.every import node_checks
+
+    return node_checks(run)
 
 
 def machine_checks(run: UpgradeRun) -> tuple[Check, ...]:
@@ -47,6 +56,8 @@ def pulled(run: UpgradeRun) -> Changes:
     changed already, in a run that was interrupted, they are there, and what is put back needs none."""
     if not run.is_control_plane or run.resumed:
         return ()
+    from pykubeadm.phases.preflight.control_plane import pull_images
+
     found = machine(run)
     sandbox = (runtime.sandbox_image(pause_image(run.configuration.cluster)),)
     run_checks(sandbox, found, run.ignore_preflight_errors, lambda text: warn(run, text))

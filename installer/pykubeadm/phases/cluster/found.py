@@ -141,15 +141,13 @@ def _node_name(node: Node) -> str:
 
 def _common_names(certificates: bytes) -> list[str]:
     """Of the first certificate; [] where there is none that can be read."""
-    from cryptography.x509.oid import NameOID
-
-    from pykubeadm.pki.check import load_certificates
+    from pykubeadm.pki.pem import certificate_blocks
+    from pykubeadm.util.der import common_names
 
     try:
-        subject = load_certificates(certificates)[0].subject
+        return common_names(certificate_blocks(certificates)[0].content)
     except ValueError:
         return []
-    return [str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 def _from_manifest(node: Node, cluster: ClusterConfiguration) -> ClusterConfiguration:

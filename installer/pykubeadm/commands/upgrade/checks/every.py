@@ -58,12 +58,8 @@ def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
     def addons(_machine: Machine) -> Findings:
         return addon_changes(run, look_at(cluster_api(run)), run.target)
 
-    return (*local_checks(run), *worker_checks(run), *manifest_checks(run, run.target), Check("AddonChanges", addons))
-
-
-def worker_checks(run: UpgradeRun) -> tuple[Check, ...]:
-    """What is asked of any node that comes to the cluster's version."""
-    return kubelet_checks(run.node, parse_version(run.target))
+    kubelet = kubelet_checks(run.node, parse_version(run.target))
+    return (*local_checks(run), *kubelet, *manifest_checks(run, run.target), Check("AddonChanges", addons))
 
 
 def _metrics(run: UpgradeRun) -> Callable[[], str]:
