@@ -127,7 +127,8 @@ def _write_kubeconfig(run: ClusterRun, leaf: Leaf, certificate: bytes, key: byte
     bundle = b"" if trusted else run.node.read(certificate_path(run, "ca.crt")) or b""
     file = as_there(run, path, held.renewed(certificate, key, bundle), 0o600)
     copies = copies_of(run.node, before) if leaf.name == ADMIN_CONF else ()
-    run.node.write([file, *(replace(copy, content=file.content) for copy in copies)])
+    # The copies first: they are known by what they have in common with it.
+    run.node.write([*(replace(copy, content=file.content) for copy in copies), file])
     return [f"refreshed {copy.path}, a copy of {path}" for copy in copies]
 
 

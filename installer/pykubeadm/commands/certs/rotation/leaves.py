@@ -61,7 +61,8 @@ def trust_in(run: RotationRun, path: str, *, copied: bool = False) -> Changes:
         return ()
     file = as_there(run, path, held.trusting(wanted), 0o600)
     copies = copies_of(run.node, before) if copied else ()
-    written = run.node.write([file, *(replace(copy, content=file.content) for copy in copies)])
+    # The copies first: they are known by what they have in common with it.
+    written = run.node.write([*(replace(copy, content=file.content) for copy in copies), file])
     return [f"{written_path} trusts the CAs of this stage" for written_path in written]
 
 
