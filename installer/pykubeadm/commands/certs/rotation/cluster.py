@@ -42,7 +42,6 @@ _AUTHENTICATION: Final = (
     "extension-apiserver-authentication"  # kubernetes: pkg/controlplane/controller/clusterauthenticationtrust
 )
 _CLIENTS: Final = {CA: "client-ca-file", FRONT_PROXY: "requestheader-client-ca-file"}
-_KUBELETS_CLIENT: Final = "kube-apiserver-kubelet-client"
 
 
 def settle_cluster(run: RotationRun, nodes: Sequence[KubeObject]) -> Changes:
@@ -141,13 +140,9 @@ def _unknown_clients(run: RotationRun, name: str) -> str | None:
 def _kubelets(run: RotationRun, nodes: Sequence[KubeObject]) -> dict[str, Probe]:
     """While both are trusted each has to let API servers in that come with a certificate of either CA."""
     rotation = run.under_way
-    both = read_material(run)[CA] if rotation.stage is Stage.TRUST else None
-    if both is None:
-        certificate, key = (
-            run.node.read(certificate_path(run, f"apiserver-kubelet-client.{end}")) or b"" for end in ("crt", "key")
-        )
-    else:
-        certificate, key = trial_client(run, both.new, _KUBELETS_CLIENT)
+    certificate, key = (run.node.read(certificate_path(run, f"apiserver-kubelet-client.{end}")) or b"" for end in ("crt", "key"))
+    if rotation.stage is Stage.TRUST:  # what it may do goes by its name, or by its group as kubeadm before 1.36.1 had it
+        certificate, key = trial_client(run, read_material(run)[CA].new, certificate)
     return {
         f"the kubelet of {node['metadata']['name']}": probe(run.node, HealthEndpoint(url, b"", certificate, key))
         for node in nodes

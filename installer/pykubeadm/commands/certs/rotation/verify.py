@@ -20,6 +20,8 @@ from pykubeadm.phases.waiting import probe, wait
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.issue import BACKDATE, Authority, Subject, encode_certificate, issue_leaf
 from pykubeadm.pki.keys import encode_private_key, load_private_key
+from pykubeadm.pki.renewal import renewed_subject
+from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import Usage
 
 if TYPE_CHECKING:
@@ -64,20 +66,22 @@ def _api_server(run: RotationRun) -> dict[str, Probe | HealthEndpoint]:
 
 
 def _as_client_of(run: RotationRun, pair: KeyPair, trusted: bytes) -> HealthEndpoint:
-    certificate, key = trial_client(run, pair, _PROBER)
+    certificate, key = trial_client(run, pair)
     return HealthEndpoint(f"{local_url(run.configuration.this_node.local_api_endpoint)}/livez", trusted, certificate, key)
 
 
-def trial_client(run: RotationRun, pair: KeyPair, name: str) -> tuple[bytes, bytes]:
-    """Certificate and key of a client of the CA `pair`, good for ten minutes and kept nowhere."""
+def trial_client(run: RotationRun, pair: KeyPair, like: bytes = b"") -> tuple[bytes, bytes]:
+    """Certificate and key of a client of the CA `pair`, good for ten minutes and kept nowhere. It is for whom the certificate
+    `like` (PEM) is, where that is given."""
     authority = load_certificates(pair.certificate)[0]
     try:
         signer = load_private_key(pair.key)
     except ValueError as error:
         raise PhaseError(f"the key of a CA that is rotated {error}") from error
-    subject = Subject(
-        common_name=name, not_before=run.now() - BACKDATE, not_after=run.now() + _TRIAL, usages=(Usage.CLIENT_AUTH,)
-    )
+    now, until = run.now(), run.now() + _TRIAL
+    subject = Subject(common_name=_PROBER, not_before=now - BACKDATE, not_after=until, usages=(Usage.CLIENT_AUTH,))
+    if like:
+        subject = renewed_subject(load_certificates(like)[0], Names(), now=now, not_after=until)
     key = run.keys.take()
     return encode_certificate(issue_leaf(subject, key.public_key(), Authority(authority, signer))), encode_private_key(key)
 
@@ -103,7 +107,7 @@ def _etcd(run: RotationRun) -> dict[str, Probe | HealthEndpoint]:
     }
     if rotation.stage.trusts_both:
         both = read_material(run)[ETCD]
-        other = trial_client(run, both.old if rotation.stage.signs_new else both.new, _PROBER)
+        other = trial_client(run, both.old if rotation.stage.signs_new else both.new)
         shown |= {"etcd's clients of the other CA": (clients, other), "etcd's peers of the other CA": (peers, other)}
     ca = rotation.signer(ETCD)
     return {target: probe(run.node, HealthEndpoint(url, ca, *pair)) for target, (url, pair) in shown.items()}
