@@ -17,7 +17,7 @@ from lab.cluster import eventually, kubectl
 from lab.node import Node
 from tests.e2e import load
 from tests.e2e.conftest import NewNode, nodes_of
-from tests.e2e.joining import ETCD, connect, join, join_command, side_by_side, voters
+from tests.e2e.joining import ETCD, connect, first_control_plane, join, join_command, side_by_side, voters
 from tests.e2e.runs import kill_as_starts
 from tests.e2e.test_certs import assert_works, expirations
 from tests.e2e.test_rotate_ca import (
@@ -204,3 +204,21 @@ def test_real_kubeadm_goes_on(fleet: Fleet, new_node: NewNode) -> None:
 def _no_answer(node: Node) -> str | None:
     answer = kubectl(node, f"--server=https://{node.address}:6443", "get", "--raw", "/readyz")
     return None if answer == "ok" else answer
+
+
+def test_aborted_while_the_others_are_asked(new_node: NewNode, kubernetes: assets.Assets) -> None:
+    """Where one control plane trusts both CAs and the other does not yet, the way back is the same: one after the other."""
+    first = first_control_plane(new_node, kubernetes, "rotfirst")
+    second = new_node("rotsecond")
+    join(second, join_command(first, as_control_plane=True))
+    connect(first, (first, second))
+    names = (*CAS, "ca.key", "etcd/ca.key", "front-proxy-ca.key", "sa.key")
+    former = {name: first.read(f"/etc/kubernetes/pki/{name}") for name in names}
+    assert f"on {second.name}" in rotate(first, "all")
+    assert f"on {second.name}" in rotate(first, "--abort")
+    assert "Aborted" in rotate(second)
+    for node in (first, second):
+        assert {name: node.read(f"/etc/kubernetes/pki/{name}") for name in names} == former
+        assert not node.exists("/var/lib/pykubeadm/ca-rotation")
+    assert voters(first) == sorted([first.name, second.name])
+    assert_works(first)

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from pykubeadm.commands.certs.rotation.pods import key_id
 from pykubeadm.constants import STATE_DIR
@@ -223,7 +224,13 @@ class RotatingCluster(FakeApi):
                 return "certificate verify failed"
             return "" if trusted(endpoint.certificate, node.ca()) else "status 401: Unauthorized"
         if port == "10250":
-            return "" if trusted(endpoint.certificate, node.ca()) else "status 401: Unauthorized"
+            if not trusted(endpoint.certificate, node.ca()):
+                return "status 401: Unauthorized"
+            allowed, asks = (
+                load_certificates(pem)[0].subject
+                for pem in (asking.read(f"{PKI}/apiserver-kubelet-client.crt") or b"", endpoint.certificate)
+            )
+            return "" if asks == allowed else "status 403: Forbidden"
         if port in ("2379", "2380"):
             served = node.read(f"{PKI}/etcd/{'server' if port == '2379' else 'peer'}.crt") or b""
             known = trusted(served, endpoint.ca) and trusted(endpoint.certificate, _remembered(node, "etcd", "etcd/ca.crt"))
@@ -391,3 +398,15 @@ def _add(cluster: RotatingCluster, node: RotatingNode) -> None:
         pod = read_static_pod(node, "kube-apiserver") or {}
         metadata = pod["metadata"] | {"name": f"kube-apiserver-{node.name}"}
         cluster.put(pod | {"metadata": metadata, "spec": pod["spec"] | {"nodeName": node.name}})
+
+
+def sign_with_group(node: RotatingNode, name: str, group: str) -> None:
+    """Have the leaf's subject name a group."""
+    former = load_certificates(node.ca(name))[0]
+    (common_name,) = former.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    name_of, until = str(common_name.value), former.not_valid_after_utc
+    subject = Subject(name_of, NOW - BACKDATE, until, organizations=(group,), usages=(Usage.CLIENT_AUTH,))
+    authority = Authority(load_certificates(node.ca())[0], load_private_key(node.read(f"{PKI}/ca.key") or b""))
+    key = generate_key("ECDSA-P256")
+    node.put(f"{PKI}/{name}.key", encode_private_key(key).decode(), 0o600)
+    node.put(f"{PKI}/{name}.crt", encode_certificate(issue_leaf(subject, key.public_key(), authority)).decode())

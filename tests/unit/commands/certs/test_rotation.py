@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 
 import pytest
 
 from pykubeadm.commands.certs.phases import BACKUP
-from pykubeadm.commands.certs.rotation import record
+from pykubeadm.commands.certs.rotation import pods, record
 from pykubeadm.commands.certs.rotation.record import NAME
 from pykubeadm.commands.certs.run import CertsRun
 from pykubeadm.config.host import HostFacts
@@ -15,12 +16,14 @@ from pykubeadm.constants import CA_ROTATION_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.node.journal import Journal
-from pykubeadm.node.port import File
+from pykubeadm.node.port import Completed, File
+from pykubeadm.phases.replacing.record import PATH as REPLACING
 from pykubeadm.pki.check import load_certificates
+from pykubeadm.pki.keys import encode_public_key, generate_key
 from pykubeadm.workflow.events import Note
 from tests.support.init_runs import configuration
 from tests.support.rotation_runs import assert_rotated, former_of, rotate, rotated_although_power_is_lost, round_of, said
-from tests.support.rotations import ALL, PKI, SERVING, TOKEN, PowerCutError, rotating_cluster, trusted
+from tests.support.rotations import ALL, PKI, SERVING, TOKEN, PowerCutError, rotating_cluster, sign_with_group, trusted
 
 
 def test_one_control_plane_alone_is_rotated_by_two_commands(attach) -> None:
@@ -94,6 +97,18 @@ def test_an_api_server_that_checks_kubelets_is_restarted_to_trust_both(attach) -
     rotate(node, "ca", finish=True)
     assert node.restarts.count("kube-apiserver") == 2
     assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+
+
+def test_kubelets_know_the_api_servers_by_their_group_as_older_clusters_have_it(attach) -> None:
+    cluster = attach(rotating_cluster())
+    first = cluster.control_planes()[0]
+    sign_with_group(first, "apiserver-kubelet-client", "kubeadm:cluster-admins")
+    rotate(first, "ca")
+    round_of(cluster)
+    round_of(cluster, finish=True)
+    round_of(cluster)
+    assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+    assert "kubeadm:cluster-admins" in load_certificates(first.ca("apiserver-kubelet-client"))[0].subject.rfc4514_string()
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 2, 3])
@@ -218,12 +233,50 @@ def test_what_cannot_be_rotated_is_refused_before_anything_is_changed(attach) ->
     with pytest.raises(PhaseError, match=r"ca.key does not exist"):
         rotate(first, *ALL)
     assert {path: entry for path, entry in first.files.items() if isinstance(entry, File) and path.startswith("/etc")} == before
+    first.files = dict(kept)
+    first.put(f"{PKI}/sa.pub", first.text(f"{PKI}/sa.pub") + encode_public_key(generate_key("ECDSA-P256").public_key()).decode())
+    with pytest.raises(PhaseError, match=r"sa.pub holds further public keys"):
+        rotate(first, *ALL)
     first.files = kept
     found = cluster.get("v1", "Node", "worker1") or {}
     cluster.put(found | {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}})
     with pytest.raises(PhaseError, match="worker1 is not Ready"):
         rotate(first, *ALL)
     assert cluster.get("v1", "ConfigMap", NAME, "kube-system") is None
+
+
+def test_an_upgrade_that_was_cut_off_is_finished_before_a_node_takes_part(attach) -> None:
+    cluster = attach(rotating_cluster(control_planes=2))
+    first, second, _ = cluster.nodes.values()
+    rotate(first, "etcd-ca")
+    second.put(REPLACING, "{}")
+    before = second.ca("etcd/ca")
+    with pytest.raises(PhaseError, match="run that command again first"):
+        rotate(second)
+    assert second.ca("etcd/ca") == before
+
+
+def test_without_crictl_nothing_is_begun(attach) -> None:
+    cluster = attach(rotating_cluster(workers=0))
+    (node,) = cluster.control_planes()
+    former = former_of(cluster)
+    node.commands |= {"crictl": Completed(127)}
+    with pytest.raises(PhaseError, match="could not be started again: cp1: there is no crictl"):
+        rotate(node, "sa")
+    assert former_of(cluster) == former
+
+
+def test_a_pod_whose_service_account_is_gone_is_named(attach, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = attach(rotating_cluster(workers=0))
+    (node,) = cluster.control_planes()
+    metadata = {"name": "web-1", "namespace": "shop", "uid": "2"}
+    cluster.put(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"nodeName": "cp1", "serviceAccountName": "web"}}
+    )
+    node.put(TOKEN.replace("/pods/1/", "/pods/2/"), node.text(TOKEN))
+    monkeypatch.setattr(pods, "_REPLACED_WITHIN", timedelta(seconds=0.2))
+    with pytest.raises(PhaseError, match="that of pod shop/web-1; where its ServiceAccount web is gone, delete the pod or bring"):
+        rotate(node, "sa")
 
 
 def test_certificates_are_not_renewed_meanwhile(attach) -> None:

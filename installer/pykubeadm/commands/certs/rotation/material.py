@@ -16,6 +16,7 @@ from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.commands.certs.rotation.run import RotationRun
+    from pykubeadm.pki.keys import PublicKey
 
 _ID: Final = f"{CA_ROTATION_DIR}/id"
 _KEY: Final = f"{CA_ROTATION_DIR}/certificate-key"
@@ -64,11 +65,30 @@ def _former(run: RotationRun, name: str) -> KeyPair:
     if name == SERVICE_ACCOUNTS:
         if key is None:
             raise PhaseError(f"{key_path} does not exist: tokens are signed elsewhere, where their key has to be rotated, too")
-        return KeyPair(encode_public_key(load_key(key_path, key).public_key()), key)
+        public = load_key(key_path, key).public_key()
+        _require_alone(run, public)
+        return KeyPair(encode_public_key(public), key)
     authority = load_authority(run, BY_NAME[name])
     if len(load_certificates(run.node.read(path) or b"")) > 1:
         raise PhaseError(f"{path} holds several certificates; leave only the one in it that signs, then run this again")
     return KeyPair(encode_certificate(authority.certificate), key or b"")
+
+
+def _require_alone(run: RotationRun, key: PublicKey) -> None:
+    """PhaseError where tokens of further keys are valid, which a rotation would end."""
+    from pykubeadm.phases.ca import certificate_path
+    from pykubeadm.pki.keys import load_public_keys
+
+    path = certificate_path(run, "sa.pub")
+    try:
+        others = [each for each in load_public_keys(run.node.read(path) or b"") if each != key]
+    except ValueError:  # the API server does not start with it either
+        return
+    if others:
+        raise PhaseError(
+            f"{path} holds further public keys, whose tokens would not be valid any more: leave only that of sa.key in it once"
+            " nothing needs them, restart the API servers, then run this again"
+        )
 
 
 def _new(run: RotationRun, name: str) -> KeyPair:

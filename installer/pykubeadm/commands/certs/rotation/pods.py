@@ -43,23 +43,25 @@ def await_pods(run: RotationRun) -> None:
         return
     targets: dict[str, Probe] = {}
     if CA in rotation.names:
-        targets["the CA in pods"] = partial(_without_ca, run.node, load_certificates(rotation.signer(CA))[0])
+        targets["the CA in pods"] = partial(_without_ca, run, load_certificates(rotation.signer(CA))[0])
     if SERVICE_ACCOUNTS in rotation.names:
-        targets["tokens of pods"] = partial(_others, run.node, key_id(rotation.signer(SERVICE_ACCOUNTS)))
+        targets["tokens of pods"] = partial(_others, run, key_id(rotation.signer(SERVICE_ACCOUNTS)))
     if targets:
         wait_for_others(run, "verify", targets, _REPLACED_WITHIN)
 
 
-def _without_ca(node: Node, ca: x509.Certificate) -> str | None:
+def _without_ca(run: RotationRun, ca: x509.Certificate) -> str | None:
+    node = run.node
     try:
         paths = [path for path in _projected(node) if path.endswith("/ca.crt") and _ADMITTED in path]
         without = [path for path in paths if ca not in load_certificates(node.read(path) or b"")]
     except (NodeError, ValueError) as error:  # a pod that ends just now
         return str(error)
-    return f"{len(without)} do not have it yet: {without[0]}" if without else None
+    return f"{len(without)} do not have it yet: {_title(run, without[0])}" if without else None
 
 
-def _others(node: Node, wanted: str) -> str | None:
+def _others(run: RotationRun, wanted: str) -> str | None:
+    node = run.node
     try:
         others = [
             path
@@ -68,7 +70,22 @@ def _others(node: Node, wanted: str) -> str | None:
         ]
     except NodeError as error:  # a pod that ends just now
         return str(error)
-    return f"{len(others)} are still signed with the other key: {others[0]}" if others else None
+    return f"{len(others)} are still signed with the other key: {_title(run, others[0])}" if others else None
+
+
+def _title(run: RotationRun, path: str) -> str:
+    """Whose file of a projected volume it is. A pod whose ServiceAccount is gone gets no other token."""
+    uid = path.removeprefix(f"{KUBELET_DIR}/pods/").partition("/")[0]
+    try:
+        pods = cluster_api(run).list("v1", "Pod", fields={"spec.nodeName": run.node_name})
+    except ApiError:
+        return path
+    for pod in pods:
+        if pod["metadata"].get("uid") == uid:
+            namespace, account = pod["metadata"].get("namespace"), (pod.get("spec") or {}).get("serviceAccountName")
+            title = f"that of pod {namespace}/{pod['metadata']['name']}"
+            return f"{title}; where its ServiceAccount {account} is gone, delete the pod or bring the account back"
+    return path
 
 
 def _projected(node: Node) -> Iterator[str]:

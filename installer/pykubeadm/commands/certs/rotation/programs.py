@@ -110,6 +110,17 @@ def require_kubelet(run: RotationRun) -> None:
         raise PhaseError(f"the kubelet is {unit.active}: `systemctl start kubelet` first")
 
 
+def require_crictl(run: RotationRun) -> None:
+    """PhaseError where what reads its files once could not be started again: it would go on with the former ones, unnoticed."""
+    from pykubeadm.node.cri import Cri, CrictlMissingError
+
+    if run.is_control_plane:
+        try:
+            Cri(run.node, run.configuration.this_node.node_registration.cri_socket).containers()
+        except CrictlMissingError as error:
+            raise PhaseError(f"the control plane's programs could not be started again: {error}") from error
+
+
 def require_own_server(run: RotationRun) -> None:
     """PhaseError where several API servers give out tokens, and this node's kubelet or controller manager would get theirs from
     another one, which may still sign with the former key. kubeadm has both ask their own (phases/kubeconfig; of older clusters

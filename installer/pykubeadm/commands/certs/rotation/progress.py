@@ -65,8 +65,10 @@ def look(run: RotationRun) -> Changes:
     if run.abort:
         changes += _turn_back(run)
     _see_whether_due(run)
-    if run.is_due and run.is_control_plane and not has_material(run):
-        changes += report_stage(run) if needs_none(run) else fetch_material(run)
+    if run.is_due and run.is_control_plane:
+        _require_nothing_begun(run)
+        if not has_material(run):
+            changes += report_stage(run) if needs_none(run) else fetch_material(run)
     return changes
 
 
@@ -83,10 +85,7 @@ def _read(run: RotationRun) -> Rotation | None:
 def _begin(run: RotationRun) -> Changes:
     if not run.is_control_plane:
         raise PhaseError("a rotation is begun on a control plane; this node is a worker")
-    if run.node.stat(REPLACING) is not None:
-        raise PhaseError(
-            "what an upgrade or a reconfiguration of this node has begun is not finished: run that command again first"
-        )
+    _require_nothing_begun(run)
     _require_ready(_nodes(run))
     material = make_material(run, run.names)
     rotation = Rotation(
@@ -98,6 +97,14 @@ def _begin(run: RotationRun) -> Changes:
     keep_material(run.node, rotation.id, material)
     run.rotation = store_rotation(cluster_api(run), rotation)
     return [f"began the rotation {rotation.id} of {', '.join(run.names)}"]
+
+
+def _require_nothing_begun(run: RotationRun) -> None:
+    """What such a run puts back where it fails is of before the rotation."""
+    if run.node.stat(REPLACING) is not None:
+        raise PhaseError(
+            "what an upgrade or a reconfiguration of this node has begun is not finished: run that command again first"
+        )
 
 
 def _require_ready(nodes: Sequence[KubeObject]) -> None:
