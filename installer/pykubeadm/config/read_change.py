@@ -24,7 +24,13 @@ from pykubeadm.config.validate_cluster import check_cluster
 from pykubeadm.config.validate_node import check_init
 from pykubeadm.config.versions import DEFAULT_MINOR
 
-_OF_INIT_ALONE: Final = ("bootstrapTokens", "certificateKey", "dryRun", "skipPhases")
+_OF_INIT_ALONE: Final = (
+    ("bootstrapTokens",),
+    ("certificateKey",),
+    ("dryRun",),
+    ("skipPhases",),
+    ("nodeRegistration", "taints"),
+)
 
 
 def read_change(
@@ -65,9 +71,9 @@ def read_change(
 def _changed_node(reading: Reading, node: ThisNode, environment: Environment) -> ThisNode:
     """The node as the file's InitConfiguration has it."""
     given, report = reading.decoded(InitConfiguration)
-    for name in _OF_INIT_ALONE:
-        if report.wrote((name,)):
-            reading.note(f"{reading.source.name}: {name} is for `init` and is not read here")
+    for path in _OF_INIT_ALONE:
+        if report.wrote(path):
+            reading.note(f"{reading.source.name}: {'.'.join(path)} is for `init` and is not read here")
     given = of_this_node(given, node, report)
     init = complete_init(given, environment.host, report, new_token=environment.new_token)
     check_init(init, report, is_dir=environment.is_dir)

@@ -140,7 +140,7 @@ def test_a_node_keeps_what_it_is_known_by() -> None:
 def test_what_a_node_may_have_otherwise() -> None:
     notes: list[str] = []
     text = INIT + (
-        "nodeRegistration: {kubeletExtraArgs: [{name: v, value: '4'}], imagePullPolicy: Never}\n"
+        "nodeRegistration: {kubeletExtraArgs: [{name: v, value: '4'}], imagePullPolicy: Never, taints: []}\n"
         "timeouts: {upgradeManifests: 1m0s}\nbootstrapTokens: [{token: abcdef.0123456789abcdef}]\n"
     )
     node: ThisNode = read(text, notes=notes).this_node
@@ -148,7 +148,10 @@ def test_what_a_node_may_have_otherwise() -> None:
     assert node.node_registration.image_pull_policy == "Never"
     assert node.timeouts.upgrade_manifests == timedelta(minutes=1)
     assert node.local_api_endpoint == STORED.this_node.local_api_endpoint
-    assert notes == ["new.yaml: bootstrapTokens is for `init` and is not read here"]
+    assert notes == [
+        "new.yaml: bootstrapTokens is for `init` and is not read here",
+        "new.yaml: nodeRegistration.taints is for `init` and is not read here",
+    ]
 
 
 def test_a_kubelet_keeps_what_its_pods_and_the_control_plane_need() -> None:
