@@ -50,7 +50,12 @@ def rows(assets: Assets) -> Iterator[Row]:
 
 
 def _machines(desk: Desk, parts: tuple[str, ...], *, bare: bool) -> dict[Node, str]:
+    """Prepared ones have a pod network already."""
     machines = {desk.new(f"bench-f{number}", part, bare=bare): part for number, part in enumerate(parts)}
+    if not bare:
+        for number, node in enumerate(machines):
+            node.write(cluster.CNI_CONFIG, _bridge(number))
+        desk.more["network"] = {"plugin": "none"}
     desk.cluster["controlPlaneEndpoint"] = f"{next(iter(machines)).address}:6443"
     desk.write()
     return machines
@@ -70,16 +75,14 @@ def _wait_ready(machines: Mapping[Node, str]) -> None:
 
 
 def _by_script(desk: Desk, machines: Mapping[Node, str]) -> float:
-    """As kubeadm's guide has it: `init`, then one control plane after the other, then the workers. Token, key and the
-    configuration of the pod network are on the nodes before it begins."""
+    """As kubeadm's guide has it: `init`, then one control plane after the other, then the workers. Token and key are chosen
+    before it begins."""
     first, *others = machines
     token, key = "abcdef.0123456789abcdef", secrets.token_hex(32)
     documents = cluster.documents(desk.kubernetes.version, first.address)
     documents[0] |= {"bootstrapTokens": [{"token": token}], "certificateKey": key}
     documents[1] |= desk.cluster
     first.write(cluster.CONFIG, yaml.safe_dump_all(documents))
-    for number, node in enumerate(machines):
-        node.write(cluster.CNI_CONFIG, _bridge(number))
     ignored = f"--ignore-preflight-errors={','.join(cluster.ignored_checks())}"
     join = (
         "kubeadm",

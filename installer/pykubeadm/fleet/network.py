@@ -75,7 +75,7 @@ def apply_network(
     with workspace(shared, given.get("inventories", ()), hosts=_with(given.get("hosts") or {}, variables)) as space:
         if plugin == "bridge":
             limit = ",".join(host.name for host in hosts)
-            run_playbook(space, "prepare", report, limit=limit, tags=["cni"], forks=len(hosts), strategy="free")
+            run_playbook(space, "bridge", report, limit=limit, forks=len(hosts), strategy="free")
         else:
             run_playbook(space, "network", report, limit=cluster.seed.name)
     for host in hosts:
