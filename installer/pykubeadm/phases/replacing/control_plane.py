@@ -54,7 +54,6 @@ def _apply(run: ReplacingRun) -> Changes:
             _require_possible(run, work, leaves)
         for together in _together(work):
             record = _brought(run, record, together, leaves, changes)
-        _await_api_server(run, work)
         changes += _renew_administrators(run, leaves)
     except PykubeadmError as error:
         raise put_back(run, read_record(run.node) or record, str(error)) from error  # as far as it came
@@ -124,6 +123,7 @@ def _brought(
     from pykubeadm.phases.replacing.components import ETCD
     from pykubeadm.phases.replacing.etcd import etcds_turn, take_snapshot
     from pykubeadm.phases.replacing.record import updated
+    from pykubeadm.phases.replacing.static_pod import await_ready
 
     first, *others = together
     differing = [component for component in together if component.differs]
@@ -135,6 +135,8 @@ def _brought(
         if differing:
             record = _replace(run, record, differing, leaves, changes)
         record = _await(run, record, first)
+        if first.name == ETCD and not others:  # the API server stays, and takes its time to come back to etcd
+            await_ready(run, "kube-apiserver", needs=(ETCD,))
     for component in others:
         record = _await(run, record, component)
     return record
@@ -169,15 +171,6 @@ def _await(run: ReplacingRun, record: Record, component: Component) -> Record:
         run.replaced[name] = datetime.fromtimestamp(record.began[name], UTC)
     await_component(run, name, record.replaced.get(name, ""))
     return record if name in record.healthy else updated(run.node, record, healthy=(*record.healthy, name))
-
-
-def _await_api_server(run: ReplacingRun, work: Sequence[Component]) -> None:
-    """After etcd alone was replaced: it takes its time to come back to it."""
-    from pykubeadm.phases.replacing.components import ETCD
-    from pykubeadm.phases.replacing.static_pod import await_ready
-
-    if work[-1].name == ETCD:
-        await_ready(run, "kube-apiserver", needs=(ETCD,))
 
 
 def _renew_administrators(run: ReplacingRun, leaves: Sequence[Leaf]) -> Changes:

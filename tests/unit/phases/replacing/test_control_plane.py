@@ -138,6 +138,20 @@ def test_that_all_runs_as_before_is_said_once_the_api_server_has_come_back_to_et
         upgraded(node)
 
 
+def test_an_api_server_that_does_not_come_back_to_a_changed_etcd_has_all_put_back(node: ControlPlaneNode) -> None:
+    """Also where it stays as it is itself, and others than etcd change, too."""
+    upgraded(node)
+    before = node.manifests()
+    for name in ("etcd", "kube-scheduler"):
+        node.put(f"{MANIFESTS}/{name}.yaml", before[name].replace("    - --", "    - --v=4\n    - --", 1), 0o600)
+    before = node.manifests()
+    node.ails = lambda name, _manifest: "etcd refused" if name == "kube-apiserver" and node.manifests() != before else ""
+    with pytest.raises(PhaseError, match=rf"kube-apiserver \(etcd refused\); everything .* put back.*runs {NEW} as before"):
+        upgraded(node)
+    assert node.manifests() == before
+    assert read_record(node) is None
+
+
 def test_an_etcd_of_another_minor_version_that_was_healthy_stays(node: ControlPlaneNode) -> None:
     """It would have to read data of the newer one."""
     path = f"{MANIFESTS}/etcd.yaml"
