@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from pykubeadm.errors import PhaseError, PykubeadmError
+from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
 from pykubeadm.node.port import File
 from pykubeadm.phases.replacing.components import API_SERVER, ETCD
 from pykubeadm.phases.replacing.record import PATH, Record, remove_record, updated
@@ -89,7 +89,7 @@ def _put_back_component(run: ReplacingRun, record: Record, name: str, later: dic
 def _place_former(run: ReplacingRun, record: Record, name: str, content: bytes, later: dict[str, str] | None) -> None:
     from pykubeadm.phases.replacing.etcd import restore_data
 
-    failed = pod_uid(run, name)
+    failed = _uid_if_known(run, name)
     if not place_manifests(run, {name: content}) and name not in record.replaced:
         return  # it was not changed yet
     former = failed if _has_run(record, name, failed) else ""
@@ -107,6 +107,15 @@ def _place_former(run: ReplacingRun, record: Record, name: str, content: bytes, 
             await_component(run, API_SERVER, later[API_SERVER])
         else:  # it takes its time to come back to etcd
             await_ready(run, API_SERVER, needs=(ETCD,))
+
+
+def _uid_if_known(run: ReplacingRun, name: str) -> str:
+    """Of the pod that is to go; "" also where nobody says, as without crictl while the API server is what failed. That is no
+    reason to leave its manifest in place."""
+    try:
+        return pod_uid(run, name)
+    except (ApiError, NodeError):
+        return ""
 
 
 def _has_run(record: Record, name: str, uid: str) -> bool:

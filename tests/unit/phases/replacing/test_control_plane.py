@@ -10,6 +10,7 @@ import pytest
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import Member
+from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.node.cri import Cri
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases.replacing.control_plane import control_plane
@@ -382,6 +383,26 @@ def test_without_crictl_the_mirror_pods_say_what_runs(node: ControlPlaneNode) ->
     run_phase(run, control_plane)
     assert images(node) == {NEW, "3.6.8-0"}
     assert any("whether the images are here is not known" in warning for warning in warnings(events))
+
+
+def test_without_crictl_an_api_server_that_breaks_is_put_back(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody says which pod runs then; the one of the former manifest can be seen once that is in place."""
+    del node.commands["crictl"]
+    api, before = cluster_of(), node.manifests()
+    for name in COMPONENTS:
+        api.put(mirror(name, "before"))
+    get = api.get
+
+    def broken_get(*key: str) -> Any:
+        if node.manifests()["kube-apiserver"] != before["kube-apiserver"]:
+            raise ApiUnreachableError("connection refused")
+        return get(*key)
+
+    monkeypatch.setattr(api, "get", broken_get)
+    breaks(node, "kube-apiserver")
+    with pytest.raises(PhaseError, match=rf"kube-apiserver \(it crashed\); everything .* put back.*runs {OLD} as before"):
+        run_phase(upgrade_run(node, api, etcd_upgrade=False)[0], control_plane)
+    assert node.manifests() == before
 
 
 def mirror(name: str, uid: str) -> dict[str, Any]:
