@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pykubeadm.config.model import UpgradeConfiguration
     from pykubeadm.config.source import Source
     from pykubeadm.node.port import Node
+    from pykubeadm.phases.replacing.record import Record
     from pykubeadm.workflow.phase import Phase
 
 
@@ -75,6 +76,8 @@ def begin(
 
         api = RecordingApi(api, lambda text: emit(Planned(phase="", text=text)))
     record = read_record(machine, "upgrade") if part in ("apply", "node") else None
+    if record and part == "apply":
+        _require_same(record, section.kubernetes_version)
     stored = stored_or_begun(api, kubeconfig, record, warn)
     configuration = node_configuration(machine, host)
     version = stored.kubernetes_version if part == "node" else section.kubernetes_version or stored.kubernetes_version
@@ -109,6 +112,15 @@ def begin(
         delete_emptydir_data=bool(options.get("delete_emptydir_data")),
         drain_timeout=drain_timeout,
     )
+
+
+def _require_same(record: Record, version: str) -> None:
+    """What goes on is not judged again: it was, for the version that it was begun for."""
+    if record.target != version:
+        raise PreflightError(
+            f"an upgrade to {record.target} was interrupted on this node, so that it cannot be upgraded to {version} now: finish "
+            f"what was begun first (`pykubeadm upgrade apply {record.target}`)"
+        )
 
 
 def _drain_timeout(given: str | None) -> timedelta:

@@ -220,3 +220,12 @@ def test_what_an_interrupted_run_had_read_counts_where_its_api_server_does_not_a
     assert any(f"an interrupted upgrade to {NEW}" in warning for warning in warnings(events))
     api.failures = [refused]
     assert begun("node")[0].target == NEW
+
+
+def test_an_interrupted_upgrade_is_finished_before_one_to_another_version(begun: Begin, tmp_path: Path) -> None:
+    """The version that it goes on to was judged when it was begun; no other is."""
+    stored = to_yaml(configuration(kubernetes_version=OLD).cluster.document())
+    write_record(LocalNode(str(tmp_path)), Record(target=NEW, cluster=stored))
+    with pytest.raises(PreflightError, match=rf"upgrade to {NEW} was interrupted.* to v1\.37\.1 now.*upgrade apply {NEW}"):
+        begun(kubernetes_version="v1.37.1")
+    assert begun(kubernetes_version=NEW)[0].resumed
