@@ -55,7 +55,7 @@ def components(run: ReplacingRun) -> tuple[Component, ...]:
     """Those of this node's control plane that may be replaced, in ORDER. PhaseError where a manifest is missing or damaged."""
     found = []
     for name in ORDER:
-        if name == ETCD and not (run.has_local_etcd and run.etcd_upgrade):
+        if name == ETCD and not _may_change_etcd(run):
             continue
         former = read_static_pod(run.node, name)
         if former is None:
@@ -66,6 +66,10 @@ def components(run: ReplacingRun) -> tuple[Component, ...]:
         wanted = _wanted(run, name, former)
         found.append(Component(name, former, wanted, differs=decoded(former) != decoded(wanted)))
     return tuple(found)
+
+
+def _may_change_etcd(run: ReplacingRun) -> bool:
+    return run.has_local_etcd and run.etcd_upgrade
 
 
 def _wanted(run: ReplacingRun, name: str, former: KubeObject) -> KubeObject:
@@ -127,6 +131,12 @@ def image_of(pod: Mapping[str, Any]) -> str:
 def image_tag(pod: Mapping[str, Any]) -> str:
     """The tag of its image ("v1.36.2"), "" where it has none; a digest does not count."""
     return image_of(pod).partition("@")[0].rpartition("/")[2].partition(":")[2]
+
+
+def whose_certificates(run: ReplacingRun, names: Sequence[str]) -> tuple[str, ...]:
+    """The components whose certificates are renewed when those of these names are replaced: etcd's go with the API server, also
+    where etcd stays, which reads them again by itself (kubeadm: phases/upgrade/staticpods.go, upgradeComponent)."""
+    return in_order((*names, ETCD) if API_SERVER in names and _may_change_etcd(run) else names)
 
 
 def leaves_of(run: ReplacingRun, names: Sequence[str]) -> tuple[Leaf, ...]:

@@ -29,7 +29,7 @@ def _is_control_plane(run: ReplacingRun) -> bool:
 
 def _apply(run: ReplacingRun) -> Changes:
     from pykubeadm.errors import PykubeadmError
-    from pykubeadm.phases.replacing.components import components, leaves_of
+    from pykubeadm.phases.replacing.components import components, leaves_of, whose_certificates
     from pykubeadm.phases.replacing.putting_back import put_back
     from pykubeadm.phases.replacing.record import read_record, remove_record
 
@@ -41,7 +41,7 @@ def _apply(run: ReplacingRun) -> Changes:
     work = [component for component in every if component.differs or component.name in begun]
     if not work:
         return ()
-    leaves = leaves_of(run, [component.name for component in work])
+    leaves = leaves_of(run, whose_certificates(run, [component.name for component in work]))
     run.keys.order(len(leaves))
     _require_kubelet(run)
     is_begun = record is not None
@@ -145,12 +145,12 @@ def _brought(
 def _replace(
     run: ReplacingRun, record: Record, differing: Sequence[Component], leaves: Sequence[Leaf], changes: list[str]
 ) -> Record:
-    from pykubeadm.phases.replacing.components import leaves_with
+    from pykubeadm.phases.replacing.components import leaves_with, whose_certificates
     from pykubeadm.phases.replacing.record import updated
     from pykubeadm.phases.replacing.static_pod import pod_uid, renew_certificates, write_manifests
 
     names = [component.name for component in differing]
-    for name in names:
+    for name in whose_certificates(run, names):
         changes += renew_certificates(run, leaves_with(name, leaves))
     healthy = tuple(other for other in record.healthy if other not in names)
     replaced = {**record.replaced, **{name: pod_uid(run, name) for name in names}}

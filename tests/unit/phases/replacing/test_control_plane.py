@@ -79,6 +79,28 @@ def test_certificates_go_with_the_components_that_change(node: ControlPlaneNode)
     } | {"/etc/kubernetes/kubelet.conf"}
 
 
+def test_etcds_certificates_go_with_the_api_server_where_etcd_stays(node: ControlPlaneNode) -> None:
+    upgraded(node)
+    manifests = node.manifests()
+    before = {path: content for path, content in secrets(node).items() if path.startswith("/etc/kubernetes/")}
+    breaks(node, "kube-apiserver", "v1.36.1")
+    with pytest.raises(PhaseError, match=f"runs {NEW} as before"):
+        upgraded(node, target="v1.36.1")
+    assert {path: secrets(node)[path] for path in before} == before
+    node.ails = lambda _name, _manifest: ""
+    upgraded(node, target="v1.36.1", etcd_upgrade=False)
+    assert not _etcds(before, secrets(node))
+    upgraded(node)
+    pairs = ("server", "peer", "healthcheck-client")
+    assert _etcds(before, secrets(node)) == {f"/etc/kubernetes/pki/etcd/{pair}.{end}" for pair in pairs for end in ("crt", "key")}
+    assert node.manifests() == manifests
+
+
+def _etcds(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
+    """Those of etcd that changed."""
+    return {path for path in before if "/etcd/" in path and after[path] != before[path]}
+
+
 def test_without_certificate_renewal_they_stay(node: ControlPlaneNode) -> None:
     before = secrets(node)
     upgraded(node, certificate_renewal=False)
