@@ -121,24 +121,23 @@ def _brought(
 ) -> Record:
     """Replace the components, or wait for what an earlier run has replaced."""
     from pykubeadm.phases.replacing.components import ETCD
-    from pykubeadm.phases.replacing.etcd import etcds_turn, take_snapshot
+    from pykubeadm.phases.replacing.etcd import take_snapshot
     from pykubeadm.phases.replacing.record import updated
-    from pykubeadm.phases.replacing.static_pod import await_ready
+    from pykubeadm.phases.replacing.static_pod import PHASE, await_ready
+    from pykubeadm.phases.replacing.turns import own_turn
 
-    first, *others = together
     differing = [component for component in together if component.differs]
-    has_etcd = any(component.name == ETCD for component in differing)
-    with etcds_turn(run, wanted=has_etcd) as members:
-        if has_etcd and not record.snapshot:
+    names = [component.name for component in differing]
+    with own_turn(run, names, PHASE) as members:
+        if ETCD in names and not record.snapshot:
             record = updated(run.node, record, snapshot=take_snapshot(run), etcd_members=members)
             changes.append(f"took a snapshot of etcd: {record.snapshot or 'not in a dry run'}")
         if differing:
             record = _replace(run, record, differing, leaves, changes)
-        record = _await(run, record, first)
-        if first.name == ETCD and not others:  # the API server stays, and takes its time to come back to etcd
+        for component in together:
+            record = _await(run, record, component)
+        if together[-1].name == ETCD:  # the API server stays, and takes its time to come back to etcd
             await_ready(run, "kube-apiserver", needs=(ETCD,))
-    for component in others:
-        record = _await(run, record, component)
     return record
 
 

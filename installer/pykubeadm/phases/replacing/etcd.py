@@ -1,10 +1,8 @@
-"""What etcd needs beyond other components: its members healthy before, one node at a time, a snapshot, and its data put back."""
+"""What etcd needs beyond other components: its members healthy before, a snapshot, and its data put back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.errors import PhaseError
@@ -19,9 +17,7 @@ if TYPE_CHECKING:
     from pykubeadm.phases.run import ClusterRun
     from pykubeadm.util.kube_object import KubeObject
 
-LEASE: Final = "pykubeadm-etcd-upgrade"
 _KIND: Final = "kubeadm-backup-etcd"
-QUEUE: Final = timedelta(minutes=10)  # for all that are before us
 
 
 def await_healthy_etcd(run: ClusterRun) -> int:
@@ -67,28 +63,6 @@ def members_problem(run: ClusterRun, members: Sequence[Member], client: EtcdClie
         reasons = "; ".join(f"{member} is not healthy: {unhealthy[member.id]}" for member in members if member.id in unhealthy)
         return f"without this node's member it would have no majority, and the cluster would stop: {reasons}"
     return ""
-
-
-@contextmanager
-def etcds_turn(run: ClusterRun, *, wanted: bool) -> Iterator[int]:
-    """Where it is `wanted` and etcd has several members: hold the queue in which they are replaced, with all of them healthy.
-    Gives the number of members, 0 where it is not asked for. Held at the endpoint of all control planes: this node's own API
-    server is away while its etcd is."""
-    from pykubeadm.kube.lease import held
-    from pykubeadm.phases.cluster.connection import endpoint_api
-    from pykubeadm.workflow.events import Waiting
-
-    members = await_healthy_etcd(run) if wanted and not run.dry_run else 0
-    if members < 2:
-        yield members
-        return
-
-    def report(reason: str) -> None:
-        run.emit(Waiting(phase=PHASE, target="the turn of this node's etcd member", reason=reason))
-
-    with held(endpoint_api(run), LEASE, run.node_name, timeout=QUEUE, report=report):
-        await_healthy_etcd(run)  # the node before us may have replaced its member just now
-        yield members
 
 
 def take_snapshot(run: ReplacingRun) -> str:

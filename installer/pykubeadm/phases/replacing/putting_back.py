@@ -10,7 +10,7 @@ from pykubeadm.node.port import File
 from pykubeadm.phases.replacing.components import API_SERVER, ETCD
 from pykubeadm.phases.replacing.record import PATH, Record, remove_record, updated
 from pykubeadm.phases.replacing.run import ReplacingRun
-from pykubeadm.phases.replacing.static_pod import await_component, await_ready, place_manifests, pod_uid
+from pykubeadm.phases.replacing.static_pod import PHASE, await_component, await_ready, place_manifests, pod_uid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,8 @@ def _has_moved(run: ReplacingRun, record: Record) -> bool:
 def _put_back_component(run: ReplacingRun, record: Record, name: str, later: dict[str, str] | None) -> None:
     """Where `later` is given, etcd comes after the API server, and both are awaited then; `later` gets the UID of the API
     server's pod."""
-    from pykubeadm.phases.replacing.etcd import etcds_turn, lacks_data, restore_data
+    from pykubeadm.phases.replacing.etcd import lacks_data, restore_data
+    from pykubeadm.phases.replacing.turns import turn
 
     content = run.node.read(f"{record.manifests}/{name}.yaml")
     if content is None:
@@ -82,7 +83,7 @@ def _put_back_component(run: ReplacingRun, record: Record, name: str, later: dic
         restore_data(run, record)
         return
     shared = name == ETCD and record.etcd_members > 1 and name in record.healthy
-    with etcds_turn(run, wanted=shared):
+    with turn(run, PHASE, etcd=shared, servers={}):  # what is broken waits for no API server
         _place_former(run, record, name, content, later)
 
 

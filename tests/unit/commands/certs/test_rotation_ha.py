@@ -13,7 +13,7 @@ from pykubeadm.commands.certs.rotation.material import make_material
 from pykubeadm.commands.certs.rotation.record import NAME
 from pykubeadm.constants import CA_ROTATION_DIR
 from pykubeadm.errors import PhaseError
-from pykubeadm.phases.replacing.etcd import LEASE
+from pykubeadm.phases.replacing.turns import LEASE
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.tokens.certificate_key import parse_certificate_key
 from pykubeadm.tokens.shared_certificates import encrypt_files
@@ -165,7 +165,7 @@ def test_a_control_plane_waits_for_the_api_servers_of_the_others(attach) -> None
 def test_a_control_plane_waits_for_its_turn(attach, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = attach(rotating_cluster(control_planes=3))
     first = cluster.control_planes()[0]
-    monkeypatch.setattr("pykubeadm.commands.certs.rotation.turns.QUEUE", timedelta(seconds=0.6))
+    monkeypatch.setattr("pykubeadm.phases.replacing.turns.QUEUE", timedelta(seconds=0.6))
     spec = {"holderIdentity": "cp3", "leaseDurationSeconds": 20}
     cluster.put(
         {

@@ -9,13 +9,14 @@ from pykubeadm.commands.certs.rotation.kubelets import KUBELET_CONF
 from pykubeadm.commands.certs.rotation.material import note_restarted, restarted_in
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import CA, KUBELET, SERVICE_ACCOUNTS, Stage, restarted
-from pykubeadm.commands.certs.rotation.turns import API_SERVER, ETCD, PHASE, other_servers, own_turn
 from pykubeadm.config.endpoint import local_url
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File, Unit
 from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.kubelet.serving_approver import UNIT as APPROVER
+from pykubeadm.phases.replacing.components import API_SERVER, BASE
+from pykubeadm.phases.replacing.turns import other_servers, own_turn
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.phases.static_pods.present import arguments, present_pod
 from pykubeadm.phases.static_pods.restart import end_components
@@ -26,7 +27,7 @@ from pykubeadm.workflow.phase import Changes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BASE: Final = (ETCD, API_SERVER)  # the API server is away while its etcd is
+PHASE: Final = "restart"
 _THIS_NODE: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -60,14 +61,14 @@ def _is_here(run: RotationRun, name: str) -> bool:
 
 def _together(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Etcd and the API server sit out their restart at once, all others take turns."""
-    base = tuple(name for name in _BASE if name in names)
-    return [*([base] if base else []), *((name,) for name in names if name not in _BASE)]
+    base = tuple(name for name in BASE if name in names)
+    return [*([base] if base else []), *((name,) for name in names if name not in BASE)]
 
 
 def _restart(run: RotationRun, names: Sequence[str]) -> Changes:
     if names == (KUBELET,):
         return _restart_kubelet(run)
-    with own_turn(run, names):
+    with own_turn(run, names, PHASE):
         return _replace(run, names)
 
 
