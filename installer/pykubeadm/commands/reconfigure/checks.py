@@ -14,10 +14,10 @@ from pykubeadm.phases.addons.checks import addon_checks
 from pykubeadm.phases.cluster.connection import cluster_api
 from pykubeadm.phases.cluster.state import look_at
 from pykubeadm.phases.preflight import system
-from pykubeadm.phases.preflight.check import Check, Findings, look_all, require_fine, run_checks
+from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, look_all, require_fine, run_checks
 from pykubeadm.phases.preflight.health import health_checks
 from pykubeadm.phases.preflight.machine import Machine
-from pykubeadm.phases.replacing.checks import manifest_checks
+from pykubeadm.phases.replacing.checks import manifest_checks, own_versions
 from pykubeadm.phases.replacing.components import components
 from pykubeadm.phases.replacing.pods_before import looking
 from pykubeadm.phases.replacing.record import read_record
@@ -56,6 +56,7 @@ def checks(run: ReconfigureRun) -> Iterator[Check]:
     yield from health_checks(state, run.node, local_etcd=run.has_local_etcd)
     yield from file_checks(run)
     yield Check("StoredConfiguration", lambda _machine: Findings(errors=tuple(edited_where_fixed(run))))
+    yield Check("ControlPlaneVersion", lambda _machine: _version(run))
     yield Check("Certificates", lambda _machine: _certificates(run))
     yield encryption_check(run)
     if run.for_cluster:  # else nobody knows what this node's configuration was before
@@ -77,6 +78,16 @@ def edited_where_fixed(run: ReconfigureRun) -> Iterator[str]:
                     f"{component.name}'s --{name} is {old} and would become {new}, which cannot change in a running cluster: put "
                     "back what was changed in ConfigMap kube-system/kubeadm-config"
                 )
+
+
+def _version(run: ReconfigureRun) -> Findings:
+    """A change of settings must not be an upgrade, nor the way back."""
+    found = own_versions(run)
+    if found is None or found[0] == found[1]:
+        return FINE
+    running, wanted = found
+    first = f"finish `pykubeadm upgrade apply {running}`" if running > wanted else "run `pykubeadm upgrade node`"
+    return error(f"kube-apiserver on this node is {running}, and the cluster's configuration names {wanted}: {first} first")
 
 
 def _certificates(run: ReconfigureRun) -> Findings:

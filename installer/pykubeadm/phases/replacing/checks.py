@@ -1,12 +1,16 @@
-"""What would be lost: changes that somebody made to static pods by hand."""
+"""What would be lost or undone on this node: changes that somebody made to static pods by hand, and another version."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from pykubeadm.config.versions import Version, parse_version
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.preflight.check import Check, Findings, warning
-from pykubeadm.phases.replacing.pods_before import edited
+from pykubeadm.phases.replacing.components import API_SERVER, components, image_tag
+from pykubeadm.phases.replacing.pods_before import edited, looking
 from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.util.differences import changed_lines
@@ -32,3 +36,20 @@ def edited_manifests(run: ReplacingRun, version: str) -> Findings:
     except PhaseError as damaged:
         return warning(f"whether manifests were edited is not known: {damaged}")
     return Findings(warnings=found)
+
+
+def own_versions(run: ReplacingRun) -> tuple[Version, Version] | None:
+    """Of the API server on this node: the version that runs, and the one that the run would bring. None where a tag says neither.
+    An image that somebody built (v1.36.2-fips, v1.36.2_ours) is of the version in its tag. PhaseError where a manifest is missing
+    or damaged."""
+    server = next(component for component in components(looking(run)) if component.name == API_SERVER)
+    running, wanted = _version(server.former), _version(server.wanted)
+    return (running, wanted) if running and wanted else None
+
+
+def _version(pod: Mapping[str, Any]) -> Version | None:
+    try:
+        version = parse_version(image_tag(pod).partition("_")[0])
+    except ValueError:
+        return None
+    return Version(version.major, version.minor, version.patch)

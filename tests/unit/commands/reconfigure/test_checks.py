@@ -20,7 +20,7 @@ from pykubeadm.workflow.phase import steps, without
 from tests.support.api import FakeApi
 from tests.support.node import completed
 from tests.support.reconfigure_runs import cluster, document, file_of, perform, reconfigure_run
-from tests.support.upgrade_runs import ControlPlaneNode, FakeEtcd, attach, secrets
+from tests.support.upgrade_runs import MANIFESTS, NEW, ControlPlaneNode, FakeEtcd, attach, secrets
 
 AUDIT = "/etc/kubernetes/audit"
 Made = tuple[ControlPlaneNode, FakeApi]
@@ -43,6 +43,29 @@ def audited(policy: str = f"{AUDIT}/policy.yaml", **volume: str) -> str:
 def missing(monkeypatch: pytest.MonkeyPatch, made: Made, text: str) -> tuple[str, ...]:
     run, _ = reconfigure_run(monkeypatch, *made, file_of(text))
     return file_checks(run)[0].look(None).errors  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("tag", "first"),
+    [
+        ("v1.35.6", "run `pykubeadm upgrade node` first"),
+        ("v1.37.1", "finish `pykubeadm upgrade apply v1.37.1` first"),
+        (f"{NEW}-fips", ""),
+        (f"{NEW}_ours.1", ""),
+        ("latest", ""),
+    ],
+)
+def test_a_node_of_another_version_is_not_upgraded_by_the_way(
+    monkeypatch: pytest.MonkeyPatch, made: Made, tag: str, first: str
+) -> None:
+    node, api = made
+    path = f"{MANIFESTS}/kube-apiserver.yaml"
+    node.put(path, node.text(path).replace(f"kube-apiserver:{NEW}", f"kube-apiserver:{tag}"), 0o600)
+    run, _ = reconfigure_run(monkeypatch, node, api)
+    (check,) = [check for check in checks(run) if check.name == "ControlPlaneVersion"]
+    errors = check.look(None).errors  # type: ignore[arg-type]
+    said = f"kube-apiserver on this node is {tag}, and the cluster's configuration names {NEW}: {first}"
+    assert errors == ((said,) if first else ())
 
 
 def test_a_volume_that_is_not_on_the_node(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:

@@ -18,10 +18,10 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.phases.addons.checks import addon_changes, addon_checks
 from pykubeadm.phases.cluster.connection import admin_credentials, cluster_api
 from pykubeadm.phases.cluster.state import ClusterState, look_at
-from pykubeadm.phases.preflight.check import Check, Findings
+from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
 from pykubeadm.phases.preflight.health import health_checks
 from pykubeadm.phases.preflight.machine import Machine
-from pykubeadm.phases.replacing.checks import manifest_checks
+from pykubeadm.phases.replacing.checks import manifest_checks, own_versions
 
 
 def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Version]) -> tuple[Check, ...]:
@@ -59,7 +59,25 @@ def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
         return addon_changes(run, look_at(cluster_api(run)), run.target)
 
     kubelet = kubelet_checks(run.node, parse_version(run.target))
-    return (*local_checks(run), *kubelet, *manifest_checks(run, run.target), Check("AddonChanges", addons))
+    return (
+        Check("ControlPlaneVersion", lambda _machine: _goes_back(run)),
+        *local_checks(run),
+        *kubelet,
+        *manifest_checks(run, run.target),
+        Check("AddonChanges", addons),
+    )
+
+
+def _goes_back(run: UpgradeRun) -> Findings:
+    """An `upgrade apply` that was killed after the static pods of this node has not stored its version yet."""
+    found = own_versions(run)
+    if found is None or found[0] <= found[1]:
+        return FINE
+    running, wanted = found
+    return error(
+        f"kube-apiserver on this node is {running}, and the cluster's configuration names {wanted}, to which this would take it "
+        f"back: finish `pykubeadm upgrade apply {running}` first"
+    )
 
 
 def _metrics(run: UpgradeRun) -> Callable[[], str]:
