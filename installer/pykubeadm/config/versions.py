@@ -60,6 +60,11 @@ class Version:
     pre: str = ""
     build: str = ""
 
+    @property
+    def release(self) -> Version:
+        """Without what makes it another build, or a pre-release, of that."""
+        return Version(self.major, self.minor, self.patch)
+
     def __str__(self) -> str:
         return (
             f"v{self.major}.{self.minor}.{self.patch}"

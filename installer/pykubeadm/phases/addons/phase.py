@@ -19,14 +19,21 @@ _FLAGS = ("config", "kubeconfig", "dry-run")
 
 
 def _why_not(run: ReplacingRun) -> str | None:
-    """Others still have the old version: add-ons of the new one may need what only a new API server has."""
+    """Others still have the old version: add-ons of the new one may need what only a new API server has. Where an image does not
+    say which version it is of, all are to have this node's (kubeadm: phases/upgrade/postupgrade.go)."""
+    from pykubeadm.config.versions import parse_version
     from pykubeadm.phases.cluster.connection import cluster_api
-    from pykubeadm.phases.cluster.state import look_at
+    from pykubeadm.phases.cluster.state import image_version, look_at
 
     if run.dry_run:  # which shows what comes once all are upgraded
         return None
-    tags = look_at(cluster_api(run)).tags("kube-apiserver")
-    others = sorted(node for node, tag in tags.items() if tag != run.target)
+    images, wanted = look_at(cluster_api(run)).images("kube-apiserver"), parse_version(run.target).release
+
+    def is_behind(image: str) -> bool:
+        version = image_version(image)
+        return image != images.get(run.node_name) if version is None else version != wanted
+
+    others = sorted(node for node, image in images.items() if is_behind(image))
     return f"left to the last control plane that is upgraded: {', '.join(others)} is not at {run.target} yet" if others else None
 
 

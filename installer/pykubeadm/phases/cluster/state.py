@@ -65,8 +65,12 @@ class ClusterState:
 
     def tags(self, component: str) -> dict[str, str]:
         """Node → the tag of the image that the component's static pod runs."""
+        return {node: tag_of(image) for node, image in self.images(component).items()}
+
+    def images(self, component: str) -> dict[str, str]:
+        """Node → the image that the component's static pod runs."""
         return {
-            str(pod["spec"].get("nodeName") or name(pod)): tag_of(image_of(pod, component))
+            str(pod["spec"].get("nodeName") or name(pod)): image_of(pod, component)
             for pod in self.pods
             if (pod["metadata"].get("labels") or {}).get("component") == component
         }
@@ -119,6 +123,15 @@ def tag_of(image: str) -> str:
     return last.partition(":")[2]
 
 
+def image_version(image: str) -> Version | None:
+    """The version of Kubernetes in its tag, None where there is none. What somebody built of a version is of it: v1.36.2 also of
+    "…:v1.36.2-fips", and of "…:v1.36.2_ours", as images of v1.36.2+ours are called."""
+    try:
+        return parse_version(tag_of(image).partition("_")[0]).release
+    except ValueError:
+        return None
+
+
 def _config_map(api: Api, name: str) -> Callable[[], KubeObject | None]:
     return lambda: api.get("v1", "ConfigMap", name, NAMESPACE)
 
@@ -132,6 +145,6 @@ def _only_one(deployments: list[KubeObject]) -> KubeObject | None:
 
 def _version(text: str, whose: str) -> Version:
     try:
-        return parse_version(text)
+        return parse_version(text.replace("_", "+", 1))  # an image's tag cannot have a "+"
     except ValueError as error:
         raise PhaseError(f"the version of {whose} is not known: {error}") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from pykubeadm.config.versions import Version, parse_version
+from pykubeadm.config.versions import Version
 from pykubeadm.errors import PhaseError
+from pykubeadm.phases.cluster.state import image_version
 from pykubeadm.phases.preflight.check import Check, Findings, warning
-from pykubeadm.phases.replacing.components import API_SERVER, components, image_tag
+from pykubeadm.phases.replacing.components import API_SERVER, components, image_of
 from pykubeadm.phases.replacing.pods_before import edited, looking
 from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.phases.static_pods.manifests import manifest_path
@@ -39,17 +38,8 @@ def edited_manifests(run: ReplacingRun, version: str) -> Findings:
 
 
 def own_versions(run: ReplacingRun) -> tuple[Version, Version] | None:
-    """Of the API server on this node: the version that runs, and the one that the run would bring. None where a tag says neither.
-    An image that somebody built (v1.36.2-fips, v1.36.2_ours) is of the version in its tag. PhaseError where a manifest is missing
-    or damaged."""
+    """Of the API server on this node: the version that runs, and the one that the run would bring. None where a tag does not
+    say it. PhaseError where a manifest is missing or damaged."""
     server = next(component for component in components(looking(run)) if component.name == API_SERVER)
-    running, wanted = _version(server.former), _version(server.wanted)
+    running, wanted = (image_version(image_of(pod)) for pod in (server.former, server.wanted))
     return (running, wanted) if running and wanted else None
-
-
-def _version(pod: Mapping[str, Any]) -> Version | None:
-    try:
-        version = parse_version(image_tag(pod).partition("_")[0])
-    except ValueError:
-        return None
-    return Version(version.major, version.minor, version.patch)

@@ -163,6 +163,30 @@ def test_add_ons_are_left_to_the_last_control_plane() -> None:
     assert proxy.check(run) is None
 
 
+@pytest.mark.parametrize(
+    ("images", "left"),
+    [
+        (("v1.36.2-fips", "v1.36.2-fips"), None),
+        (("v1.36.2-fips", "v1.36.2"), None),
+        (("v1.36.2_ours.1", "v1.36.2_ours.1"), None),
+        (("v1.36.2-fips", "v1.35.6-fips"), "cp2"),
+        (("v1.35.6", "v1.35.6"), "cp1, cp2"),
+        (("ours", "ours"), None),
+        (("ours", "another"), "cp2"),
+    ],
+)
+def test_an_api_server_of_an_image_that_somebody_built_is_of_its_version(images: tuple[str, str], left: str | None) -> None:
+    """Where the tag says none, it is that of this node's image."""
+    api = cluster("v1.35.6", names=("cp1", "cp2"))
+    for name, tag in zip(("cp1", "cp2"), images, strict=True):
+        api.put(pod("kube-apiserver", name, tag))
+    run, _ = upgrade_run(api, "v1.36.2")
+    check = addon.phases[0].check
+    assert check is not None
+    said = check(run)
+    assert said == (left and f"left to the last control plane that is upgraded: {left} is not at v1.36.2 yet")
+
+
 def test_a_generated_configuration_stays_marked_as_such() -> None:
     api = cluster("v1.35.6")
     before = _object(api, "ConfigMap", "kube-proxy")["metadata"]["annotations"][HASH_ANNOTATION]
