@@ -60,6 +60,28 @@ def _restart_if_marked(run: ReconfigureRun) -> Sequence[str]:
     return ["restarted kube-proxy, one node after the other"]
 
 
+def _is_left_out(run: ReconfigureRun, name: str) -> bool:
+    """Whether the cluster does without the add-on though its configuration does not say so, as after `init --skip-phases addon`,
+    or with a network that takes kube-proxy's place: a change of something else shall not bring it. A file asks for it that no
+    longer disables it, or has a configuration for it."""
+    from pykubeadm.phases.addons.rendered import is_missing
+    from pykubeadm.phases.cluster.connection import cluster_api
+    from pykubeadm.phases.cluster.state import look_at
+
+    was_disabled = run.stored.dns.disabled if name == "coredns" else run.stored.proxy.disabled
+    is_given = name == "kube-proxy" and bool(run.configuration.kube_proxy)
+    if was_disabled or is_given or not is_missing(look_at(cluster_api(run)), name):
+        return False
+    field = "dns.disabled" if name == "coredns" else "proxy.disabled"
+    run.note(
+        "info",
+        f"the cluster has no {name}, and gets none: set {field}: true, so that upgrades do not bring it either, or make it with "
+        f"`pykubeadm init phase addon {name}`",
+        topic=f"addon/{name}",
+    )
+    return True
+
+
 def _of_cluster(part: Phase[ReconfigureRun]) -> Phase[ReconfigureRun]:
     """Once, with the file: all API servers are of one version, so that nobody waits for another."""
 
@@ -67,6 +89,8 @@ def _of_cluster(part: Phase[ReconfigureRun]) -> Phase[ReconfigureRun]:
         return run.for_cluster and part.when(run)
 
     def apply(run: ReconfigureRun) -> Changes:
+        if _is_left_out(run, part.name):
+            return ()
         run = with_stored_kube_proxy(run)
         if part.name != "kube-proxy":
             return part.apply(run) if part.apply else ()

@@ -66,6 +66,11 @@ def kube_proxy_rendered(run: ReplacingRun, state: ClusterState) -> tuple[Rendere
     return _pairs(*(kube_proxy(each, run.host.proxy_env, _silent) for each in (_old(run, state), run.configuration)))
 
 
+def is_missing(state: ClusterState, name: str) -> bool:
+    """Whether the cluster has nothing of the add-on ("coredns", "kube-proxy"): neither what runs it nor its ConfigMap."""
+    return (state.dns if name == "coredns" else state.kube_proxy) is None and name not in state.config_maps
+
+
 def updates(api: Api, run: ReplacingRun, rendered: Sequence[Rendered]) -> list[Update]:
     """With the user's patches over what is merged: they are the user's latest word."""
     lives = side_by_side(lambda each: _live(api, each.new), rendered, api.connections)

@@ -16,6 +16,7 @@ from pykubeadm.commands.reconfigure.kubelet import FORMER, kubelet
 from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.commands.reconfigure.upload_config import upload_config
+from pykubeadm.config.model import Proxy
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.kubeconfig.read import read_kubeconfig
@@ -23,6 +24,8 @@ from pykubeadm.node.port import UnitState
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.renewal import names_of_certificate
+from pykubeadm.workflow.events import Event, Note
+from tests.support.api import FakeApi
 from tests.support.reconfigure_runs import cluster, document, file_of, perform, reconfigure_run
 from tests.support.upgrade_runs import MANIFESTS, ControlPlaneNode, FakeEtcd, attach, secrets
 
@@ -30,6 +33,7 @@ ALGORITHM = {"encryptionAlgorithm": "ECDSA-P256"}
 KUBELET = "/var/lib/kubelet/config.yaml"
 KUBELET_HEAD = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
 PROXY_HEAD = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+_ADDON_KINDS = ("Deployment", "DaemonSet", "ConfigMap")
 Begin = Callable[..., ReconfigureRun]
 CONTROL_PLANE = PHASES[1]
 
@@ -236,6 +240,34 @@ def test_a_kube_proxy_that_was_not_restarted_is_so_by_the_next_run(made: Made, m
     monkeypatch.setattr(made.api, "patch", patch)
     assert perform(made.run(text), addon) == ["restarted kube-proxy, one node after the other"]
     assert perform(made.run(text), addon) == []
+
+
+def _without_addons(api: FakeApi) -> None:
+    """As in a cluster of `init --skip-phases addon`."""
+    for key in [key for key in api.objects if key[3] in ("coredns", "kube-proxy") and key[1] in _ADDON_KINDS]:
+        del api.objects[key]
+
+
+def test_addons_that_the_cluster_does_without_stay_away(made: Made) -> None:
+    _without_addons(made.api)
+    made.api.writes.clear()
+    run, events = made.run(document(apiServer={"certSANs": ["api.example"]})), list[Event]()
+    run.emit = events.append
+    assert perform(run, addon) == []
+    assert made.api.writes == []
+    dns, proxy = (event.message for event in events if isinstance(event, Note))
+    assert "set dns.disabled: true" in dns
+    assert "set proxy.disabled: true" in proxy
+    assert "`pykubeadm init phase addon kube-proxy`" in proxy
+
+
+def test_an_addon_that_a_file_asks_for_comes(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
+    _without_addons(made.api)
+    assert "created DaemonSet kube-system/kube-proxy" in perform(made.run(document(), PROXY_HEAD + "mode: nftables\n"), addon)
+    node, api = cluster(proxy=Proxy(disabled=True))
+    _without_addons(api)
+    run, _ = reconfigure_run(monkeypatch, node, api, file_of(document(proxy={"disabled": False})))
+    assert "created DaemonSet kube-system/kube-proxy" in perform(run, addon)
 
 
 def test_coredns_gets_the_image_of_another_registry(made: Made) -> None:

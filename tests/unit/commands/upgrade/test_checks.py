@@ -14,9 +14,10 @@ from pykubeadm.commands.upgrade.checks.disk import disk_space
 from pykubeadm.commands.upgrade.checks.disruption import blocking_budgets
 from pykubeadm.commands.upgrade.checks.dns import dns_checks
 from pykubeadm.commands.upgrade.checks.etcd import MemberState, members_fit
+from pykubeadm.commands.upgrade.checks.every import cluster_checks
 from pykubeadm.commands.upgrade.checks.flags import kubelet_checks, removed_flags, removed_gates
 from pykubeadm.commands.upgrade.checks.job import health_job, run_job, would_be_taken
-from pykubeadm.config.model import APIServer, Arg, ControlPlaneComponent
+from pykubeadm.config.model import APIServer, Arg, ControlPlaneComponent, Proxy
 from pykubeadm.config.versions import parse_version
 from pykubeadm.errors import ApiError
 from pykubeadm.etcd.client import Member
@@ -445,3 +446,16 @@ def test_a_ca_that_ends_within_a_year_and_one_kept_elsewhere_are_reported(monkey
         "the CA ca expires in 100d, before certificates that it signs now",
         "the key of ca is kept elsewhere, so that the upgrade renews none of its certificates",
     )
+
+
+def test_warns_of_an_addon_that_the_cluster_does_without() -> None:
+    api = cluster("v1.35.6")
+    for kind, version in (("DaemonSet", "apps/v1"), ("ConfigMap", "v1")):
+        del api.objects[version, kind, "kube-system", "kube-proxy"]
+    state = look_at(api)
+    for disabled in (False, True):
+        run, _ = upgrade_run(api, "v1.36.2", cluster={"proxy": Proxy(disabled=disabled)})
+        (found, *_) = [check for check in cluster_checks(run, state, ()) if check.name == "AddonChanges"]
+        warnings = found.look(_machine()).warnings
+        assert len(warnings) == (0 if disabled else 1)
+        assert disabled or "the cluster has no kube-proxy, and" in warnings[0]

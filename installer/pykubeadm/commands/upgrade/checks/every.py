@@ -16,6 +16,7 @@ from pykubeadm.config.model import LocalEtcd
 from pykubeadm.config.versions import Version, parse_version
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.addons.checks import addon_changes, addon_checks
+from pykubeadm.phases.addons.rendered import is_missing
 from pykubeadm.phases.cluster.connection import admin_credentials, cluster_api
 from pykubeadm.phases.cluster.state import ClusterState, look_at
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
@@ -28,6 +29,7 @@ def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Versi
     """What is asked of the cluster and of this control plane, for an upgrade to any of `targets`; () for its health alone. None
     changes anything."""
     found = [
+        Check("AddonChanges", lambda _machine: _brought(run, state)),
         *health_checks(state, run.node, local_etcd=run.has_local_etcd),
         *etcd_checks(run, targets),
         *local_checks(run),
@@ -56,7 +58,9 @@ def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
     the last of them upgrades."""
 
     def addons(_machine: Machine) -> Findings:
-        return addon_changes(run, look_at(cluster_api(run)), run.target)
+        state = look_at(cluster_api(run))
+        changes, brought = addon_changes(run, state, run.target), _brought(run, state)
+        return Findings(changes.errors, brought.warnings)
 
     kubelet = kubelet_checks(run.node, parse_version(run.target))
     return (
@@ -65,6 +69,20 @@ def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
         *kubelet,
         *manifest_checks(run, run.target),
         Check("AddonChanges", addons),
+    )
+
+
+def _brought(run: UpgradeRun, state: ClusterState) -> Findings:
+    """A warning: kubeadm makes add-ons that the cluster does not have, and so do we."""
+    cluster = run.configuration.cluster
+    fields = {"coredns": ("dns.disabled", cluster.dns.disabled), "kube-proxy": ("proxy.disabled", cluster.proxy.disabled)}
+    return Findings(
+        warnings=tuple(
+            f"the cluster has no {name}, and the last control plane that is upgraded brings it: where it is not wanted, have "
+            f"{field}: true in the cluster's configuration first (`pykubeadm reconfigure`)"
+            for name, (field, disabled) in fields.items()
+            if not disabled and is_missing(state, name)
+        )
     )
 
 
