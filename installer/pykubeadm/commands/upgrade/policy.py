@@ -9,12 +9,14 @@ where the tool could do it; and kubelets that would be newer than the API server
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from pykubeadm.config.versions import KUBELET_SKEW, MAXIMUM_MINOR, MINIMUM_MINOR, Version
 from pykubeadm.errors import PreflightError
 from pykubeadm.phases.cluster.state import ClusterVersions
 from pykubeadm.util.dataclass import dataclass
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def refusals(target: Version, cluster: ClusterVersions, allowed: Allowed, known:
         *_of_steps(target, cluster),
         *_of_stability(target, allowed),
         *_of_kubelets(target, cluster.kubelets),
+        *_of_unknown(target, cluster.unknown),
     ]
     return tuple(sorted(found, key=lambda refusal: refusal.forceable))
 
@@ -138,11 +141,21 @@ def _of_kubelets(target: Version, kubelets: Mapping[str, Version]) -> Iterator[R
         )
 
 
+def _of_unknown(target: Version, unknown: Mapping[str, str]) -> Iterator[Refusal]:
+    if unknown:
+        nodes, texts = _nodes_with(unknown, lambda _text: True), sorted({f'"{text}"' for text in unknown.values()})
+        yield Refusal(
+            f"the Nodes {nodes} give {', '.join(texts)} for their kubelet's version, so that it is not known whether {target} is "
+            "too new for them",
+            forceable=True,
+        )
+
+
 def _named(versions: Collection[Version]) -> str:
     return ", ".join(str(version) for version in sorted(set(versions)))
 
 
-def _nodes_with(versions: Mapping[str, Version], matches: Callable[[Version], bool]) -> str:
+def _nodes_with(versions: Mapping[str, V], matches: Callable[[V], bool]) -> str:
     """The first nodes by name; a cluster may have thousands."""
     names = sorted(name for name, version in versions.items() if matches(version))
     shown = 5

@@ -24,10 +24,12 @@ _CONFIG_MAPS: Final = ("kube-proxy", "kubelet-config", "coredns")
 
 @dataclass(frozen=True, slots=True)
 class ClusterVersions:
-    """What runs in a cluster: versions of API servers and of kubelets by Node."""
+    """What runs in a cluster: versions of API servers and of kubelets by Node. `unknown` are what those Nodes give for it whose
+    kubelet's version is none: Nodes that something else than a kubelet made."""
 
     api_servers: Mapping[str, Version]
     kubelets: Mapping[str, Version]
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def newest(self) -> Version:
@@ -60,8 +62,14 @@ class ClusterState:
                 "no pod of an API server (labels component=kube-apiserver, tier=control-plane) is found in kube-system, so that"
                 " the cluster's version is not known: is the kubelet of this node running?"
             )
-        kubelets = {name(node): _version(kubelet_version(node), f"the kubelet of {name(node)}") for node in self.nodes}
-        return ClusterVersions(api_servers, kubelets)
+        kubelets: dict[str, Version] = {}
+        unknown: dict[str, str] = {}
+        for node in self.nodes:
+            try:
+                kubelets[name(node)] = parse_version(kubelet_version(node))
+            except ValueError:
+                unknown[name(node)] = kubelet_version(node)
+        return ClusterVersions(api_servers, kubelets, unknown)
 
     def tags(self, component: str) -> dict[str, str]:
         """Node → the tag of the image that the component's static pod runs."""
@@ -107,7 +115,8 @@ def name(document: Mapping[str, Any]) -> str:
 
 
 def kubelet_version(node: Mapping[str, Any]) -> str:
-    return str(node["status"]["nodeInfo"]["kubeletVersion"])
+    """ "" where the Node gives none."""
+    return str(((node.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion") or "")
 
 
 def image_of(workload: Mapping[str, Any], container: str) -> str:

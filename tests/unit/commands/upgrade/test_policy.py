@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pykubeadm.commands.upgrade.policy import Allowed, Known, Refusal, enforce, refusals
@@ -125,3 +127,10 @@ def test_what_can_be_forced_stops_without_force_and_is_noted_with_it() -> None:
     notes: list[str] = []
     enforce(found, force=True, note=notes.append)
     assert notes == ["--force passes over this: only by force"]
+
+
+def test_nodes_whose_kubelet_is_none_have_to_be_forced() -> None:
+    found = refusals(parse_version("v1.36.2"), replace(cluster("v1.35.6"), unknown={"w2": "kwok-v0.6.0", "w3": ""}), Allowed())
+    (refusal,) = found
+    assert 'the Nodes w2, w3 give "", "kwok-v0.6.0" for their kubelet' in refusal.sentence
+    assert refusal.forceable

@@ -23,6 +23,13 @@ def test_an_image_of_a_build_has_its_version(tag: str) -> None:
     assert str(state(tag).versions.newest) == tag.replace("_", "+")
 
 
+@pytest.mark.parametrize("given", ["kwok-v0.6.0", "fake", ""])
+def test_a_node_without_a_kubelet_is_kept_apart(given: str) -> None:
+    versions = state("v1.36.2", "v1.35.6", given).versions
+    assert {name: str(version) for name, version in versions.kubelets.items()} == {"w1": "v1.35.6"}
+    assert versions.unknown == {"w2": given}
+
+
 @pytest.mark.parametrize(
     ("image", "version"),
     [
