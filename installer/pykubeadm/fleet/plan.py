@@ -235,19 +235,20 @@ def _init(host: Host, reason: str) -> Action:
 
 
 def _first(planning: _Planning, control_planes: Sequence[Host]) -> Host | None:
-    """Where init is to run: where an earlier one began, else on the first control plane. None where that is not sure."""
+    """Where init is to run: where an earlier one began, else on the first control plane, one with files of a cluster (a CA of the
+    user's) before others. None where that is not sure: what a join that was cut off leaves is of a cluster that others have."""
     known = [host for host in control_planes if host.name in planning.facts.nodes]
-    begun = [host for host in known if planning.node(host).has_state]
-    if begun:
-        begun.sort(key=lambda host: planning.node(host).unfinished != "init" and not planning.node(host).control_plane)
-        return begun[0]
+    may_begin = [host for host in known if planning.node(host).unfinished != "join"]
+    for host in may_begin:
+        if planning.node(host).unfinished == "init" or planning.node(host).control_plane:
+            return host
     hidden = [host.name for host in control_planes if host not in known or not planning.node(host).reachable]
     if hidden:
         planning.problems.append(
             ("", f"no control plane has a cluster, but {', '.join(hidden)} could not be asked, so none is made: it may have one")
         )
         return None
-    return control_planes[0]
+    return next((host for host in may_begin if planning.node(host).has_state), control_planes[0])
 
 
 def _can_join(planning: _Planning, host: Host, first: str) -> bool:

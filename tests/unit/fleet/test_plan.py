@@ -82,6 +82,22 @@ def test_no_cluster_is_made_while_a_control_plane_cannot_be_asked():
     assert any("c2 could not be asked" in sentence for _host, sentence in plan.problems)
 
 
+@pytest.mark.parametrize("more", [{"joined": False}, {"control_plane": True}])
+def test_a_join_that_was_cut_off_does_not_begin_another_cluster(more):
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane"))
+    half = worker("c2", unfinished="join", **more)
+    plan = plan_of(described, unreachable("c1"), half)
+    assert not plan.of("init", "join")
+    assert any("c1 could not be asked, so none is made" in sentence for _host, sentence in plan.problems)
+    assert said(plan_of(described, control_plane("c1"), half)) == ["init c1", "join c2"]
+    assert said(plan_of(described, ready("c1"), half)) == ["init c1", "join c2"]
+
+
+def test_a_cluster_begins_where_the_user_put_its_ca():
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane"))
+    assert said(plan_of(described, ready("c1"), ready("c2", has_state=True))) == ["init c2", "join c1"]
+
+
 def test_an_unreachable_worker_holds_nobody_up():
     described = fleet(host("c1", "control-plane"), host("w1"), host("w2"))
     plan = plan_of(described, bare("c1"), unreachable("w1"), bare("w2"))
