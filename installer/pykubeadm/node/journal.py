@@ -23,6 +23,8 @@ from pykubeadm.node.port import Directory, File, Node
 PATH = f"{STATE_DIR}/journal.json"
 SCHEMA = "pykubeadm.journal/v1"
 _RUNS_KEPT = 20
+_ENDED = ("changed", "unchanged")
+_BEFORE_CHANGES = ("", "prepare", "preflight")  # phases of init and join that make nothing of a cluster
 
 
 class Journal:
@@ -76,8 +78,15 @@ class Journal:
     def became_by(self) -> str:
         """The newest whole command that made this node a part of a cluster and came to its end: "init", "join", else ""."""
         runs: list[dict[str, Any]] = self._state["runs"]
-        ended = [run.get("command") for run in runs if run.get("outcome") in ("changed", "unchanged")]
+        ended = [run.get("command") for run in runs if run.get("outcome") in _ENDED]
         return next((str(command) for command in reversed(ended) if command in ("init", "join")), "")
+
+    def begun_by(self) -> str:
+        """The newest whole command that made this node a part of a cluster, or was cut off or failed beyond its preflight: "init",
+        "join", else ""."""
+        runs: list[dict[str, Any]] = self._state["runs"]
+        begun = [run for run in runs if run.get("outcome") in _ENDED or run.get("phase") not in _BEFORE_CHANGES]
+        return next((str(run["command"]) for run in reversed(begun) if run.get("command") in ("init", "join")), "")
 
     def last_run(self) -> dict[str, Any] | None:
         """The newest run: command, started, phase, outcome ("running" where it was cut off); None on a fresh node."""

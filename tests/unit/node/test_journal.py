@@ -130,6 +130,28 @@ def test_it_knows_what_the_node_became(runs: list[tuple[str, str]], command: str
     assert Journal(node).became_by() == command
 
 
+@pytest.mark.parametrize(
+    ("runs", "command"),
+    [
+        ([], ""),
+        ([("init", "preflight", "failed")], ""),
+        ([("init", "certs/ca", "running"), ("join", "preflight", "failed")], "init"),
+        ([("join", "control-plane-prepare/download-certs", "running"), ("init", "preflight", "failed")], "join"),
+        ([("upgrade apply", "kubelet", "changed"), ("init phase upload-certs", "upload-certs", "changed")], ""),
+        ([("init", "", "changed"), ("certs renew all", "renew", "failed")], "init"),
+    ],
+)
+def test_it_knows_what_was_begun(runs: list[tuple[str, str, str]], command: str) -> None:
+    node = FakeNode()
+    journal = Journal(node)
+    journal.will_start("kubelet")
+    for name, phase, outcome in runs:
+        journal.begin(name, "2026-01-01T00:00:00+00:00")
+        journal.phase(phase)
+        journal.finish(outcome, "2026-01-01T00:00:01+00:00")
+    assert Journal(node).begun_by() == command
+
+
 def test_a_run_that_changed_nothing_leaves_no_journal() -> None:
     node = FakeNode()
     journal = Journal(node)

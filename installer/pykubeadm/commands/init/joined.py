@@ -23,25 +23,28 @@ def not_joined(run: InitRun) -> Check:
         kind = _kind(run)
         if not kind:
             return FINE
+        what = f"is a {kind} of a cluster that it joined ({_KUBELET_CONF})"
+        if run.journal.became_by() != "join" and run.node.stat(_KUBELET_CONF) is None:
+            what = f"was to become a {kind} of a cluster by a join that was cut off, or failed"
         return error(
-            f"this node{_name(run)} is a {kind} of a cluster that it joined ({_KUBELET_CONF}): `init` makes a new cluster, which "
-            "needs another machine; `pykubeadm join …` goes on with this one"
+            f"this node{_name(run)} {what}: `init` makes a new cluster, which needs another machine; `pykubeadm join …` goes on "
+            "with this one"
         )
 
     return Check("NotJoined", look)
 
 
 def _kind(run: InitRun) -> str:
-    """What the node joined as, "" where it did not."""
-    joined = run.journal.became_by() == "join"
+    """What the node joined as, or began to, "" where it did not."""
+    joined = run.journal.begun_by() == "join"
     if run.node.stat(_API_SERVER) is not None:
         # etcd (api/v3: --initial-cluster-state): a member that `init` makes begins a new cluster.
         added = b"--initial-cluster-state=existing" in (run.node.read(_ETCD) or b"")
         return "control plane" if joined or added else ""
     pki = run.configuration.cluster.certificates_dir
     made_here = (ADMIN_KUBECONFIG, posixpath.join(pki, "ca.key"), posixpath.join(pki, "apiserver.crt"))
-    if any(run.node.stat(path) is not None for path in made_here):
-        return ""
+    if any(run.node.stat(path) is not None for path in made_here):  # or copied here by a join
+        return "control plane" if joined else ""
     has_file = any(run.node.stat(path) is not None for path in (_KUBELET_CONF, _CLIENT_CERTIFICATE))
     return "worker" if has_file and (joined or _user(run)) else ""
 

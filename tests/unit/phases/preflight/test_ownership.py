@@ -18,6 +18,7 @@ from pykubeadm.commands.init.preflight import preflight
 from pykubeadm.config.host import HostFacts
 from pykubeadm.errors import PreflightError
 from pykubeadm.node.journal import PATH, Journal
+from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import File
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
@@ -238,6 +239,22 @@ def test_init_on_a_control_plane_that_joined_says_so() -> None:
     node = made()
     node.put(ETCD, node.text(ETCD).replace("    - --name=", "    - --initial-cluster-state=existing\n    - --name="))
     assert "is a control plane of a cluster that it joined" in refusal(node)
+
+
+@pytest.mark.parametrize("tried", [False, True])
+def test_init_on_a_control_plane_whose_join_was_cut_off_says_so(tried: bool) -> None:
+    node, cluster = ready_machine(), made()
+    journal = Journal(node)
+    journal.begin("join", "2026-01-01T00:00:00+00:00")
+    journal.phase("control-plane-prepare/download-certs")
+    content = cluster.text(f"{PKI}/ca.key").encode()
+    JournaledNode(node, journal).write([File(f"{PKI}/ca.key", content, 0o600)])
+    if tried:
+        again = Journal(node)
+        again.begin("init", "2026-01-01T00:00:01+00:00")
+        again.phase("preflight")
+        again.finish("failed", "2026-01-01T00:00:02+00:00")
+    assert "this node was to become a control plane of a cluster by a join that was cut off, or failed" in refusal(node)
 
 
 def test_a_node_that_left_its_cluster_may_be_made_another() -> None:
