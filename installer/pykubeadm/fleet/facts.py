@@ -14,9 +14,9 @@ class NodeFacts:
     """One machine. Where it could not be looked at, only `error` says something: a sentence that begins with its name.
 
     `missing` is what the node roles would bring (tag → reason); `prepared` the digests of what they brought last (stage →
-    digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"), `upgrading` the same of an upgrade
-    ("apply", "node"), `reconfiguring` whether it was a reconfiguration; `ca` stands for the cluster's CA that is on the machine,
-    "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2").
+    digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"; not one of its phases by itself),
+    `upgrading` the same of an upgrade ("apply", "node"), `reconfiguring` whether it was a reconfiguration; `ca` stands for the
+    cluster's CA that is on the machine, "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2").
     """
 
     name: str

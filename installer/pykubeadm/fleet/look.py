@@ -94,7 +94,6 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
     seen = node.ahead(read=(_CA, PREPARED, NETWORK, _API_SERVER), stat=(_KUBELET_CONF, ADMIN_KUBECONFIG))
     last = journal.last_run() or {}
     command, _, rest = str(last.get("command") or "").partition(" ")
-    cut_off = command in ("init", "join") and not journal.became_by()
     did_not_end = last.get("outcome") not in ("changed", "unchanged")
     joined = seen.stat(_KUBELET_CONF) is not None
     manifest = seen.read(_API_SERVER)
@@ -109,7 +108,7 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         control_plane=control_plane,
         api_server=version[1].decode() if version else "",
         has_state=joined or control_plane or bool(ca) or seen.stat(ADMIN_KUBECONFIG) is not None,
-        unfinished=command if cut_off else "",
+        unfinished="" if journal.became_by() else journal.begun_by(),
         upgrading=rest.partition(" ")[0] if command == "upgrade" and did_not_end else "",
         reconfiguring=command == "reconfigure" and did_not_end,
         ca=ca,

@@ -36,8 +36,9 @@ def described(*hosts) -> Described:
     return Described(type(base)(base.cluster, configuration, names_version=True))
 
 
-def journal(command: str, outcome: str) -> str:
-    return json.dumps({"schema": "pykubeadm.journal/v1", "runs": [{"command": command, "outcome": outcome}]})
+def journal(command: str, outcome: str, phase: str = "certs/ca") -> str:
+    run = {"command": command, "phase": phase, "outcome": outcome}
+    return json.dumps({"schema": "pykubeadm.journal/v1", "runs": [run]})
 
 
 def test_a_bare_machine():
@@ -62,14 +63,25 @@ def test_a_worker_that_has_joined():
     assert facts.prepared == {"node": "n1", "network": "w1"}
 
 
-@pytest.mark.parametrize(("command", "outcome"), [("init", "running"), ("join", "failed"), ("init phase certs ca", "failed")])
+@pytest.mark.parametrize(("command", "outcome"), [("init", "running"), ("join", "failed")])
 def test_a_run_that_was_cut_off_is_seen(command, outcome):
     node = machine("c1")
     node.put("/etc/kubernetes/admin.conf", "x")
     node.put("/var/lib/pykubeadm/journal.json", journal(command, outcome))
     facts = look_at_node(described(host("c1", "control-plane")), host("c1", "control-plane"), node)
-    assert facts.unfinished == command.partition(" ")[0]
+    assert facts.unfinished == command
     assert facts.has_state
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome", "phase"),
+    [("init phase upload-certs", "changed", "upload-certs"), ("init phase certs ca", "failed", "ca"), ("init", "failed", "preflight")],
+)
+def test_a_phase_by_itself_or_a_refusal_is_no_init_that_was_cut_off(command, outcome, phase):
+    node = machine("c1")
+    node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", "kind: Pod")
+    node.put("/var/lib/pykubeadm/journal.json", journal(command, outcome, phase))
+    assert not look_at_node(described(host("c1", "control-plane")), host("c1", "control-plane"), node).unfinished
 
 
 @pytest.mark.parametrize(
