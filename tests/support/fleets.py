@@ -45,7 +45,7 @@ def control_plane(name: str, **more: Any) -> NodeFacts:
 
 
 def unreachable(name: str) -> NodeFacts:
-    return NodeFacts(name, error=f"{name} cannot be reached")
+    return NodeFacts(name, error=f"{name} cannot be reached", gone=True)
 
 
 def node(name: str, **more: Any) -> NodeObject:

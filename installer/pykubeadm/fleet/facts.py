@@ -11,7 +11,8 @@ from pykubeadm.util.dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """One machine. Where it could not be looked at, only `error` says something: a sentence that begins with its name.
+    """One machine. Where it could not be looked at, only `error` says something: a sentence that begins with its name; `gone` is
+    whether that is because nobody answers there. One that refuses the user may run on as a part of the cluster.
 
     `missing` is what the node roles would bring (tag → reason); `prepared` the digests of what they brought last (stage →
     digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"; not one of its phases by itself),
@@ -21,6 +22,7 @@ class NodeFacts:
 
     name: str
     error: str = ""
+    gone: bool = False
     address: str = ""  # that other nodes speak to
     hostname: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)

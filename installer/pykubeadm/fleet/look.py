@@ -46,7 +46,7 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], told: 
             found = look_at_node(described, host, machines.node(host))
         except PykubeadmError as error:
             told(host.name, str(error))
-            return NodeFacts(host.name, error=_named(host.name, str(error)))
+            return NodeFacts(host.name, error=_named(host.name, str(error)), gone=_is_gone(error))
         told(host.name, "")
         return found
 
@@ -55,6 +55,12 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], told: 
     candidates = [host for host in hosts if facts[host.name].control_plane]
     cluster = _cluster(machines, candidates) or _cluster(machines, _others(described, hosts))
     return Facts(facts, cluster)
+
+
+def _is_gone(error: PykubeadmError) -> bool:
+    from pykubeadm.node.ssh import UnreachableError
+
+    return isinstance(error, UnreachableError)
 
 
 def _named(name: str, sentence: str) -> str:

@@ -105,6 +105,9 @@ def _unreachable(planning: _Planning, host: Host) -> None:
         known = host.name in cluster.nodes or any(member.name == host.name for member in cluster.members)
     if host.state != "absent":
         planning.problems.append((host.name, node.error))
+    elif known and not node.gone:
+        sentence = f"{node.error}; it is marked absent, and the cluster forgets only a machine that does not answer at all"
+        planning.problems.append((host.name, sentence))
     elif ETCD in host.parts and not any(other.etcd_members for other in planning.facts.nodes.values()):
         planning.notes.append((host.name, f"{node.error}; no member of etcd could say whether it is one, too"))
     elif not known:
@@ -223,7 +226,7 @@ def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
         node = planning.node(host)
         if host.state == "absent" and node.reachable and node.has_state:
             planning.actions.append(Action("remove", host.name, "take it out of the cluster, reset it", ("it is marked absent",)))
-        elif host.state == "absent" and not node.reachable and _is_in_etcd(planning, host):
+        elif host.state == "absent" and node.gone and _is_in_etcd(planning, host):
             why = ("it is marked absent", f"{node.error}: only the cluster forgets it")
             planning.actions.append(Action("forget", host.name, "remove what the cluster has of it", why))
         elif host.state != "absent" and host.is_node and host.labels:
@@ -361,7 +364,7 @@ def _remove(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
     of_this_cluster = not node.ca or node.ca == cluster.ca
     members = _stale_members(host.name, cluster) if of_this_cluster else ()
     known = of_this_cluster and (host.name in cluster.nodes or members or _is_in_etcd(planning, host))
-    if not known and not (node.reachable and node.has_state):
+    if not (node.reachable or node.gone) or (not known and not node.has_state):
         return
     if host.name == cluster.seed:
         sentence = "it is marked absent, and no other control plane answers that could go on without it"

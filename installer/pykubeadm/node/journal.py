@@ -82,8 +82,8 @@ class Journal:
         return next((str(command) for command in reversed(ended) if command in ("init", "join")), "")
 
     def begun_by(self) -> str:
-        """The newest whole command that made this node a part of a cluster, or was cut off or failed beyond its preflight: "init",
-        "join", else ""."""
+        """The newest whole command that made this node a part of a cluster, or began to and was cut off or failed beyond its
+        preflight: "init", "join", else ""."""
         runs: list[dict[str, Any]] = self._state["runs"]
         begun = [run for run in runs if run.get("outcome") in _ENDED or run.get("phase") not in _BEFORE_CHANGES]
         return next((str(run["command"]) for run in reversed(begun) if run.get("command") in ("init", "join")), "")

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import pytest
 
 from pykubeadm.config.model import NodeRegistration, ThisNode
-from pykubeadm.errors import NodeError
 from pykubeadm.fleet import look as looking
 from pykubeadm.fleet.cluster import node_object
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.look import look, look_at_node
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.node.port import UnitState
+from pykubeadm.node.ssh import LoginError, UnreachableError
 from tests.support.fleets import cluster, fleet, host
 from tests.support.node import FakeNode, completed
 
@@ -75,7 +75,11 @@ def test_a_run_that_was_cut_off_is_seen(command, outcome):
 
 @pytest.mark.parametrize(
     ("command", "outcome", "phase"),
-    [("init phase upload-certs", "changed", "upload-certs"), ("init phase certs ca", "failed", "ca"), ("init", "failed", "preflight")],
+    [
+        ("init phase upload-certs", "changed", "upload-certs"),
+        ("init phase certs ca", "failed", "ca"),
+        ("init", "failed", "preflight"),
+    ],
 )
 def test_a_phase_by_itself_or_a_refusal_is_no_init_that_was_cut_off(command, outcome, phase):
     node = machine("c1")
@@ -127,16 +131,19 @@ def test_machines_that_cannot_be_reached_are_named_and_the_others_looked_at():
     @contextmanager
     def connect(which):
         if which.name == "w1":
-            raise NodeError("w1 cannot be reached at 10.0.0.2: connection refused")
+            raise UnreachableError("w1 cannot be reached at 10.0.0.2: connection refused")
+        if which.name == "w2":
+            raise LoginError("w2: sshd does not let root in")
         yield machine(which.name)
 
     told = []
     with Machines(connect) as machines:
         facts = look(described(*hosts), machines, hosts, lambda name, error: told.append((name, error)))
     assert facts.nodes["w1"].error == "w1 cannot be reached at 10.0.0.2: connection refused"
+    assert [facts.nodes[name].gone for name in ("w1", "w2")] == [True, False]
     assert facts.nodes["c1"].reachable
     assert facts.cluster is None
-    assert ("w2", "") in told
+    assert ("c1", "") in told
 
 
 def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_come_last(monkeypatch):

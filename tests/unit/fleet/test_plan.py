@@ -126,6 +126,21 @@ def test_a_dead_host_marked_absent_is_forgotten_and_then_nothing_is_left_of_it()
     assert not after.problems
 
 
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_host_marked_absent_that_refuses_the_user_is_not_forgotten_while_it_may_run(answers):
+    described = fleet(
+        host("c1", "control-plane"), host("e1", "etcd"), host("e2", "etcd", state="absent"), host("w1", state="absent")
+    )
+    refusing = [NodeFacts(name, error=f"{name}: sshd does not let root in") for name in ("e2", "w1")]
+    found = cluster("c1", node("c1"), node("w1")) if answers else None
+    healthy = ready("e1", etcd=True, has_state=True, etcd_members=("e1", "e2"))
+    plan = plan_of(described, control_plane("c1"), healthy, *refusing, found=found)
+    assert not plan.of("forget", "remove")
+    said_of = dict(plan.problems)
+    assert "does not let root in; it is marked absent, and the cluster forgets only a machine that" in said_of["e2"]
+    assert ("w1" in said_of) == answers
+
+
 def test_a_host_of_another_cluster_is_refused():
     plan = plan_of(ONE_AND_ONE, control_plane("c1"), worker("w1", ca="another"), found=cluster("c1", node("c1")))
     assert plan.empty
