@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pykubeadm.config.fleet import CONTROL_PLANE, Host
 from pykubeadm.config.model import BootstrapToken
-from pykubeadm.constants import CERTIFICATES_DIR
 from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.fleet.cluster import api_of
 from pykubeadm.fleet.documents import TOKEN_DESCRIPTION, TOKEN_LIFETIME, Admission, init_source
 from pykubeadm.fleet.file import Described
+from pykubeadm.phases.certs.place import certificates_dir
 from pykubeadm.phases.run import utc_now
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import join_host_port
@@ -45,9 +45,10 @@ def opened(described: Described, seed: Host, node: Node, address: str, admission
     from pykubeadm.pki.check import load_certificates
     from pykubeadm.tokens.pin import pin_of
 
-    content = node.read(f"{CERTIFICATES_DIR}/ca.crt")
+    path = f"{certificates_dir(node)}/ca.crt"
+    content = node.read(path)
     if content is None:
-        raise PhaseError(f"there is no {CERTIFICATES_DIR}/ca.crt on {seed.name}")
+        raise PhaseError(f"there is no {path} on {seed.name}")
     cluster = described.configuration.cluster
     port = described.configuration.this_node.local_api_endpoint.bind_port
     endpoint = cluster.control_plane_endpoint or join_host_port(address, port)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pykubeadm.config.endpoint import local_url
-from pykubeadm.constants import ADMIN_KUBECONFIG, CERTIFICATES_DIR, LABEL_CONTROL_PLANE
+from pykubeadm.constants import ADMIN_KUBECONFIG, LABEL_CONTROL_PLANE
 from pykubeadm.errors import ApiError, PhaseError, PykubeadmError
 from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, NodeObject
+from pykubeadm.phases.certs.place import certificates_dir
 from pykubeadm.phases.cluster.drain import CORDONED
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def etcd_of(node: Node, api: Api) -> EtcdClient | None:
     from pykubeadm.phases.etcd.members import etcd_endpoints
 
     names = ("ca.crt", "healthcheck-client.crt", "healthcheck-client.key")
-    contents = [node.read(f"{CERTIFICATES_DIR}/etcd/{name}") for name in names]
+    directory = certificates_dir(node)
+    contents = [node.read(f"{directory}/etcd/{name}") for name in names]
     if None in contents:
         return None
     return EtcdClient(etcd_endpoints(api), tls_context(*(content or b"" for content in contents)), route=node.route)
@@ -68,7 +70,7 @@ def look_at_cluster(seed: str, node: Node, api: Api) -> ClusterFacts:
     members, etcd_error = _members(node, api)
     return ClusterFacts(
         seed=seed,
-        ca=fingerprint(node.read(f"{CERTIFICATES_DIR}/ca.crt")),
+        ca=fingerprint(node.read(f"{certificates_dir(node)}/ca.crt")),
         version=str(stored.get("kubernetesVersion") or ""),
         nodes=nodes,
         members=members,

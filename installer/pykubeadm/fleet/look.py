@@ -19,6 +19,7 @@ from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.variables import for_host
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
+from pykubeadm.phases.certs.place import certificates_dir
 from pykubeadm.phases.prepare import missing
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ PREPARED = f"{STATE_DIR}/prepared.json"
 NETWORK = f"{STATE_DIR}/network.json"
 _CA = f"{CERTIFICATES_DIR}/ca.crt"
 _KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
-_API_SERVER = f"{MANIFESTS_DIR}/kube-apiserver.yaml"
+_API_SERVER, _ETCD = (f"{MANIFESTS_DIR}/{name}.yaml" for name in ("kube-apiserver", "etcd"))
 _API_SERVER_VERSION = re.compile(rb"""image: ["']?\S*kube-apiserver:(v\d+\.\d+\.\d+)""")
 _LOAD_BALANCER_UNITS = ("haproxy.service", "keepalived.service")
 
@@ -97,14 +98,18 @@ def _cluster(machines: Machines, candidates: Sequence[Host]) -> ClusterFacts | N
 def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
     """What is on one machine. Raises NodeError."""
     journal = Journal(node)
-    seen = node.ahead(read=(_CA, PREPARED, NETWORK, _API_SERVER), stat=(_KUBELET_CONF, ADMIN_KUBECONFIG))
+    directory = described.configuration.cluster.certificates_dir
+    seen = node.ahead(
+        read=(f"{directory}/ca.crt", _CA, PREPARED, NETWORK, _API_SERVER), stat=(_KUBELET_CONF, ADMIN_KUBECONFIG, _ETCD)
+    )
     last = journal.last_run() or {}
     command, _, rest = str(last.get("command") or "").partition(" ")
     did_not_end = last.get("outcome") not in ("changed", "unchanged")
     joined = seen.stat(_KUBELET_CONF) is not None
     manifest = seen.read(_API_SERVER)
     control_plane, version = manifest is not None, _API_SERVER_VERSION.search(manifest or b"")
-    ca = fingerprint(seen.read(_CA))
+    # Nodes that kubeadm made workers have it in the default place, whatever certificatesDir says.
+    ca = fingerprint(seen.read(f"{certificates_dir(seen, directory)}/ca.crt") or seen.read(_CA))
     balances = LOAD_BALANCER in host.parts and host.state != "absent"
     units = _LOAD_BALANCER_UNITS if described.cluster.load_balancer.address else _LOAD_BALANCER_UNITS[:1]
     facts = NodeFacts(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pykubeadm.config.section import DocumentError, Section, load_section
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import Node
+from pykubeadm.node.port import Looked
 
 
-def read_document(node: Node, path: str) -> Section | None:
+def read_document(node: Looked, path: str) -> Section | None:
     """The mapping in the file, None where there is no file. PhaseError where it is damaged (empty, cut, not YAML, a list)."""
     content = node.read(path)
     try:

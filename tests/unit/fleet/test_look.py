@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from pykubeadm.fleet.machines import Machines
 from pykubeadm.node.port import UnitState
 from pykubeadm.node.ssh import LoginError, UnreachableError
 from tests.support.fleets import cluster, fleet, host
+from tests.support.init_runs import certified
 from tests.support.node import FakeNode, completed
 
 ADDRESS = json.dumps([{"ifname": "eth0", "addr_info": [{"local": "10.0.0.7"}]}])
@@ -61,6 +63,19 @@ def test_a_worker_that_has_joined():
     assert not facts.control_plane
     assert not facts.unfinished
     assert facts.prepared == {"node": "n1", "network": "w1"}
+
+
+@pytest.mark.parametrize("place", ["/etc/kubernetes/pki", "/of/the/file", "/of/the/manifest"])
+def test_the_cluster_s_ca_is_found_wherever_it_is(place):
+    base = described(host("c1", "control-plane"))
+    cluster_ = replace(base.configuration.cluster, certificates_dir="/of/the/file")
+    base = replace(base, fleet=replace(base.fleet, configuration=replace(base.configuration, cluster=cluster_)))
+    node = machine("c1")
+    node.put(f"{place}/ca.crt", certified().text("/etc/kubernetes/pki/ca.crt"))
+    if place == "/of/the/manifest":
+        command = f"[kube-apiserver, --client-ca-file={place}/ca.crt]"
+        node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", f"spec: {{containers: [{{command: {command}}}]}}")
+    assert len(look_at_node(base, host("c1", "control-plane"), node).ca) == 16
 
 
 @pytest.mark.parametrize(("command", "outcome"), [("init", "running"), ("join", "failed")])

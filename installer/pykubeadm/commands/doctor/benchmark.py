@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pykubeadm.commands.doctor.here import Here
-from pykubeadm.constants import CERTIFICATES_DIR, KUBELET_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
+from pykubeadm.constants import KUBELET_CONFIG, KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.util.dataclass import dataclass
 
 # Whether a control holds; None where what it is about is not there.
@@ -47,12 +47,12 @@ def _these(*paths: str) -> Callable[[Here], Iterator[str]]:
     return lambda _here: iter(paths)
 
 
-def _below(directory: str, *ends: str) -> Callable[[Here], Iterator[str]]:
+def _below(directory: Callable[[Here], str], *ends: str) -> Callable[[Here], Iterator[str]]:
     """The files in a directory and the one below it."""
 
     def paths(here: Here) -> Iterator[str]:
-        for name in here.node.list_dir(directory):
-            path = posixpath.join(directory, name)
+        for name in here.node.list_dir(directory(here)):
+            path = posixpath.join(directory(here), name)
             if (stat := here.node.stat(path)) is not None and stat.kind == "directory":
                 yield from (posixpath.join(path, each) for each in here.node.list_dir(path) if each.endswith(ends))
             elif name.endswith(ends):
@@ -118,8 +118,16 @@ def _extra(component: str, flag: str) -> str:
     return f"{component}.extraArgs: {flag}"
 
 
-_KEY_FILES, _CERTIFICATE_FILES = _below(CERTIFICATES_DIR, ".key"), _below(CERTIFICATES_DIR, ".crt", ".pub")
-_CNI = _below("/etc/cni/net.d", ".conf", ".conflist", ".json", "kubeconfig")
+def _certificates_dir(here: Here) -> str:
+    return here.certificates_dir
+
+
+def _client_ca(here: Here) -> Iterator[str]:
+    yield _kubelet("authentication", "x509", "clientCAFile")(here) or f"{here.certificates_dir}/ca.crt"
+
+
+_KEY_FILES, _CERTIFICATE_FILES = _below(_certificates_dir, ".key"), _below(_certificates_dir, ".crt", ".pub")
+_CNI = _below(lambda _here: "/etc/cni/net.d", ".conf", ".conflist", ".json", "kubeconfig")
 _UNITS = _these(
     "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf",
     "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf",
@@ -151,8 +159,8 @@ def _file_controls() -> Iterator[Control]:
         path = f"{KUBERNETES_DIR}/{name}.conf"
         yield Control(f"1.1.{number}", f"{path} has mode 600", partial(_modes, _these(path), 0o600), f"chmod 600 {path}")
         yield Control(f"1.1.{number + 1}", f"{path} is root's", partial(_owned, _these(path)), f"chown root:root {path}")
-    every = _below(CERTIFICATES_DIR, ".crt", ".key", ".pub")
-    yield Control("1.1.19", "certificates and keys are root's", partial(_owned, every), f"chown -R root:root {CERTIFICATES_DIR}")
+    every = _below(_certificates_dir, ".crt", ".key", ".pub")
+    yield Control("1.1.19", "certificates and keys are root's", partial(_owned, every), "chown -R root:root")
     yield Control("1.1.20", "certificates have mode 644 at most", partial(_modes, _CERTIFICATE_FILES, 0o644), "chmod 644")
     yield Control("1.1.21", "keys have mode 600", partial(_modes, _KEY_FILES, 0o600), "chmod 600")
 
@@ -298,10 +306,10 @@ _OF_KUBELET: Final = (
     Control(
         "4.1.7",
         "the CA's certificate has mode 644 at most",
-        partial(_modes, _these(f"{CERTIFICATES_DIR}/ca.crt"), 0o644),
+        partial(_modes, _client_ca, 0o644),
         "chmod 644",
     ),
-    Control("4.1.8", "the CA's certificate is root's", partial(_owned, _these(f"{CERTIFICATES_DIR}/ca.crt")), "chown root:root"),
+    Control("4.1.8", "the CA's certificate is root's", partial(_owned, _client_ca), "chown root:root"),
     Control("4.1.9", "the kubelet's configuration has mode 600", partial(_modes, _these(KUBELET_CONFIG), 0o600), _ROLE, _OPEN),
     Control("4.1.10", "the kubelet's configuration is root's", partial(_owned, _these(KUBELET_CONFIG)), "chown root:root"),
     Control(

@@ -11,6 +11,7 @@ from pykubeadm.constants import CRI_SOCKETS, KUBELET_CONFIG, MANIFESTS_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.port import Command, Node
+from pykubeadm.phases.certs.place import certificates_dir
 from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.util.dataclass import dataclass
@@ -47,6 +48,10 @@ class Here:
         """{} where there is none; PhaseError where it is damaged."""
         found = read_document(self.node, KUBELET_CONFIG)
         return found.data if found else {}
+
+    @cached_property
+    def certificates_dir(self) -> str:
+        return certificates_dir(self.node)
 
     @cached_property
     def static_pods(self) -> dict[str, Section]:

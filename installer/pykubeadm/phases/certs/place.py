@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.errors import PhaseError
-from pykubeadm.node.port import Node
+from pykubeadm.node.port import Looked
 from pykubeadm.phases.documents import read_document
 from pykubeadm.util.dataclass import dataclass
 
@@ -26,7 +26,7 @@ class Place:
     external_etcd: tuple[str, ...] = ()
 
 
-def place_by_manifest(node: Node) -> Place | None:
+def place_by_manifest(node: Looked) -> Place | None:
     """By the flags of this node's API server; None where it has none, or one that does not say."""
     try:
         manifest = read_document(node, f"{MANIFESTS_DIR}/kube-apiserver.yaml")
@@ -41,12 +41,18 @@ def place_by_manifest(node: Node) -> Place | None:
     return None
 
 
+def certificates_dir(node: Looked, otherwise: str = CERTIFICATES_DIR) -> str:
+    """By the flags of this node's API server; `otherwise` where it has none, or one that does not say."""
+    place = place_by_manifest(node)
+    return place.certificates_dir if place else otherwise
+
+
 def _flags(words: Iterable[str]) -> dict[str, str]:
     parts = (word.removeprefix("--").partition("=") for word in words if word.startswith("--"))
     return {name: value for name, _, value in parts}
 
 
-def _external_etcd(node: Node, flags: dict[str, str]) -> tuple[str, ...]:
+def _external_etcd(node: Looked, flags: dict[str, str]) -> tuple[str, ...]:
     servers = tuple(filter(None, flags.get("etcd-servers", "").split(",")))
     if all(server.startswith(_LOOPBACK) for server in servers) or node.stat(f"{MANIFESTS_DIR}/etcd.yaml") is not None:
         return ()

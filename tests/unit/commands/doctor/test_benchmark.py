@@ -56,6 +56,17 @@ def test_keys_and_certificates_in_both_directories() -> None:
     assert judged(node, "1.1.21") is False
 
 
+def test_certificates_elsewhere_are_looked_at_there() -> None:
+    node = FakeNode()
+    node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", manifest("kube-apiserver", "--client-ca-file=/srv/pki/ca.crt"))
+    node.put("/srv/pki/ca.crt", b"", 0o666)
+    node.put("/srv/pki/ca.key", b"", 0o644)
+    assert [judged(node, number) for number in ("1.1.19", "1.1.20", "1.1.21", "4.1.7")] == [True, False, False, False]
+    node.put("/var/lib/kubelet/config.yaml", "authentication: {x509: {clientCAFile: /srv/of-kubelet.crt}}")
+    node.put("/srv/of-kubelet.crt", b"", 0o644)
+    assert judged(node, "4.1.7") is True
+
+
 def test_flags_of_the_api_server() -> None:
     node = FakeNode()
     flags = ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--client-ca-file=/x"]
