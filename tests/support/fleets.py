@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -62,10 +63,16 @@ def member(number: int, name: str, **more: Any) -> EtcdMember:
     return replace(EtcdMember(number, name), **more)
 
 
-def plan_of(described: Fleet, *nodes: NodeFacts, found: ClusterFacts | None = None, limit: tuple[str, ...] = ()) -> Plan:
+def plan_of(
+    described: Fleet,
+    *nodes: NodeFacts,
+    found: ClusterFacts | None = None,
+    limit: tuple[str, ...] = (),
+    silence: Mapping[str, str] | None = None,
+) -> Plan:
     hosts = [each for each in described.cluster.hosts if not limit or each.name in limit]
     digests = {each.name: DIGESTS for each in described.cluster.hosts}
-    return make_plan(described, Facts({each.name: each for each in nodes}, found), digests, hosts)
+    return make_plan(described, Facts({each.name: each for each in nodes}, found, silence or {}), digests, hosts)
 
 
 def said(plan: Plan) -> list[str]:

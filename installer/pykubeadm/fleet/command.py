@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.apply import Outcome, apply
 from pykubeadm.fleet.ending import finish
+from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described, of_version
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.log import RunLog
@@ -14,7 +15,7 @@ from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.network import network_variables
 from pykubeadm.fleet.options import Options
-from pykubeadm.fleet.plan import Plan, lines, make_plan
+from pykubeadm.fleet.plan import Plan, begun, lines, make_plan
 from pykubeadm.fleet.preparing import digests_of
 from pykubeadm.fleet.ready import wait_ready
 from pykubeadm.workflow.events import Event, NodeProgress, Note, Planned, RunFinished, RunStarted, Subscriber
@@ -34,13 +35,20 @@ def plan_fleet(described: Described, machines: Machines, options: Options, emit:
     facts = look(described, machines, hosts, told)
     nodes = facts.cluster.nodes if facts.cluster else {}
     wanted = described.fleet
-    if facts.cluster:
-        described = of_version(described, facts.cluster.version)
+    described = of_version(described, _version(described, facts))
     digests = digests_of(described, network_variables(described, nodes))
     plan = make_plan(wanted, facts, digests, hosts)
     for host, sentence in plan.notes:
         emit(Note(level="warning", topic=host, message=sentence))
     return Found(described, hosts, facts, plan, digests)
+
+
+def _version(described: Described, facts: Facts) -> str:
+    """That of the cluster that there is: to another it comes by an upgrade alone. "" where none is yet, or nobody says it."""
+    if facts.cluster:
+        return facts.cluster.version
+    first = begun(described.cluster, facts)
+    return facts.nodes[first.name].api_server if first and not facts.nodes[first.name].unfinished else ""
 
 
 def only_look(described: Described, machines: Machines, options: Options, emit: Subscriber) -> Found:

@@ -41,7 +41,6 @@ class NodeFacts:
     etcd_ailment: str = ""  # why that member is not healthy
     etcd_members: tuple[str, ...] = ()  # the names of all members, as that one knows them
     etcd_ca: bool = False  # on a host of that part: etcd's CA is there, with its key
-    api_healthy: bool = False
 
     @property
     def reachable(self) -> bool:
@@ -92,10 +91,17 @@ class ClusterFacts:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that was found: `nodes` are those that the run is for, and all hosts of etcd where one of them is of that part;
-    `cluster` is None where no control plane's API answers."""
+    `cluster` is None where no control plane's API answers, and `silence` says why, by the names of those that were asked."""
 
     nodes: Mapping[str, NodeFacts]
     cluster: ClusterFacts | None = None
+    silence: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nobody(self) -> str:
+        """That no API server answers, and why, as a sentence."""
+        why = "; ".join(f"{name}: {error}" for name, error in self.silence.items())
+        return "no control plane's API server answers" + (f" ({why})" if why else "")
 
     def of(self, names: Sequence[str]) -> tuple[NodeFacts, ...]:
         return tuple(self.nodes[name] for name in names if name in self.nodes)

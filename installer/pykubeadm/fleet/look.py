@@ -54,8 +54,9 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], told: 
     found = machines.on_each(one, [*hosts, *_other_members(described, hosts)])
     facts = {name: value for name, value in found.items() if isinstance(value, NodeFacts)}
     candidates = [host for host in hosts if facts[host.name].control_plane]
-    cluster = _cluster(machines, candidates) or _cluster(machines, _others(described, hosts))
-    return Facts(facts, cluster)
+    silence: dict[str, str] = {}
+    cluster = _cluster(machines, candidates, silence) or _cluster(machines, _others(described, hosts), silence)
+    return Facts(facts, cluster, silence)
 
 
 def _is_gone(error: PykubeadmError) -> bool:
@@ -82,16 +83,17 @@ def _others(described: Described, hosts: Sequence[Host]) -> list[Host]:
     return [host for host in described.cluster.having(CONTROL_PLANE) if host.name not in known]
 
 
-def _cluster(machines: Machines, candidates: Sequence[Host]) -> ClusterFacts | None:
-    """As the first one whose API server answers knows it; those that are to leave come last."""
+def _cluster(machines: Machines, candidates: Sequence[Host], silence: dict[str, str]) -> ClusterFacts | None:
+    """As the first one whose API server answers knows it; those that are to leave come last. `silence` gets why others do not."""
     for host in sorted(candidates, key=lambda host: host.state == "absent"):
         try:
             node = machines.node(host)
             api = api_of(node)
-            if not answers(api):
+            if not (error := answers(api)):
                 return look_at_cluster(host.name, node, api)
-        except PykubeadmError:
-            continue  # the next one may know
+            silence[host.name] = error
+        except PykubeadmError as failure:  # the next one may know
+            silence[host.name] = str(failure)
     return None
 
 

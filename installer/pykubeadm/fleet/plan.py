@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from typing import Any, Literal
 
 from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
-from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Fleet, Host
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Cluster, Fleet, Host
 from pykubeadm.config.versions import parse_version
 from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, Facts, NodeFacts, NodeObject
 from pykubeadm.util.dataclass import dataclass
@@ -215,9 +215,9 @@ def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     if first is None:
         return
     node = planning.node(first)
-    reason = "an earlier run of init was cut off" if node.unfinished else "there is no cluster yet"
-    if node.has_state and not node.unfinished:
-        reason = "its API server does not answer"
+    reason = "an earlier run of init was cut off" if node.unfinished == "init" else "there is no cluster yet"
+    if node.control_plane and not node.unfinished:
+        reason = planning.facts.silence.get(first.name) or "its API server does not answer"
     planning.actions.append(_init(first, reason))
     planning.actions += [_join(host, planning.node(host)) for host in hosts if _can_join(planning, host, first.name)]
     if planning.fleet.cluster.network.plugin != "none":
@@ -240,18 +240,25 @@ def _init(host: Host, reason: str) -> Action:
 def _first(planning: _Planning, control_planes: Sequence[Host]) -> Host | None:
     """Where init is to run: where an earlier one began, else on the first control plane, one with files of a cluster (a CA of the
     user's) before others. None where that is not sure: what a join that was cut off leaves is of a cluster that others have."""
-    known = [host for host in control_planes if host.name in planning.facts.nodes]
-    may_begin = [host for host in known if planning.node(host).unfinished != "join"]
-    for host in may_begin:
-        if planning.node(host).unfinished == "init" or planning.node(host).control_plane:
-            return host
-    hidden = [host.name for host in control_planes if host not in known or not planning.node(host).reachable]
+    if (host := begun(planning.fleet.cluster, planning.facts)) is not None:
+        return host
+    hidden = [host.name for host in control_planes if not _seen(planning, host)]
     if hidden:
         planning.problems.append(
             ("", f"no control plane has a cluster, but {', '.join(hidden)} could not be asked, so none is made: it may have one")
         )
         return None
+    may_begin = [host for host in control_planes if planning.node(host).unfinished != "join"]
     return next((host for host in may_begin if planning.node(host).has_state), control_planes[0])
+
+
+def begun(cluster: Cluster, facts: Facts) -> Host | None:
+    """The control plane of a cluster that there is, or is begun, as far as that can be said without its API."""
+    for host in cluster.having(CONTROL_PLANE):
+        node = facts.nodes.get(host.name)
+        if node and (node.unfinished == "init" or (node.control_plane and not node.unfinished)):
+            return host
+    return None
 
 
 def _can_join(planning: _Planning, host: Host, first: str) -> bool:

@@ -72,7 +72,7 @@ def _require(described: Described, facts: Facts, members: Sequence[Host], *, dry
     if errors and not dry_run:
         raise NodeError("\n".join([*errors, "nothing was changed: control planes go first, and all of them"]))
     if cluster is None and not any(nodes[host.name].reconfiguring for host in members):
-        raise PhaseError("\n".join([*errors, "no control plane's API server answers"]))
+        raise PhaseError("\n".join([*errors, facts.nobody]))
     wanted = described.fleet.configuration.cluster.kubernetes_version
     if cluster and described.fleet.names_version and cluster.version != wanted:
         raise PhaseError(

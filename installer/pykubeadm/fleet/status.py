@@ -56,7 +56,7 @@ def run_status(described: Described, options: Options, emit: Subscriber, *, conn
         holders = [host for host in found.hosts if facts[host.name].control_plane or facts[host.name].etcd]
         ends = machines.on_each(lambda host: first_end(machines.node(host), place(described, host)), holders)
     if found.facts.cluster is None:
-        problems.append("no control plane's API server answers")
+        problems.append(found.facts.nobody)
     rows = tuple(_row(found, host, ends.get(host.name)) for host in found.hosts)
     for name, end in ends.items():
         if isinstance(end, PykubeadmError):

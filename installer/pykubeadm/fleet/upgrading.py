@@ -137,7 +137,7 @@ def _work(run: _Upgrading, max_unavailable: int) -> list[tuple[str, str]]:
         return []
     cluster = found.facts.cluster
     if cluster is None:
-        raise PhaseError("\n".join([*(text for _host, text in found.plan.problems), "no control plane's API server answers"]))
+        raise PhaseError("\n".join([*(text for _host, text in found.plan.problems), found.facts.nobody]))
     waiting = turns(found.hosts, found.facts, cluster, run.target)
     _require_begun(run, waiting, cluster)
     _require_reachable(waiting, found)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from pykubeadm.ansible.results import HostSummary, Summary, TaskEnded
+from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet import admission, apply, command, leaving, preparing, ready
 from pykubeadm.fleet.admission import Open
@@ -248,6 +249,18 @@ def test_the_version_of_new_nodes_is_the_clusters(monkeypatch):
     desk.apply()
     assert {variables["kubelet_version"] for variables in prepared} == {"1.35.6"}
     assert any("the cluster is v1.35.6, and the file says" in getattr(event, "message", "") for event in desk.events)
+
+
+@pytest.mark.parametrize(("unfinished", "version"), [("", "v1.36.1"), ("init", NEWEST_KNOWN)])
+def test_a_control_plane_whose_api_is_away_is_not_brought_to_another_version(monkeypatch, unfinished, version):
+    desk = Desk(
+        monkeypatch, host("c1", "control-plane"), facts=[control_plane("c1", api_server="v1.36.1", unfinished=unfinished)]
+    )
+    read = []
+    monkeypatch.setattr("pykubeadm.commands.init.command.init", lambda *_, source, **_more: read.append(source.content.decode()))
+    desk.api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "c1"}})
+    desk.apply()
+    assert f"kubernetesVersion: {version}\n" in read[0]
 
 
 def etcd_desk(monkeypatch):

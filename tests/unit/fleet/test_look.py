@@ -181,6 +181,7 @@ def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_c
     with Machines(connect) as machines:
         facts = look(described(*hosts), machines, hosts)
     assert facts.cluster.seed == "c3"
+    assert facts.nobody == "no control plane's API server answers (c2: it is down)"
     assert asked == ["c2", "c3"]
 
 

@@ -98,6 +98,13 @@ def test_a_cluster_begins_where_the_user_put_its_ca():
     assert said(plan_of(described, ready("c1"), ready("c2", has_state=True))) == ["init c2", "join c1"]
 
 
+def test_why_the_api_of_a_control_plane_cannot_be_asked_is_said():
+    plan = plan_of(ONE_AND_ONE, control_plane("c1"), worker("w1"), silence={"c1": "could not get Namespace x: Unauthorized"})
+    assert next(lines(plan)) == "c1: make it the first control plane (could not get Namespace x: Unauthorized)"
+    own_ca = plan_of(ONE_AND_ONE, ready("c1", has_state=True, ca="the user's"), ready("w1"))
+    assert own_ca.actions[0].reasons == ("there is no cluster yet",)
+
+
 def test_an_unreachable_worker_holds_nobody_up():
     described = fleet(host("c1", "control-plane"), host("w1"), host("w2"))
     plan = plan_of(described, bare("c1"), unreachable("w1"), bare("w2"))
