@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.config.fleet import ETCD, LOAD_BALANCER
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER
 from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet.admission import Open, admit, new_admission, opened, withdraw
 from pykubeadm.fleet.documents import Admission, init_source, join_source
@@ -64,8 +64,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class Applying:
-    """One run. `cluster` is there once hosts can join; `leaving` are the removals, which joins wait for; `authority` is etcd's CA
-    and `members` are the hosts of the part etcd, which the first control plane waits for."""
+    """One run. `cluster` is there once hosts can join; `leaving` are the removals, of which joining control planes wait for those
+    of control planes; `authority` is etcd's CA and `members` are the hosts of the part etcd, which the first control plane waits
+    for."""
 
     found: Found
     plan: Plan
@@ -239,8 +240,9 @@ def _do_join(run: Applying, action: Action) -> int:
     from pykubeadm.commands.join.phases import PHASES
 
     found = _result(run, run.cluster, "the cluster")
-    for name, future in run.leaving.items():
-        _result(run, future, f"{name} to leave the cluster")
+    for leaving in run.plan.of("remove", "forget") if action.part == CONTROL_PLANE else ():
+        if leaving.part != WORKER:  # etcd loses its members, also stale ones, before it gets others
+            _result(run, run.leaving[leaving.host], f"{leaving.host} to leave the cluster")
     _balanced(run)
     host = run.found.host(action.host)
     admission = found.admission

@@ -29,8 +29,8 @@ _KEPT = ("certificatesDir", "clusterName", "encryptionAlgorithm", "caCertificate
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something to do for one host, and why. `part` is what a joining host becomes; `tags` are the node roles of a preparation;
-    `labels` and `taints` are those to set."""
+    """Something to do for one host, and why. `part` is what a joining host becomes and a leaving one was, "" for one that only
+    etcd knows; `tags` are the node roles of a preparation; `labels` and `taints` are those to set."""
 
     kind: Kind
     host: str
@@ -225,10 +225,11 @@ def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     for host in hosts:
         node = planning.node(host)
         if host.state == "absent" and node.reachable and node.has_state:
-            planning.actions.append(Action("remove", host.name, "take it out of the cluster, reset it", ("it is marked absent",)))
+            summary, why = "take it out of the cluster, reset it", ("it is marked absent",)
+            planning.actions.append(Action("remove", host.name, summary, why, part=_part(host)))
         elif host.state == "absent" and node.gone and _is_in_etcd(planning, host):
-            why = ("it is marked absent", f"{node.error}: only the cluster forgets it")
-            planning.actions.append(Action("forget", host.name, "remove what the cluster has of it", why))
+            reasons = ("it is marked absent", f"{node.error}: only the cluster forgets it")
+            planning.actions.append(Action("forget", host.name, "remove what the cluster has of it", reasons, part=_part(host)))
         elif host.state != "absent" and host.is_node and host.labels:
             planning.actions.append(Action("label", host.name, "label its Node", labels=dict(host.labels)))
 
@@ -305,6 +306,7 @@ def _member(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
                     host.name,
                     "remove what the cluster has of the machine that was there before",
                     tuple(f"member {member.name} of etcd is stale" for member in stale) or (f"Node {host.name} is stale",),
+                    part=_part(host),
                 )
             )
         planning.actions.append(_join(host, node, *reasons))

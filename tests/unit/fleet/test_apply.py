@@ -162,6 +162,22 @@ def test_joins_wait_for_removals(monkeypatch):
     assert desk.done.index("reset c2") < desk.done.index("forget c2") < desk.done.index("join c3")
 
 
+def test_a_worker_that_does_not_leave_stops_no_join_and_workers_wait_for_nobody_s_leaving(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("c2", "control-plane"), host("c3", "control-plane", state="absent")]
+    hosts += [host("w1", state="absent"), host("w2")]
+    facts = [control_plane("c1"), bare("c2"), control_plane("c3"), worker("w1"), bare("w2")]
+    found = cluster("c1", node("c1"), node("c3"), node("w1"))
+    desk = Desk(monkeypatch, *hosts, facts=facts, found=found)
+    monkeypatch.setattr(apply, "admit", lambda *_: None)
+    joined = threading.Event()
+    desk.does["reset", "w1"] = raising(NodeError("a PodDisruptionBudget is in the way"))
+    desk.does["reset", "c3"] = lambda: joined.wait(10)
+    desk.does["join", "w2"] = joined.set
+    with pytest.raises(PykubeadmError, match="w1: a PodDisruptionBudget is in the way"):
+        desk.apply()
+    assert desk.done.index("join w2") < desk.done.index("forget c3") < desk.done.index("join c2")
+
+
 def test_nothing_that_lets_nodes_in_outlasts_the_run(monkeypatch):
     desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
     withdrawn = []
