@@ -77,7 +77,8 @@ class EtcdMember:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """The cluster, as one healthy control plane (`seed`, a host's name) knows it. `stored` is its ClusterConfiguration."""
+    """The cluster, as one healthy control plane (`seed`, a host's name) knows it. `stored` is its ClusterConfiguration, `network`
+    stands for the pod network that was applied from there, "" for none."""
 
     seed: str
     ca: str
@@ -86,6 +87,7 @@ class ClusterFacts:
     members: tuple[EtcdMember, ...] = ()
     etcd_error: str = ""  # why the members are not known
     stored: Mapping[str, Any] = field(default_factory=dict)
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)

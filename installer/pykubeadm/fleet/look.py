@@ -90,7 +90,8 @@ def _cluster(machines: Machines, candidates: Sequence[Host], silence: dict[str, 
             node = machines.node(host)
             api = api_of(node)
             if not (error := answers(api)):
-                return look_at_cluster(host.name, node, api)
+                found = look_at_cluster(host.name, node, api)
+                return replace(found, network=_stamps(node, NETWORK).get("network", ""))
             silence[host.name] = error
         except PykubeadmError as failure:  # the next one may know
             silence[host.name] = str(failure)

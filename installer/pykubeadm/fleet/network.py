@@ -16,7 +16,7 @@ from pykubeadm.fleet.look import NETWORK
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.preparing import assets_of, inventory_of, stamp
 from pykubeadm.fleet.progress import HostEvents
-from pykubeadm.fleet.variables import digest, shared_variables
+from pykubeadm.fleet.variables import network_digest, shared_variables
 from pykubeadm.workflow.events import PhaseFinished, PhaseStarted, Waiting
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def apply_network(
         else:
             run_playbook(space, "network", report, limit=cluster.seed.name)
     for host in hosts:
-        stamp(machines.node(host), NETWORK, {"network": digest(variables[host.name])})
+        stamp(machines.node(host), NETWORK, {"network": network_digest(variables[host.name])})
     emit(PhaseFinished(phase="", outcome="changed", changes=tuple(changes)))
 
 

@@ -458,7 +458,7 @@ def _network_drift(planning: _Planning, hosts: Sequence[Host], cluster: ClusterF
         if changed or any(action.kind in ("join", "remove", "forget") for action in planning.actions):
             why = f"{', '.join(changed)} has none, or other routes" if changed else "nodes come or go"
             planning.actions.append(_network(planning, cluster.seed, why))
-    elif planning.digests.get(cluster.seed, {}).get("network") not in stamps.values():
+    elif planning.digests.get(cluster.seed, {}).get("network") not in (cluster.network, *stamps.values()):
         planning.actions.append(_network(planning, cluster.seed, "it is not as the file says"))
 
 

@@ -17,7 +17,7 @@ from pykubeadm.errors import NodeError, PykubeadmError
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.look import PREPARED
-from pykubeadm.fleet.variables import digest, inventory, own_variables, shared_variables
+from pykubeadm.fleet.variables import digest, inventory, network_digest, own_variables, shared_variables
 from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.phases.prepare import MARK
 from pykubeadm.workflow.events import NodeProgress, Note
@@ -54,7 +54,7 @@ def digests_of(described: Described, networks: Mapping[str, Mapping[str, Any]]) 
         found[host.name] = {
             "node": digest(shared | rest),
             "load-balancer": digest(balancing),
-            "network": digest(networks.get(host.name, {})),
+            "network": network_digest(networks.get(host.name, {})),
         }
     return found
 

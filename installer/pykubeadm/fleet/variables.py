@@ -92,6 +92,19 @@ def digest(variables: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def network_digest(variables: Mapping[str, Any]) -> str:
+    """The same for a pod network: of a manifest that is a file here, what it holds counts, not where it lies."""
+    path = str(variables.get("cni_manifest") or "")
+    if not path or "://" in path:
+        return digest(variables)
+    try:
+        with open(path, "rb") as file:
+            content = hashlib.sha256(file.read()).hexdigest()
+    except OSError:  # applying it says so
+        content = ""
+    return digest({**variables, "cni_manifest": content})
+
+
 def for_host(configuration: Configuration, host: Host) -> Configuration:
     """The cluster's configuration as it concerns one node, before the node is asked anything."""
     registration = replace(configuration.this_node.node_registration, name=host.name)

@@ -172,6 +172,7 @@ def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_c
     def connect(which):
         node = machine(which.name)
         node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", "x")
+        node.put("/var/lib/pykubeadm/network.json", json.dumps({"network": f"of {which.name}"}))
         yield node
 
     asked = []
@@ -180,7 +181,7 @@ def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_c
     monkeypatch.setattr(looking, "look_at_cluster", lambda seed, _node, _api: cluster(seed))
     with Machines(connect) as machines:
         facts = look(described(*hosts), machines, hosts)
-    assert facts.cluster.seed == "c3"
+    assert (facts.cluster.seed, facts.cluster.network) == ("c3", "of c3")
     assert facts.nobody == "no control plane's API server answers (c2: it is down)"
     assert asked == ["c2", "c3"]
 

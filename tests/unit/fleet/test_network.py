@@ -17,6 +17,7 @@ from pykubeadm.fleet.admission import Open, new_admission
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.network import apply_network, network_variables
+from pykubeadm.fleet.preparing import digests_of
 from pykubeadm.fleet.progress import of_host
 from pykubeadm.fleet.variables import digest
 from tests.support.api import FakeApi
@@ -126,6 +127,21 @@ def test_what_runs_as_pods_is_applied_from_one_control_plane(played):
     assert (playbook, options["limit"]) == ("network", "c1")
     assert inventory["all"]["hosts"]["c1"]["cni_manifest"] == "https://example.com/net.yaml"
     assert nodes["w1"].stat("/var/lib/pykubeadm/network.json") is None
+
+
+def test_another_content_of_a_manifest_is_another_network(tmp_path):
+    def planned(path):
+        fleet_ = described("manifest", manifest=str(path))
+        return digests_of(fleet_, network_variables(fleet_, {}))["c1"]["network"]
+
+    one, same = tmp_path / "net.yaml", tmp_path / "copy.yaml"
+    absent = planned(one)
+    one.write_text("kind: DaemonSet")
+    same.write_text("kind: DaemonSet")
+    before = planned(one)
+    assert planned(same) == before != absent
+    one.write_text("kind: Deployment")
+    assert planned(one) != before
 
 
 def test_a_bridge_needs_a_pod_subnet():

@@ -12,6 +12,7 @@ from pykubeadm.config.model import Taint
 from pykubeadm.fleet.facts import NodeFacts
 from pykubeadm.fleet.plan import STAGES, lines
 from tests.support.fleets import (
+    DIGESTS,
     bare,
     cluster,
     control_plane,
@@ -210,6 +211,15 @@ def test_a_bridge_is_applied_again_when_nodes_come():
         "join w1",
         "network c1",
     ]
+
+
+def test_a_network_of_pods_is_known_from_the_seed_whatever_the_limit():
+    described = fleet(host("c1", "control-plane"), host("w1"), plugin="flannel")
+    found = cluster("c1", node("c1"), node("w1"), network=DIGESTS["network"])
+    unstamped = worker("w1", prepared={"node": "n1"})
+    assert plan_of(described, unstamped, found=found, limit=("w1",)).empty
+    other = replace(found, network="another")
+    assert said(plan_of(described, unstamped, found=other, limit=("w1",))) == ["network c1"]
 
 
 def test_the_last_control_plane_is_not_removed():
