@@ -105,12 +105,12 @@ def _unreachable(planning: _Planning, host: Host) -> None:
         known = host.name in cluster.nodes or any(member.name == host.name for member in cluster.members)
     if host.state != "absent":
         planning.problems.append((host.name, node.error))
-    elif known and not node.gone:
-        sentence = f"{node.error}; it is marked absent, and the cluster forgets only a machine that does not answer at all"
-        planning.problems.append((host.name, sentence))
     elif ETCD in host.parts and not any(other.etcd_members for other in planning.facts.nodes.values()):
         planning.notes.append((host.name, f"{node.error}; no member of etcd could say whether it is one, too"))
-    elif not known:
+    elif not node.gone and known:
+        sentence = f"{node.error}; it is marked absent, and the cluster forgets only a machine that does not answer at all"
+        planning.problems.append((host.name, sentence))
+    elif not node.gone:
         planning.notes.append((host.name, f"{node.error}; nothing of it is in the cluster"))
 
 

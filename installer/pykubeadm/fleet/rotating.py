@@ -61,8 +61,11 @@ def _members(hosts: Sequence[Host], facts: Facts) -> dict[str, Host]:
     stage."""
     found = {host.name: host for host in hosts if facts.nodes[host.name].joined}
     nodes = facts.cluster.nodes if facts.cluster else {}
-    errors = [node.error for node in facts.nodes.values() if node.error]
-    errors += [f"{name} is a node of the cluster and no host of the file" for name in sorted(set(nodes) - set(facts.nodes))]
+    present = [host.name for host in hosts if host.is_node]
+    errors = [facts.nodes[name].error for name in present if facts.nodes[name].error]
+    for name in sorted(set(nodes) - set(present)):
+        leaving = "still a node of the cluster, and marked absent: `pykubeadm cluster apply` takes it out"
+        errors.append(f"{name} is {leaving if name in facts.nodes else 'a node of the cluster and no host of the file'}")
     if errors:
         raise NodeError("\n".join([*errors, "nothing was rotated: every node has to come to each stage"]))
     if not any(CONTROL_PLANE in host.parts for host in found.values()):

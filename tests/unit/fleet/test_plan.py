@@ -132,6 +132,7 @@ def test_a_dead_host_marked_absent_is_forgotten_and_then_nothing_is_left_of_it()
     after = plan_of(described, *nodes, found=cluster("c1", node("c1"), node("w1"), members=(member(1, "c1"),)))
     assert after.empty
     assert not after.problems
+    assert not after.notes
 
 
 @pytest.mark.parametrize("answers", [False, True])

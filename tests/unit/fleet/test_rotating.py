@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -144,6 +145,17 @@ def test_nothing_begins_where_a_node_would_be_left_behind(desk, attribute, value
         desk.run("ca")
     assert desk.done == []
     assert isinstance(desk.events[-1], RunFinished)
+
+
+def test_what_has_no_certificate_of_the_cluster_holds_nobody_up(desk):
+    gone = replace(HOSTS[2], state="absent")
+    desk.described = Described(fleet(*HOSTS[:2], gone, *HOSTS[3:]))
+    desk.dead = ("w2", "lb")
+    with pytest.raises(NodeError, match="w2 is still a node of the cluster, and marked absent: `pykubeadm cluster apply`"):
+        desk.run("ca")
+    desk.nodes.remove("w2")
+    desk.run("ca")
+    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` forgets the former CA"]
 
 
 def test_an_api_that_is_away_is_for_the_command_to_wait_for(desk):
