@@ -41,7 +41,8 @@ def new_admission() -> Admission:
 
 
 def opened(described: Described, seed: Host, node: Node, address: str, admission: Admission) -> Open:
-    """The cluster of the seed, whose init made the token known. Raises what the API raises."""
+    """The cluster of the seed, where hosts join at the admission's endpoint, without one at the file's. Raises what the API
+    raises."""
     from pykubeadm.pki.check import load_certificates
     from pykubeadm.tokens.pin import pin_of
 
@@ -51,7 +52,7 @@ def opened(described: Described, seed: Host, node: Node, address: str, admission
         raise PhaseError(f"there is no {path} on {seed.name}")
     cluster = described.configuration.cluster
     port = described.configuration.this_node.local_api_endpoint.bind_port
-    endpoint = cluster.control_plane_endpoint or join_host_port(address, port)
+    endpoint = admission.endpoint or cluster.control_plane_endpoint or join_host_port(address, port)
     pins = tuple(pin_of(certificate) for certificate in load_certificates(content))
     return Open(seed, node, api_of(node), replace(admission, endpoint=endpoint, ca_cert_hashes=pins))
 

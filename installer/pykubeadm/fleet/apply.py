@@ -39,6 +39,7 @@ from pykubeadm.fleet.plan import Action, Plan
 from pykubeadm.fleet.preparing import Preparation
 from pykubeadm.fleet.progress import HostEvents, of_host
 from pykubeadm.util.dataclass import dataclass
+from pykubeadm.util.ip import join_host_port
 from pykubeadm.workflow.events import NodeProgress, Note, PhaseFinished
 from pykubeadm.workflow.phase import Choose, Phase, without
 
@@ -175,10 +176,13 @@ def _open_cluster(run: Applying) -> None:
         return
     try:
         seed = run.found.host(facts.seed)
-        node = run.machines.node(seed)
-        found = opened(run.described, seed, node, run.found.address(seed.name) or seed.internal_address, run.admission)
+        node, address = run.machines.node(seed), run.found.address(seed.name)
+        # Its certificates are for the endpoint that it has; one that the file has besides is for `reconfigure`.
+        port = run.described.configuration.this_node.local_api_endpoint.bind_port
+        admission = replace(run.admission, endpoint=run.endpoint or join_host_port(address, port))
+        found = opened(run.described, seed, node, address, admission)
         if joining := [run.found.host(action.host) for action in run.plan.of("join")]:
-            admit(found, run.described, run.found.address(seed.name), joining, of_host(seed.name, "admit", run.emit))
+            admit(found, run.described, address, joining, of_host(seed.name, "admit", run.emit))
         run.cluster.set_result(found)
     except PykubeadmError as error:
         run.cluster.set_exception(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from pykubeadm.ansible.results import HostSummary, Summary, TaskEnded
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet import admission, apply, command, leaving, preparing, ready
-from pykubeadm.fleet.admission import Open
+from pykubeadm.fleet.admission import Open, opened
 from pykubeadm.fleet.command import run_apply
 from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
@@ -23,6 +24,7 @@ from pykubeadm.workflow.events import NodeProgress, RunFinished
 from tests.support.api import FakeApi
 from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
 from tests.support.fleets import ready as ready_facts
+from tests.support.init_runs import certified
 from tests.support.node import FakeNode
 
 
@@ -252,6 +254,26 @@ def test_a_run_limited_to_one_new_worker_asks_it_and_one_control_plane(monkeypat
     assert desk.done == ["prepare w2", "join w2"]
     assert sorted(set(reached)) == ["c1", "w2"]
     assert [(address, [each.name for each in joining]) for address, joining in admitted] == [("10.0.0.9", ["w2"])]
+
+
+@pytest.mark.parametrize(("stored", "endpoint"), [("old.example.com:6443", "old.example.com:6443"), ("", "10.0.0.9:6443")])
+def test_hosts_join_at_the_endpoint_that_the_cluster_has_whatever_the_file_says(monkeypatch, stored, endpoint):
+    hosts = [host("c1", "control-plane"), host("w1")]
+    found = cluster("c1", node("c1"), stored={"controlPlaneEndpoint": stored})
+    desk = Desk(monkeypatch, *hosts, facts=[control_plane("c1", address="10.0.0.9"), bare("w1")], found=found)
+    monkeypatch.setattr(apply, "admit", lambda *_: None)
+    monkeypatch.setattr(apply, "opened", lambda *given: replace(opened(*given), api=desk.api))
+    desk.nodes["c1"] = certified()
+    read = []
+
+    def join(_options, _emit, *, source, **_more):
+        read.append(source.content.decode())
+        desk.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w1"}})
+
+    monkeypatch.setattr("pykubeadm.commands.join.command.join", join)
+    monkeypatch.setattr(admission, "api_of", lambda _node: desk.api)
+    desk.apply()
+    assert f"apiServerEndpoint: {endpoint}\n" in read[0]
 
 
 def test_the_version_of_new_nodes_is_the_clusters(monkeypatch):
