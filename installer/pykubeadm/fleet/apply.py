@@ -33,6 +33,7 @@ from pykubeadm.fleet.etcd_hosts import (
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.leaving import forget, remove, reset_node
+from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.options import UNTIL, Options
 from pykubeadm.fleet.plan import Action, Plan
@@ -233,7 +234,8 @@ def _do_init(run: Applying, action: Action) -> int:
     for name, future in run.members.items():
         _result(run, future, f"{name} to be a member of etcd")
     if run.described.cluster.having(ETCD):
-        keep(node, client_of(run.described, run.machines.node(keeper(run.described, run.found.facts))))
+        facts = look(run.described, run.machines, run.described.cluster.having(ETCD))  # by now, and whatever the limit is
+        keep(node, client_of(run.described, run.machines.node(keeper(run.described, facts))))
     init(options, emit, choose=_but_prepare(PHASES), machine=node, source=source)
     run.cluster.set_result(opened(run.described, host, node, address, run.admission))
     return emit.changes

@@ -311,6 +311,7 @@ def etcd_desk(monkeypatch):
 
     monkeypatch.setattr(apply, "make_authority", lambda _d, which, _n, _e: desk.did("authority", which.name))
     monkeypatch.setattr(apply, "make_member", lambda _d, which, _n, _e, _o: desk.did("member", which.name))
+    monkeypatch.setattr(apply, "look", lambda *_: desk.facts)
     monkeypatch.setattr(apply, "authority_of", files)
     monkeypatch.setattr(apply, "client_of", files)
     return desk
@@ -324,6 +325,18 @@ def test_the_first_control_plane_waits_for_etcd_and_is_given_its_client(monkeypa
     assert desk.done.index("authority e1") < min(desk.done.index(f"member {name}") for name in ("e1", "e2"))
     assert desk.done[-1] == "init c1"
     assert {name: desk.nodes[name].read("/etc/kubernetes/pki/etcd/ca.crt") for name in ("e2", "c1")} == {"e2": b"e1", "c1": b"e1"}
+
+
+def test_the_client_of_etcd_is_a_healthy_member_s_whatever_the_limit(monkeypatch):
+    desk = etcd_desk(monkeypatch)
+    whole = Facts({"e1": unreachable("e1"), "e2": ready_facts("e2", etcd=True, has_state=True)})
+    desk.facts = Facts({"c1": control_plane("c1", unfinished="init")}, cluster("c1", node("c1")))
+    desk.connect = contextmanager(lambda which: iter([desk.nodes[which.name]]))
+    asked = []
+    monkeypatch.setattr(apply, "look", lambda _described, _machines, hosts: asked.extend(hosts) or whole)
+    desk.apply(limit=("c1",))
+    assert [each.name for each in asked] == ["e1", "e2"]
+    assert desk.nodes["c1"].read("/etc/kubernetes/pki/etcd/ca.crt") == b"e2"
 
 
 def test_without_etcd_no_control_plane_begins_and_the_cause_is_said_once(monkeypatch):
