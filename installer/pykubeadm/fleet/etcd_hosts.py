@@ -17,6 +17,7 @@ from pykubeadm.errors import PhaseError, PykubeadmError
 from pykubeadm.fleet.documents import member_source
 from pykubeadm.fleet.file import Described, internal_address
 from pykubeadm.manifests.addresses import etcd_client_url, etcd_peer_url
+from pykubeadm.node.facts import kubelet_version
 from pykubeadm.node.port import File
 from pykubeadm.workflow.phase import Changes, Phase, Step, steps
 
@@ -137,14 +138,15 @@ def look_at_member(described: Described, host: Host, node: Node, facts: NodeFact
     if seen.stat(MANIFEST) is None:
         return replace(facts, has_state=facts.etcd_ca)
     url = _client_url(host)
-    facts = replace(facts, etcd=True, has_state=True)
+    facts = replace(facts, etcd=True, has_state=True, kubelet=kubelet_version(node) or "")
     try:
         client = _client(described, node, [url])
         status, members = client.status(url), client.members()
     except PykubeadmError as error:
         return replace(facts, etcd_ailment=str(error))
     ailment = "; ".join(status.errors) or ("" if status.leader else "it sees no leader")
-    return replace(facts, etcd_ailment=ailment, etcd_members=tuple(member.name for member in members))
+    names = tuple(member.name for member in members)
+    return replace(facts, etcd_ailment=ailment, etcd_version=status.version, etcd_members=names)
 
 
 def _client_url(host: Host) -> str:

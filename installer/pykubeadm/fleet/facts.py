@@ -17,7 +17,8 @@ class NodeFacts:
     `missing` is what the node roles would bring (tag → reason); `prepared` the digests of what they brought last (stage →
     digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"; not one of its phases by itself),
     `upgrading` the same of an upgrade ("apply", "node"), `reconfiguring` whether it was a reconfiguration; `ca` stands for the
-    cluster's CA that is on the machine, "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2").
+    cluster's CA that is on the machine, "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2"),
+    which is asked for where the machine has a member of etcd.
     """
 
     name: str
@@ -38,6 +39,7 @@ class NodeFacts:
     kubelet: str = ""
     idle_units: tuple[str, ...] = ()  # units of its load balancer that do not run
     etcd: bool = False  # a member of etcd was begun on it, as on a host of that part
+    etcd_version: str = ""  # of that member, "" where it does not say
     etcd_ailment: str = ""  # why that member is not healthy
     etcd_members: tuple[str, ...] = ()  # the names of all members, as that one knows them
     etcd_ca: bool = False  # on a host of that part: etcd's CA is there, with its key

@@ -7,11 +7,13 @@ looking, so whatever ended a run, the next one goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pykubeadm.config.fleet import CONTROL_PLANE, Host
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, Host
+from pykubeadm.config.model import Etcd
+from pykubeadm.config.versions import etcd_tag, etcd_version
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError, UsageError
 from pykubeadm.fleet.apply import Outcome
 from pykubeadm.fleet.command import only_look
@@ -22,7 +24,7 @@ from pykubeadm.fleet.preparing import inventory_of
 from pykubeadm.fleet.progress import of_host
 from pykubeadm.fleet.variables import shared_variables
 from pykubeadm.util.dataclass import dataclass
-from pykubeadm.workflow.events import Planned, RunFinished, RunStarted, Subscriber
+from pykubeadm.workflow.events import Note, Planned, RunFinished, RunStarted, Subscriber
 from pykubeadm.workflow.phase import Step, without
 
 if TYPE_CHECKING:
@@ -83,6 +85,22 @@ def _reason(host: Host, facts: Facts, cluster: ClusterFacts, target: str) -> str
     return "it was drained for an upgrade, and still is" if node.drained else ""
 
 
+def left_behind(described: Described, facts: Facts) -> Iterator[tuple[str, str]]:
+    """Hosts of etcd that an upgrade leaves at other versions than those that go with its target, and a sentence for each."""
+    cluster = described.configuration.cluster
+    wanted = _release(etcd_tag(replace(cluster, etcd=Etcd(local=described.fleet.members))))
+    for node in facts.of([host.name for host in described.cluster.having(ETCD)]):
+        stays = [f"etcd {node.etcd_version}"] if wanted and _release(node.etcd_version) not in ((), wanted) else []
+        stays += [f"kubelet {node.kubelet}"] if node.kubelet not in ("", cluster.kubernetes_version) else []
+        if stays:
+            yield node.name, f"it stays with {' and '.join(stays)}: an upgrade leaves hosts with the part etcd alone"
+
+
+def _release(tag: str) -> tuple[int, ...]:
+    """Of etcd: its version without the number of the image; () for a tag that does not say it."""
+    return (etcd_version(tag) or ())[:3]
+
+
 def run_upgrade(
     described: Described,
     options: Options,
@@ -138,6 +156,8 @@ def _work(run: _Upgrading, max_unavailable: int) -> list[tuple[str, str]]:
     cluster = found.facts.cluster
     if cluster is None:
         raise PhaseError("\n".join([*(text for _host, text in found.plan.problems), found.facts.nobody]))
+    for name, sentence in left_behind(run.described, found.facts):
+        run.emit(Note(level="warning", topic=name, message=sentence))
     waiting = turns(found.hosts, found.facts, cluster, run.target)
     _require_begun(run, waiting, cluster)
     _require_reachable(waiting, found)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from pykubeadm.errors import PhaseError
+from pykubeadm.etcd.client import Member, Status
 from pykubeadm.fleet import etcd_hosts
 from pykubeadm.fleet.etcd_hosts import (
     against_authority,
@@ -16,16 +17,17 @@ from pykubeadm.fleet.etcd_hosts import (
     established,
     keep,
     keeper,
+    look_at_member,
     make_authority,
     make_member,
 )
-from pykubeadm.fleet.facts import Facts
+from pykubeadm.fleet.facts import Facts, NodeFacts
 from pykubeadm.fleet.file import Described, describe
 from pykubeadm.fleet.progress import of_host
 from pykubeadm.node.port import UnitState
 from pykubeadm.pki.check import load_certificates
 from tests.support.fleets import bare, cluster, control_plane, fleet, host, node, plan_of, ready, said, unreachable
-from tests.support.node import FakeNode
+from tests.support.node import FakeNode, completed
 
 PKI = "/etc/kubernetes/pki"
 HOSTS = (
@@ -208,6 +210,22 @@ def test_a_member_begins_with_all_of_the_file_under_a_kubelet_of_no_cluster(desc
     assert kubelet["address"] == "127.0.0.1"
     assert first.unit("kubelet").active == "active"
     assert begin(described, first).changes == 0
+
+
+def test_what_a_member_says_of_itself_is_found(described, monkeypatch):
+    class Client:
+        def status(self, _endpoint):
+            return Status(1, "3.5.21", 1, learner=False)
+
+        def members(self):
+            return (Member(1, "e1", (), ()), Member(2, "e2", (), ()))
+
+    monkeypatch.setattr(etcd_hosts, "_client", lambda *_: Client())
+    made = FakeNode("e1", commands={"kubelet --version": completed("Kubernetes v1.35.6\n")})
+    made.put("/etc/kubernetes/manifests/etcd.yaml", "kind: Pod")
+    found = look_at_member(described, described.cluster.hosts[0], made, NodeFacts("e1"))
+    assert (found.etcd, found.etcd_ailment, found.etcd_members) == (True, "", ("e1", "e2"))
+    assert (found.etcd_version, found.kubelet) == ("3.5.21", "v1.35.6")
 
 
 def test_other_hosts_get_the_ca_and_control_planes_its_client_alone(described):

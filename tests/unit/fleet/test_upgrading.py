@@ -14,8 +14,8 @@ from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.upgrading import run_upgrade, turns
-from pykubeadm.workflow.events import NodeProgress, RunFinished
-from tests.support.fleets import DIGESTS, cluster, control_plane, fleet, host, node, unreachable, worker
+from pykubeadm.workflow.events import NodeProgress, Note, RunFinished
+from tests.support.fleets import DIGESTS, cluster, control_plane, fleet, host, node, ready, unreachable, worker
 from tests.support.node import FakeNode
 
 OLD, NEW = "v1.35.6", "v1.36.2"
@@ -100,6 +100,24 @@ def test_control_planes_go_first_one_by_one_and_the_next_run_has_nothing_to_do(m
     desk.run()
     assert len(desk.done) == 4
     assert desk.events[-1] == RunFinished(outcome="unchanged", changed=0, exit_status=0)
+
+
+def test_what_stays_as_it_is_on_hosts_of_etcd_is_said(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), *(host(name, "etcd") for name in ("e1", "e2", "e3")))
+    behind = {"etcd": True, "etcd_version": "3.5.21", "kubelet": OLD}
+    members = {
+        "e1": ready("e1", **behind),
+        "e2": ready("e2", etcd=True, etcd_version="3.6.8", kubelet=NEW),
+        "e3": unreachable("e3"),
+    }
+    machine = desk.machine
+    monkeypatch.setattr(desk, "machine", lambda which: members.get(which.name) or machine(which))
+    desk.kubelets = {"c1": OLD}
+    desk.run()
+    said = [(event.topic, event.message) for event in desk.events if isinstance(event, Note)]
+    alone = "an upgrade leaves hosts with the part etcd alone"
+    assert said == [("e1", f"it stays with etcd 3.5.21 and kubelet v1.35.6: {alone}")]
+    assert desk.done == ["apply c1"]
 
 
 def test_so_many_workers_at_a_time_and_a_slow_one_holds_up_no_other(monkeypatch):
