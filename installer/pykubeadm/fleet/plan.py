@@ -26,6 +26,11 @@ STAGES: tuple[tuple[Kind, ...], ...] = (
 # Of the ClusterConfiguration: what `reconfigure` keeps where the file leaves it out.
 _KEPT = ("certificatesDir", "clusterName", "encryptionAlgorithm", "caCertificateValidityPeriod")
 
+_BACK = (
+    "bring the others back, or restore a snapshot on one of them by hand, with etcdutl (`pykubeadm etcd snapshot restore` is for "
+    "etcd on control planes)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -177,13 +182,13 @@ def _against_etcd(planning: _Planning, hosts: Sequence[Host]) -> str:
     if cluster is not None or _had_cluster(planning):
         return (
             f"{names} would begin a second etcd, without the cluster's data, as no other member of etcd is healthy: nothing is "
-            "begun; bring the others back, or restore a snapshot"
+            f"begun; {_BACK}"
         )
     unseen = [host.name for host in planning.fleet.cluster.having(CONTROL_PLANE) if not _seen(planning, host)]
     if begun and unseen:
         return (
             f"no member of etcd is healthy, and {', '.join(unseen)} could not be asked whether there is a cluster, whose data "
-            f"{names} would begin without: nothing is begun; bring the others back, or restore a snapshot"
+            f"{names} would begin without: nothing is begun; {_BACK}"
         )
     beyond = [host.name for host in bare if host not in hosts]
     return f"{', '.join(beyond)} is not in --limit, and etcd begins with all of its hosts: nothing is begun" if beyond else ""

@@ -107,7 +107,7 @@ def test_no_second_etcd_begins_beside_data_that_are_there(answers):
     plan = plan_of(fleet(*HOSTS[:3], E3), *machines, found=found)
     assert said(plan) == []
     assert "e1, e2 would begin a second etcd, without the cluster's data" in plan.problems[0][1]
-    assert "bring the others back, or restore a snapshot" in plan.problems[0][1]
+    assert "bring the others back, or restore a snapshot on one of them by hand, with etcdutl" in plan.problems[0][1]
 
 
 def test_no_member_begins_by_itself_while_the_others_of_a_cluster_cannot_be_asked():
