@@ -64,6 +64,8 @@ def options_of(values: dict[str, Any]) -> Options:
     except ValueError as error:
         raise UsageError(f"--timeout: {error}") from error
     limit = tuple(name.strip() for name in (values["limit"] or "").split(",") if name.strip())
+    if values["limit"] is not None and not limit:  # not all of them: a variable that is not set must not reset a whole cluster
+        raise UsageError("--limit names no host: leave it out for all hosts")
     return Options(limit=limit, forks=values["forks"], until=values.get("until") or "", timeout=seconds)
 
 

@@ -62,6 +62,16 @@ def test_a_host_that_there_is_not_is_refused():
 
 
 @pytest.mark.usefixtures("file")
+@pytest.mark.parametrize("limit", ["", " , "])
+@pytest.mark.parametrize("command", ["reset", "plan", "upgrade"])
+def test_a_limit_that_names_nobody_is_not_all_hosts(command, limit, monkeypatch):
+    monkeypatch.setattr("pykubeadm.fleet.resetting.run_reset", lambda *_args, **_options: pytest.fail("hosts were reset"))
+    refused = run(command, "--limit", limit, *(["--yes"] if command == "reset" else [])).exception
+    assert isinstance(refused, UsageError)
+    assert str(refused) == "--limit names no host: leave it out for all hosts"
+
+
+@pytest.mark.usefixtures("file")
 def test_reset_asks_and_does_nothing_without_a_yes():
     ended = run("reset", stdin="n\n")
     assert "the whole cluster: control1, worker1" in ended.stderr
