@@ -279,6 +279,9 @@ def _do_remove(run: Applying, action: Action) -> int:
     if ETCD in host.parts:
         return _do_leave_etcd(run, host)
     found = _result(run, run.cluster, "the cluster")
+    for gone in run.plan.of("forget"):  # first: once the dead are out of etcd, it may well spare this one
+        with suppress(PykubeadmError):
+            _result(run, run.leaving[gone.host], f"{gone.host} to be forgotten")
     emit = of_host(host.name, "remove", run.emit)
     remove(found, host, run.machines.node(host), run.endpoint, emit)
     run.leaving[host.name].set_result(None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,26 +17,81 @@ from pykubeadm.fleet.progress import HostEvents
 from pykubeadm.workflow.events import Note, PhaseFinished, PhaseStarted, Waiting
 
 if TYPE_CHECKING:
+    from pykubeadm.etcd.client import EtcdClient
     from pykubeadm.node.port import Node
+    from pykubeadm.phases.cluster.leaving import Leaving
 
 DRAIN_TIMEOUT = timedelta(minutes=5)
+_TURN = threading.RLock()  # of control planes, which leave one after the other: whom etcd can spare depends on who has left it
 
 
 def remove(cluster: Open, host: Host, node: Node, endpoint: str, emit: HostEvents) -> None:
-    """Drain the host's Node, reset the machine, forget it. What lies in its emptyDirs goes with it. `endpoint` is the cluster's
-    controlPlaneEndpoint."""
+    """Drain the host's Node, take its member out of etcd, reset the machine, forget it. What lies in its emptyDirs goes with it.
+    `endpoint` is the cluster's controlPlaneEndpoint. PreflightError, before anything is changed, where etcd would lose its
+    majority: a machine whose member remains is not reset."""
+    from pykubeadm.phases.cluster.leaving import require_spare
+
+    etcd = etcd_of(cluster.node, cluster.api)
+    leaving = _known(cluster, etcd, host.name)
+    if leaving is not None:
+        require_spare(leaving, etcd)
+        _drain(cluster, leaving, emit)
+    with _turn(leaving):
+        if leaving is not None and etcd is not None:
+            _leave_etcd(cluster, etcd, host.name, emit)
+        reset_node(node, emit, skip_phases=("remove-etcd-member",) if leaving is not None and etcd is not None else ())
+        forget(cluster, host.name, endpoint, emit)
+
+
+def _known(cluster: Open, etcd: EtcdClient | None, name: str) -> Leaving | None:
+    """What the cluster has of a machine; None where that is nothing."""
+    from pykubeadm.phases.cluster.leaving import look_at
+
+    try:
+        return look_at(cluster.api, etcd, name)
+    except PreflightError:
+        return None
+
+
+@contextmanager
+def _turn(leaving: Leaving | None) -> Iterator[None]:
+    if leaving is None or not leaving.is_control_plane:
+        yield
+        return
+    with _TURN:
+        yield
+
+
+def _drain(cluster: Open, leaving: Leaving, emit: HostEvents) -> None:
     from pykubeadm.phases.cluster.drain import drain
 
-    if cluster.api.get("v1", "Node", host.name) is not None:
-        emit(PhaseStarted(phase="drain", summary="move its pods to other nodes"))
+    if leaving.node is None:
+        return
+    emit(PhaseStarted(phase="drain", summary="move its pods to other nodes"))
 
-        def waiting(reason: str) -> None:
-            emit(Waiting(phase="drain", target="its pods to go", reason=reason))
+    def waiting(reason: str) -> None:
+        emit(Waiting(phase="drain", target="its pods to go", reason=reason))
 
-        changes = drain(cluster.api, host.name, DRAIN_TIMEOUT, delete_emptydir_data=True, report=waiting)
-        emit(PhaseFinished(phase="drain", outcome="changed", changes=tuple(changes)))
-    reset_node(node, emit)
-    forget(cluster, host.name, endpoint, emit)
+    changes = drain(cluster.api, leaving.name, DRAIN_TIMEOUT, delete_emptydir_data=True, report=waiting)
+    emit(PhaseFinished(phase="drain", outcome="changed", changes=tuple(changes)))
+
+
+def _leave_etcd(cluster: Open, etcd: EtcdClient, name: str, emit: HostEvents) -> None:
+    """Take the machine's member out of etcd, as another control plane sees it now. PreflightError where it cannot be spared."""
+    from pykubeadm.phases.cluster.leaving import require_spare
+    from pykubeadm.phases.etcd.leave import remove_member
+
+    leaving = _known(cluster, etcd, name)
+    if leaving is None or leaving.member is None:
+        return
+
+    def report(target: str, reason: str) -> None:
+        emit(Waiting(phase="etcd-member", target=target, reason=reason))
+
+    emit(PhaseStarted(phase="etcd-member", summary="take its member out of etcd"))
+    require_spare(leaving, etcd)
+    done = remove_member(etcd, leaving.members, leaving.member, Timeouts().etcd_api_call, report=report)
+    emit(PhaseFinished(phase="etcd-member", outcome="changed", changes=(done,)))
 
 
 def reset_node(node: Node, emit: HostEvents, *, certificates_dir: str | None = None, skip_phases: Sequence[str] = ()) -> None:
@@ -45,7 +102,7 @@ def reset_node(node: Node, emit: HostEvents, *, certificates_dir: str | None = N
     from pykubeadm.workflow.phase import without
 
     reset(
-        {"force": True, "cert_dir": certificates_dir},
+        {"cert_dir": certificates_dir},
         emit,
         confirm=lambda: True,
         choose=lambda skipped: without(PHASES, (*skipped, *skip_phases)),
@@ -56,24 +113,18 @@ def reset_node(node: Node, emit: HostEvents, *, certificates_dir: str | None = N
 def forget(cluster: Open, name: str, endpoint: str, emit: HostEvents) -> None:
     """Remove what the cluster has of a machine: its member of etcd, its Node, and what else goes with it. PreflightError where
     etcd would lose its majority."""
-    from pykubeadm.phases.cluster.leaving import look_at, remove_objects, require_spare, right_endpoint
-    from pykubeadm.phases.etcd.leave import remove_member
+    from pykubeadm.phases.cluster.leaving import remove_objects, right_endpoint
 
-    def report(target: str, reason: str) -> None:
-        emit(Waiting(phase="forget", target=target, reason=reason))
-
-    emit(PhaseStarted(phase="forget", summary="remove what the cluster has of it"))
-    changes: list[str] = []
     etcd = etcd_of(cluster.node, cluster.api)
-    try:
-        leaving = look_at(cluster.api, etcd, name)
-    except PreflightError:  # it is gone already
+    leaving = _known(cluster, etcd, name)
+    with _turn(leaving):
+        if leaving is not None and etcd is not None:
+            _leave_etcd(cluster, etcd, name, emit)
+    emit(PhaseStarted(phase="forget", summary="remove what the cluster has of it"))
+    if leaving is None:  # it is gone already
         emit(PhaseFinished(phase="forget", outcome="unchanged"))
         return
-    if etcd is not None and leaving.member is not None:
-        require_spare(leaving, etcd)
-        changes.append(remove_member(etcd, leaving.members, leaving.member, Timeouts().etcd_api_call, report=report))
-    changes += remove_objects(cluster.api, leaving)
+    changes = remove_objects(cluster.api, leaving)
     righted, sentence = right_endpoint(cluster.api, leaving, endpoint)
     changes += righted
     if sentence:

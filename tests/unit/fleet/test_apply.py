@@ -180,6 +180,16 @@ def test_a_worker_that_does_not_leave_stops_no_join_and_workers_wait_for_nobody_
     assert desk.done.index("join w2") < desk.done.index("forget c3") < desk.done.index("join c2")
 
 
+def test_the_dead_are_forgotten_before_the_living_leave(monkeypatch):
+    """With the dead out of it, etcd can spare more."""
+    hosts = [host("c1", "control-plane"), *(host(name, "control-plane", state="absent") for name in ("c2", "c3"))]
+    facts = [control_plane("c1"), control_plane("c2"), unreachable("c3")]
+    desk = Desk(monkeypatch, *hosts, facts=facts, found=cluster("c1", node("c1"), node("c2"), node("c3")))
+    desk.does["forget", "c3"] = lambda: time.sleep(0.2)
+    desk.apply()
+    assert desk.done == ["forget c3", "reset c2", "forget c2"]
+
+
 def test_nothing_that_lets_nodes_in_outlasts_the_run(monkeypatch):
     desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
     withdrawn = []
