@@ -63,7 +63,7 @@ def _turn(leaving: Leaving | None) -> Iterator[None]:
 
 
 def _drain(cluster: Open, leaving: Leaving, emit: HostEvents) -> None:
-    from pykubeadm.phases.cluster.drain import drain
+    from pykubeadm.phases.cluster.leaving import drain_while_ready
 
     if leaving.node is None:
         return
@@ -72,7 +72,11 @@ def _drain(cluster: Open, leaving: Leaving, emit: HostEvents) -> None:
     def waiting(reason: str) -> None:
         emit(Waiting(phase="drain", target="its pods to go", reason=reason))
 
-    changes = drain(cluster.api, leaving.name, DRAIN_TIMEOUT, delete_emptydir_data=True, report=waiting)
+    changes = drain_while_ready(cluster.api, leaving.name, DRAIN_TIMEOUT, delete_emptydir_data=True, report=waiting)
+    if changes is None:
+        reason = "its Node is not Ready: its pods go with it"
+        emit(PhaseFinished(phase="drain", outcome="skipped", reason=reason))
+        return
     emit(PhaseFinished(phase="drain", outcome="changed", changes=tuple(changes)))
 
 

@@ -90,6 +90,15 @@ def test_one_whose_member_remains_is_not_reset(desk, monkeypatch):
     assert desk.api.get("v1", "Node", "cp2") is not None
 
 
+def test_the_pods_of_one_with_a_dead_kubelet_are_not_waited_for(desk, monkeypatch):
+    """Nobody would end them: they go with its Node."""
+    monkeypatch.setattr("pykubeadm.phases.cluster.drain.drain", lambda *_args, **_options: pytest.fail("it was drained"))
+    desk.api.put(node("cp2", "10.0.0.2", ready=False))
+    desk.remove("cp2")
+    assert desk.resets == {"cp2": ["preflight", "cleanup-node"]}
+    assert desk.api.get("v1", "Node", "cp2") is None
+
+
 def test_two_that_leave_at_the_same_time_are_judged_one_after_the_other(desk):
     """Of four, one is dead: etcd can spare one more, and not two."""
     desk.etcd.known = (*MEMBERS, Member(4, "cp4", ("https://10.0.0.4:2380",), ("https://10.0.0.4:2379",)))

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pykubeadm.workflow.events import Subscriber
 
 DRAIN_TIMEOUT = timedelta(minutes=5)
-_TURN = timedelta(seconds=15)  # of a drain, until it is asked whether the node is still alive
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,27 +113,18 @@ def _is_ready(run: RemovalRun) -> bool:
 
 
 def _drain(run: RemovalRun) -> Changes:
-    """In turns, as a machine that died just now counts as Ready for most of a minute, and would end no pod."""
-    from pykubeadm.kube.waits import WaitError
     from pykubeadm.phases.cluster.connection import admin_api
-    from pykubeadm.phases.cluster.drain import drain
-    from pykubeadm.phases.cluster.leaving import look_at
+    from pykubeadm.phases.cluster.leaving import drain_while_ready, look_at
 
     def report(reason: str) -> None:
         run.emit(Waiting(phase="drain", target=f"node {run.leaves} to be empty", reason=reason))
 
-    api, began = admin_api(run), run.now()
-    while True:
-        left = run.drain_timeout - (run.now() - began)
-        try:
-            return drain(api, run.leaves, min(left, _TURN), delete_emptydir_data=run.delete_emptydir_data, report=report)
-        except PhaseError as error:
-            if not isinstance(error.__cause__, WaitError) or left <= _TURN:
-                raise
-            run.found = look_at(api, _client(run), run.leaves)
-            if not run.leaving.ready:
-                run.note("info", f"{run.leaves} is no longer Ready: its pods go with its Node", topic="drain")
-                return []
+    api = admin_api(run)
+    changes = drain_while_ready(api, run.leaves, run.drain_timeout, delete_emptydir_data=run.delete_emptydir_data, report=report)
+    if changes is None:
+        run.found = look_at(api, _client(run), run.leaves)
+        run.note("info", f"{run.leaves} is no longer Ready: its pods go with its Node", topic="drain")
+    return changes or []
 
 
 def _has_member(run: RemovalRun) -> bool:

@@ -6,13 +6,15 @@ Everything is asked for before anything is removed, and what is gone already is 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pykubeadm.constants import LABEL_CONTROL_PLANE
-from pykubeadm.errors import PreflightError
+from pykubeadm.errors import PhaseError, PreflightError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.ip import split_host_port
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from pykubeadm.etcd.client import EtcdClient, Member
     from pykubeadm.kube.port import Api
     from pykubeadm.util.kube_object import KubeObject
+    from pykubeadm.workflow.phase import Changes
 
+_TURN: Final = timedelta(seconds=15)  # of a drain, until it is asked whether the node is still alive
 _LEASE, _CSR = ("coordination.k8s.io/v1", "Lease"), ("certificates.k8s.io/v1", "CertificateSigningRequest")
 # API servers' identities (kubernetes: pkg/controlplane/apiserver, IdentityLeaseComponentLabelKey), and kubelets' heartbeats.
 _IDENTITIES: Final = {"apiserver.kubernetes.io/identity": "kube-apiserver"}
@@ -43,8 +47,7 @@ class Leaving:
 
     @property
     def ready(self) -> bool:
-        conditions = ((self.node or {}).get("status") or {}).get("conditions") or ()
-        return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+        return _is_ready(self.node)
 
     @property
     def is_control_plane(self) -> bool:
@@ -72,6 +75,30 @@ def look_at(api: Api, client: EtcdClient | None, name: str) -> Leaving:
         known = sorted(str(other["metadata"]["name"]) for other in api.list("v1", "Node"))
         raise PreflightError(f"the cluster knows no node {name}, nor has etcd such a member; its nodes are {', '.join(known)}")
     return Leaving(name, node, members, member, addresses)
+
+
+def _is_ready(node: KubeObject | None) -> bool:
+    conditions = ((node or {}).get("status") or {}).get("conditions") or ()
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def drain_while_ready(
+    api: Api, name: str, timeout: timedelta, *, delete_emptydir_data: bool, report: Callable[[str], None]
+) -> Changes | None:
+    """Drain a Node that leaves; None once it is not Ready: a node that is dead ends no pods, they go with its Node. In turns, as
+    a machine that died just now counts as Ready for most of a minute. Raises as `drain`."""
+    from pykubeadm.kube.waits import WaitError
+    from pykubeadm.phases.cluster.drain import drain
+
+    ends = time.monotonic() + timeout.total_seconds()
+    while _is_ready(retrying(lambda: api.get("v1", "Node", name), api.call_timeout)):
+        left = timedelta(seconds=ends - time.monotonic())
+        try:
+            return drain(api, name, min(left, _TURN), delete_emptydir_data=delete_emptydir_data, report=report)
+        except PhaseError as error:
+            if not isinstance(error.__cause__, WaitError) or left <= _TURN:
+                raise
+    return None
 
 
 def require_spare(leaving: Leaving, client: EtcdClient | None) -> None:
