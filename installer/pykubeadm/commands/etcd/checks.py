@@ -43,9 +43,27 @@ def require_restorable(run: EtcdRun) -> None:
         raise PreflightError("\n".join(["nothing was changed:", *(f"- {problem}" for problem in problems)]))
 
 
+def under_way(run: EtcdRun) -> restoring.Restoring | None:
+    """What an earlier run has begun and not ended. Where the API server was started since, by whomever, etcd lives on and the
+    record is of the past, unless the data are in place and etcd is healthy with them: then only waits were left. --force restores
+    them again."""
+    record = restoring.read(run.node)
+    if record is None or _is_begun(run):
+        return record
+    return record if record.has_data and not run.force and _is_healthy(run) else None
+
+
+def _is_healthy(run: EtcdRun) -> bool:
+    try:
+        own_client(run.node, run.manifest).members()
+    except EtcdError:
+        return False
+    return True
+
+
 def _is_begun(run: EtcdRun) -> bool:
     """An earlier run, or the user, has stopped this node's API server: there is nothing to protect any more."""
-    return restoring.read(run.node) is not None or is_stopped(run.node, "kube-apiserver")
+    return is_stopped(run.node, "kube-apiserver")
 
 
 def _fits(run: EtcdRun, archive: Archive) -> Iterator[str]:

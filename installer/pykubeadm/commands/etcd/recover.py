@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pykubeadm.commands.etcd import restoring
-from pykubeadm.commands.etcd.checks import look_at_snapshot, still_running
+from pykubeadm.commands.etcd.checks import look_at_snapshot, still_running, under_way
 from pykubeadm.commands.etcd.restore import RESTORE
 from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.commands.etcd.save import ArchiveSource, keep_archive
@@ -26,7 +26,7 @@ def _client(run: EtcdRun) -> EtcdClient:
 
 def _kept(run: EtcdRun) -> str | None:
     """Where an earlier run that was interrupted keeps the archive, that is what is restored: by now the member may be gone."""
-    record = restoring.read(run.node)
+    record = under_way(run)
     if record is None or not record.place:
         return None
     run.given = replace(run.given, name=record.place)

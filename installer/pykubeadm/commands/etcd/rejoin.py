@@ -7,6 +7,7 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pykubeadm.commands.etcd import restoring
 from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdError
@@ -105,7 +106,9 @@ def _verify(run: EtcdRun) -> None:
 
 
 def _start_control_plane(run: EtcdRun) -> Changes:
-    return start(run, CONTROL_PLANE[::-1], "control-plane")
+    changes = start(run, CONTROL_PLANE[::-1], "control-plane")
+    restoring.finish(run.node)  # what an interrupted restore has kept here to go on with is of the past
+    return changes
 
 
 PHASES: tuple[Phase[EtcdRun], ...] = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pykubeadm.commands.etcd import restoring
-from pykubeadm.commands.etcd.checks import encryption_differs, look_at_snapshot, require_restorable
+from pykubeadm.commands.etcd.checks import encryption_differs, look_at_snapshot, require_restorable, under_way
 from pykubeadm.commands.etcd.others import other_hosts
 from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.node.port import Directory, File
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 def _begun(run: EtcdRun) -> restoring.Restoring | None:
     """What an earlier run has done with the same snapshot."""
-    record = restoring.read(run.node)
+    record = under_way(run)
     return record if record is not None and run.archive is not None and record.sha256 == run.archive.sha256 else None
 
 
 def _has_data(run: EtcdRun) -> str | None:
     record = _begun(run)
-    return "an earlier run has put the snapshot's data in place" if record is not None and record.has_data else None
+    if record is None or not record.has_data:
+        return None
+    return "an earlier run has put the snapshot's data in place (once the API server runs, --force does so again)"
 
 
 def _check_snapshot(run: EtcdRun) -> None:
@@ -47,7 +49,8 @@ def _check_snapshot(run: EtcdRun) -> None:
 def _stop(run: EtcdRun) -> Changes:
     assert run.archive is not None  # noqa: S101
     record = restoring.read(run.node)
-    restoring.write(run.node, restoring.Restoring(run.archive.sha256, record.place if record else ""))
+    place = record.place if record is not None and record.sha256 == run.archive.sha256 else ""
+    restoring.write(run.node, restoring.Restoring(run.archive.sha256, place))
     return stop(run, EVERYTHING, "stop")
 
 

@@ -3,6 +3,7 @@ were where it did not."""
 
 from __future__ import annotations
 
+from pykubeadm.commands.etcd import restoring
 from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdError
@@ -41,7 +42,10 @@ def _start_etcd(run: EtcdRun) -> Changes:
 
 
 def _start_control_plane(run: EtcdRun) -> Changes:
-    return start(run, CONTROL_PLANE[::-1], "control-plane")
+    """With it etcd lives on: what an interrupted restore or recovery has kept to go on with is of the past."""
+    changes = start(run, CONTROL_PLANE[::-1], "control-plane")
+    restoring.finish(run.node)
+    return changes
 
 
 STOP: tuple[Phase[EtcdRun], ...] = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from pykubeadm.commands.etcd import checks, others, rejoin, restore
+from pykubeadm.commands.etcd import checks, others, rejoin, standby
 from pykubeadm.commands.etcd.recover import PHASES as RECOVER
 from pykubeadm.commands.etcd.restore import PHASES
 from pykubeadm.commands.etcd.run import EtcdRun
@@ -42,9 +42,8 @@ def etcd(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> FakeMember:
     """This node's, without a majority until it is restored; nothing runs elsewhere."""
     found = FakeMember(node, healthy=False)
     monkeypatch.setattr(own_files, "own_client", lambda _node, _manifest: found)
-    for module in (checks, restore, rejoin):
-        if hasattr(module, "own_client"):
-            monkeypatch.setattr(module, "own_client", lambda _node, _manifest: found)
+    for module in (checks, rejoin, standby):
+        monkeypatch.setattr(module, "own_client", lambda _node, _manifest: found)
     monkeypatch.setattr("pykubeadm.commands.etcd.recover.own_client", lambda _node, _manifest: found)
     monkeypatch.setattr(others, "_listens", lambda _dial, _asked: False)
     monkeypatch.setattr(checks, "ca_pin", lambda _node, _directory: "sha256:aa")
@@ -113,6 +112,16 @@ def test_a_healthy_etcd_is_not_overwritten(node: ControlPlaneNode, etcd: FakeMem
     assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
     perform(etcd_run(node, force=True)[0])
     assert node.text(DATA).startswith("restored")
+
+
+def test_one_that_was_restored_before_is_restored_again_by_force(node: ControlPlaneNode, etcd: FakeMember) -> None:
+    """The run that did so ended before it was through, and the cluster has lived on."""
+    with pytest.raises(KilledError):
+        perform(etcd_run(node)[0], tuple(_killing("finish", after=False)))
+    etcd.healthy = True
+    node.put(DATA, "restored, and much was written since")
+    perform(etcd_run(node, force=True)[0])
+    assert "much was written" not in node.text(DATA)
 
 
 def test_an_etcd_that_began_anew_without_its_data_is_none_to_protect(node: ControlPlaneNode, etcd: FakeMember) -> None:
@@ -225,3 +234,37 @@ def test_a_recovery_that_was_killed_goes_on_with_the_archive_that_it_kept(node: 
     perform(etcd_run(node)[0], RECOVER)
     assert node.running == EVERYTHING
     assert len(node.list_dir(STORE)) == 1
+
+
+@pytest.mark.parametrize("done", [2, 3], ids=["before stop", "after stop"])
+def test_what_was_kept_for_a_recovery_is_of_the_past_once_the_cluster_lives_on(
+    node: ControlPlaneNode, etcd: FakeMember, done: int
+) -> None:
+    run, _events = etcd_run(node)
+    for step in steps(RECOVER[:done]):  # check, snapshot, stop
+        if step.phase.apply:
+            step.phase.apply(run)
+    if done == 3:  # else the other members came back by themselves
+        perform(etcd_run(node)[0], standby.START)
+        assert node.list_dir("/var/lib/pykubeadm/etcd-restore") == ()
+    etcd.healthy = True
+    node.put(DATA, "later")
+    with pytest.raises(PreflightError, match=r"etcd has its majority \(cp1\)"):
+        perform(etcd_run(node)[0], RECOVER)
+    with pytest.raises(PreflightError, match=r"etcd is healthy \(cp1\)"):
+        perform(etcd_run(node)[0])
+    assert (node.running, node.text(DATA)) == (EVERYTHING, "later")
+
+
+def test_a_recovery_ends_when_only_waits_were_left(node: ControlPlaneNode) -> None:
+    run, _events = etcd_run(node)
+    with pytest.raises(KilledError):
+        perform(run, (*RECOVER[:-1], Phase(name="kill", summary="End at once", verify=_die)))
+    again, events = etcd_run(node)
+    perform(again, RECOVER)
+    assert [event.name for event in events if isinstance(event, Result)] == ["restored"]
+    assert node.list_dir("/var/lib/pykubeadm/etcd-restore") == ()
+
+
+def _die(_run: EtcdRun) -> None:
+    raise KilledError
