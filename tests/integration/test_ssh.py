@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -101,6 +102,13 @@ def test_what_the_users_configuration_says(sshd: Sshd, tmp_path: Path) -> None:
     settings = configured(sshd, tmp_path, text, host="alias", port=0, identity_files=())
     with connect(settings) as node:
         assert node.name == "n1"
+
+
+def test_options_stand_above_the_users_configuration(sshd: Sshd, tmp_path: Path) -> None:
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/none\n  User nobody-here\n"
+    options = (f"UserKnownHostsFile={sshd.folder}/known_hosts", f"User={getpass.getuser()}")
+    with connect(configured(sshd, tmp_path, text, options=options)) as node:
+        assert node.stat("/") is not None
 
 
 def test_through_jump_hosts(sshd: Sshd, tmp_path: Path) -> None:

@@ -80,11 +80,13 @@ def admit(found: Open, described: Described, address: str, joining: list[Host], 
     )
 
 
-def withdraw(api: Api, admission: Admission, note: Callable[[str], None]) -> None:
-    """Delete the token and the shared certificates; what cannot be deleted ends by itself within two hours."""
+def withdraw(api: Api, admission: Admission, note: Callable[[str], None], *, shared: bool) -> None:
+    """Delete the token, and where they were shared with its key, the certificates; what cannot be deleted ends by itself within
+    two hours."""
     from pykubeadm.tokens.shared_certificates import SECRET_NAME
 
-    for name in (f"bootstrap-token-{admission.token.partition('.')[0]}", SECRET_NAME):
+    token = f"bootstrap-token-{admission.token.partition('.')[0]}"
+    for name in (token, SECRET_NAME) if shared else (token,):
         try:
             api.delete("v1", "Secret", name, "kube-system")
         except ApiError as error:

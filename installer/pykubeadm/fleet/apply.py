@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER
 from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet.admission import Open, admit, new_admission, opened, withdraw
+from pykubeadm.fleet.cluster import api_of
 from pykubeadm.fleet.documents import Admission, init_source, join_source
 from pykubeadm.fleet.etcd_hosts import (
     against_authority,
@@ -46,6 +47,7 @@ from pykubeadm.workflow.phase import Choose, Phase, without
 
 if TYPE_CHECKING:
     from pykubeadm.config.fleet import Host
+    from pykubeadm.kube.port import Api
     from pykubeadm.node.port import File
     from pykubeadm.util.kube_object import KubeObject
     from pykubeadm.workflow.events import Subscriber
@@ -406,9 +408,25 @@ def _for_network(run: Applying) -> None:
 
 
 def _close(run: Applying) -> None:
-    """Nothing that lets machines in outlasts the run."""
-    if not run.cluster.done() or run.cluster.exception():
+    """Nothing that lets machines in outlasts the run, however it ended."""
+    joining = run.plan.of("join")
+    begun = [action.host for action in run.plan.of("init")]
+    if not joining and not begun:
         return
-    if run.plan.of("init", "join"):
-        found = run.cluster.result()
-        withdraw(found.api, run.admission, lambda message: run.emit(Note(level="warning", topic="", message=message)))
+    opened = run.cluster.done() and not run.cluster.exception()
+
+    def note(message: str) -> None:
+        if opened or not begun:  # an init that was cut off may have made no API server yet, and nothing known to it
+            run.emit(Note(level="warning", topic="", message=message))
+
+    facts = run.found.facts.cluster
+    try:
+        if opened:
+            api: Api = run.cluster.result().api
+        else:
+            api = api_of(run.machines.node(run.found.host(begun[0] if begun or facts is None else facts.seed)))
+    except PykubeadmError as error:
+        note(f"what lets machines in could not be deleted, and ends by itself within two hours: {error}")
+        return
+    shared = any(action.part == CONTROL_PLANE for action in joining)
+    withdraw(api, run.admission, note, shared=shared)

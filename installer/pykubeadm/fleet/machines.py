@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -107,8 +105,6 @@ def settings(described: Described, host: Host) -> SshSettings:
     from pykubeadm.node.ssh import SshSettings
 
     ssh = ssh_of(described.cluster, host)
-    options = described.ssh_options.get(host.name, ())
-    config = ssh.config_file or "~/.ssh/config"
     return SshSettings(
         host=host.address or host.name,
         name=host.name,
@@ -117,23 +113,6 @@ def settings(described: Described, host: Host) -> SshSettings:
         identity_files=(ssh.identity_file,) if ssh.identity_file else (),
         jump=ssh.proxy_jump,
         sudo_password=sudo_password(described, host) or None,
-        config_file=with_options(config, options) if options else config,
+        config_file=ssh.config_file or "~/.ssh/config",
+        options=tuple(described.ssh_options.get(host.name, ())),
     )
-
-
-_written: dict[tuple[str, tuple[str, ...]], str] = {}  # files of options that were written by this process
-
-
-def with_options(config: str, options: Sequence[str]) -> str:
-    """A file in the format of ssh_config(5) with these options before what `config` says."""
-    key = (config, tuple(options))
-    if key not in _written:
-        lines = "".join(f"    {name} {value}\n" for name, _, value in (option.partition("=") for option in options))
-        rest = ""
-        if os.path.isfile(path := os.path.expanduser(config)):
-            with open(path, encoding="utf-8", errors="replace") as given:
-                rest = given.read()
-        with tempfile.NamedTemporaryFile("w", prefix="pykubeadm-ssh-", delete=False) as made:
-            made.write(f"Host *\n{lines}{rest}")
-        _written[key] = made.name
-    return _written[key]

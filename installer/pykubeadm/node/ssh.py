@@ -46,7 +46,8 @@ class SshSettings:
 
     `host` is a name, an address or an alias of ~/.ssh/config; `name` is the one for messages ("" is `host`). `jump` is as with
     `ssh -J`: "user@host:port", several with commas, "none" for none. With `sudo` a user other than root becomes root by sudo;
-    `sudo_password` is given to sudo's standard input if it asks. `python` is the command or path of Python on the node.
+    `sudo_password` is given to sudo's standard input if it asks. `python` is the command or path of Python on the node. `options`
+    are as with `ssh -o`: "Name=value", above what the file says.
     """
 
     host: str
@@ -59,6 +60,7 @@ class SshSettings:
     sudo_password: str | None = field(default=None, repr=False)
     python: str = "python3"
     config_file: str = "~/.ssh/config"
+    options: tuple[str, ...] = ()
     connect_timeout: float = 15.0  # seconds, for each step of connecting
 
     @property
@@ -185,6 +187,7 @@ def _place(settings: SshSettings) -> _Place:
     # The first value of an option counts (ssh_config(5)), so what is given stands above the file.
     given = {"Port": settings.port, "User": settings.user, "ProxyJump": settings.jump}
     text = "Host *\n" + "".join(f"  {name} {value}\n" for name, value in given.items() if value)
+    text += "".join(f"  {name} {value}\n" for name, _, value in (option.partition("=") for option in settings.options))
     try:
         if os.path.isfile(file):
             with open(file, encoding="utf-8") as content:

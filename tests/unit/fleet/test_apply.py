@@ -51,7 +51,8 @@ class Desk:
         monkeypatch.setattr("pykubeadm.ansible.playbook.run_playbook", self.play)
         monkeypatch.setattr(leaving, "forget", lambda _c, name, _m, _e: self.did("forget", name))
         monkeypatch.setattr(apply, "forget", lambda _c, name, _m, _e: self.did("forget", name))
-        monkeypatch.setattr(ready, "api_of", lambda _node: self.api)
+        for module in (apply, ready):
+            monkeypatch.setattr(module, "api_of", lambda _node: self.api)
 
     def did(self, what, name):
         self.does.get((what, name), lambda: None)()
@@ -193,7 +194,7 @@ def test_the_dead_are_forgotten_before_the_living_leave(monkeypatch):
 def test_nothing_that_lets_nodes_in_outlasts_the_run(monkeypatch):
     desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
     withdrawn = []
-    monkeypatch.setattr(apply, "withdraw", lambda api, letting, _note: withdrawn.append((api, letting.token)))
+    monkeypatch.setattr(apply, "withdraw", lambda api, letting, _note, **_shared: withdrawn.append((api, letting.token)))
     desk.does["join", "w1"] = raising(PhaseError("it cannot join"))
     with pytest.raises(PykubeadmError):
         desk.apply()
@@ -242,12 +243,49 @@ def test_a_cluster_that_is_as_it_should_be_is_left_alone(monkeypatch):
     assert desk.events[-1].outcome == "unchanged"
 
 
-def test_withdrawing_says_what_it_could_not_delete():
-    api = FakeApi()
-    letting = admission.new_admission()
-    api.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kubeadm-certs", "namespace": "kube-system"}})
-    admission.withdraw(api, letting, pytest.fail)
-    assert api.get("v1", "Secret", "kubeadm-certs", "kube-system") is None
+def secrets(api):
+    return sorted(name for _version, kind, _namespace, name in api.objects if kind == "Secret")
+
+
+def secret(name):
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "kube-system"}}
+
+
+@pytest.mark.parametrize(("shared", "left"), [(True, []), (False, ["kubeadm-certs"])])
+def test_certificates_that_another_run_shares_are_left(shared, left):
+    api, letting = FakeApi(), admission.new_admission()
+    for name in ("kubeadm-certs", f"bootstrap-token-{letting.token[:6]}"):
+        api.create(secret(name))
+    admission.withdraw(api, letting, pytest.fail, shared=shared)
+    assert secrets(api) == left
+
+
+def test_the_token_of_a_run_that_could_not_share_certificates_is_withdrawn(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("c2", "control-plane")]
+    found = cluster("c1", node("c1"))
+    desk = Desk(monkeypatch, *hosts, facts=[control_plane("c1"), bare("c2")], found=found)
+    desk.api.create(secret("bootstrap-token-others"))
+    desk.does["init", "c1"] = raising(PhaseError("certificates could not be shared"))  # `init phase upload-certs`
+    with pytest.raises(PykubeadmError, match="could not be shared"):
+        desk.apply()
+    assert ("create", "Secret", "bootstrap-token") in [(verb, kind, name[:15]) for verb, kind, name in desk.api.writes]
+    assert secrets(desk.api) == ["bootstrap-token-others"]
+
+
+def test_the_token_of_an_init_after_which_nobody_can_join_is_withdrawn(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
+    made = []
+
+    def opened(_described, _seed, _node, _address, letting):
+        made.append(f"bootstrap-token-{letting.token[:6]}")
+        desk.api.create(secret(made[0]))
+        raise PhaseError("there is no ca.crt on c1")
+
+    monkeypatch.setattr(apply, "opened", opened)
+    with pytest.raises(PykubeadmError, match=r"no ca\.crt"):
+        desk.apply()
+    assert made
+    assert secrets(desk.api) == []
 
 
 def test_a_run_limited_to_one_new_worker_asks_it_and_one_control_plane(monkeypatch):

@@ -97,5 +97,13 @@ def test_ssh_is_reached_as_the_host_says_else_as_all():
     assert (control.user, control.port, control.sudo_password) == ("admin", 0, "of-sudo")
 
 
+def test_ssh_options_of_an_inventory_come_without_a_file_that_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fleet_ = replace(described(), ssh_options={"w1": ["IdentitiesOnly=yes"]})
+    worker = settings(fleet_, next(host for host in fleet_.cluster.hosts if host.name == "w1"))
+    assert (worker.options, worker.config_file) == (("IdentitiesOnly=yes",), "~/.ssh/config")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_digest_changes_with_what_it_stands_for():
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1}) != digest({"a": 1, "b": [3]})
