@@ -137,7 +137,8 @@ def test_through_a_proxy_command(sshd: Sshd, tmp_path: Path) -> None:
 
 def test_nobody_answers(sshd: Sshd) -> None:
     assert "127.0.0.1 port 1: connection refused" in why_not(sshd.settings(port=1), UnreachableError)
-    assert "its name cannot be resolved" in why_not(sshd.settings(host="no.such.host.invalid"), UnreachableError)
+    for name in ("no.such.host.invalid", "a..b", f"{'a' * 64}.invalid"):
+        assert "its name cannot be resolved" in why_not(sshd.settings(host=name), UnreachableError)
 
 
 def test_something_else_answers(sshd: Sshd) -> None:

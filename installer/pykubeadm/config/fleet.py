@@ -86,6 +86,16 @@ class Host(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostVariable(Model):
+    """The variable `pykubeadm_host` of an inventory: what Ansible has no variable for, as in `Host`."""
+
+    internal_address: str = ""
+    state: str = "present"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ignore_preflight_errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Network(Model):
     """The pod network."""
 

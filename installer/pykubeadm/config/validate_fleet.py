@@ -60,7 +60,7 @@ def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report)
 
 def _host(host: Host, path: Path, report: Report) -> None:
     report.problem((*path, "name"), rules.subdomain(host.name) if host.name else "a host needs a name")
-    if host.address and not _SSH_NAME.fullmatch(host.address):
+    if host.address and not _is_ssh_host(host.address):
         report.problem((*path, "address"), f'"{host.address}" is no IP address or host name')
     if host.internal_address:
         report.problem((*path, "internalAddress"), rules.address(host.internal_address))
@@ -81,6 +81,11 @@ def _host(host: Host, path: Path, report: Report) -> None:
     check_taints(host.taints or (), (*path, "taints"), report)
     check_arguments(host.kubelet_extra_args, (*path, "kubeletExtraArgs"), report)
     _variables(host.variables, (*path, "variables"), report)
+
+
+def _is_ssh_host(text: str) -> bool:
+    """What ssh(1) can be given: an address, a DNS name, an alias of ~/.ssh/config. Labels are as in RFC 1035, 2.3.4."""
+    return bool(_SSH_NAME.fullmatch(text)) and all(1 <= len(label) <= 63 for label in text.removesuffix(".").split("."))
 
 
 def _etcd_host(host: Host, path: Path, report: Report) -> None:

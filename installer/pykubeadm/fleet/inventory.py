@@ -6,11 +6,25 @@ import ipaddress
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Cluster, Host, LoadBalancer, Network, Ssh
-from pykubeadm.errors import UsageError
+from pykubeadm.config.decode import decode, describe, unknown_field
+from pykubeadm.config.fleet import (
+    CONTROL_PLANE,
+    ETCD,
+    LOAD_BALANCER,
+    WORKER,
+    Cluster,
+    Host,
+    HostVariable,
+    LoadBalancer,
+    Network,
+    Ssh,
+)
+from pykubeadm.config.model import field_alias
+from pykubeadm.config.source import Document, Path
+from pykubeadm.errors import ConfigError, Problem, UsageError
 from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -31,14 +45,18 @@ class Inventory:
 
 def read_inventories(paths: Sequence[str]) -> Inventory:
     """What the inventories say of their hosts, as Ansible itself reads them. UsageError where they cannot be a cluster's,
-    NodeError with Ansible's own words where it cannot read them."""
+    ConfigError with all that is wrong with hosts' own variables, NodeError with Ansible's words where it cannot read them."""
     found = _hostvars(paths)
     others = [name for name, said in found.items() if said["connection"] not in ("ssh", "smart", "paramiko", "paramiko_ssh")]
     if others:
         raise UsageError(f"--inventory: {', '.join(others)} {'is' if len(others) == 1 else 'are'} not reached by ssh")
     parts = parts_of(found)
     options = {name: _options(str(said["ssh_args"]), name) for name, said in found.items()}
-    hosts = tuple(_host(name, said, parts[name], options[name]) for name, said in found.items())
+    problems: list[Problem] = []
+    own = {name: _own(name, said["host"], problems) for name, said in found.items()}
+    if problems:
+        raise ConfigError(problems)
+    hosts = tuple(_host(name, said, parts[name], options[name], own[name]) for name, said in found.items())
     versions = {str(said["kubelet_version"]) for said in found.values()} - {""}
     if len(versions) > 1:
         raise UsageError(f"--inventory: kubelet_version is {' and '.join(sorted(versions))}; a cluster has one version")
@@ -79,19 +97,36 @@ def parts_of(found: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...
     return parts
 
 
-def _host(name: str, said: Mapping[str, Any], parts: tuple[str, ...], options: Sequence[str]) -> Host:
+def _own(name: str, value: Any, problems: list[Problem]) -> HostVariable:
+    """What the variable of a host says, in Ansible's spelling; `problems` gets what is wrong with it."""
+    source, variable = f"--inventory: {name}", "pykubeadm_host"
+    if not isinstance(value, Mapping):
+        problems.append(Problem(source, 0, 0, variable, f"must be a mapping, not {describe(value)}"))
+        return HostVariable()
+    aliases = {of.name: field_alias(of.name) for of in fields(HostVariable)}
+    known = {key: value for key, value in value.items() if key in aliases}
+    problems += [
+        Problem(source, 0, 0, f"{variable}.{key}", unknown_field(str(key), list(aliases))) for key in value if key not in aliases
+    ]
+    moved: dict[Path, Path] = {(alias,): (variable, key) for key, alias in aliases.items()}
+    data = {aliases[key]: item for key, item in known.items()}
+    found, wrong, _broken = decode(HostVariable, Document(source, "", "", data, {(): (0, 0)}, moved=moved))
+    problems += wrong
+    return found
+
+
+def _host(name: str, said: Mapping[str, Any], parts: tuple[str, ...], options: Sequence[str], own: HostVariable) -> Host:
     jump = next((option.split("=", 1)[1] for option in options if option.lower().startswith("proxyjump=")), "")
     ssh = Ssh(user=str(said["user"]), port=int(said["port"]), identity_file=str(said["identity_file"]), proxy_jump=jump)
-    own = dict(said["host"])
     return Host(
         name=name,
         address=str(said["address"]),
-        internal_address=str(own.get("internal_address") or ""),
+        internal_address=own.internal_address,
         parts=parts,
-        state=str(own.get("state") or "present"),
+        state=own.state,
         ssh=ssh,
-        labels={str(key): str(value) for key, value in dict(own.get("labels") or {}).items()},
-        ignore_preflight_errors=tuple(own.get("ignore_preflight_errors") or ()),
+        labels=own.labels,
+        ignore_preflight_errors=own.ignore_preflight_errors,
     )
 
 

@@ -170,7 +170,7 @@ def _login(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
     except paramiko.ssh_exception.NoValidConnectionsError as error:
         why = next(iter(error.errors.values()))
         raise UnreachableError(_unreachable(settings, place, why)) from error
-    except (OSError, EOFError, paramiko.SSHException) as error:
+    except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:
         if str(error) in ("No authentication methods available", "No existing session"):
             raise LoginError(_not_let_in(settings, place)) from error
         raise UnreachableError(_unreachable(settings, place, error)) from error
@@ -281,7 +281,7 @@ def _not_let_in(settings: SshSettings, place: _Place) -> str:
 
 
 def _unreachable(settings: SshSettings, place: _Place, error: BaseException) -> str:
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # the latter of a name that DNS cannot have
         why = "its name cannot be resolved"
     elif isinstance(error, TimeoutError):
         why = f"no answer within {settings.connect_timeout:g} s"

@@ -100,6 +100,8 @@ def test_every_problem_is_said_with_its_place():
         (hosts("name: c1, parts: [control-plane]", "name: c2, parts: [control-plane]"), "4:1", "need one address"),
         (hosts("name: c_1, parts: [control-plane]"), "4:10", '"c_1" is no DNS name'),
         (hosts("name: c1, address: -oX, parts: [control-plane]"), "4:23", '"-oX" is no IP address or host name'),
+        (hosts("name: c1, address: a..b, parts: [control-plane]"), "4:23", '"a..b" is no IP address or host name'),
+        (hosts(f"name: c1, address: {'a' * 64}.b, parts: [control-plane]"), "4:23", "is no IP address or host name"),
         (hosts("name: c1, parts: []"), "4:3", "the host has no parts"),
         (hosts("name: c1, parts: [control-plane], state: gone"), "4:45", '"gone" is not known'),
         (hosts("name: c1, parts: [control-plane], taints: [{key: a}]"), "4:47", "a taint needs an effect"),

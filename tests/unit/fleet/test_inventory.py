@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykubeadm.config.fleet import PARTS, Cluster, HttpProxy, LoadBalancer, Mirror, Ssh
+from pykubeadm.errors import ConfigError
+from pykubeadm.fleet import inventory as inventories
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.inventory import GROUPS, parts_of
 from pykubeadm.fleet.machines import settings
@@ -44,6 +46,35 @@ def test_every_host_is_something(hosts):
     parts = parts_of({name: said(*groups, part=part) for name, (groups, part) in hosts.items()})
     assert set(parts) == set(hosts)
     assert all(of and set(of) <= set(PARTS) for of in parts.values())
+
+
+def every_word(**more: object) -> dict[str, object]:
+    """What playbooks/inventory.yml says of a host."""
+    words = dict.fromkeys(("user", "identity_file", "ssh_args", "become_password", "kubelet_version", "network", "manifest"), "")
+    ways = {"connection": "ssh", "address": "10.0.0.1", "port": 0, "load_balancer_address": "", "host": {}}
+    return said("control_planes") | words | ways | more
+
+
+def test_what_a_host_has_of_its_own_is_in_its_variable(monkeypatch):
+    own = {"state": "absent", "labels": {"disk": "ssd"}, "internal_address": "10.1.0.1", "ignore_preflight_errors": ["all"]}
+    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {"a": every_word(host=own)})
+    (found,) = inventories.read_inventories(["hosts"]).cluster.hosts
+    assert (found.state, found.labels, found.internal_address) == ("absent", {"disk": "ssd"}, "10.1.0.1")
+    assert found.ignore_preflight_errors == ("all",)
+
+
+def test_all_that_is_wrong_with_hosts_variables_is_said_at_once(monkeypatch):
+    own = {"a": "abc", "b": {"labels": ["a"], "ignore_preflight_errors": "all"}, "c": {"lables": {}, "internalAdress": "::1"}}
+    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {name: every_word(host=host) for name, host in own.items()})
+    with pytest.raises(ConfigError) as refused:
+        inventories.read_inventories(["hosts"])
+    assert str(refused.value).splitlines() == [
+        '--inventory: a: pykubeadm_host: must be a mapping, not the text "abc"',
+        '--inventory: b: pykubeadm_host.ignore_preflight_errors: must be a list, not the text "all"',
+        "--inventory: b: pykubeadm_host.labels: must be a mapping, not a list",
+        '--inventory: c: pykubeadm_host.internalAdress: there is no such field; did you mean "internal_address"?',
+        '--inventory: c: pykubeadm_host.lables: there is no such field; did you mean "labels"?',
+    ]
 
 
 def described(**more) -> Described:
