@@ -208,14 +208,22 @@ def canonical(type_: str, value: Any) -> Any:
 def _canonical_struct(struct: str, value: Mapping[str, Any]) -> dict[str, Any]:
     known = fields(struct)
     result = {name: item for name, item in value.items() if name not in known}
-    for name, field in known.items():
-        item = canonical(field.type, value.get(name))
-        if field.omit_zero and item is None:
-            continue
-        if field.omit_empty and _is_empty(field.type, item):
-            continue
-        result[name] = item
+    for name in known:
+        if name in value or name in _always_written(struct):
+            item = canonical(known[name].type, value.get(name))
+            if not _is_left_out(known[name], item):
+                result[name] = item
     return result
+
+
+@cache
+def _always_written(struct: str) -> frozenset[str]:
+    """The fields that a value without any has when it is printed: of the hundred of a Pod's, a handful."""
+    return frozenset(name for name, field in fields(struct).items() if not _is_left_out(field, canonical(field.type, None)))
+
+
+def _is_left_out(field: Field, item: Any) -> bool:
+    return (field.omit_zero and item is None) or (field.omit_empty and _is_empty(field.type, item))
 
 
 def _is_empty(type_: str, item: Any) -> bool:
