@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -15,7 +14,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.renewal import names_of_certificate
-from tests.support.api import FakeApi
+from tests.support.api import FakeApi, copy_of
 from tests.support.reconfigure_runs import cluster, document, file_of, perform, reconfigure_run
 from tests.support.upgrade_runs import MANIFESTS, ControlPlaneNode, FakeEtcd, WatchedNode, attach
 
@@ -41,7 +40,7 @@ class Watched(WatchedNode):
 
     def before_change(self) -> None:
         super().before_change()
-        self.clusters.append(copy.deepcopy(self.api))
+        self.clusters.append(copy_of(self.api))
 
 
 @pytest.fixture(autouse=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from pykubeadm.kube.port import ApiStatusError, PatchKind
 from pykubeadm.kube.recording import selected
-from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.kube_object import KubeObject, plain_copy
 
 Key = tuple[str, str, str, str]
 
@@ -33,11 +32,11 @@ class FakeApi:
 
     def put(self, document: KubeObject) -> None:
         """Have an object there from the start."""
-        self._store(copy.deepcopy(document))
+        self._store(plain_copy(document))
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         self._call()
-        return copy.deepcopy(self.objects.get((api_version, kind, namespace, name)))
+        return plain_copy(self.objects.get((api_version, kind, namespace, name)))
 
     def list(
         self,
@@ -50,7 +49,7 @@ class FakeApi:
     ) -> list[KubeObject]:
         self._call()
         return [
-            copy.deepcopy(document)
+            plain_copy(document)
             for key, document in self.objects.items()
             if key[:2] == (api_version, kind)
             and (not namespace or key[2] == namespace)
@@ -70,7 +69,7 @@ class FakeApi:
         if version not in (None, live["metadata"]["resourceVersion"]):
             raise ApiStatusError("it was changed", code=409, reason="Conflict")
         if document == live:
-            return copy.deepcopy(live)
+            return plain_copy(live)
         return self._written("replace", document)
 
     def patch(
@@ -110,7 +109,7 @@ class FakeApi:
 
     def _written(self, verb: str, document: KubeObject) -> KubeObject:
         self.writes.append((verb, document["kind"], document["metadata"]["name"]))
-        return self._store(copy.deepcopy(document))
+        return self._store(plain_copy(document))
 
     def _store(self, document: KubeObject) -> KubeObject:
         self._version += 1
@@ -119,7 +118,18 @@ class FakeApi:
         if document["kind"] in self.defaults:
             document["spec"] = self.defaults[document["kind"]] | document.get("spec", {})
         self.objects[_key(document)] = document
-        return copy.deepcopy(document)
+        return plain_copy(document)
+
+
+def copy_of(api: FakeApi) -> FakeApi:
+    """Another cluster with the same objects."""
+    return replace(
+        api,
+        objects=plain_copy(api.objects),
+        failures=list(api.failures),
+        defaults=plain_copy(api.defaults),
+        writes=list(api.writes),
+    )
 
 
 def _key(document: Mapping[str, Any]) -> Key:
@@ -130,8 +140,8 @@ def _key(document: Mapping[str, Any]) -> Key:
 def _merge_patched(live: Any, body: Any) -> Any:
     """RFC 7396."""
     if not isinstance(body, dict):
-        return copy.deepcopy(body)
-    result = copy.deepcopy(live) if isinstance(live, dict) else {}
+        return plain_copy(body)
+    result = plain_copy(live) if isinstance(live, dict) else {}
     for name, value in body.items():
         if value is None:
             result.pop(name, None)

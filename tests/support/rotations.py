@@ -7,7 +7,6 @@ manager and administrators with the API server, that with etcd and with kubelets
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ from pykubeadm.pki.keys import encode_private_key, encode_public_key, generate_k
 from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import Usage
 from pykubeadm.tokens.documents import cluster_info, encode_data
-from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.kube_object import KubeObject, plain_copy
 from tests.support.api import FakeApi
 from tests.support.init_runs import NOW, configuration, init_run, perform
 from tests.support.upgrade_runs import COMPONENTS, MANIFESTS, ControlPlaneNode
@@ -321,7 +320,7 @@ def rotating_cluster(control_planes: int = 1, workers: int = 1) -> RotatingClust
 
 
 def _copy_of(cluster: RotatingCluster) -> RotatingCluster:
-    copied = RotatingCluster(objects=copy.deepcopy(cluster.objects))
+    copied = RotatingCluster(objects=plain_copy(cluster.objects))
     for name, node in cluster.nodes.items():
         copied.nodes[name] = RotatingNode(
             name=name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +27,7 @@ from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.control_plane import control_plane
 from pykubeadm.workflow.events import Event
 from pykubeadm.workflow.phase import Phase, steps
-from tests.support.api import FakeApi
+from tests.support.api import FakeApi, copy_of
 from tests.support.init_runs import NOW, configuration, init_run, perform
 from tests.support.node import FakeNode
 
@@ -136,7 +135,7 @@ def made(version: str = OLD, **cluster: Any) -> tuple[ControlPlaneNode, FakeApi]
     if str(config) not in _MADE:
         _MADE[str(config)] = _made(config).files, cluster_of(config)
     files, api = _MADE[str(config)]
-    return ControlPlaneNode(name="cp1", files=dict(files)), copy.deepcopy(api)
+    return ControlPlaneNode(name="cp1", files=dict(files)), copy_of(api)
 
 
 def _made(config: Configuration) -> ControlPlaneNode:

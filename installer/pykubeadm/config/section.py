@@ -6,12 +6,13 @@ sentence wherever the damage is.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pykubeadm.config.load import load_values
 from pykubeadm.config.source import Path, Source, Value, render
 from pykubeadm.util.dataclass import dataclass
-from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.kube_object import KubeObject, plain_copy
 
 T = TypeVar("T")
 
@@ -74,7 +75,14 @@ class Section:
 
 
 def load_section(content: bytes) -> Section:
-    """The mapping that is the whole (first) document of `content`; DocumentError where there is none."""
+    """The mapping that is the whole (first) document of `content`, the caller's to change; DocumentError where there is none."""
+    document = _document(content)
+    return Section(document, plain_copy(document.data))
+
+
+@lru_cache(maxsize=64)
+def _document(content: bytes) -> Value:
+    """A run reads the same few kubeconfigs and manifests again and again."""
     documents, problems = load_values(Source("", content))
     if problems:
         first = min(problems)
@@ -85,4 +93,4 @@ def load_section(content: bytes) -> Section:
     document = documents[0]
     if not isinstance(document.data, dict):
         raise DocumentError(f"holds {_NAMES.get(type(document.data), 'a number')} in place of a mapping")
-    return Section(document, document.data)
+    return document

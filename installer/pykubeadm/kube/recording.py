@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from pykubeadm.kube.port import Api, ApiStatusError, ApiUnreachableError, PatchKind, title
-from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.kube_object import KubeObject, plain_copy
 from pykubeadm.util.yaml_output import to_yaml
 
 MASK = "***"
@@ -49,13 +48,13 @@ class RecordingApi:
     @property
     def written(self) -> list[KubeObject]:
         """The objects that would have been created or replaced, in the order of their first write."""
-        return [copy.deepcopy(document) for document in self._written.values() if document is not None]
+        return [plain_copy(document) for document in self._written.values() if document is not None]
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         key = (api_version, kind, namespace, name)
         if key in self._written:
-            return copy.deepcopy(self._written[key])
-        return self._real(key) or copy.deepcopy(self._assumed.get(key))
+            return plain_copy(self._written[key])
+        return self._real(key) or plain_copy(self._assumed.get(key))
 
     def list(
         self,
@@ -81,7 +80,7 @@ class RecordingApi:
             and (not namespace or key[2] == namespace)
             and (document is None or selected(document, labels or {}, fields or {}))
         }
-        return [copy.deepcopy(document) for document in found.values() if document is not None]
+        return [plain_copy(document) for document in found.values() if document is not None]
 
     def create(self, document: KubeObject) -> KubeObject:
         return self._write("create", document)
@@ -135,11 +134,11 @@ class RecordingApi:
 
     def _write(self, verb: str, document: KubeObject) -> KubeObject:
         self._report(f"{verb} {title(document)}:\n{to_yaml(masked(document))}")
-        stored = copy.deepcopy(document)
+        stored = plain_copy(document)
         stored["metadata"].setdefault("uid", _NOT_YET_KNOWN)
         stored["metadata"].pop("resourceVersion", None)  # what was written has another
         self._written[_key(document)] = stored
-        return copy.deepcopy(stored)
+        return plain_copy(stored)
 
 
 def masked(document: KubeObject) -> KubeObject:

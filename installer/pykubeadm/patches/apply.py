@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 from pykubeadm.errors import ConfigError, Problem
@@ -13,6 +12,7 @@ from pykubeadm.patches.merge import merge_patch
 from pykubeadm.patches.refusal import Path, RefusalError
 from pykubeadm.patches.strategic import strategic_merge
 from pykubeadm.util.api_types import canonical, misfits
+from pykubeadm.util.kube_object import plain_copy
 
 
 def apply_patches(target: str, document: Mapping[str, Any], patches: Sequence[Patch]) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def apply_patches(target: str, document: Mapping[str, Any], patches: Sequence[Pa
     A static pod comes out as Kubernetes prints it. Raises ConfigError, with file and line, where a patch cannot be applied,
     and where the result does not fit its type; a field that is unknown is an error in static pods only.
     """
-    result: dict[str, Any] = deepcopy(dict(document))
+    result: dict[str, Any] = plain_copy(dict(document))
     wanted = [patch for patch in patches if patch.target == target]
     for patch in wanted:
         try:
