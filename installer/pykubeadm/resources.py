@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pykubeadm.util.kube_object import KubeObject, plain_copy
 from pykubeadm.util.yaml_output import yaml_inline
 
 if TYPE_CHECKING:
@@ -50,9 +51,14 @@ def render_text(template: str, **values: object) -> str:
     return _templates().get_template(template).render(values)
 
 
-def render(template: str, **values: object) -> list[dict[str, Any]]:
-    """The YAML documents that a template gives."""
+def render(template: str, **values: object) -> list[KubeObject]:
+    """The YAML documents that a template gives, the caller's to change."""
+    return plain_copy(_documents(render_text(template, **values)))
+
+
+@lru_cache(maxsize=32)
+def _documents(text: str) -> list[KubeObject]:
+    """Reading takes most of the time, and what is compared with what is there is often the same as before."""
     import yaml
 
-    documents = yaml.load_all(render_text(template, **values), Loader=yaml.CSafeLoader)
-    return [document for document in documents if document]
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pykubeadm.util.yaml_scalars import is_text
@@ -18,9 +18,14 @@ _OUTSIDE_ASCII = re.compile(r"[^\x20-\x7e]")
 def _dumper() -> Any:
     import yaml
 
+    resolved = lru_cache(maxsize=1024)(yaml.resolver.Resolver().resolve)
+
     class Dumper(yaml.CSafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
             return True
+
+        def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # libyaml asks twice for each text
+            return resolved(kind, value if kind is yaml.ScalarNode else None, implicit)
 
     def text(dumper: Any, value: str) -> Any:
         style = "|" if "\n" in value else None

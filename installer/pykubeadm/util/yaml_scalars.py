@@ -7,6 +7,7 @@ import math
 import re
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 _TAG = "tag:yaml.org,2002:"
 _WORDS: dict[str, bool | None] = {
@@ -52,6 +53,7 @@ def resolve(text: str, tag: str | None) -> Scalar:
     return value
 
 
+@lru_cache(maxsize=1024)
 def is_text(text: str) -> bool:
     """Whether Kubernetes writes the text without quotes: it is read as nothing else, nor by readers that know base 60
     (go.yaml.in/yaml/v2, encode.go)."""
