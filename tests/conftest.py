@@ -9,6 +9,10 @@ from functools import partial
 import yaml
 from hypothesis import settings
 
+# Thousands of modules and tests come and stay. Without this, Python's garbage collector looks through them again and again, for a
+# sixth of the whole time.
+gc.disable()
+
 # No deadline: a busy machine is no defect. Continuous integration repeats the same examples, people explore new ones: half of
 # Hypothesis' hundred in each run, for the tests that need no node are run often.
 settings.register_profile("explore", deadline=None, max_examples=50)
@@ -21,8 +25,8 @@ yaml.safe_load_all = partial(yaml.load_all, Loader=yaml.CSafeLoader)
 
 
 def pytest_collection_finish() -> None:
-    """The thousands of tests that were collected stay until the end. Without this, Python's garbage collector looks through them
-    again and again, for a sixth of the whole time."""
+    """What was collected stays until the end, and is not looked through again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
