@@ -115,7 +115,7 @@ def name(document: Mapping[str, Any]) -> str:
 
 
 def kubelet_version(node: Mapping[str, Any]) -> str:
-    """ "" where the Node gives none."""
+    """Empty where the Node gives none."""
     return str(((node.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion") or "")
 
 
