@@ -17,14 +17,14 @@ from pykubeadm.etcd.store import Store
 from pykubeadm.node.local import LocalNode
 from tests.support.etcd_runs import archived
 
-boto3 = pytest.importorskip("boto3")
-server = pytest.importorskip("moto.server")
-
 NAMES = [f"etcd-2026010{day}T030405.000Z-cp1.tar" for day in (1, 2, 3)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def endpoint() -> Iterator[str]:
+    """The server, which takes a second to load: only where these tests are run."""
+    pytest.importorskip("boto3")
+    server = pytest.importorskip("moto.server")
     running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     running.start()
     host, port = running.get_host_and_port()
@@ -42,7 +42,7 @@ def store(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Store:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    client: Any = boto3.client("s3")
+    client: Any = pytest.importorskip("boto3").client("s3")
     for bucket in client.list_buckets()["Buckets"]:
         for entry in client.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ()):
             client.delete_object(Bucket=bucket["Name"], Key=entry["Key"])
