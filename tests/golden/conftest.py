@@ -17,14 +17,14 @@ _MAKE: Callable[[str], keys.PrivateKey] = keys.generate_key
 
 @pytest.fixture(autouse=True)
 def keys_of_earlier_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within a case every key is another one, as it is on a node; but for RSA-4096, of which two are enough."""
+    """Within a case every key is another one, as it is on a node; but for RSA-3072, of which two are enough."""
     numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
     lock = threading.Lock()
 
     def generate(algorithm: str) -> keys.PrivateKey:
         with lock:  # a run makes its keys in threads
             number, made = next(numbers[algorithm]), _MADE[algorithm]
-            if algorithm == "RSA-4096":
+            if algorithm == "RSA-3072":
                 number %= 2
             if number == len(made):
                 made.append(_MAKE(algorithm))
