@@ -85,6 +85,7 @@ def leaf_problems(certificate: x509.Certificate, wanted: Subject) -> Iterator[st
         yield f"does not name {', '.join(missing)} among its subject alternative names"
 
 
+@lru_cache(maxsize=256)
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)

@@ -206,12 +206,12 @@ def canonical(type_: str, value: Any) -> Any:
 
 
 def _canonical_struct(struct: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    known = fields(struct)
+    known, always = fields(struct), _always_written(struct)
     result = {name: item for name, item in value.items() if name not in known}
-    for name in known:
-        if name in value or name in _always_written(struct):
-            item = canonical(known[name].type, value.get(name))
-            if not _is_left_out(known[name], item):
+    for name, field in known.items():
+        if name in value or name in always:
+            item = canonical(field.type, value.get(name))
+            if not _is_left_out(field, item):
                 result[name] = item
     return result
 
