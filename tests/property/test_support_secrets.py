@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pykubeadm.commands.support.command import pack
 from pykubeadm.commands.support.item import Item
-from pykubeadm.commands.support.redact import Redactor
+from pykubeadm.util.redact import Redactor
 from tests.support.api import FakeApi
 from tests.support.node import FakeNode, completed
 
@@ -47,6 +47,21 @@ _SAID = (
     "HTTPS_PROXY=http://user:{}@proxy:3128",
     'level=error msg="login failed" passwd={} user=x',
     "auth: {}",
+    "DB_PASS={}",
+    "bgp_peerpass: '{}'",
+    "- name: bgp_peerpass\n  value: {}",
+    '{{"name": "DB_PASS", "value": "{}"}}',
+    "curl --password {} https://a",
+    "- --password\n- {}",
+    '["--password", "{}"]',
+    "password: |\n  {}",
+    "users:\n- password: >-\n    {}\n    and more\n  name: x",
+    "- name: DB_PASSWORD\n  value: |\n    {}",
+    "password: my own {} it is",
+    'password = """\n{}\n"""',
+    "https://user:a/{}@registry.example.org/v2/",
+    "https://user:a@{}@registry.example.org/v2/",
+    "https://user:8/{}@registry.example.org/v2/",
 )
 
 
@@ -77,6 +92,12 @@ def test_what_looks_like_a_key_or_token_is_removed(secret: str, said: str) -> No
         "staticPodPath: /etc/kubernetes/manifests",
         "tokenTTL: 24h",
         "node w is not ready: container runtime network not ready",
+        "https://registry.example.org:5000/pause@sha256:" + "ab12" * 16,
+        "bypass: true",
+        "kubeadm join 10.0.0.1:6443 --token abcdef.[removed] --discovery-token-ca-cert-hash sha256:" + "ab12" * 16,
+        '{"name": "cluster-signing-key-file", "value": ""}',
+        "data: |\n  Corefile of ours",
+        "users:\n- password: |\n    [removed]\n  name: x",
     ],
 )
 def test_what_is_no_secret_stays(line: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node.port import Command, Completed, Directory, File, Node, Unit, UnitState
+from pykubeadm.util.redact import Redactor
 from pykubeadm.workflow.events import (
     Event,
     NodeProgress,
@@ -22,20 +23,8 @@ from pykubeadm.workflow.events import (
     Subscriber,
 )
 
-_SECRETS = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|(?<![a-z0-9.])[a-z0-9]{6}\.[a-z0-9]{16}(?![a-z0-9.])"  # bootstrap tokens
-    r"|(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])"  # certificate keys, and digests, which nobody misses
-    r"|(?<=client-key-data: )\S+|(?<=token: )\S+|(?<=password: )\S+",
-    re.DOTALL,
-)
 _LINES = 20  # of a command's output
 _WIDTH = 300
-
-
-def masked(text: str) -> str:
-    """Without what looks like a key, a token or a password."""
-    return _SECRETS.sub("***", text)
 
 
 class RunLog:
@@ -46,11 +35,12 @@ class RunLog:
         self._began = time.monotonic()
         self._lock = threading.Lock()
         self._descriptor = -1
+        self._without_secrets = Redactor((), secrets.token_bytes(16))
 
     def line(self, host: str, text: str) -> None:
         """A line, or several that belong together, of a host ("" for the whole run)."""
         stamp = f"{datetime.now(UTC).isoformat(timespec='seconds')} +{time.monotonic() - self._began:.3f}s {host or '-'} "
-        lines = masked(text).splitlines() or [""]
+        lines = self._without_secrets(text).splitlines() or [""]
         content = "".join(f"{stamp}{line}\n" if at == 0 else f"    {line}\n" for at, line in enumerate(lines))
         with self._lock:
             if self._descriptor < 0:

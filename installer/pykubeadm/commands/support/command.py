@@ -13,12 +13,12 @@ from datetime import datetime
 from pykubeadm.commands.support.item import Item
 from pykubeadm.commands.support.of_cluster import items_of_cluster
 from pykubeadm.commands.support.of_node import items_of_node
-from pykubeadm.commands.support.redact import Redactor
 from pykubeadm.commands.support.secrets import secrets_of_node, try_secrets_of_cluster
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.kube.port import Api
 from pykubeadm.node.port import Node
 from pykubeadm.util.dataclass import dataclass
+from pykubeadm.util.redact import Redactor
 
 _MOST = 32 * 1024 * 1024  # bytes of all texts
 _MOST_OF_ONE = 4 * 1024 * 1024  # characters

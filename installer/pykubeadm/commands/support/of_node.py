@@ -20,13 +20,16 @@ _SINCE: Final = "-24h"
 _SYSTEM: Final = "kube-system_"
 _FILES: Final = (
     *("/etc/os-release", KUBELET_CONFIG, KUBELET_INSTANCE_CONFIG, KUBELET_FLAGS_ENV),
-    *("/etc/containerd/config.toml", "/etc/crictl.yaml", "/etc/resolv.conf", "/etc/hosts"),
+    *("/etc/containerd/config.toml", "/etc/crio/crio.conf", "/etc/crictl.yaml", "/etc/resolv.conf", "/etc/hosts"),
 )
 _FOLDERS: Final = (
     MANIFESTS_DIR,
     "/etc/cni/net.d",
     "/etc/systemd/system/kubelet.service.d",
     "/etc/systemd/system/containerd.service.d",
+    "/etc/systemd/system/crio.service.d",
+    "/etc/crio/crio.conf.d",
+    "/etc/containers/registries.conf.d",
 )
 _COMMANDS: Final = {
     "versions": (
@@ -34,11 +37,12 @@ _COMMANDS: Final = {
         ("kubelet", "--version"),
         ("kubectl", "version", "--client"),
         ("containerd", "--version"),
+        ("crio", "--version"),
         ("runc", "--version"),
         ("crictl", "--version"),
     ),
     "units": (
-        ("systemctl", "status", "--no-pager", "--lines=0", "kubelet", "containerd"),
+        ("systemctl", "status", "--no-pager", "--lines=0", "kubelet", "containerd", "crio"),
         ("systemctl", "show", "kubelet", "--property=ActiveState,SubState,Result,NRestarts,ExecMainStatus,Environment"),
         ("systemctl", "--failed", "--no-pager"),
     ),
@@ -52,7 +56,7 @@ _COMMANDS: Final = {
     "disk": (("df", "-Ph"), ("df", "-Pi"), ("ls", "-lR", "/etc/kubernetes"), ("free", "-m"), ("uptime",)),
     "clock": (("timedatectl",), ("date", "--utc")),
 }
-_JOURNALS: Final = ("kubelet", "containerd")
+_JOURNALS: Final = ("kubelet", "containerd", "crio")
 
 
 def items_of_node(node: Node, socket: str) -> Iterator[Item]:

@@ -120,6 +120,14 @@ def test_units_that_do_not_run_or_will_not_start(node: FakeNode) -> None:
     ]
 
 
+def test_the_unit_of_cri_o_is_looked_at_as_that_of_containerd(node: FakeNode) -> None:
+    running, ended = UnitState("loaded", "active", "running", "enabled"), UnitState("loaded", "inactive", "dead", "disabled")
+    node.units |= {"kubelet": running, "crio": UnitState("loaded", "failed", "failed", "enabled")}
+    assert [line.partition(" ->")[0] for line in said(kubelet.CHECKS, node, "units")] == ["problem: the unit crio is failed"]
+    node.units |= {"crio": running, "containerd": ended}  # which is not used
+    assert said(kubelet.CHECKS, node, "units") == []
+
+
 def test_a_manifest_that_cannot_be_read(node: FakeNode) -> None:
     node.put("/etc/kubernetes/manifests/etcd.yaml", "{half: [a\n")
     [remark] = said(kubelet.CHECKS, node, "manifests")

@@ -58,6 +58,16 @@ def test_files_logs_and_versions_of_a_node() -> None:
     ]
 
 
+def test_both_runtimes_are_asked_for() -> None:
+    fake = node()
+    fake.put("/etc/crio/crio.conf.d/20-pykubeadm.conf", "[crio.runtime]\n")
+    fake.put("/etc/containerd/config.toml", "version = 3\n")
+    found = texts(packed(fake, None))
+    assert found["support-a/node/files/etc/crio/crio.conf.d/20-pykubeadm.conf"] == "[crio.runtime]\n"
+    assert found["support-a/node/files/etc/containerd/config.toml"] == "version = 3\n"
+    assert {"support-a/node/logs/containerd.log", "support-a/node/logs/crio.log"} < set(found)
+
+
 def test_objects_without_what_users_put_into_them() -> None:
     api = FakeApi()
     spec = {"nodeName": "w", "containers": [{"name": "c", "image": "i:1", "args": ["--x"]}]}

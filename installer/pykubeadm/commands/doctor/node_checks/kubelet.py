@@ -18,6 +18,7 @@ from pykubeadm.constants import (
 from pykubeadm.node.diagnose import CONTROL_PLANE, diagnose, not_running
 from pykubeadm.node.port import HealthEndpoint
 
+_RUNTIMES: Final = ("containerd", "crio")
 _RECENTLY: Final = 600.0  # seconds
 _COMMAND: Final = 15  # characters that the kernel keeps of a command's name (TASK_COMM_LEN)
 _PORTS: Final = {
@@ -29,12 +30,14 @@ _PORTS: Final = {
 
 
 def _unit(here: Here) -> Iterable[Remark]:
-    for name in ("kubelet", "containerd"):
-        unit = here.node.unit(name)
-        if unit.load == "not-found":
-            if name == "kubelet":
-                yield problem("there is no kubelet service on this node", "pykubeadm node prepare")
-            continue
+    found = {name: here.node.unit(name) for name in ("kubelet", *_RUNTIMES)}
+    found = {name: unit for name, unit in found.items() if unit.load != "not-found"}
+    if "kubelet" not in found:
+        yield problem("there is no kubelet service on this node", "pykubeadm node prepare")
+    running = [name for name in _RUNTIMES if name in found and found[name].active == "active"]
+    for name, unit in found.items():
+        if name in _RUNTIMES and running and name not in running and unit.enabled == "disabled":
+            continue  # the node has the other one
         if unit.active != "active":
             how = f" ({unit.result})" if unit.result not in ("", "success") else ""
             yield problem(f"the unit {name} is {unit.active}{how}", f"systemctl start {name}; journalctl -u {name} -n 50")

@@ -14,21 +14,46 @@ _KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z
 # A bootstrap token: its id is public (k8s.io/cluster-bootstrap/token/api).
 _TOKEN: Final = re.compile(r"(?<![a-z0-9.])([a-z0-9]{6})\.[a-z0-9]{16}(?![a-z0-9.])")
 _JWT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.?[\w-]*")
-_URL: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s\"'@]+@", re.IGNORECASE)
+# Up to the last "@": passwords have "/" and "@", too, whatever RFC 3986 says. What follows a digest's "@" is none.
+_URL: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?:[^/\s\"'@:]*:[^\s\"']*|[^/\s\"']+)@(?!sha\d+:)", re.IGNORECASE)
 _BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]{6,}", re.IGNORECASE)
-# A name that says so, and its value: in YAML, JSON, TOML, an environment, a command line, a log.
+# What a name has in it that says so.
+_WORDS: Final = (
+    r"(?:passw(?:or)?d|passphrase|pass(?![a-z])|[_-]pwd|secret|token|api[_-]?key|credential|private[_-]?key|key-data|access[_-]?key"
+    r"|certificate[_-]?key|authorization|\bauth|cookie)"
+)
+_QUOTED: Final = r"\"\"\"(?s:.*?)\"\"\"|'''(?s:.*?)'''|\\*\"(?:[^\"\\]|\\.)*\"|'[^']*'"  # of TOML, too
+# Such a name, and its value: in YAML, JSON, TOML, an environment, a command line, a log.
 _NAMED: Final = re.compile(
-    r"(?<![\w.-])(?P<head>[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|credential|private[_-]?key|key-data|access[_-]?key"
-    r"|certificate[_-]?key|authorization|\bauth|cookie)[\w.-]*[\"'\\]*\s*(?:[:=]|\s(?=[\"']))\s*)"
-    r"(?P<value>\\*\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s,;\]}]+)",
+    rf"(?<![\w.-])(?P<head>[\w.-]*{_WORDS}[\w.-]*[\"'\\]*\s*(?:[:=]|\s(?=[\"']))\s*)(?P<value>{_QUOTED}|[^\s,;\]}}]+)",
     re.IGNORECASE,
+)
+# Flags whose value is the next word, also of a list of words.
+_FLAG: Final = re.compile(
+    rf"(?<![\w-])(?P<head>--?[\w-]*{_WORDS}[\w-]*(?:[\"'\\]*\s*,\s*|[\"']?[ \t]*\n[ \t]*-[ \t]+|[ \t]+))"
+    rf"(?P<value>(?![\"']?-){_QUOTED}|(?!-)[^\s,;\]}}]+)",
+    re.IGNORECASE,
+)
+# The whole of a line of YAML: what stands there without quotes may have spaces.
+_LINE: Final = re.compile(
+    rf"^(?P<head>[ \t]*(?:-[ \t]+)*[\w.-]*{_WORDS}[\w.-]*:[ \t]+)(?P<value>[^\s\"'\[{{|>&*!#][^\n]*)$",
+    re.IGNORECASE | re.MULTILINE,
 )
 _VALUE_OF_ENV: Final = re.compile(
-    r"(?P<head>\bname:\s*[\"']?[\w.-]*(?:passw(?:or)?d|secret|token|key|credential|auth)[\w.-]*[\"']?\s*[,\n]\s*(?:-\s*)?value:\s*)(?P<value>[^\n}]+)",
+    rf"(?P<head>\bname[\"'\\]*:\s*[\"'\\]*[\w.-]*(?:{_WORDS}|key|auth)[\w.-]*[\"'\\]*\s*[,\n]\s*(?:-\s*)?[\"'\\]*value[\"'\\]*:\s*)"
+    rf"(?P<value>{_QUOTED}|[^\n}}]+)",
     re.IGNORECASE,
 )
+# The first line of a YAML block: `password: |`. `value: |` belongs to the name before it.
+_BLOCK: Final = re.compile(
+    rf"(?P<indent>[ \t]*(?:-[ \t]+)*)[\"']?(?:[\w.-]*{_WORDS}[\w.-]*|(?P<value>value))[\"']?:[ \t]+[|>][-+\d]*[ \t]*(?:#.*)?",
+    re.IGNORECASE,
+)
+_NAME_OF_ENV: Final = re.compile(rf"[ \t]*(?:-[ \t]+)*name:\s*[\"']?[\w.-]*(?:{_WORDS}|key|auth)[\w.-]*[\"']?\s*", re.IGNORECASE)
+# Of values: what says nothing, what is public (pins of CAs), and what was taken out already.
 _HARMLESS: Final = re.compile(
-    r"[\"'\\]*(?:true|false|null|none|\d{1,5}[smhd]?|\[|\{|\||>|/(?:etc|var|run|usr|opt|srv)/[\w./-]*|\[removed\])[\"'\\]*,?",
+    r"[\"'\\]*(?:true|false|null|none|\d{1,5}[smhd]?|\[|\{|\||>|/(?:etc|var|run|usr|opt|srv)/[\w./-]*|sha256:[0-9a-f]{64}"
+    r"|(?:[a-z0-9]{6}\.)?\[removed\]?)?[\"'\\]*,?",
     re.IGNORECASE,
 )
 _HEX: Final = re.compile(r"(?<![0-9a-zA-Z])(?<!sha256:)[0-9a-f]{64}(?![0-9a-zA-Z])")
@@ -36,8 +61,8 @@ _BASE64: Final = re.compile(r"(?<![\w+/.-])[A-Za-z0-9+/]{40,}={0,2}(?![\w+/-])")
 
 
 class Redactor:
-    """Of one archive. `known` are values that are secret wherever they stand; `salt` makes the names of what is replaced differ
-    from archive to archive."""
+    """Of one archive or log. `known` are values that are secret wherever they stand; `salt` makes the names of what is replaced
+    differ from one to the other."""
 
     def __init__(self, known: Iterable[bytes], salt: bytes) -> None:
         self._salt = salt
@@ -54,14 +79,32 @@ class Redactor:
         text = _JWT.sub(REMOVED, text)
         text = _URL.sub(rf"\1{REMOVED}@", text)
         text = _BEARER.sub(rf"\1 {REMOVED}", text)
-        text = _VALUE_OF_ENV.sub(rf"\g<head>{REMOVED}", text)
-        text = _NAMED.sub(_without_value, text)
+        text = _without_blocks(text)
+        for pattern in (_VALUE_OF_ENV, _LINE, _FLAG, _NAMED):
+            text = pattern.sub(_without_value, text)
         text = _HEX.sub(self._named, text)
         return _BASE64.sub(_without_base64, text)
 
     def _named(self, found: re.Match[str]) -> str:
         """Ids of containers and keys look the same: the same one gets the same name, from which it cannot be had."""
         return f"[hex-{hashlib.sha256(self._salt + found[0].encode()).hexdigest()[:12]}]"
+
+
+def _without_blocks(text: str) -> str:
+    """What a YAML block holds is what is further in than its key."""
+    if not re.search(r":[ \t]+[|>]", text):
+        return text
+    lines, before, column = text.split("\n"), "", -1
+    for at, line in enumerate(lines):
+        content = line.lstrip()
+        if column >= 0 and (not content or len(line) - len(content) > column):
+            lines[at] = line[: len(line) - len(content)] + REMOVED if content else line
+            continue
+        found = _BLOCK.fullmatch(line)
+        secret = found is not None and (not found["value"] or _NAME_OF_ENV.fullmatch(before) is not None)
+        column = len(found["indent"]) if found is not None and secret else -1
+        before = line
+    return "\n".join(lines)
 
 
 def _without_value(found: re.Match[str]) -> str:
