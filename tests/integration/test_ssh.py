@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,16 @@ def test_a_changed_host_key_is_refused(sshd: Sshd, tmp_path: Path) -> None:
     sentence = why_not(configured(sshd, tmp_path, f"Host *\n  UserKnownHostsFile {tmp_path}/known\n"), HostKeyError)
     assert len(re.findall(r"SHA256:[\w+/]{43} ", sentence)) == 2
     assert f"`ssh-keygen -R '[127.0.0.1]:{sshd.port}'" in sentence
+
+
+@pytest.mark.parametrize("nowhere", ["/dev/null", "none"])
+def test_where_no_host_key_is_kept_the_advice_is_another(sshd: Sshd, tmp_path: Path, nowhere: str) -> None:
+    sentence = why_not(configured(sshd, tmp_path, f"Host *\n  UserKnownHostsFile {nowhere}\n"), HostKeyError)
+    assert "UserKnownHostsFile is /dev/null, which keeps none: name a file there" in sentence
+    assert "ssh-keyscan" not in sentence
+    text = f"Host *\n  UserKnownHostsFile {nowhere}\n  StrictHostKeyChecking accept-new\n"
+    with connect(configured(sshd, tmp_path, text)) as node:
+        assert node.stat("/") is not None
 
 
 def test_a_revoked_host_key_is_refused(sshd: Sshd, tmp_path: Path) -> None:
@@ -157,6 +168,26 @@ def test_a_user_who_is_not_let_in(sshd: Sshd, tmp_path: Path) -> None:
     keygen[-1] = str(tmp_path / "locked")
     subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
     assert "is encrypted" in why_not(sshd.settings(identity_files=(str(tmp_path / "locked"),)), LoginError)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda _key: b"hello\n", "holds no whole private key"),
+        (lambda _key: b"", "holds no whole private key"),
+        (lambda _key: b"\xff\xfe" * 1000, "holds no whole private key"),
+        (lambda key: key[: len(key) // 2], "holds no whole private key"),
+        (None, "is a public key: name the private one"),
+    ],
+    ids=["text", "empty", "binary", "half", "public"],
+)
+def test_a_file_that_holds_no_private_key_is_named(
+    sshd: Sshd, tmp_path: Path, damage: Callable[[bytes], bytes] | None, said: str
+) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(damage((sshd.folder / "login").read_bytes()) if damage else (sshd.folder / "login.pub").read_bytes())
+    sentence = why_not(sshd.settings(identity_files=(str(key),)), LoginError)
+    assert sentence == f"n1: the key {key} {said}"
 
 
 # Python and sudo

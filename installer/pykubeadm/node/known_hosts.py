@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _USER = "~/.ssh/known_hosts"
 _SYSTEM = "/etc/ssh/ssh_known_hosts"
+_NOWHERE = "/dev/null"
 _HASHED = "|1|"  # how a name begins that is not to be read (HashKnownHosts)
 
 
@@ -23,8 +24,8 @@ class KnownHosts:
 
     def __init__(self, host: str, port: int, options: Mapping[str, Any]) -> None:
         self._host, self._port = host, port
-        self._files = shlex.split(str(options.get("userknownhostsfile", _USER)))
-        self._files = [os.path.expanduser(path) for path in self._files]
+        given = shlex.split(str(options.get("userknownhostsfile", _USER))) or [_NOWHERE]
+        self._files = [_NOWHERE if path.lower() == "none" else os.path.expanduser(path) for path in given]
         self.accepts_new = str(options.get("stricthostkeychecking", "")).lower() == "accept-new"
 
     def load_into(self, client: paramiko.SSHClient) -> None:
@@ -61,6 +62,11 @@ class KnownHosts:
         return self._host if self._port == 22 else f"[{self._host}]:{self._port}"
 
     def unknown(self, node: str, key: paramiko.PKey) -> str:
+        if self._files[0] == _NOWHERE:
+            return (
+                f"{node}: the host key of {self._name} is not known: {_shown(key)}; UserKnownHostsFile is {_NOWHERE}, which "
+                "keeps none: name a file there, or have whatever key comes accepted (StrictHostKeyChecking accept-new)"
+            )
         return (
             f"{node}: the host key of {self._name} is not known: {_shown(key)}; if `ssh-keygen -lf` of its key on the machine "
             f"shows the same, `ssh-keyscan -p {self._port} {self._host} >>{self._files[0]}` adds it"

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 from typing import IO, Any, cast
@@ -166,13 +166,15 @@ def _login(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
     except paramiko.PasswordRequiredException as error:
         raise LoginError(f"{settings.title}: the key for {place.user} is encrypted: add it to the agent (`ssh-add`)") from error
     except paramiko.AuthenticationException as error:
-        raise LoginError(_not_let_in(settings, place)) from error
+        raise LoginError(_not_let_in(settings, place, identities)) from error
     except paramiko.ssh_exception.NoValidConnectionsError as error:
         why = next(iter(error.errors.values()))
         raise UnreachableError(_unreachable(settings, place, why)) from error
     except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:
+        if isinstance(error, paramiko.SSHException | UnicodeDecodeError | PermissionError) and any(map(_unusable, identities)):
+            raise LoginError(_not_let_in(settings, place, identities)) from error
         if str(error) in ("No authentication methods available", "No existing session"):
-            raise LoginError(_not_let_in(settings, place)) from error
+            raise LoginError(_not_let_in(settings, place, identities)) from error
         raise UnreachableError(_unreachable(settings, place, error)) from error
     transport = client.get_transport()
     if transport is None:
@@ -273,7 +275,32 @@ class _Refusing(paramiko.MissingHostKeyPolicy):
         raise HostKeyError(self._known.unknown(self._settings.title, key))
 
 
-def _not_let_in(settings: SshSettings, place: _Place) -> str:
+def _unusable(path: str) -> str:
+    """What is wrong with the file of a private key, "" for nothing. Whether an encrypted one can be used, the agent knows."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
+
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        if content.startswith((b"ssh-", b"ecdsa-", b"sk-")):
+            return "is a public key: name the private one"
+        (load_ssh_private_key if b"OPENSSH PRIVATE KEY" in content else load_pem_private_key)(content, None)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except UnsupportedAlgorithm:
+        return "is of a kind that cannot be used: take one of ed25519, ECDSA or RSA"
+    except TypeError:
+        return ""
+    except ValueError:
+        return "holds no whole private key"
+    return ""
+
+
+def _not_let_in(settings: SshSettings, place: _Place, identities: Sequence[str]) -> str:
+    problems = [f"the key {path} {problem}" for path in identities if (problem := _unusable(path))]
+    if problems and len(problems) == len(identities):
+        return f"{settings.title}: {'; '.join(problems)}"
     return (
         f"{settings.title}: sshd at {place.host} port {place.port} does not let {place.user} in with the keys that are here: "
         f"`ssh-copy-id {place.user}@{place.host}` puts one there, or name the right user or identity file"
@@ -281,7 +308,7 @@ def _not_let_in(settings: SshSettings, place: _Place) -> str:
 
 
 def _unreachable(settings: SshSettings, place: _Place, error: BaseException) -> str:
-    if isinstance(error, socket.gaierror | UnicodeError):  # the latter of a name that DNS cannot have
+    if isinstance(error, socket.gaierror | UnicodeError):  # the latter for a name that DNS cannot have
         why = "its name cannot be resolved"
     elif isinstance(error, TimeoutError):
         why = f"no answer within {settings.connect_timeout:g} s"
@@ -319,7 +346,7 @@ def _start_helper(settings: SshSettings, transport: paramiko.Transport) -> param
         if version < _OLDEST_PYTHON:
             raise PythonMissingError(
                 f"{settings.title}: {settings.python} is Python {version[0]}.{version[1]}, and 3.9 is the oldest that will do: "
-                "install a newer one, or name another that is there (python)"
+                "install a newer one"
             )
         if password is not None:
             channel.sendall(sent)
