@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pykubeadm.cli.fleet_options import described_of, emit_of, ending_well, options_of, running, sources
+from pykubeadm.cli.fleet_options import choosing, described_of, emit_of, ending_well, options_of, running, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
 from pykubeadm.cli.options import document_options, output_option
 
@@ -119,7 +119,7 @@ cluster.add_command(
     CliCommand(
         "plan",
         callback=click.pass_context(_plan),
-        params=[*sources(), *running(), output_option()],
+        params=[*sources(), *choosing(), output_option()],
         help="Say what `apply` would do on each machine; change nothing. The exit status is 0 where there is nothing to do, 11 "
         "where there is, and 5 where something stands in the way.",
         short_help="Say what apply would do; change nothing",
@@ -238,7 +238,7 @@ cluster.add_command(
     CliCommand(
         "status",
         callback=click.pass_context(_status),
-        params=[*sources(), *running(), *document_options("text")],
+        params=[*sources(), *choosing(), *document_options("text")],
         help="Show hosts, versions, etcd and certificates, and what is not as the file says. The exit status is 0 where all is "
         "well, 11 where `apply` has something to do, 5 where something is wrong.",
         short_help="Show how the cluster is, and what is not as the file says",
@@ -248,7 +248,7 @@ cluster.add_command(
     CliCommand(
         "kubeconfig",
         callback=_kubeconfig,
-        params=[*sources(), *running()],
+        params=[*sources(), *choosing()],
         help="Print the administrator's kubeconfig.",
         short_help="Print the administrator's kubeconfig",
     )

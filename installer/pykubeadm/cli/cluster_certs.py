@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.fleet_options import described_of, emit_of, ending_well, options_of, running, sources
+from pykubeadm.cli.fleet_options import choosing, described_of, emit_of, ending_well, options_of, running, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option, warn_days_option
 from pykubeadm.cli.rotate_ca import rotate_ca
@@ -76,7 +76,7 @@ certs.add_command(
         callback=click.pass_context(_check_expiration),
         params=[
             *sources(),
-            *running(),
+            *choosing(),
             *document_options("text"),
             warn_days_option(),
         ],

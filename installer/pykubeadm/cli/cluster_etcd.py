@@ -8,7 +8,7 @@ import click
 
 from pykubeadm.cli.etcd import printed, show
 from pykubeadm.cli.etcd_snapshot import save_options
-from pykubeadm.cli.fleet_options import described_of, options_of, running, sources
+from pykubeadm.cli.fleet_options import choosing, described_of, options_of, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option
 from pykubeadm.cli.reporting import reporting
@@ -39,7 +39,7 @@ etcd.add_command(
     CliCommand(
         "members",
         callback=click.pass_context(_members),
-        params=[*sources(), *running(), *document_options("text")],
+        params=[*sources(), *choosing(), *document_options("text")],
         help="Print etcd's members: whether they are healthy, who leads, who does not vote yet, size, revision, alarms. Ends with"
         " status 6 where they have no majority.",
         short_help="Print etcd's members and how they are",
@@ -50,7 +50,7 @@ _snapshot.add_command(
     CliCommand(
         "save",
         callback=click.pass_context(_save),
-        params=[*save_options(), *sources(), *running(), output_option()],
+        params=[*save_options(), *sources(), *choosing(), output_option()],
         help="Keep a snapshot of etcd, with what a cluster cannot be brought back without, on the control plane that it is taken"
         " from, or in a bucket. Files that are named are that machine's.",
         short_help="Keep a snapshot of etcd",

@@ -33,12 +33,18 @@ def sources() -> list[click.Parameter]:
     ]
 
 
-def running() -> list[click.Parameter]:
+def choosing() -> list[click.Parameter]:
+    """Of commands that only ask."""
     return [
         click.Option(["-l", "--limit"], metavar="HOSTS", help="Only these hosts, between commas."),
         click.Option(["--forks"], type=click.IntRange(1), default=50, show_default=True, help="How many hosts at a time."),
-        click.Option(["--timeout"], metavar="DURATION", help="When to end whatever is not done, such as 30m (default: never)."),
     ]
+
+
+def running() -> list[click.Parameter]:
+    """Of commands that do something on hosts."""
+    end = "When to end whatever is not done, such as 30m (default: never)."
+    return [*choosing(), click.Option(["--timeout"], metavar="DURATION", help=end)]
 
 
 def described_of(values: dict[str, Any]) -> Described:
@@ -60,7 +66,7 @@ def options_of(values: dict[str, Any]) -> Options:
     from pykubeadm.util.duration import parse_duration
 
     try:
-        seconds = parse_duration(values["timeout"]).total_seconds() if values["timeout"] else 0.0
+        seconds = parse_duration(values["timeout"]).total_seconds() if values.get("timeout") else 0.0
     except ValueError as error:
         raise UsageError(f"--timeout: {error}") from error
     limit = tuple(name.strip() for name in (values["limit"] or "").split(",") if name.strip())

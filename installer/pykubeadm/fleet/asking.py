@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pykubeadm.constants import ADMIN_KUBECONFIG
-from pykubeadm.errors import PhaseError, PykubeadmError
+from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.node.port import Command, Completed
@@ -32,7 +32,10 @@ def run_on_each(
     with Machines(connect or over_ssh(described), forks=options.forks) as machines:
 
         def one(host: Host) -> Completed:
-            timeout = options.left or _LONGEST
+            left = options.left
+            if left == 0:
+                raise NodeError(f"{host.name}: the command was not begun when --timeout ended the run")
+            timeout = _LONGEST if left is None else left
             return machines.node(host).run(Command(tuple(argv), "run what was asked for", check=False, timeout=timeout))
 
         hosts = described.limited(options.limit)

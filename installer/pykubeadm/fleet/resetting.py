@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pykubeadm.errors import PykubeadmError
+from pykubeadm.errors import NodeError, PykubeadmError
 from pykubeadm.fleet.apply import Outcome
 from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.leaving import reset_node
@@ -33,6 +33,8 @@ def run_reset(
             began, events = time.monotonic(), of_host(host.name, "reset", emit)
             error = None
             try:
+                if options.left == 0:
+                    raise NodeError(f"{host.name} was not begun when --timeout ended the run")
                 directory = described.configuration.cluster.certificates_dir
                 reset_node(machines.node(host), events, certificates_dir=directory, skip_phases=("remove-etcd-member",))
             except PykubeadmError as failure:

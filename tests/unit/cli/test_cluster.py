@@ -71,6 +71,12 @@ def test_a_limit_that_names_nobody_is_not_all_hosts(command, limit, monkeypatch)
     assert str(refused) == "--limit names no host: leave it out for all hosts"
 
 
+@pytest.mark.parametrize("command", ["plan", "status", "kubeconfig", "certs check-expiration", "etcd members"])
+def test_what_only_asks_has_no_time_to_end_it(command):
+    assert "--timeout" not in run(*command.split(), "--help").stdout
+    assert "--timeout" in run("apply", "--help").stdout
+
+
 @pytest.mark.usefixtures("file")
 def test_reset_asks_and_does_nothing_without_a_yes():
     ended = run("reset", stdin="n\n")

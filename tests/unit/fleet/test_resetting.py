@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from pykubeadm.errors import PykubeadmError
+from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.leaving import reset_node
+from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.progress import of_host
+from pykubeadm.fleet.resetting import run_reset
+from tests.support.fleets import fleet, host
 from tests.support.node import FakeNode
+
+
+def test_a_machine_that_was_not_begun_in_time_is_named(monkeypatch):
+    monkeypatch.setattr("pykubeadm.commands.reset.command.reset", lambda *_args, **_options: pytest.fail("it was reset"))
+
+    @contextmanager
+    def connect(which):
+        yield FakeNode(which.name)
+
+    options = Options(timeout=60.0, began=time.monotonic() - 3600)
+    with pytest.raises(PykubeadmError, match="c1 was not begun when --timeout ended the run"):
+        run_reset(Described(fleet(host("c1", "control-plane"))), options, lambda _event: None, connect=connect)
 
 
 def test_certificates_that_are_elsewhere_go_from_a_host_of_etcd_alone():
