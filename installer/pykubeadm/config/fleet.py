@@ -51,7 +51,8 @@ class Host(Model):
     internal_address: str = field(
         default="",
         metadata=_says(
-            "The IP address that other nodes speak to: of its API server, etcd and kubelet (default: that of the default route)."
+            "The IP address that other nodes speak to: of its API server, etcd and kubelet (default: that of the default route;"
+            " for load balancers and hosts of etcd, which know what the file says alone: address)."
         ),
     )
     parts: tuple[str, ...] = field(

@@ -29,6 +29,7 @@ from pykubeadm.config.source import Path
 from pykubeadm.config.validate_node import check_arguments, check_taints
 from pykubeadm.constants import API_SERVER_PORT
 from pykubeadm.transport.proxies import without_password
+from pykubeadm.util.ip import parse_ip
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SSH_NAME = re.compile(r"[A-Za-z0-9_:][\w.:-]*", re.ASCII)  # of a host or user: nothing that ssh(1) takes for an option
@@ -44,6 +45,8 @@ def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report)
     for index, host in enumerate(cluster.hosts):
         _host(host, ("hosts", index), report)
     _unique(cluster.hosts, report)
+    _internal_addresses(cluster, report)
+    _found_by_others(cluster, kubeadm, report)
     _ssh(cluster.ssh, ("ssh",), report)
     report.problem(("runtime",), rules.one_of(cluster.runtime, RUNTIMES))
     _network(cluster.network, report)
@@ -63,7 +66,8 @@ def _host(host: Host, path: Path, report: Report) -> None:
     if host.address and not _is_ssh_host(host.address):
         report.problem((*path, "address"), f'"{host.address}" is no IP address or host name')
     if host.internal_address:
-        report.problem((*path, "internalAddress"), rules.address(host.internal_address))
+        sentence = f"no other node finds it at {host.internal_address}" if _is_loopback(host.internal_address) else ""
+        report.problem((*path, "internalAddress"), rules.address(host.internal_address) or sentence)
     report.problem((*path, "state"), rules.one_of(host.state, STATES))
     if not host.parts and host.state != "absent":
         report.problem(path, f"the host has no parts; give it some of {', '.join(PARTS)}")
@@ -92,7 +96,7 @@ def _etcd_host(host: Host, path: Path, report: Report) -> None:
     if len(host.parts) > 1:
         sentence = "a host with the part etcd has no other; where no host has it, each control plane has a member of its own"
         report.problem((*path, "parts"), sentence)
-    if not host.internal_address and rules.address(host.address or host.name):
+    if not host.internal_address and (rules.address(host.address or host.name) or _is_loopback(host.address)):
         report.problem(path, "control planes reach etcd by an IP address: give the host one, as its address or internalAddress")
 
 
@@ -106,6 +110,43 @@ def _unique(hosts: Iterable[Host], report: Report) -> None:
         place = (host.address or host.name, host.ssh.port)
         if place[0] and places.setdefault(place, index) != index and names.get(host.name) == index:
             report.problem(("hosts", index, "address"), f"{place[0]} is the address of hosts[{places[place]}], too")
+
+
+def _internal_addresses(cluster: Cluster, report: Report) -> None:
+    """Each is of one machine alone, and the one that moves between load balancers of none."""
+    known: dict[str, int] = {}
+    moving = parse_ip(cluster.load_balancer.address)
+    for index, host in enumerate(cluster.hosts):
+        address = host.internal_address
+        if host.state == "absent":
+            continue
+        if address and known.setdefault(address, index) != index:
+            sentence = f"{address} is the internalAddress of hosts[{known[address]}], too"
+            report.problem(("hosts", index, "internalAddress"), sentence)
+        if moving and moving in (parse_ip(address), parse_ip(host.address)):
+            sentence = f"{moving} is {host.name}'s own address: give one that is free to move between load balancers"
+            report.problem(("loadBalancer", "address"), sentence)
+
+
+def _found_by_others(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report) -> None:
+    """Load balancers and who goes through them know a host's address from the file alone; no machine is asked for it."""
+    balancers, moving = cluster.having(LOAD_BALANCER), cluster.load_balancer.address
+    for index, host in enumerate(cluster.hosts):
+        address = host.internal_address or host.address or host.name
+        sentence = ""
+        if CONTROL_PLANE in host.parts and balancers and _is_loopback(address):
+            sentence = f"load balancers find no control plane at {address}: give it an internalAddress"
+        elif host in balancers and moving and len(balancers) > 1 and not parse_ip(address):
+            sentence = "load balancers speak to each other by IP addresses: give it one, as its address or internalAddress"
+        elif host in balancers and not kubeadm.control_plane_endpoint and _is_loopback(address):
+            sentence = f"nodes find no load balancer at {address}: give it an internalAddress"
+        if host.state != "absent":
+            report.problem(("hosts", index), sentence)
+
+
+def _is_loopback(text: str) -> bool:
+    address = parse_ip(text)
+    return address.is_loopback or address.is_unspecified if address else text.lower() == "localhost"
 
 
 def _ssh(ssh: Ssh, path: Path, report: Report) -> None:

@@ -127,6 +127,52 @@ def test_every_problem_is_said_with_its_place():
             "reach etcd by an IP address",
         ),
         (
+            hosts("name: c1, parts: [control-plane]", "name: e1, address: 127.0.0.1, ssh: {port: 2201}, parts: [etcd]"),
+            "5:3",
+            "reach etcd by an IP address",
+        ),
+        (
+            hosts(
+                "name: c1, internalAddress: 10.0.0.1, parts: [control-plane]",
+                "name: w1, internalAddress: 10.0.0.1, parts: [worker]",
+            ),
+            "5:31",
+            "10.0.0.1 is the internalAddress of hosts[0], too",
+        ),
+        (hosts("name: c1, internalAddress: 127.0.0.1, parts: [control-plane]"), "4:31", "no other node finds it at 127.0.0.1"),
+        (
+            hosts("name: c1, internalAddress: 10.0.0.1, parts: [control-plane]", "name: l1, parts: [load-balancer]")
+            + "loadBalancer: {address: 10.0.0.1, interface: eth0}\n",
+            "6:25",
+            "10.0.0.1 is c1's own address",
+        ),
+        (
+            hosts(
+                "name: c1, address: 127.0.0.1, ssh: {port: 2222}, parts: [control-plane]",
+                "name: l1, address: 10.0.0.9, parts: [load-balancer]",
+            ),
+            "4:3",
+            "load balancers find no control plane at 127.0.0.1: give it an internalAddress",
+        ),
+        (
+            hosts(
+                "name: c1, address: 10.0.0.1, parts: [control-plane]",
+                "name: l1, address: localhost, ssh: {port: 2222}, parts: [load-balancer]",
+            ),
+            "5:3",
+            "nodes find no load balancer at localhost: give it an internalAddress",
+        ),
+        (
+            hosts(
+                "name: c1, address: 10.0.0.1, parts: [control-plane]",
+                "name: l1, address: 10.0.0.8, parts: [load-balancer]",
+                "name: l2, parts: [load-balancer]",
+            )
+            + "loadBalancer: {address: 10.0.0.99, interface: eth0}\n",
+            "6:3",
+            "load balancers speak to each other by IP addresses",
+        ),
+        (
             hosts("name: c1, parts: [control-plane]", "name: e1, address: 10.0.0.1, parts: [etcd]")
             + "---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
             + "etcd: {external: {endpoints: ['https://10.0.0.9:2379']}}\n",
@@ -162,6 +208,18 @@ def test_the_schema_takes_what_is_read_and_refuses_unknown_fields():
     assert set(document) <= set(schema["properties"])
     assert set(document["hosts"][1]) <= set(schema["properties"]["hosts"]["items"]["properties"])
     assert schema["additionalProperties"] is False
+
+
+def test_machines_behind_one_address_are_fine_where_it_is_not_needed():
+    one, two = "127.0.0.1, ssh: {port: 2201}", "127.0.0.1, ssh: {port: 2202}"
+    without = (f"name: c1, address: {one}, parts: [control-plane]", f"name: w1, address: {two}, parts: [worker]")
+    assert not problems_of(hosts(*without))
+    with_inner = (
+        f"name: c1, address: {one}, internalAddress: 10.0.0.1, parts: [control-plane]",
+        f"name: l1, address: {two}, internalAddress: 10.0.0.2, parts: [load-balancer]",
+        "name: old, address: 10.0.0.7, internalAddress: 10.0.0.1, parts: [worker], state: absent",
+    )
+    assert not problems_of(hosts(*with_inner))
 
 
 @settings(max_examples=40)
