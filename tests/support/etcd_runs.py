@@ -90,6 +90,12 @@ class ControlPlaneNode(FakeNode):
         self.put(f"{target}/snap/db", content)
         return completed()
 
+    def give_flag(self, flag: str) -> None:
+        """To etcd, in its manifest."""
+        pod = yaml.safe_load(self.text(f"{MANIFESTS}/etcd.yaml"))
+        pod["spec"]["containers"][0]["command"].append(flag)
+        self.put(f"{MANIFESTS}/etcd.yaml", yaml.safe_dump(pod))
+
     @property
     def running(self) -> list[str]:
         return [name.removesuffix(".yaml") for name in self.list_dir(MANIFESTS)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import yaml
@@ -87,6 +89,20 @@ def test_where_etcdutl_fails_the_data_stay_and_the_reason_is_said() -> None:
         restore_snapshot(init_run(node, CONFIG)[0], POD, SNAPSHOT, "control-plane")
     assert node.text("/var/lib/etcd/member/snap/db") == "of a newer etcd"
     assert node.list_dir(MANIFESTS) == ()
+
+
+def test_a_log_on_a_disk_of_its_own_keeps_its_data() -> None:
+    node = Node()
+    pod = etcd_pod_with("--wal-dir=/srv/wal")
+    with pytest.raises(PhaseError, match="keeps its log in /srv/wal"):
+        restore_snapshot(init_run(node, CONFIG)[0], pod, SNAPSHOT, "control-plane")
+    assert node.text("/var/lib/etcd/member/snap/db") == "of a newer etcd"
+
+
+def etcd_pod_with(flag: str) -> dict[str, Any]:
+    changed = deepcopy(POD)
+    changed["spec"]["containers"][0]["command"].append(flag)
+    return changed
 
 
 def test_an_etcd_that_does_not_stop_keeps_its_data(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pykubeadm.errors import PreflightError
 from pykubeadm.etcd.archive import Archive, read_archive
 from pykubeadm.etcd.client import EtcdError
 from pykubeadm.etcd.snapshot import free_space
-from pykubeadm.phases.etcd.manifest import own_client
+from pykubeadm.phases.etcd.manifest import log_elsewhere, own_client
 from pykubeadm.phases.static_pods.stopped import is_stopped
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def look_at_snapshot(run: EtcdRun) -> Archive:
 def require_restorable(run: EtcdRun) -> None:
     """PreflightError with everything that speaks against a restore of `run.archive`."""
     assert run.archive is not None  # noqa: S101
-    problems = [*_fits(run, run.archive), *_space(run, run.archive)]
+    problems = [*filter(None, [log_elsewhere(run.manifest)]), *_fits(run, run.archive), *_space(run, run.archive)]
     if not _is_begun(run):
         problems += _overwrites(run, run.archive)
     problems += still_running(run)

@@ -16,7 +16,7 @@ from pykubeadm.commands.etcd.save import ArchiveSource, keep_archive
 from pykubeadm.errors import PreflightError
 from pykubeadm.etcd.client import EtcdClient, EtcdError
 from pykubeadm.etcd.encryption import Encryption
-from pykubeadm.phases.etcd.manifest import own_client
+from pykubeadm.phases.etcd.manifest import log_elsewhere, own_client
 from pykubeadm.workflow.phase import Changes, Phase
 
 
@@ -37,7 +37,7 @@ def _kept(run: EtcdRun) -> str | None:
 def _check(run: EtcdRun) -> None:
     if _kept(run) is not None:
         return
-    problems = list(still_running(run))
+    problems = [*filter(None, [log_elsewhere(run.manifest)]), *still_running(run)]
     try:
         _client(run).status(run.manifest.client_urls[0])
     except EtcdError as error:

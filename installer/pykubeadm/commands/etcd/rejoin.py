@@ -12,7 +12,7 @@ from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdError
 from pykubeadm.node.port import Directory, File
-from pykubeadm.phases.etcd.manifest import own_client
+from pykubeadm.phases.etcd.manifest import log_elsewhere, own_client
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.phases.static_pods.stopped import CONTROL_PLANE, EVERYTHING, is_stopped, start, stop, stopped_path
 from pykubeadm.workflow.phase import Changes, Phase
@@ -43,6 +43,8 @@ def _check_cluster(run: EtcdRun) -> None:
 
     if _is_member(run) is not None:
         return
+    if problem := log_elsewhere(run.manifest):
+        raise PhaseError(problem)
     try:
         etcd_client(run).members()
     except (ApiError, EtcdError, PhaseError) as error:

@@ -57,6 +57,17 @@ def manifest_of(pod: Mapping[str, Any]) -> EtcdManifest:
     )
 
 
+def log_elsewhere(manifest: EtcdManifest) -> str:
+    """Why the member's data are not to be replaced: new ones must not meet a log of before, and that is on a disk of its own,
+    which is not ours to move. "" where the log is with the data."""
+    if not manifest.wal_dir or manifest.wal_dir == f"{manifest.data_dir}/member/wal":
+        return ""
+    return (
+        f"etcd keeps its log in {manifest.wal_dir} (--wal-dir), and it would contradict the new data: while etcd is stopped, "
+        f"move what is there to {manifest.data_dir}/member/wal and take the flag out of etcd's manifest"
+    )
+
+
 def joining_etcd(node: Node, folder: str) -> EtcdManifest | None:
     """The member as its peer certificate names it: it is added to etcd before its manifest is written."""
     try:

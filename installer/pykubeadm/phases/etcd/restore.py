@@ -16,6 +16,7 @@ from pykubeadm.errors import NodeError, PhaseError
 from pykubeadm.node.cri import Container, Cri
 from pykubeadm.node.diagnose import newest_container
 from pykubeadm.node.port import Command, File
+from pykubeadm.phases.etcd.manifest import log_elsewhere, manifest_of
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.util.kube_object import KubeObject
@@ -39,6 +40,8 @@ def has_data(run: ClusterRun, pod: Mapping[str, Any]) -> bool:
 def restore_snapshot(run: ClusterRun, pod: Mapping[str, Any], snapshot: str, phase: str) -> str:
     """Have etcd stopped, with the data of `snapshot` in place for the member of the manifest `pod`; where its data of before are
     kept. Whoever calls writes that manifest again. PhaseError or NodeError where that cannot be."""
+    if problem := log_elsewhere(manifest_of(pod)):
+        raise PhaseError(problem)
     node, data = run.node, _flag(pod, "data-dir")
     restored = posixpath.join(data, "restored")
     node.remove([manifest_path("etcd"), manifest_path(NAME)])

@@ -164,6 +164,13 @@ def test_a_member_that_votes_stays_as_it_is(node: ControlPlaneNode, etcd: Restor
     assert node.text(DATA) == "former"
 
 
+def test_one_whose_log_is_on_a_disk_of_its_own_is_not_stopped(node: ControlPlaneNode) -> None:
+    node.give_flag("--wal-dir=/srv/wal")
+    with pytest.raises(PhaseError, match="keeps its log in /srv/wal"):
+        perform(node, REJOIN)
+    assert node.running == EVERYTHING
+
+
 def test_where_there_is_nothing_to_join_nothing_is_stopped(node: ControlPlaneNode, etcd: Restored) -> None:
     etcd.dead = True
     with pytest.raises(PhaseError, match=r"no etcd that this node could join: connection refused; restore or recover"):

@@ -173,6 +173,20 @@ def test_a_damaged_snapshot_is_refused_whatever_is_forced(node: ControlPlaneNode
     assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
 
 
+@pytest.mark.parametrize("phases", [PHASES, RECOVER], ids=["restore", "recover"])
+def test_a_log_on_a_disk_of_its_own_meets_no_other_data(node: ControlPlaneNode, phases: tuple[Phase[EtcdRun], ...]) -> None:
+    node.give_flag("--wal-dir=/srv/wal")
+    with pytest.raises(PreflightError, match=r"keeps its log in /srv/wal .*move what is there to /var/lib/etcd/member/wal"):
+        perform(etcd_run(node, force=True)[0], phases)
+    assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
+
+
+def test_a_log_that_is_with_the_data_is_restored_with_them(node: ControlPlaneNode) -> None:
+    node.give_flag("--wal-dir=/var/lib/etcd/member/wal")
+    perform(etcd_run(node)[0])
+    assert node.text(DATA).startswith("restored")
+
+
 def test_one_that_is_not_there_is_named(node: ControlPlaneNode) -> None:
     with pytest.raises(UsageError, match=r"no snapshot nothing, neither at that path nor in /var/lib/pykubeadm/snapshots/"):
         perform(etcd_run(node, "nothing")[0])
