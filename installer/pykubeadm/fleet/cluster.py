@@ -112,7 +112,7 @@ def node_object(document: KubeObject) -> NodeObject:
         ready=ready.get("status") == "True",
         reason=str(ready.get("message") or ready.get("reason") or ""),
         version=str((status.get("nodeInfo") or {}).get("kubeletVersion") or ""),
-        address=next((str(item["address"]) for item in status.get("addresses") or () if item.get("type") == "InternalIP"), ""),
+        addresses=tuple(str(item["address"]) for item in status.get("addresses") or () if item.get("type") == "InternalIP"),
         labels=labels,
         taints=tuple(spec.get("taints") or ()),
         pod_cidrs=tuple(str(cidr) for cidr in cidrs),

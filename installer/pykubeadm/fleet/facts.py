@@ -51,19 +51,27 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class NodeObject:
-    """A Node as the cluster has it. `reason` says why it is not ready."""
+    """A Node as the cluster has it. `reason` says why it is not ready; `addresses` are its InternalIPs."""
 
     name: str
     ready: bool
     reason: str = ""
     version: str = ""
-    address: str = ""
+    addresses: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, Any], ...] = ()
     pod_cidrs: tuple[str, ...] = ()
     control_plane: bool = False
     unschedulable: bool = False
     drained: bool = False  # by us
+
+    @property
+    def address(self) -> str:
+        return next(iter(self.addresses), "")
+
+    def address_for(self, cidr: str) -> str:
+        """The address of the family of a subnet, "" where there is none."""
+        return next((address for address in self.addresses if (":" in address) == (":" in cidr)), "")
 
 
 @dataclass(frozen=True, slots=True)

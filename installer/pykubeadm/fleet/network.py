@@ -39,10 +39,11 @@ def network_variables(described: Described, nodes: Mapping[str, NodeObject]) -> 
             node = nodes.get(host.name)
             own["cni_pod_cidrs"] = list(node.pod_cidrs) if node else []
             own["cni_routes"] = [
-                {"cidr": cidr, "via": other.address}
+                {"cidr": cidr, "via": via}
                 for name, other in sorted(nodes.items())
                 if name != host.name
                 for cidr in other.pod_cidrs
+                if (via := other.address_for(cidr))
             ]
         found[host.name] = own
     return found
@@ -113,6 +114,12 @@ def _with_addresses(described: Described, cluster: Open, emit: HostEvents, joine
         )
     except WaitError as error:
         raise NodeError(f"{error}; the controller manager gives them out: look at its log") from error
+    without = [f"{name} ({cidr})" for name, node in found.items() for cidr in node.pod_cidrs if not node.address_for(cidr)]
+    if without:
+        raise NodeError(
+            f"no route leads to the pods of {', '.join(without)}: their Nodes have no address of that family; give their "
+            "kubelets one of each (kubeletExtraArgs: node-ip, with a comma between both)"
+        )
     return found
 
 

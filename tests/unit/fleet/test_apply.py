@@ -290,7 +290,7 @@ def test_the_token_of_an_init_after_which_nobody_can_join_is_withdrawn(monkeypat
 
 def test_a_run_limited_to_one_new_worker_asks_it_and_one_control_plane(monkeypatch):
     hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
-    desk = Desk(monkeypatch, *hosts, facts=[bare("w2")], found=cluster("c1", node("c1", address="10.0.0.9"), node("w1")))
+    desk = Desk(monkeypatch, *hosts, facts=[bare("w2")], found=cluster("c1", node("c1", addresses=("10.0.0.9",)), node("w1")))
     admitted = []
     monkeypatch.setattr(apply, "admit", lambda _open, _described, address, joining, _emit: admitted.append((address, joining)))
     desk.facts = Facts({"w2": bare("w2")}, desk.facts.cluster)

@@ -34,9 +34,10 @@ def described(plugin: str, **more: str) -> Described:
     return Described(replace(base, cluster=cluster, configuration=replace(base.configuration, cluster=kubeadm)))
 
 
-def joined(name: str, cidr: str, address: str) -> dict[str, object]:
-    status = {"addresses": [{"type": "InternalIP", "address": address}]}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"podCIDRs": [cidr]}, "status": status}
+def joined(name: str, cidrs: str, addresses: str) -> dict[str, object]:
+    """Of both families with spaces between them."""
+    status = {"addresses": [{"type": "InternalIP", "address": address} for address in addresses.split()]}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"podCIDRs": cidrs.split()}, "status": status}
 
 
 @pytest.fixture
@@ -86,6 +87,25 @@ def test_each_machine_gets_its_own_addresses_and_routes_to_the_others(played):
     assert events[-1].changes == ("w1: write the bridge network and its routes",)
 
 
+def test_routes_go_by_an_address_of_their_own_family(played):
+    api = FakeApi()
+    api.put(joined("c1", "10.244.0.0/24 fd00:1::/64", "10.0.0.1 fd00::1"))
+    api.put(joined("w1", "10.244.1.0/24 fd00:2::/64", "fd00::2 10.0.0.2"))
+    apply(described("bridge"), api)
+    [(_playbook, _options, inventory)] = played
+    routes = inventory["all"]["hosts"]["c1"]["cni_routes"]
+    assert routes == [{"cidr": "10.244.1.0/24", "via": "10.0.0.2"}, {"cidr": "fd00:2::/64", "via": "fd00::2"}]
+
+
+def test_a_node_without_an_address_of_a_family_is_named(played):
+    api = FakeApi()
+    api.put(joined("c1", "10.244.0.0/24 fd00:1::/64", "10.0.0.1 fd00::1"))
+    api.put(joined("w1", "10.244.1.0/24 fd00:2::/64", "10.0.0.2"))
+    with pytest.raises(NodeError, match=r"no route leads to the pods of w1 \(fd00:2::/64\)"):
+        apply(described("bridge"), api)
+    assert played == []
+
+
 def test_a_machine_that_joined_just_now_is_waited_for(played):
     class Slow(FakeApi):
         """The kubelet of w1 makes its Node, and then reports its address, while the network is being applied."""
@@ -113,8 +133,8 @@ def test_what_is_noted_is_what_a_plan_compares_with():
     api.put(joined("w1", "10.244.1.0/24", "10.0.0.2"))
     nodes, _events = apply(described("bridge"), api)
     seen = {
-        "c1": node("c1", pod_cidrs=("10.244.0.0/24",), address="10.0.0.1"),
-        "w1": node("w1", pod_cidrs=("10.244.1.0/24",), address="10.0.0.2"),
+        "c1": node("c1", pod_cidrs=("10.244.0.0/24",), addresses=("10.0.0.1",)),
+        "w1": node("w1", pod_cidrs=("10.244.1.0/24",), addresses=("10.0.0.2",)),
     }
     planned = network_variables(described("bridge"), seen)
     for name, machine in nodes.items():
