@@ -17,6 +17,7 @@ from pykubeadm.util.yaml_output import to_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from pykubeadm.phases.certs.leaves import Leaf
     from pykubeadm.workflow.phase import Changes
@@ -106,14 +107,16 @@ def _end_api_server(run: ReplacingRun) -> None:
 
 def await_component(run: ReplacingRun, name: str, former: str) -> None:
     """Until `name` runs as another pod than that with the UID `former`, and is ready on this node. PhaseError says why not: the
-    image, a flag, the last line of its log."""
+    image, a flag, the last line of its log. Where the kubelet keeps the pod for a minute, to it the manifest is that pod's: it
+    compares with defaults filled in, and never saw what was put back at once."""
     from pykubeadm.phases.waiting import wait
 
     if run.dry_run:
         return
     timeout = run.configuration.this_node.timeouts.upgrade_manifests
     waker = None if name in _WITHOUT_API else Waker(run, name, former)
-    wait(run, PHASE, {name: partial(_look, run, name, former, waker)}, timeout, components=(name,), former={name: former})
+    look = partial(_look, run, name, former, waker, run.now())
+    wait(run, PHASE, {name: look}, timeout, components=(name,), former={name: former})
 
 
 def await_ready(run: ReplacingRun, name: str, needs: Sequence[str]) -> None:
@@ -127,9 +130,9 @@ def await_ready(run: ReplacingRun, name: str, needs: Sequence[str]) -> None:
     wait(run, PHASE, {name: component_health(run, name)}, timeout, components=(*needs, name))
 
 
-def _look(run: ReplacingRun, name: str, former: str, waker: Waker | None) -> str | None:
+def _look(run: ReplacingRun, name: str, former: str, waker: Waker | None, since: datetime) -> str | None:
     """What costs little is asked first: while a component stops and starts, the runtime is left alone."""
-    from pykubeadm.phases.static_pods.restart import component_health
+    from pykubeadm.phases.static_pods.restart import STARTED_WITHIN, component_health
 
     if waker:
         waker()
@@ -140,9 +143,13 @@ def _look(run: ReplacingRun, name: str, former: str, waker: Waker | None) -> str
         found = newest(run, name)
     except (ApiError, NodeError) as error:
         return str(error)
-    if found is None or found.uid == former:
+    if found is None or (found.uid == former and not (run.now() - since >= STARTED_WITHIN and _kubelet_runs(run))):
         return "the kubelet has not replaced it yet"
     return None if found.state == "running" else f"its container is {found.state}"
+
+
+def _kubelet_runs(run: ReplacingRun) -> bool:
+    return run.node.unit("kubelet").active == "active"
 
 
 def _socket(run: ReplacingRun) -> str:

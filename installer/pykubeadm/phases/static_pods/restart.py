@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 from pykubeadm.kube.waits import Probe
 from pykubeadm.phases.run import ClusterRun
@@ -13,7 +14,7 @@ from pykubeadm.phases.waiting import probe, wait
 from pykubeadm.workflow.phase import Changes
 
 # The kubelet looks at manifests every 20 s at the latest (fileCheckFrequency) and gives a pod 30 s to end.
-_STARTED_WITHIN = timedelta(seconds=60)
+STARTED_WITHIN: Final = timedelta(seconds=60)
 
 
 def restart_components(run: ClusterRun, components: Sequence[str], *, phase: str, await_health: bool = True) -> Changes:
@@ -63,7 +64,7 @@ def healthy_again(run: ClusterRun, component: str, healthy: Probe) -> str | None
     from pykubeadm.node.diagnose import runs_since
 
     since = run.replaced.get(component)
-    if since is not None and run.now() - since < _STARTED_WITHIN:
+    if since is not None and run.now() - since < STARTED_WITHIN:
         socket = run.configuration.this_node.node_registration.cri_socket
         if not runs_since(run.node, socket, component, since.timestamp()):
             return "the kubelet has not started it again yet"

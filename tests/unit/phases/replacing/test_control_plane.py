@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -463,6 +465,39 @@ def test_the_api_server_is_put_back_together_with_its_etcd_and_awaited_after_it(
     with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
         upgraded(node)
     assert list(dict.fromkeys(asked)) == [("etcd", True, True), ("etcd", False, False), ("kube-apiserver", False, False)]
+
+
+@pytest.mark.parametrize(("active", "kept"), [("active", True), ("activating", False)])
+def test_a_pod_that_is_the_same_to_the_kubelet_is_up_to_date_after_a_minute(
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, active: str, kept: bool
+) -> None:
+    """As with a field that only says what is the default anyway. Unless nobody looks at the manifests."""
+    upgraded(node)
+    path = f"{MANIFESTS}/kube-scheduler.yaml"
+    wanted = node.text(path)
+    node.put(path, wanted.replace("spec:\n", "spec:\n  dnsPolicy: ClusterFirst\n", 1), 0o600)
+    edited, same = node.text(path), list(node._containers())
+    assert edited != wanted
+    monkeypatch.setattr(node, "_containers", lambda: iter(same))
+    node.units["kubelet"] = UnitState("loaded", active, "", "enabled")
+    seconds = itertools.count()
+    run, _ = upgrade_run(node, cluster_of(), now=lambda: LATER + timedelta(seconds=next(seconds)))
+    monkeypatch.setattr("pykubeadm.phases.waiting.wait", partial(_looks, 90))
+    if kept:
+        run_phase(run, control_plane)
+        assert node.text(path) == wanted
+        assert next(seconds) > 60
+        return
+    with pytest.raises(PhaseError, match="the kubelet has not replaced it yet"):
+        run_phase(run, control_plane)
+
+
+def _looks(number: int, *given: Any, **_rest: object) -> None:
+    """In place of `wait`: that many looks."""
+    for name, look in given[2].items():
+        reasons = itertools.islice(iter(look, None), number)
+        if len(found := list(reasons)) == number:
+            raise PhaseError(f"{name} ({found[-1]})")
 
 
 def test_without_crictl_the_mirror_pods_say_what_runs(node: ControlPlaneNode) -> None:
