@@ -33,6 +33,7 @@ NAME = "kubelet"
 KUBELET = "/usr/bin/kubelet"
 BEFORE = "/usr/bin/.kubelet-before"  # the old one, until the new one is Ready; beside it, so that it is a link and no copy
 _STEADY = 8.0  # seconds
+_ASKED = 6  # times, so that a load balancer leads to each of a few API servers
 _FLAGS = ("config", "dry-run", "kubeconfig", "delete-emptydir-data", "drain-timeout")
 
 
@@ -52,12 +53,35 @@ def _check(run: UpgradeRun) -> str | None:
 def _drain(run: UpgradeRun) -> Changes:
     from pykubeadm.phases.cluster.drain import drain
 
+    _require_servers(run)
     name = _node_name(run)
 
     def report(reason: str) -> None:
         run.emit(Waiting(phase=f"{NAME}/drain", target=f"node {name} to be empty", reason=reason))
 
     return drain(_api(run), name, run.drain_timeout, delete_emptydir_data=run.delete_emptydir_data, report=report)
+
+
+def _require_servers(run: UpgradeRun) -> None:
+    """PhaseError where a worker's kubelet would be newer than an API server that it may meet. A worker may not ask which there
+    are, only who answers. A control plane's kubelet speaks to its own."""
+    from contextlib import suppress
+
+    from pykubeadm.config.versions import parse_version
+    from pykubeadm.kube.server_version import server_version
+    from pykubeadm.phases.cluster.connection import admin_credentials
+
+    if run.is_control_plane:
+        return
+    credentials, target = admin_credentials(run), parse_version(run.target)
+    for _ in range(_ASKED):
+        with suppress(ApiError):  # what does not answer is no server to meet
+            found = server_version(credentials, route=run.node.route)
+            if (found.major, found.minor) < (target.major, target.minor):
+                raise PhaseError(
+                    f"an API server at {credentials.server} is {found}, and no kubelet may be newer than it: upgrade the other "
+                    "control planes first (`pykubeadm upgrade node` there), then run this again; the node was not drained"
+                )
 
 
 def _replace(run: UpgradeRun) -> Changes:

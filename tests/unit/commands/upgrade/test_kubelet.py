@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,9 @@ from pykubeadm.commands.upgrade.kubelet import BEFORE, KUBELET, kubelet
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Timeouts, UpgradeConfiguration
-from pykubeadm.errors import NodeError, PhaseError
+from pykubeadm.config.versions import Version, parse_version
+from pykubeadm.errors import ApiError, NodeError, PhaseError
+from pykubeadm.kube.credentials import Credentials
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import Command, Completed, File, UnitState
 from pykubeadm.phases.cluster.drain import CORDONED
@@ -87,6 +90,21 @@ def machine() -> Machine:
     return node
 
 
+@pytest.fixture(autouse=True)
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The versions of the API servers behind the load balancer, which takes one after the other; "" does not answer."""
+    found, asked = [NEW], itertools.count()
+
+    def answer(_credentials: object, **_route: object) -> Version:
+        if version := found[next(asked) % len(found)]:
+            return parse_version(version)
+        raise ApiError("connection refused")
+
+    monkeypatch.setattr("pykubeadm.phases.cluster.connection.admin_credentials", lambda _run: Credentials("https://lb:6443"))
+    monkeypatch.setattr("pykubeadm.kube.server_version.server_version", answer)
+    return found
+
+
 Roles = dict[str, Any]
 
 
@@ -132,9 +150,10 @@ def run_of(machine: Machine) -> tuple[UpgradeRun, list[Event]]:
     return run, events
 
 
-def perform(machine: Machine) -> list[str]:
+def perform(machine: Machine, *, has_control_plane: bool = False) -> list[str]:
     """Run the phase; what it changed."""
     run, events = run_of(machine)
+    run.has_control_plane = has_control_plane
     run_steps("upgrade node", NODE, tuple(steps((kubelet,))), run, dry_run=False, recorder=run.journal, emit=run.emit)
     return [change for event in events if isinstance(event, PhaseFinished) for change in event.changes]
 
@@ -263,3 +282,23 @@ def test_how_long_a_kubelet_may_take_is_the_configuration_s(machine: Machine, mo
     monkeypatch.setattr("pykubeadm.phases.waiting.wait", lambda *args: seen.append(args[-1]))
     perform(machine)
     assert seen == [Timeouts().kubelet_health_check]
+
+
+def test_a_workers_kubelet_waits_for_the_last_api_server(machine: Machine, roles: Roles, servers: list[str]) -> None:
+    servers[:] = [NEW, "", OLD]
+    with pytest.raises(PhaseError, match=rf"an API server at https://lb:6443 is {OLD}.*not drained"):
+        perform(machine)
+    assert roles["runs"] == 0
+    assert "unschedulable" not in machine.api.objects["v1", "Node", "", NODE]["spec"]
+    servers[:] = [NEW, ""]
+    perform(machine)
+    assert roles["runs"] == 1
+
+
+def test_a_control_planes_kubelet_has_an_api_server_of_its_own(
+    machine: Machine, roles: Roles, servers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STEADY", 0.0)
+    servers[:] = [OLD]
+    perform(machine, has_control_plane=True)
+    assert roles["runs"] == 1
