@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.commands.node.remove import drain_timeout
 from pykubeadm.phases.cluster.drain import drain as drain_node
+from pykubeadm.phases.cluster.drain_timeout import drain_timeout
 from pykubeadm.workflow.events import Note, Result, Waiting
 
 if TYPE_CHECKING:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pykubeadm.phases.cluster.leaving import Leaving
     from pykubeadm.workflow.events import Subscriber
 
-DRAIN_TIMEOUT = timedelta(minutes=5)
-
 
 @dataclass(slots=True, kw_only=True)
 class RemovalRun(ClusterRun):
@@ -47,19 +45,9 @@ def remove(name: str, options: Mapping[str, Any], emit: Subscriber, *, machine: 
     execute(f"node remove {name}", tuple(steps(PHASES)), run, node_name=run.node_name)
 
 
-def drain_timeout(given: str | None) -> timedelta:
-    """UsageError for what is no duration."""
-    from pykubeadm.util.duration import parse_duration
-
-    if given is None:
-        return DRAIN_TIMEOUT
-    try:
-        return parse_duration(given)
-    except ValueError as error:
-        raise UsageError(f"--drain-timeout: {error}") from error
-
-
 def _begin(name: str, options: Mapping[str, Any], emit: Subscriber, machine: Node, source: Source | None) -> RemovalRun:
+    from pykubeadm.phases.cluster.drain_timeout import drain_timeout
+
     timeout = drain_timeout(options.get("drain_timeout"))
     found = existing(options, emit, machine=machine, source=source)
     if found.node.stat(found.kubeconfig) is None:

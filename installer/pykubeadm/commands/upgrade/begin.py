@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.environment import environment
 from pykubeadm.commands.existing import own_api, stored_or_begun
-from pykubeadm.commands.upgrade.run import DRAIN_TIMEOUT, UpgradeRun
+from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.model import NodeRegistration, ThisNode, UpgradeApply, UpgradeNode
 from pykubeadm.config.read_upgrade import read_upgrade
 from pykubeadm.config.upgrade_flags import Part, UpgradeFlags
@@ -18,6 +18,7 @@ from pykubeadm.errors import PreflightError, UsageError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
+from pykubeadm.phases.cluster.drain_timeout import drain_timeout
 from pykubeadm.phases.cluster.found import node_configuration
 from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.replacing.record import read_record
@@ -27,7 +28,6 @@ from pykubeadm.workflow.events import Note, Planned, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from pykubeadm.config.model import UpgradeConfiguration
     from pykubeadm.config.source import Source
@@ -49,7 +49,7 @@ def begin(
     """The run of `upgrade PART` for these options (kubeadm's flags with underscores, None where not given). The cluster is asked
     for its configuration, the node is only read. Raises ConfigError with every problem of flags, file or stored configuration,
     UsageError, PreflightError, PhaseError, ApiError."""
-    drain_timeout = _drain_timeout(options.get("drain_timeout"))
+    timeout = drain_timeout(options.get("drain_timeout"))
     host = host_facts(machine)
     upgrade = read_upgrade(source, part, UpgradeFlags.of(options), environment(machine, host, emit, phases, []))
     section = getattr(upgrade, part)
@@ -110,7 +110,7 @@ def begin(
         certificate_renewal=getattr(section, "certificate_renewal", True),
         etcd_upgrade=getattr(section, "etcd_upgrade", True),
         delete_emptydir_data=bool(options.get("delete_emptydir_data")),
-        drain_timeout=drain_timeout,
+        drain_timeout=timeout,
     )
 
 
@@ -121,17 +121,6 @@ def _require_same(record: Record, version: str) -> None:
             f"an upgrade to {record.target} was interrupted on this node, so that it cannot be upgraded to {version} now: finish "
             f"what was begun first (`pykubeadm upgrade apply {record.target}`)"
         )
-
-
-def _drain_timeout(given: str | None) -> timedelta:
-    from pykubeadm.util.duration import parse_duration
-
-    if given is None:
-        return DRAIN_TIMEOUT
-    try:
-        return parse_duration(given)
-    except ValueError as error:
-        raise UsageError(f"--drain-timeout: {error}") from error
 
 
 def _this_node(found: ThisNode, upgrade: UpgradeConfiguration, section: object) -> ThisNode:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pykubeadm.phases.cluster.drain_timeout import DRAIN_TIMEOUT
 from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import UpgradeConfiguration
     from pykubeadm.config.upgrade_flags import Part
-
-DRAIN_TIMEOUT: Final = timedelta(minutes=5)
 
 
 @dataclass(slots=True, kw_only=True)

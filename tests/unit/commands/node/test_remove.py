@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pykubeadm.commands.node import remove as command
-from pykubeadm.commands.node.remove import PHASES, RemovalRun, drain_timeout
+from pykubeadm.commands.node.remove import PHASES, RemovalRun
 from pykubeadm.config.host import HostFacts
-from pykubeadm.errors import PhaseError, UsageError
+from pykubeadm.errors import PhaseError
 from pykubeadm.kube.waits import WaitError
 from pykubeadm.node.journal import Journal
 from pykubeadm.phases.cluster import drain as drains
@@ -96,9 +96,3 @@ def test_pods_that_must_not_be_evicted_stop_it_before_anything_is_removed(api: F
     with pytest.raises(PhaseError, match="default/naked: no controller would make it again"):
         perform(api, "cp3")
     assert (etcd.removed, api.writes) == ([], [])
-
-
-def test_a_duration_that_is_none_is_refused() -> None:
-    assert drain_timeout("90s") == timedelta(seconds=90)
-    with pytest.raises(UsageError, match="--drain-timeout"):
-        drain_timeout("soon")
