@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, field, replace
-from typing import Final
+from typing import Any, Final
 
+from pykubeadm.config.versions import parse_version
 from pykubeadm.constants import KUBERNETES_DIR, STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Node
@@ -48,17 +49,25 @@ def read_record(node: Node, command: str = "") -> Record | None:
         return None
     try:
         data = json.loads(content)
-        tuples = {name: tuple(map(str, data[name])) for name in ("components", "files", "healthy")}
-        record = Record(**{name: value for name, value in data.items() if name != "schema"} | tuples)
+        schema = data["schema"]
+        record = _decoded(data) if schema == SCHEMA else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PhaseError(
             f"{PATH}, which says what an interrupted run has changed, cannot be read; former manifests are in {TMP_DIR}: put "
             f"back those that are wanted, remove {PATH}, then run this again"
         ) from error
-    if data["schema"] != SCHEMA:
-        raise PhaseError(f"{PATH} is of another release of pykubeadm ({data['schema']}); finish what it began with that one")
+    if record is None:
+        raise PhaseError(f"{PATH} is of another release of pykubeadm ({schema}); finish what it began with that one")
     if command and record.command != command:
         raise PhaseError(f"`pykubeadm {record.command}` was interrupted on this node ({PATH}): run that again first, to its end")
+    return record
+
+
+def _decoded(data: Mapping[str, Any]) -> Record:
+    """ValueError, KeyError, TypeError or AttributeError where it is damaged."""
+    tuples = {name: tuple(map(str, data[name])) for name in ("components", "files", "healthy")}
+    record = Record(**{name: value for name, value in data.items() if name != "schema"} | tuples)
+    parse_version(record.target)
     return record
 
 
