@@ -36,10 +36,11 @@ class EtcdMember:
 
 @dataclass(frozen=True, slots=True)
 class EtcdState:
-    """`members` are those that answered, of `listed` that there are; `alarms` the names of what etcd has raised ("NOSPACE")."""
+    """`members` are those that answered, `silent` the names of those that did not (of one that has never started its URL);
+    `alarms` the names of what etcd has raised ("NOSPACE")."""
 
     members: tuple[EtcdMember, ...]
-    listed: int
+    silent: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
 
 
@@ -50,11 +51,17 @@ def etcd_pods(api: Api) -> list[KubeObject]:
 
 def ask_etcd(streams: PodStreams, pod: Mapping[str, Any]) -> EtcdState:
     """All members, asked in one's pod. NoEtcdctlError, or ApiError with what etcdctl says."""
-    listed = sum(len(each.get("members") or ()) for each in _asked(streams, pod, "member", "list"))
+    listed = [member for each in _asked(streams, pod, "member", "list") for member in each.get("members") or ()]
     members = tuple(_member(each) for each in _asked(streams, pod, "endpoint", "status", "--cluster"))
     raised = [alarm for each in _asked(streams, pod, "alarm", "list") for alarm in each.get("alarms") or ()]
     names = {1: "NOSPACE", 2: "CORRUPT"}  # etcd: api/etcdserverpb/rpc.proto, AlarmType
-    return EtcdState(members, listed, tuple(names.get(alarm.get("alarm"), "of an unknown kind") for alarm in raised))
+    answering = {member.endpoint for member in members}
+    silent = tuple(_name(each) for each in listed if answering.isdisjoint(each.get("clientURLs") or ()))
+    return EtcdState(members, silent, tuple(names.get(alarm.get("alarm"), "of an unknown kind") for alarm in raised))
+
+
+def _name(listed: Mapping[str, Any]) -> str:
+    return str(listed.get("name") or next(iter(listed.get("peerURLs") or ()), "without a name"))
 
 
 def _member(entry: Mapping[str, Any]) -> EtcdMember:

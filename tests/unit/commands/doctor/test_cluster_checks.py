@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -97,6 +98,11 @@ def proxy(wanted: int, ready: int) -> KubeObject:
     return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": {}, "status": status}
 
 
+def listed(*names: str) -> str:
+    """What etcdctl says of the members."""
+    return json.dumps({"members": [{"name": name, "clientURLs": [f"https://{name}:2379"]} for name in names]})
+
+
 def member(name: str, *, leader: int = 7, size: int = 1000, learner: bool = False) -> str:
     return f'{{"Endpoint":"https://{name}:2379","Status":{{"version":"3.6.0","leader":{leader},"dbSize":{size},"isLearner":{str(learner).lower()}}}}}'
 
@@ -127,7 +133,7 @@ def scene() -> Scene:
         api.put(lease(name, SYSTEM, seconds=2))
     for name in ("cp", "w"):
         api.put(lease(name, "kube-node-lease", seconds=4))
-    answers = {"member list": '{"members": [{}]}', "endpoint status": f"[{member('cp')}]", "alarm list": "{}"}
+    answers = {"member list": listed("cp"), "endpoint status": f"[{member('cp')}]", "alarm list": "{}"}
     return Scene(api, FakeStreams(answers))
 
 
@@ -151,12 +157,12 @@ def test_components_that_are_missing_or_not_ready(scene: Scene) -> None:
 def test_etcd_without_a_member_or_a_leader_and_nearly_full(scene: Scene) -> None:
     scene.api.put(component("etcd", node="cp2"))
     scene.streams.answers = {
-        "member list": '{"members": [{}, {}]}',
+        "member list": listed("cp", "cp2"),
         "endpoint status": f"[{member('cp', leader=0, size=1_700_000_000, learner=True)}]",
         "alarm list": '{"alarms":[{"memberID":1,"alarm":1}]}',
     }
     found = "\n".join(scene.said("etcd"))
-    assert "problem: only 1 of etcd's 2 members answer" in found
+    assert "problem: etcd's member cp2 does not answer; 1 of 2 do" in found
     assert "problem: etcd's members do not agree on a leader" in found
     assert "problem: etcd has raised the alarm NOSPACE and takes no more writes" in found
     assert "warning: the etcd member at https://cp:2379 is a learner" in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,13 +93,14 @@ def member(name: str, leader: int = 7) -> str:
     [
         (1, member("a"), "{}", "the only member is healthy, version 3.6.1, 2.0 MiB"),
         (2, f"{member('a')},{member('b')}", "{}", "2 members are healthy and agree on a leader, version 3.6.1, 2.0 MiB"),
-        (3, f"{member('a')},{member('b')}", "{}", "2 of etcd's 3 members answer"),
+        (3, f"{member('a')},{member('b')}", "{}", "of etcd's 3 members c does not answer"),
         (2, f"{member('a')},{member('b', 8)}", "{}", "etcd's members do not agree on a leader: 2 are named"),
         (1, member("a"), '{"alarms":[{"alarm":2}]}', "etcd has raised the alarm CORRUPT"),
     ],
 )
 def test_etcd_by_what_its_own_client_says(api: FakeApi, members: int, statuses: str, alarms: str, sentence: str) -> None:
-    listed = f'{{"members":[{",".join(["{}"] * members)}]}}'
+    names = "abc"[:members]
+    listed = json.dumps({"members": [{"name": name, "clientURLs": [name]} for name in names]})
     streams = Etcdctl({"member list": listed, "endpoint status": f"[{statuses}]", "alarm list": alarms})
     try:
         said = shown("control-plane/etcd", api, node("cp1"), streams=streams)

@@ -89,10 +89,10 @@ def _etcd(view: ClusterView) -> Iterable[Remark]:
     except NoEtcdctlError as error:
         yield unknown(str(error))
         return
-    if len(state.members) < state.listed:
+    for name in state.silent:
         yield problem(
-            f"only {len(state.members)} of etcd's {state.listed} members answer",
-            "start the one that is missing; one that is gone for good: `etcdctl member remove ID`",
+            f"etcd's member {name} does not answer; {len(state.members)} of {len(state.members) + len(state.silent)} do",
+            f"on {name}: pykubeadm doctor; if it is gone for good: pykubeadm node remove {name}",
         )
     if any(not member.leader for member in state.members) or len({member.leader for member in state.members}) > 1:
         yield problem(

@@ -72,8 +72,8 @@ def _etcd(trial: Trial) -> str:
     except NoEtcdctlError as error:
         raise NotServedError(str(error)) from error
     members = state.members
-    if len(members) != state.listed:
-        raise NotShownError(f"{len(members)} of etcd's {state.listed} members answer")
+    if state.silent:
+        raise NotShownError(f"of etcd's {len(members) + len(state.silent)} members {', '.join(state.silent)} does not answer")
     leaders = {member.leader for member in members}
     if len(leaders) != 1 or 0 in leaders:
         raise NotShownError(f"etcd's members do not agree on a leader: {len(leaders)} are named")
