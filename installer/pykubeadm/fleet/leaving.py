@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.fleet import Host
@@ -14,6 +13,7 @@ from pykubeadm.errors import PreflightError
 from pykubeadm.fleet.admission import Open
 from pykubeadm.fleet.cluster import etcd_of
 from pykubeadm.fleet.progress import HostEvents
+from pykubeadm.phases.cluster.drain_timeout import DRAIN_TIMEOUT
 from pykubeadm.workflow.events import Note, PhaseFinished, PhaseStarted, Waiting
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pykubeadm.node.port import Node
     from pykubeadm.phases.cluster.leaving import Leaving
 
-DRAIN_TIMEOUT = timedelta(minutes=5)
 _TURN = threading.RLock()  # of control planes, which leave one after the other: whom etcd can spare depends on who has left it
 
 
