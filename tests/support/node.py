@@ -61,11 +61,13 @@ class FakeNode:
 
     def read(self, path: str) -> bytes | None:
         at = self._resolve(path)
-        found = self.stat(at)
-        if found is not None and found.kind != "file":
-            raise NodeError(f"cannot read {path}: it is a {found.kind}")
         entry = self.files.get(at)
-        return entry.content if isinstance(entry, File) else None
+        if isinstance(entry, File):
+            return entry.content
+        found = self.stat(at)
+        if found is not None:
+            raise NodeError(f"cannot read {path}: it is a {found.kind}")
+        return None
 
     def stat(self, path: str) -> FileStat | None:
         path = self._resolve(path, follow=False)
