@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 KubeObject = dict[str, Any]
+# What reading objects, or files, of an unexpected shape ends in, for who goes on with others then.
+ODD_SHAPE: Final = (AttributeError, LookupError, OSError, TypeError, ValueError)
 T = TypeVar("T")
 
 

@@ -7,14 +7,13 @@ from typing import Final, Generic, Literal, TypeVar
 
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.util.dataclass import dataclass
+from pykubeadm.util.kube_object import ODD_SHAPE
 from pykubeadm.util.side_by_side import side_by_side
 
 Level = Literal["problem", "warning", "unknown", "note", "fine"]
 Subject = TypeVar("Subject")
 LEVELS: Final[tuple[Level, ...]] = ("problem", "warning", "unknown", "note", "fine")  # the worst first
 _AT_A_TIME: Final = 6
-# What a file or object of an unexpected shape ends in.
-_ODD: Final = (AttributeError, LookupError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def examine(checks: Sequence[Check[Subject]], subject: Subject) -> list[Examined
             remarks = tuple(check.look(subject))
         except PykubeadmError as error:
             remarks = (unknown(f"this could not be looked at: {error}"),)
-        except _ODD as error:  # whatever is in the way of one check, the others shall be made
+        except ODD_SHAPE as error:  # whatever is in the way of one check, the others shall be made
             remarks = (unknown(f"this could not be looked at: {type(error).__name__}: {error}"),)
         return Examined(check.name, check.why, remarks)
 

@@ -18,11 +18,11 @@ from pykubeadm.errors import PykubeadmError
 from pykubeadm.kube.port import Api
 from pykubeadm.node.port import Node
 from pykubeadm.util.dataclass import dataclass
+from pykubeadm.util.kube_object import ODD_SHAPE
 from pykubeadm.util.redact import Redactor
 
 _MOST = 32 * 1024 * 1024  # bytes of all texts
 _MOST_OF_ONE = 4 * 1024 * 1024  # characters
-_ODD = (AttributeError, LookupError, OSError, TypeError, ValueError)  # what objects of an unexpected shape end in
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def pack(
         except PykubeadmError as error:
             missing.append(f"{item.path}: {error}")
             continue
-        except _ODD as error:
+        except ODD_SHAPE as error:
             missing.append(f"{item.path}: {type(error).__name__}: {error}")
             continue
         content = text.encode()

@@ -17,7 +17,7 @@ from pykubeadm.commands.verify.trial import ROW_LABEL, Trial
 from pykubeadm.errors import ApiError, PykubeadmError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api, ApiStatusError
-from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.kube_object import ODD_SHAPE, KubeObject
 from pykubeadm.util.timestamp import parse_timestamp
 
 NAMESPACE_PREFIX: Final = "pykubeadm-verify-"
@@ -98,8 +98,10 @@ def run_row(cluster: Cluster, row: Row) -> RowResult:
     except PykubeadmError as error:
         seconds = spent()
         return RowResult(row, "failed", seconds, str(error), evidence(trial))
+    except ODD_SHAPE as error:  # the other rows shall be seen
+        return RowResult(row, "failed", spent(), f"{type(error).__name__}: {error}")
     finally:
-        with suppress(ApiError):
+        with suppress(ApiError, *ODD_SHAPE):
             _remove_pods(trial)
     return RowResult(row, "passed", spent(), said)
 
@@ -131,12 +133,14 @@ def remove_namespace(api: Api, name: str) -> str:
 
 
 def remove_abandoned(api: Api, now: float) -> None:
-    """The namespaces of runs that were killed. `now` is in seconds since the epoch."""
-    for namespace in api.list("v1", "Namespace", labels={NAMESPACE_LABEL: ""}):
-        created = parse_timestamp(namespace["metadata"]["creationTimestamp"])
-        if now - created.timestamp() > _ABANDONED:
-            with suppress(ApiError):
-                api.delete("v1", "Namespace", namespace["metadata"]["name"])
+    """The namespaces of runs that were killed, and volumes, which are in none. `now` is in seconds since the epoch."""
+    volumes = [each for each in api.list("v1", "PersistentVolume") if ROW_LABEL in (each["metadata"].get("labels") or {})]
+    for kind, found in (("Namespace", api.list("v1", "Namespace", labels={NAMESPACE_LABEL: ""})), ("PersistentVolume", volumes)):
+        for each in found:
+            created = parse_timestamp(each["metadata"]["creationTimestamp"])
+            if now - created.timestamp() > _ABANDONED:
+                with suppress(ApiError):
+                    api.delete("v1", kind, each["metadata"]["name"])
 
 
 def _remove_pods(trial: Trial) -> None:

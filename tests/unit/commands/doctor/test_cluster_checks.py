@@ -169,6 +169,26 @@ def test_etcd_without_a_member_or_a_leader_and_nearly_full(scene: Scene) -> None
     assert "warning: etcd's database at https://cp:2379 has 1621 MiB, and at 2048 (its quota)" in found
 
 
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--quota-backend-bytes=8589934592", ""),
+        ("--quota-backend-bytes=2000000000", "and at 1907 (its quota) it takes no more writes"),
+        ("--quota-backend-bytes=0", "and at 2048 (its quota)"),
+        ("--quota-backend-bytes=-1", ""),
+    ],
+)
+def test_the_quota_is_that_of_the_member(scene: Scene, flag: str, said: str) -> None:
+    etcd = component("etcd")
+    etcd["spec"]["containers"] = [{"name": "etcd", "command": ["etcd", flag]}]
+    etcd["status"]["hostIP"] = "cp"
+    scene.api.put(etcd)
+    scene.streams.answers["endpoint status"] = f"[{member('cp', size=1_700_000_000)}]"
+    found = "\n".join(scene.said("etcd"))
+    assert said in found
+    assert bool(said) == ("quota" in found)
+
+
 def test_a_component_without_a_leader(scene: Scene) -> None:
     scene.api.put(lease("kube-scheduler", SYSTEM, minutes=20))
     [remark] = scene.said("leaders")

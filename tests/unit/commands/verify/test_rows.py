@@ -142,9 +142,9 @@ def test_what_came_of_each_row_is_reported(api: FakeApi) -> None:
 
 def test_the_namespace_is_removed_also_after_a_bug(api: FakeApi) -> None:
     def broken(_trial: Trial) -> str:
-        raise KeyError("bug")
+        raise ZeroDivisionError("bug")
 
-    with pytest.raises(KeyError):
+    with pytest.raises(ZeroDivisionError):
         run.run_rows(cluster(api), rows(broken), lambda _row: None, lambda _result: None)
     assert ("create", "Namespace", "pykubeadm-verify-1") in api.writes
     assert not [key for key in api.objects if key[1] == "Namespace"]
@@ -175,6 +175,19 @@ def test_namespaces_of_runs_that_were_killed_are_removed_after_an_hour() -> None
     assert sorted(key[3] for key in api.objects) == ["else", "new"]
 
 
+def test_volumes_of_runs_that_were_killed_are_removed_after_an_hour() -> None:
+    api = FakeApi()
+    for name, created, labels in (
+        ("old", "2026-01-01T10:00:00Z", {"verify.pykubeadm/row": "local-volume"}),
+        ("new", "2026-01-01T11:30:00Z", {"verify.pykubeadm/row": "local-volume"}),
+        ("else", "2025-01-01T10:00:00Z", {"app": "web"}),
+    ):
+        metadata = {"name": name, "creationTimestamp": created, "labels": labels}
+        api.put({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata})
+    run.remove_abandoned(api, 1767268800.0)  # 2026-01-01 12:00
+    assert sorted(key[3] for key in api.objects) == ["else", "new"]
+
+
 def test_rows_that_need_a_shell_say_so_where_no_image_has_one(api: FakeApi) -> None:
     without = replace(cluster(api), shell="")
     result = run.run_row(without, Row("group/row", "something", passes, needs_shell=True))
@@ -188,6 +201,14 @@ def test_a_refusal_of_the_api_is_the_rows_reason(api: FakeApi) -> None:
 
     result = run.run_row(cluster(api), rows(refused)[0])
     assert (result.outcome, result.said) == ("failed", "could not create Pod x: denied by a webhook")
+
+
+def test_an_object_of_an_odd_shape_fails_its_row_alone(api: FakeApi) -> None:
+    def odd(_trial: Trial) -> str:
+        raise KeyError("spec")
+
+    results, _left = run.run_rows(cluster(api), rows(odd, passes), lambda _row: None, lambda _result: None)
+    assert [(each.outcome, each.said) for each in results] == [("failed", "KeyError: 'spec'"), ("passed", "it was seen")]
 
 
 def test_objects_belong_to_their_row_and_namespace(api: FakeApi) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from statistics import median
 from typing import Final
+from urllib.parse import urlsplit
 
 from pykubeadm.commands.doctor.check import Check, Remark, problem, unknown, warning
 from pykubeadm.commands.doctor.cluster import SYSTEM, ClusterView
@@ -15,8 +16,10 @@ from pykubeadm.kube.etcd_pods import NoEtcdctlError, ask_etcd, etcd_pods
 from pykubeadm.kube.pod_state import is_ready, restarts, why_not_ready
 from pykubeadm.node.health import look
 from pykubeadm.node.port import HealthEndpoint
+from pykubeadm.phases.static_pods.present import arguments
 from pykubeadm.util.age import age
 from pykubeadm.util.der import validity
+from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.timestamp import parse_timestamp
 
 _COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
@@ -24,7 +27,8 @@ _SLOW: Final = 1.0  # seconds for a request that is answered from memory
 _ASKED: Final = 5
 _SOON: Final = timedelta(days=30)
 _RESTARTS: Final = 5
-_FULL, _LARGE = 2 * 2**30, int(1.5 * 2**30)  # bytes; etcd refuses writes at its quota, 2 GiB unless it is set
+_QUOTA: Final = 2 * 2**30  # bytes at which etcd refuses writes, unless --quota-backend-bytes says others; below 0 it never does
+_LARGE: Final = 0.75  # of that
 
 
 def _answers(view: ClusterView) -> Iterable[Remark]:
@@ -111,12 +115,21 @@ def _etcd(view: ClusterView) -> Iterable[Remark]:
                 f"the etcd member at {member.endpoint} is a learner: it does not count for the majority",
                 "run `pykubeadm join` on its node again",
             )
-        if member.bytes >= _LARGE:
+        quota = _quota(pods, member.endpoint)
+        if 0 < quota * _LARGE <= member.bytes:
             yield warning(
-                f"etcd's database at {member.endpoint} has {mebibytes:.0f} MiB, and at {_FULL >> 20} (its quota) it"
+                f"etcd's database at {member.endpoint} has {mebibytes:.0f} MiB, and at {quota >> 20} (its quota) it"
                 " takes no more writes",
                 "etcdctl defrag; look for what makes so many objects",
             )
+
+
+def _quota(pods: Sequence[KubeObject], endpoint: str) -> int:
+    """Of the member at an endpoint, as its pod says."""
+    host = urlsplit(endpoint).hostname
+    pod = next((pod for pod in pods if (pod.get("status") or {}).get("hostIP") == host), {})
+    given = arguments(pod).get("quota-backend-bytes", "")
+    return (int(given) if given.removeprefix("-").isdecimal() else 0) or _QUOTA
 
 
 def _leaders(view: ClusterView) -> Iterable[Remark]:
