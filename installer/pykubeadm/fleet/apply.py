@@ -409,9 +409,10 @@ def _for_network(run: Applying) -> None:
 
 def _close(run: Applying) -> None:
     """Nothing that lets machines in outlasts the run, however it ended."""
-    joining = run.plan.of("join")
+    joining, facts = run.plan.of("join"), run.found.facts.cluster
     begun = [action.host for action in run.plan.of("init")]
-    if not joining and not begun:
+    seed = begun[0] if begun else facts.seed if joining and facts else ""
+    if not seed:
         return
     opened = run.cluster.done() and not run.cluster.exception()
 
@@ -419,12 +420,8 @@ def _close(run: Applying) -> None:
         if opened or not begun:  # an init that was cut off may have made no API server yet, and nothing known to it
             run.emit(Note(level="warning", topic="", message=message))
 
-    facts = run.found.facts.cluster
     try:
-        if opened:
-            api: Api = run.cluster.result().api
-        else:
-            api = api_of(run.machines.node(run.found.host(begun[0] if begun or facts is None else facts.seed)))
+        api: Api = run.cluster.result().api if opened else api_of(run.machines.node(run.found.host(seed)))
     except PykubeadmError as error:
         note(f"what lets machines in could not be deleted, and ends by itself within two hours: {error}")
         return
