@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from pykubeadm.errors import PykubeadmError
+from pykubeadm.ansible import playbook
 from pykubeadm.fleet import inventory
 from pykubeadm.fleet.file import describe
 from pykubeadm.fleet.machines import settings
@@ -48,6 +51,17 @@ echo '{"control_planes": {"hosts": ["c1"]}, "_meta": {"hostvars": {"c1": {"ansib
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick(tmp_path_factory):
+    """An ansible-playbook that starts no process for each host."""
+    program = tmp_path_factory.mktemp("program") / "ansible-playbook"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(Path(__file__).with_name("playbook.py"))])} "$@"\n')
+    program.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(playbook, "_program", lambda: str(program))
+        yield
+
+
 def described(*paths, **more):
     notes: list[str] = []
     return describe(more.get("file"), [str(path) for path in paths], notes.append)
@@ -69,7 +83,7 @@ def test_an_example_is_read_as_it_is(name, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def said(quick, tmp_path_factory):
     """A file with INI, and what Ansible says of its hosts."""
     path = tmp_path_factory.mktemp("ini") / "hosts.ini"
     path.write_text(INI)
