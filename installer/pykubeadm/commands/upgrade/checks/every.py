@@ -20,7 +20,7 @@ from pykubeadm.phases.addons.rendered import is_missing
 from pykubeadm.phases.cluster.connection import admin_credentials, cluster_api
 from pykubeadm.phases.cluster.state import ClusterState, look_at
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
-from pykubeadm.phases.preflight.health import health_checks
+from pykubeadm.phases.preflight.health import health_checks, no_rotation
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.replacing.checks import manifest_checks, own_versions
 
@@ -65,6 +65,7 @@ def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
     kubelet = kubelet_checks(run.node, parse_version(run.target))
     return (
         Check("ControlPlaneVersion", lambda _machine: _goes_back(run)),
+        Check("CARotation", lambda _machine: no_rotation(run.node)),
         *local_checks(run),
         *kubelet,
         *manifest_checks(run, run.target),
