@@ -16,11 +16,12 @@ _HEAD = """\
 <!-- tools/schema.py writes this file -->
 
 The file of [`pykubeadm cluster`](../guides/cluster.md): YAML documents. One is `Cluster` of `pykubeadm.cluster/v1`, described
-here and, for editors, as a [JSON Schema](cluster.schema.json). The others are kubeadm's own, as they are: `ClusterConfiguration`,
-`KubeletConfiguration`, `KubeProxyConfiguration` ([reference](config.md)). What a host has of its own stands in `Cluster`, so
-there is no Init- or JoinConfiguration.
+here and, for editors, as a [JSON Schema](cluster.schema.json). The others are kubeadm's own, unchanged: `ClusterConfiguration`,
+`KubeletConfiguration`, `KubeProxyConfiguration` ([reference](config.md)). Settings of a single host belong in `Cluster`, so
+there is no Init- or JoinConfiguration. `pykubeadm cluster init` prints a commented file to start from, `pykubeadm cluster
+validate` checks one; unknown fields are refused.
 
-| field | | |
+| field | type | meaning |
 | --- | --- | --- |
 """
 

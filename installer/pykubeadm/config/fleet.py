@@ -35,44 +35,48 @@ def _says(description: str, choices: tuple[str, ...] = ()) -> dict[str, Any]:
 class Ssh(Model):
     """How a machine is reached. What is not given is what ssh(1) takes: ~/.ssh/config, the agent, the user's name."""
 
-    user: str = field(default="", metadata=_says("The user to log in as; one that is not root uses sudo."))
-    port: int = field(default=0, metadata=_says("sshd's port."))
+    user: str = field(default="", metadata=_says("The user to log in as; one that is not root needs sudo."))
+    port: int = field(default=0, metadata=_says("The port of sshd (default: that of ~/.ssh/config, else 22)."))
     identity_file: str = field(default="", metadata=_says("The private key to log in with."))
     proxy_jump: str = field(default="", metadata=_says("A host to go through, as [user@]host[:port]."))
-    config_file: str = field(default="", metadata=_says("In place of ~/.ssh/config."))
+    config_file: str = field(default="", metadata=_says("A file to read in place of ~/.ssh/config."))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Host(Model):
     """A machine of the cluster, or one that has to leave it."""
 
-    name: str = field(default="", metadata=_says("The name of its Node, and of the machine in what is printed."))
-    address: str = field(default="", metadata=_says("Where ssh finds it (default: its name)."))
+    name: str = field(default="", metadata=_says("The name of its Node, and of the machine in the output. Required."))
+    address: str = field(default="", metadata=_says("The name or IP address for SSH (default: its name)."))
     internal_address: str = field(
         default="",
         metadata=_says(
-            "The IP address that other nodes speak to: of its API server, etcd and kubelet (default: that of the default route;"
-            " for load balancers and hosts of etcd, which know what the file says alone: address)."
+            "The IP address for other nodes: of its API server, etcd and kubelet (default: that of the default route;"
+            " of load balancers and hosts of etcd: address)."
         ),
     )
     parts: tuple[str, ...] = field(
         default=(),
         metadata=_says(
-            "What it is; control-plane with worker is a control plane without its taint. Where hosts have the part etcd, control"
-            " planes have no members of their own.",
+            "What it runs. Required. control-plane with worker is a control plane without its taint. If hosts have the part etcd,"
+            " control planes run no etcd.",
             PARTS,
         ),
     )
-    state: str = field(default="present", metadata=_says("absent: taken out of the cluster and reset.", STATES))
-    ssh: Ssh = field(default=Ssh(), metadata=_says("How to reach this one, over what is given for all."))
+    state: str = field(
+        default="present", metadata=_says("absent: taken out of the cluster and reset (default: present).", STATES)
+    )
+    ssh: Ssh = field(default=Ssh(), metadata=_says("How to reach this one; overrides the settings for all."))
     labels: Mapping[str, str] = field(default_factory=dict, metadata=_says("Labels of its Node."))
     taints: tuple[Taint, ...] | None = field(
         default=None, metadata=_says("Taints of its Node (default: the control plane's on control planes).")
     )
     kubelet_extra_args: tuple[Arg, ...] = field(default=(), metadata=_says("Flags of its kubelet, as in nodeRegistration."))
-    ignore_preflight_errors: tuple[str, ...] = field(default=(), metadata=_says("Checks whose errors are only warnings here."))
+    ignore_preflight_errors: tuple[str, ...] = field(
+        default=(), metadata=_says("Preflight checks whose errors are only warnings here.")
+    )
     variables: Mapping[str, Any] = field(
-        default_factory=dict, metadata=_says("Variables of the node roles for this machine, over those for all.")
+        default_factory=dict, metadata=_says("Variables of the node roles for this machine; they override those for all.")
     )
 
     @property
@@ -100,8 +104,10 @@ class HostVariable(Model):
 class Network(Model):
     """The pod network."""
 
-    plugin: str = field(default="none", metadata=_says("What to apply; none leaves it to others.", NETWORKS))
-    manifest: str = field(default="", metadata=_says("With plugin manifest, its path or URL."))
+    plugin: str = field(
+        default="none", metadata=_says("The network to install; none: you install one (default: none).", NETWORKS)
+    )
+    manifest: str = field(default="", metadata=_says("The path or URL of the manifest, with plugin: manifest."))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +115,13 @@ class Mirror(Model):
     """Where images of a registry are asked for first."""
 
     registry: str = field(
-        default="", metadata=_says("The registry's name in images, such as docker.io; _default for all others.")
+        default="", metadata=_says("The registry's name in images, such as docker.io; _default for all other registries.")
     )
     urls: tuple[str, ...] = field(default=(), metadata=_says("The mirrors' URLs, asked in this order."))
-    only: bool = field(default=False, metadata=_says("Whether the registry itself is never asked."))
-    ca: str = field(default="", metadata=_says("The certificate of the mirrors' authority, on the nodes."))
+    only: bool = field(
+        default=False, metadata=_says("Whether to use only the mirrors, never the registry itself (default: false).")
+    )
+    ca: str = field(default="", metadata=_says("The path, on the nodes, of the mirrors' CA certificate."))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +131,7 @@ class HttpProxy(Model):
     http: str = field(default="", metadata=_says("The proxy for http:// URLs."))
     https: str = field(default="", metadata=_says("The proxy for https:// URLs."))
     no_proxy: tuple[str, ...] = field(
-        default=(), metadata=_says("What is asked directly, besides the cluster's own networks and names.")
+        default=(), metadata=_says("What is reached without the proxy, besides the cluster's own networks and names.")
     )
 
 
@@ -131,26 +139,31 @@ class HttpProxy(Model):
 class LoadBalancer(Model):
     """One address in front of the API servers: haproxy, and keepalived where the address moves."""
 
-    address: str = field(default="", metadata=_says("The virtual IP address, which moves between the load balancers."))
-    port: int = field(default=6443, metadata=_says("Its port."))
-    interface: str = field(default="", metadata=_says("The interface that carries the address."))
-    prefix: int = field(default=32, metadata=_says("The prefix length of the address."))
-    router_id: int = field(default=51, metadata=_says("The VRRP router id, one for each address in a network."))
+    address: str = field(
+        default="",
+        metadata=_says("The virtual IP address, which moves between the load balancers; required with several of them."),
+    )
+    port: int = field(default=6443, metadata=_says("The port of the load balancer (default: 6443)."))
+    interface: str = field(default="", metadata=_says("The network interface of the address; required with address."))
+    prefix: int = field(default=32, metadata=_says("The prefix length of the address (default: 32)."))
+    router_id: int = field(
+        default=51, metadata=_says("The VRRP router id, a different one for each address in a network (default: 51).")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster(Model):
     """The document."""
 
-    hosts: tuple[Host, ...] = field(default=(), metadata=_says("The machines."))
+    hosts: tuple[Host, ...] = field(default=(), metadata=_says("The machines. Required."))
     ssh: Ssh = field(default=Ssh(), metadata=_says("How to reach all of them."))
-    runtime: str = field(default="containerd", metadata=_says("The container runtime.", RUNTIMES))
+    runtime: str = field(default="containerd", metadata=_says("The container runtime (default: containerd).", RUNTIMES))
     network: Network = field(default=Network(), metadata=_says("The pod network."))
     load_balancer: LoadBalancer = field(default=LoadBalancer(), metadata=_says("One address in front of the API servers."))
     registry_mirrors: tuple[Mirror, ...] = field(default=(), metadata=_says("Mirrors of image registries."))
     proxy: HttpProxy = field(default=HttpProxy(), metadata=_says("The proxy that nodes download and pull through."))
     ignore_preflight_errors: tuple[str, ...] = field(
-        default=(), metadata=_says("Checks whose errors are only warnings on all machines.")
+        default=(), metadata=_says("Preflight checks whose errors are only warnings on all machines.")
     )
     variables: Mapping[str, Any] = field(
         default_factory=dict, metadata=_says("Variables of the node roles (roles/*/README.md) for all machines.")
