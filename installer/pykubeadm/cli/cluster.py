@@ -90,7 +90,11 @@ cluster.add_command(
         params=[
             click.Argument(["hosts"], nargs=-1, required=True, metavar="[USER@]HOST[:PORT]..."),
             click.Option(
-                ["-C", "--control-planes"], type=int, default=1, show_default=True, help="How many of them, the first ones."
+                ["-C", "--control-planes"],
+                type=int,
+                default=1,
+                show_default=True,
+                help="How many of the hosts, the first ones.",
             ),
         ],
         help="Print a commented cluster file to start from, for these hosts.",
@@ -120,9 +124,9 @@ cluster.add_command(
         "plan",
         callback=click.pass_context(_plan),
         params=[*sources(), *choosing(), output_option()],
-        help="Say what `apply` would do on each machine; change nothing. The exit status is 0 where there is nothing to do, 11 "
-        "where there is, and 5 where something stands in the way.",
-        short_help="Say what apply would do; change nothing",
+        help="Show what `apply` would do on each machine; change nothing. The exit status is 0 if there is nothing to do, 11 "
+        "if there is, and 5 if something prevents it.",
+        short_help="Show what apply would do; change nothing",
     )
 )
 cluster.add_command(
@@ -132,12 +136,12 @@ cluster.add_command(
         params=[
             *sources(),
             *running(),
-            click.Option(["--until"], type=click.Choice(_UNTIL), help="End after this phase."),
+            click.Option(["--until"], type=click.Choice(_UNTIL), help="Stop after this phase."),
             output_option(),
         ],
-        help="Make the machines the cluster that the file describes: prepare them, begin it, join, take out those marked absent. "
-        "Run it again after a failure or a change: it goes on, and does what is missing.",
-        short_help="Make the machines the cluster that the file describes",
+        help="Create the cluster that the file describes, or bring it up to date: prepare machines, init, join, "
+        "remove those marked absent. Run it again after a failure or a change: it does what is missing.",
+        short_help="Create the cluster that the file describes, or bring it up to date",
     )
 )
 
@@ -229,7 +233,7 @@ cluster.add_command(
             click.Option(["-y", "--yes"], is_flag=True, help="Do not ask whether to go on."),
             output_option(),
         ],
-        help="Take the cluster apart: undo on every machine what init and join did. With --limit these hosts alone leave the "
+        help="Take the cluster apart: undo on every machine what init and join did. With --limit only these hosts leave the "
         "cluster, in order: drained, out of etcd, reset. What the machines were prepared with stays.",
         short_help="Take the cluster, or hosts of it, apart",
     )
@@ -295,7 +299,7 @@ cluster.add_command(
                 show_default=True,
                 help="How many workers are drained and upgraded at a time.",
             ),
-            click.Option(["--delete-emptydir-data"], is_flag=True, help="Let pods go that keep data in an emptyDir."),
+            click.Option(["--delete-emptydir-data"], is_flag=True, help="Evict pods with data in an emptyDir, too: it is lost."),
             output_option(),
         ],
         help="Upgrade to the version that the file names: control planes one by one, then workers, each drained, with its "

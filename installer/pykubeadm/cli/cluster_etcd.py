@@ -13,7 +13,7 @@ from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option
 from pykubeadm.cli.reporting import reporting
 
-etcd = CliGroup("etcd", help="The cluster's etcd, by a control plane that can be reached.")
+etcd = CliGroup("etcd", help="The cluster's etcd, through a control plane that can be reached.")
 
 
 def _members(ctx: click.Context, /, **values: Any) -> None:
@@ -42,7 +42,7 @@ etcd.add_command(
         params=[*sources(), *choosing(), *document_options("text")],
         help="Print etcd's members: whether they are healthy, who leads, who does not vote yet, size, revision, alarms. Ends with"
         " status 6 where they have no majority.",
-        short_help="Print etcd's members and how they are",
+        short_help="Print etcd's members and their health",
     )
 )
 _snapshot = CliGroup("snapshot", help="Snapshots of etcd, with the cluster's keys and certificates.")
@@ -51,9 +51,9 @@ _snapshot.add_command(
         "save",
         callback=click.pass_context(_save),
         params=[*save_options(), *sources(), *choosing(), output_option()],
-        help="Keep a snapshot of etcd, with what a cluster cannot be brought back without, on the control plane that it is taken"
+        help="Save a snapshot of etcd, with everything that restoring the cluster needs, on the control plane that it is taken"
         " from, or in a bucket. Files that are named are that machine's.",
-        short_help="Keep a snapshot of etcd",
+        short_help="Save a snapshot of etcd",
     )
 )
 etcd.add_command(_snapshot)

@@ -27,7 +27,7 @@ COMPONENT_KINDS = ("KubeletConfiguration", "KubeProxyConfiguration")
         "show": ("pykubeadm.cli.config_show:show", "Print the configuration of the running cluster"),
     },
 )
-@click.option("--kubeconfig", metavar="TEXT", help="The kubeconfig for `show` (as kubeadm has it, for all of its commands).")
+@click.option("--kubeconfig", metavar="TEXT", help="The kubeconfig for `show` (kubeadm's commands all take it).")
 def config(kubeconfig: str | None) -> None:
     """Validate, print and migrate configuration files; list and pull images; print the running cluster's configuration."""
 
@@ -48,9 +48,9 @@ def _rootfs(ctx: click.Context) -> str:
 
 @config.command(cls=CliCommand)
 @click.option("--config", "path", metavar="FILE", required=True, help="The kubeadm configuration file to check.")
-@click.option("--allow-deprecated-api", is_flag=True, help="Say nothing of an old API version that is still read.")
+@click.option("--allow-deprecated-api", is_flag=True, help="Do not warn of an old API version that is still read.")
 @click.option(
-    "--allow-experimental-api", is_flag=True, expose_value=False, help="As kubeadm has it; there is no experimental API now."
+    "--allow-experimental-api", is_flag=True, expose_value=False, help="Accepted as by kubeadm; there is no experimental API now."
 )
 @click.pass_context
 def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> None:
@@ -71,7 +71,7 @@ def validate(ctx: click.Context, path: str, *, allow_deprecated_api: bool) -> No
 @click.option("--old-config", metavar="FILE", required=True, help="The file to rewrite.")
 @click.option("--new-config", metavar="FILE", help="Where to write the result (default: standard output).")
 @click.option(
-    "--allow-experimental-api", is_flag=True, expose_value=False, help="As kubeadm has it; there is no experimental API now."
+    "--allow-experimental-api", is_flag=True, expose_value=False, help="Accepted as by kubeadm; there is no experimental API now."
 )
 @click.pass_context
 def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None:
@@ -123,7 +123,7 @@ def print_() -> None:
     help=f"Which to print as well: {', '.join(COMPONENT_KINDS)}.",
 )
 def init_defaults(component_configs: tuple[tuple[str, ...], ...]) -> None:
-    """Print what `init` takes where nothing is given. Token, address and name are placeholders."""
+    """Print the default configuration of `init`. Token, address and name are placeholders."""
     from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
     from pykubeadm.config.printed import init_documents
 
@@ -165,8 +165,8 @@ def _print_defaults(name: str, summary: str) -> None:
         click.echo(_as_yaml([model.document()]), nl=False)
 
 
-_print_defaults("join", "Print what `join` takes where nothing is given; the discovery is a placeholder.")
-_print_defaults("reset", "Print what `reset` takes where nothing is given.")
-_print_defaults("upgrade", "Print what `upgrade` takes where nothing is given.")
+_print_defaults("join", "Print the default configuration of `join`; the discovery is a placeholder.")
+_print_defaults("reset", "Print the default configuration of `reset`.")
+_print_defaults("upgrade", "Print the default configuration of `upgrade`.")
 for _command in (validate, migrate, print_, *print_.commands.values()):
     _command.params.append(unread_kubeconfig())

@@ -85,7 +85,7 @@ class PlainDisplay:
                 self.line(f"[{event.command}] on {event.node}" + (" (dry run: nothing is changed)" if event.dry_run else ""))
             case PhaseFinished(outcome="skipped"):
                 if self._verbosity:
-                    self.line(f"[{event.phase}] not wanted here")
+                    self.line(f"[{event.phase}] not needed here")
             case PhaseFinished():
                 self.line(f"[{event.phase}] {_summary(event)} ({event.seconds:.1f}s)")
                 if self._verbosity:

@@ -33,7 +33,7 @@ _WORDS = {
     type=click.Choice(["text", "json", "html"]),
     default="text",
     show_default=True,
-    help="How to print what is found.",
+    help="Output format.",
 )
 @click.option(
     "--kubeconfig",
@@ -42,10 +42,10 @@ _WORDS = {
 )
 @click.pass_context
 def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
-    """Look for what is wrong, on this node and in its cluster, and say what to run; nothing is changed. -v 1 adds notes.
+    """Find what is wrong on this node and in its cluster, and print what to run; nothing is changed. -v 1 adds notes.
 
-    On a node its kernel, disks, certificates, runtime, kubelet and static pods are looked at; with a kubeconfig, from anywhere,
-    the cluster is. Ends with status 10 where there is a problem.
+    On a node its kernel, disks, certificates, runtime, kubelet and static pods are checked; with a kubeconfig, from anywhere,
+    the cluster is. Ends with status 10 if there is a problem.
     """
     from functools import cache, partial
 

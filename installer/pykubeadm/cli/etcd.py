@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 etcd = CliGroup(
     "etcd",
-    lazy={"snapshot": ("pykubeadm.cli.etcd_snapshot:snapshot", "Snapshots of etcd: save, look at, remove")},
-    help="Look after the cluster's etcd, on one of its control planes.",
+    lazy={"snapshot": ("pykubeadm.cli.etcd_snapshot:snapshot", "Snapshots of etcd: save, list, check, restore, prune")},
+    help="Check, back up and recover the cluster's etcd, on one of its control planes.",
 )
 API_VERSION = "pykubeadm.etcd/v1"  # of the documents that these commands print
 _TITLES = ("NAME", "ID", "HEALTH", "ROLE", "VERSION", "SIZE", "IN USE", "REVISION", "ALARMS")
@@ -168,7 +168,7 @@ etcd.add_command(
         params=[*reach_options(), *document_options("text")],
         help="Print etcd's members: whether they are healthy, who leads, who does not vote yet, size, revision, alarms. Ends with"
         " status 6 where they have no majority.",
-        short_help="Print etcd's members and how they are",
+        short_help="Print etcd's members and their health",
     )
 )
 etcd.add_command(
@@ -176,8 +176,8 @@ etcd.add_command(
         "defrag",
         _defragment,
         reach_options(),
-        "Give the space that etcd no longer uses back to the disk",
-        "Member by member, the leader last; each answers nothing for some seconds a GiB meanwhile.",
+        "Give the disk space that etcd no longer uses back",
+        "One member at a time, the leader last; each does not answer for some seconds per GiB.",
     )
 )
 etcd.add_command(
@@ -186,7 +186,7 @@ etcd.add_command(
         _stop,
         [],
         "Stop the control plane and etcd on this node, before another node restores or recovers etcd",
-        "Their manifests wait in /var/lib/pykubeadm/stopped; pods go on running.",
+        "Their manifests are kept in /var/lib/pykubeadm/stopped; other pods keep running.",
     )
 )
 etcd.add_command(
@@ -195,7 +195,7 @@ etcd.add_command(
         _start,
         [],
         "Start what `etcd stop` stopped, as it was",
-        "Refused where etcd was restored on another node meanwhile: `etcd rejoin` is the way then.",
+        "Refused if etcd was restored on another node meanwhile: use `etcd rejoin` then.",
     )
 )
 etcd.add_command(
@@ -203,8 +203,8 @@ etcd.add_command(
         "rejoin",
         _rejoin,
         [option("kubeconfig")],
-        "Have this control plane's member join the etcd that there is now, and start the control plane",
-        "After a restore or a recovery on another node, or where this member's data are lost. Its former data are kept.",
+        "Join the etcd that was restored or recovered on another node, and start the control plane",
+        "Also for a member that lost its data. The former data are kept.",
     )
 )
 etcd.add_command(
@@ -212,9 +212,9 @@ etcd.add_command(
         "recover",
         _recover,
         [],
-        "Have this node's member go on alone where etcd has lost its majority for good",
-        "With the data that this member has: an archive of them is kept first. Members that still run are stopped before"
-        " (`etcd stop`), and join again afterwards (`etcd rejoin`). Refused while there is a majority.",
+        "Continue with this node's member alone when etcd has lost its majority for good",
+        "It keeps the data of this member, and saves an archive of them first. Stop members that still run before"
+        " (`etcd stop`), and let them rejoin afterwards (`etcd rejoin`). Refused while there is a majority.",
     )
 )
 _alarm = CliGroup("alarm", help="etcd's alarms.", short_help="etcd's alarms")
@@ -223,8 +223,8 @@ _alarm.add_command(
         "disarm",
         _disarm,
         reach_options(),
-        "Take back the alarms that etcd's members raised",
-        "After what they were raised for is mended: etcd raises them again otherwise.",
+        "Clear the alarms that etcd's members raised",
+        "Fix what raised them first, or etcd raises them again.",
     )
 )
 etcd.add_command(_alarm)

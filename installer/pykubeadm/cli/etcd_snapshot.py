@@ -166,11 +166,11 @@ _add(
     "save",
     _save,
     [*save_options(), *reach_options(), output_option()],
-    "Keep a snapshot of etcd, with what a cluster cannot be brought back without",
+    "Save a snapshot of etcd, with everything that restoring the cluster needs",
     "It is taken through etcd's API from a healthy member, this node's where it is one, and goes into one archive with the"
     " cluster's certificates and private keys, the encryption configuration and the ClusterConfiguration.",
 )
-_add("list", _list, [_store_option(), *document_options("text")], "Print which archives are kept")
+_add("list", _list, [_store_option(), *document_options("text")], "List the archives in the store")
 _add(
     "status",
     _status,
@@ -185,13 +185,13 @@ _add(
     _restore,
     [
         click.Argument(["name"]),
-        click.Option(["--force"], is_flag=True, help="Also where etcd is healthy, or where the snapshot is another cluster's."),
+        click.Option(["--force"], is_flag=True, help="Restore even if etcd is healthy, or the snapshot is another cluster's."),
         _store_option(),
         *_decryption_options(),
         output_option(),
     ],
-    "Have this node's etcd begin again with the data of a snapshot",
-    "Other control planes are stopped first (`etcd stop`) and join it again afterwards (`etcd rejoin`). A snapshot that"
+    "Restore this node's etcd from a snapshot",
+    "Stop the other control planes first (`etcd stop`), and let them rejoin afterwards (`etcd rejoin`). A snapshot that"
     " is damaged or another cluster's, and one that would replace the data of a healthy etcd, is refused before anything changes."
     " The former data are kept.",
 )

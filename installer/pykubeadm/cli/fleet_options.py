@@ -27,23 +27,21 @@ def sources() -> list[click.Parameter]:
             metavar="PATH",
             help="An Ansible inventory that names the hosts. May be given several times.",
         ),
-        click.Option(
-            ["-K", "--ask-become-pass"], is_flag=True, help="Ask for the password that sudo wants (or $PYKUBEADM_BECOME_PASS)."
-        ),
+        click.Option(["-K", "--ask-become-pass"], is_flag=True, help="Ask for sudo's password (or set $PYKUBEADM_BECOME_PASS)."),
     ]
 
 
 def choosing() -> list[click.Parameter]:
     """Of commands that only ask."""
     return [
-        click.Option(["-l", "--limit"], metavar="HOSTS", help="Only these hosts, between commas."),
+        click.Option(["-l", "--limit"], metavar="HOSTS", help="Only these hosts, comma-separated."),
         click.Option(["--forks"], type=click.IntRange(1), default=50, show_default=True, help="How many hosts at a time."),
     ]
 
 
 def running() -> list[click.Parameter]:
     """Of commands that do something on hosts."""
-    end = "When to end whatever is not done, such as 30m (default: never)."
+    end = "Stop after this time, such as 30m (default: never)."
     return [*choosing(), click.Option(["--timeout"], metavar="DURATION", help=end)]
 
 

@@ -58,5 +58,5 @@ init = PhasedGroup(
     Phased("init", _phases, _run),
     FLAGS,
     "Make this node the first control plane of a cluster",
-    "Run it again after a failure: it goes on where it stopped.",
+    "Run it again after a failure: it continues where it stopped.",
 )

@@ -36,7 +36,7 @@ FLAGS = (
 _ENDPOINT = Argument("api_server_endpoint", "API server endpoint", lambda flags: "discovery-file" in flags)
 _HELP = {
     "certificate-key": "The key that `init --upload-certs` printed: opens the certificates that control planes share.",
-    "skip-phases": "Phases to leave out, such as preflight.",
+    "skip-phases": "Phases to skip, such as preflight.",
     "token": "The bootstrap token, for --discovery-token and --tls-bootstrap-token where they are not given.",
 }
 
@@ -58,5 +58,5 @@ join = PhasedGroup(
     FLAGS,
     "Make this node a part of a cluster: a worker, or with --control-plane a further control plane",
     "`pykubeadm token create --print-join-command` on a control plane prints the whole command. Run it again after a failure: "
-    "it goes on where it stopped.",
+    "it continues where it stopped.",
 )

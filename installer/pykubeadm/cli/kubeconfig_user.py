@@ -32,7 +32,7 @@ kubeconfig.add_command(
             click.Option(
                 ["--org"], type=Strings(), multiple=True, metavar="LIST", help="The user's groups (the certificate's O)."
             ),
-            click.Option(["--token"], metavar="TEXT", help="The token to come with, in place of a certificate."),
+            click.Option(["--token"], metavar="TEXT", help="A token to authenticate with, in place of a certificate."),
             click.Option(
                 ["--validity-period"],
                 metavar="DURATION",
@@ -49,7 +49,7 @@ kubeconfig.add_command(
             ),
             *(option(name) for name in ("cert-dir", "config", "kubeconfig")),
         ],
-        help="Make a kubeconfig for one more user. Without --config, endpoint and name of the cluster are its own. What"
+        help="Make a kubeconfig for one more user. Without --config, endpoint and name of the cluster are read from it. What"
         " the user may do is for RBAC to say.",
         short_help="Make a kubeconfig for one more user",
     )

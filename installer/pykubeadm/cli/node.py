@@ -36,7 +36,7 @@ node = CliGroup(
     lazy={
         "drain": ("pykubeadm.cli.node_removal:drain", "Evict a node's pods"),
         "remove": ("pykubeadm.cli.node_removal:remove", "Remove a node from the cluster, dead or alive"),
-        "replace": ("pykubeadm.cli.node_removal:replace", "Make this machine a control plane in the place of a dead one"),
+        "replace": ("pykubeadm.cli.node_removal:replace", "Make this machine a control plane in place of a dead one"),
     },
     help="Prepare nodes for Kubernetes, show what is found on them; drain, remove and replace nodes of a cluster.",
 )
@@ -85,7 +85,7 @@ node.add_command(
         callback=click.pass_context(_prepare),
         params=[
             *_node_options(),
-            click.Option(["--check"], is_flag=True, help="Tell what would change, and change nothing."),
+            click.Option(["--check"], is_flag=True, help="Report what would change; change nothing."),
             click.Option(["--diff"], is_flag=True, help="Show files and settings before and after."),
             click.Option(
                 ["--part"],
@@ -98,9 +98,9 @@ node.add_command(
             *(option(flag) for flag in _FLAGS),
             output_option(),
         ],
-        help="Bring what nodes need for Kubernetes: kernel settings, swap off, container runtime, network plugins, kubelet."
+        help="Install what nodes need for Kubernetes: kernel settings, swap off, container runtime, network plugins, kubelet."
         " Run it again any time: what is up to date stays as it is. Without -i it acts on this node.",
-        short_help="Bring what nodes need for Kubernetes",
+        short_help="Install what nodes need for Kubernetes",
     )
 )
 
@@ -124,7 +124,7 @@ node.add_command(
         callback=click.pass_context(_facts),
         params=[*_node_options(), *document_options()],
         help="Print what the node roles find on this node, or on those of an inventory.",
-        short_help="Print what the node roles find on nodes",
+        short_help="Print the facts that the node roles find",
     )
 )
 

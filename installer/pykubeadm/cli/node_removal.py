@@ -72,8 +72,8 @@ replace = CliCommand(
         *_join_flags(),
         output_option(),
     ],
-    help="Make this machine a control plane in the place of OLD, which is dead: what follows are the words of a join command for"
+    help="Make this machine a control plane in place of OLD, which is dead: pass the arguments of a join command for"
     " a control plane. OLD leaves the cluster first: its member of etcd, if the others have a majority without it, its Node,"
     " leases and certificate signing requests. The new machine may have the same name and address, or others.",
-    short_help="Make this machine a control plane in the place of a dead one",
+    short_help="Make this machine a control plane in place of a dead one",
 )

@@ -66,34 +66,34 @@ _TEXT: dict[str, str] = {
     "kubernetes-version": "The control plane's version, or a label such as stable-1.36 (default: stable-1).",
     "node-name": "The node's name (default: the host name).",
     "patches": "A directory of patches named target[suffix][+patchtype].extension.",
-    "pod-network-cidr": "The pods' addresses; nodes get their part of it.",
-    "service-cidr": "The Services' addresses (default: 10.96.0.0/12).",
+    "pod-network-cidr": "The pods' subnet; every node gets a part of it.",
+    "service-cidr": "The Services' subnet (default: 10.96.0.0/12).",
     "service-dns-domain": "The cluster's DNS domain (default: cluster.local).",
     "tls-bootstrap-token": "The bootstrap token with which the kubelet asks for its certificate (default: that of --token).",
     "token": "The bootstrap token, [a-z0-9]{6}.[a-z0-9]{16} (default: a new one).",
-    "token-ttl": "How long the token is valid, such as 2h; 0 for ever (default: 24h0m0s).",
+    "token-ttl": "How long the token is valid, such as 2h; 0 means forever (default: 24h0m0s).",
 }
 _STRINGS: dict[str, str] = {
-    "apiserver-cert-extra-sans": "More names and addresses for the API server's certificate.",
+    "apiserver-cert-extra-sans": "Additional names and addresses for the API server's certificate.",
     "discovery-token-ca-cert-hash": "sha256:<hex> of the public key that the cluster's CA must have; one of several.",
-    "ignore-preflight-errors": "Checks whose errors shall only be warnings, by name; all for every one.",
-    "keep": "What to leave that kubeadm's reset leaves, too: cni, interfaces, kubeconfig, logs, rules, tmp, units.",
-    "skip-phases": "Phases to leave out, such as addon/kube-proxy.",
+    "ignore-preflight-errors": "Checks whose errors are only warnings, by name; `all` stands for every check.",
+    "keep": "Leave these, as kubeadm's reset does: cni, interfaces, kubeconfig, logs, rules, tmp, units.",
+    "skip-phases": "Phases to skip, such as addon/kube-proxy.",
 }
 _PAIRS: dict[str, str] = {
-    "apiserver-extra-args": "name=value flags for the kube-apiserver, over those that are set anyway.",
-    "controller-manager-extra-args": "name=value flags for the kube-controller-manager, over those that are set anyway.",
+    "apiserver-extra-args": "name=value flags for the kube-apiserver; they override the defaults.",
+    "controller-manager-extra-args": "name=value flags for the kube-controller-manager; they override the defaults.",
     "feature-gates": "name=true or name=false: RootlessControlPlane, NodeLocalCRISocket, PublicKeysECDSA.",
-    "scheduler-extra-args": "name=value flags for the kube-scheduler, over those that are set anyway.",
+    "scheduler-extra-args": "name=value flags for the kube-scheduler; they override the defaults.",
 }
 _TRUTHS: dict[str, str] = {
     "certificate-renewal": "Renew the certificates of the components that change (default: true).",
     "etcd-upgrade": "Upgrade etcd, too (default: true).",
 }
 _SWITCHES: dict[str, str] = {
-    "allow-experimental-upgrades": "Allow versions that are no releases: alpha, beta, release candidates.",
+    "allow-experimental-upgrades": "Allow versions that are not releases: alpha, beta, release candidates.",
     "allow-release-candidate-upgrades": "Allow release candidates.",
-    "cleanup-tmp-dir": "As kubeadm has it; /etc/kubernetes/tmp is removed unless --keep names tmp.",
+    "cleanup-tmp-dir": "Accepted as by kubeadm; /etc/kubernetes/tmp is removed unless --keep names tmp.",
     "control-plane": "Make this node a control plane, not a worker.",
     "discovery-token-unsafe-skip-ca-verification": "Trust the CA in cluster-info without knowing its hash.",
     "delete-emptydir-data": "Evict pods that keep data in an emptyDir, too: the data is lost.",
@@ -128,7 +128,7 @@ def option(name: str) -> click.Option:
     return click.Option([f"--{name}"], type=int, metavar="PORT", help="The port the API server listens on (default: 6443).")
 
 
-UNREAD = "As kubeadm has it; means nothing here."
+UNREAD = "Accepted as by kubeadm; has no effect here."
 
 
 def unread_kubeconfig() -> click.Option:
@@ -176,7 +176,7 @@ def warn_days_option() -> click.Option:
         ["--warn-days"],
         type=click.IntRange(min=0),
         metavar="DAYS",
-        help="Name what expires within so many days, and end with status 7 where something does.",
+        help="List what expires within this many days, and end with status 7 if something does.",
     )
 
 
@@ -190,14 +190,14 @@ def document_options(*own: str) -> list[click.Option]:
             default=(*own, "yaml")[0],
             show_default=True,
             metavar="FORM",
-            help=f"How to print it: {', '.join([*own, *_FORMS])}. Those of templates are written {_FORMS[3]}=TEMPLATE, or =FILE.",
+            help=f"Output format: {', '.join([*own, *_FORMS])}. Templates are given as {_FORMS[3]}=TEMPLATE, or as =FILE.",
         ),
         click.Option(
             ["--allow-missing-template-keys"],
             type=Truth(),
             default=True,
             metavar="true|false",
-            help="Print nothing, or <no value>, for what a template names and is not there (default: true).",
+            help="Print nothing, or <no value>, for a field that a template names and that is missing (default: true).",
         ),
         click.Option(["--show-managed-fields"], is_flag=True, expose_value=False, help=UNREAD),
     ]

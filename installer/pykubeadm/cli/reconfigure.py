@@ -19,7 +19,7 @@ _HELP = {
     "cluster holds.",
     "dry-run": "Show as unified diffs what would change; change nothing.",
     "kubeconfig": "The kubeconfig to speak to the cluster with (default: admin.conf on control planes, kubelet.conf on others).",
-    "skip-phases": "Phases to leave out, such as addon/coredns.",
+    "skip-phases": "Phases to skip, such as addon/coredns.",
 }
 
 

@@ -47,7 +47,7 @@ class _Renew(CliGroup):
                 click.Option(
                     ["--no-restart"],
                     is_flag=True,
-                    help="Leave the controller manager and the scheduler as they run: with their old certificates.",
+                    help="Do not restart the controller manager and the scheduler, which keep their old certificates.",
                 ),
                 output_option(),
             ],

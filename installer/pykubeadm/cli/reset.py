@@ -34,7 +34,7 @@ _HELP = {
     "dry-run": "List everything that would be removed; change nothing.",
     "force": "Do not ask whether to go on, and let etcd lose its majority.",
     "kubeconfig": "The kubeconfig to find etcd's other members with (default: /etc/kubernetes/admin.conf).",
-    "skip-phases": "Phases to leave out, such as remove-etcd-member.",
+    "skip-phases": "Phases to skip, such as remove-etcd-member.",
 }
 
 
@@ -61,5 +61,5 @@ reset = PhasedGroup(
     Phased("reset", _phases, _run, flag_help=_HELP),
     FLAGS,
     "Take this node out of its cluster and remove what `init` or `join` made on it",
-    "What belongs to others stays. Run it again after a failure: it goes on where it stopped.",
+    "What belongs to others stays. Run it again after a failure: it continues where it stopped.",
 )

@@ -34,13 +34,13 @@ rotate_ca = CliCommand(
     params=[
         click.Argument(["names"], nargs=-1, type=click.Choice(_NAMES), metavar="[NAME]..."),
         click.Option(
-            ["--finish"], is_flag=True, help="Forget the former CAs once all nodes use the new ones; cannot be aborted."
+            ["--finish"], is_flag=True, help="Remove the former CAs once all nodes use the new ones; cannot be aborted."
         ),
         click.Option(["--abort"], is_flag=True, help="Go back to the former CAs, stage by stage; until --finish."),
         click.Option(
             ["--restart-workloads"],
             is_flag=True,
-            help="Have the controllers of pods replace those that began before both CAs were trusted.",
+            help="Have controllers replace the pods that started before both CAs were trusted.",
         ),
         click.Option(
             ["--certificate-key"],

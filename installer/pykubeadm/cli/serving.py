@@ -17,17 +17,19 @@ _LOOK_EVERY = 5.0  # seconds; a kubelet without a certificate is only without lo
 
 
 @click.command("approve-kubelet-serving", cls=CliCommand)
+@click.option("--watch", is_flag=True, help="Keep approving requests until interrupted, as the service on control planes does.")
 @click.option(
-    "--watch", is_flag=True, help="Go on looking for requests until interrupted; what the service on control planes does."
+    "--kubeconfig",
+    metavar="TEXT",
+    help="The kubeconfig to speak to the cluster with (default: $KUBECONFIG, ~/.kube/config, /etc/kubernetes/admin.conf).",
 )
-@click.option("--kubeconfig", metavar="TEXT", help="The kubeconfig to speak to the cluster with (default: as `token` has it).")
-@click.option("--dry-run", is_flag=True, help="Say what would be approved, approve nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be approved; approve nothing.")
 @click.pass_context
 def approve_kubelet_serving(ctx: click.Context, kubeconfig: str | None, *, watch: bool, dry_run: bool) -> None:
     """Approve kubelets' requests for serving certificates (serverTLSBootstrap).
 
-    A request is approved where it comes from a node and asks for this node's own names and addresses, as its Node has
-    them, and nothing else; what is wrong with another one is said.
+    A request is approved if it comes from a node and asks for this node's own names and addresses, as its Node has
+    them, and nothing else; for any other request the reason is reported.
     """
     import time
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=CliCommand)
-@click.option("--output-file", metavar="FILE", help="Where to write it (default: pykubeadm-support-HOST-TIME.tar.gz, here).")
+@click.option("--output-file", metavar="FILE", help="The archive to write (default: pykubeadm-support-HOST-TIME.tar.gz, here).")
 @click.option(
     "--kubeconfig",
     metavar="TEXT",
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 )
 @click.pass_context
 def support(ctx: click.Context, /, output_file: str | None, kubeconfig: str | None) -> None:
-    """Pack what a helper needs to know of this node and its cluster: versions, configuration, unit states, logs, events, what
-    doctor finds. Secrets, keys, tokens and passwords are left out; what the archive holds is listed.
+    """Collect what support needs to know about this node and its cluster: versions, configuration, unit states, logs, events,
+    what doctor finds. Secrets, keys, tokens and passwords are left out; what the archive holds is listed.
 
-    It works where the cluster does not: then it holds what the node knows.
+    It also works when the cluster does not: then it holds what the node knows.
     """
     import socket
     from datetime import UTC, datetime

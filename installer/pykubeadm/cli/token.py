@@ -53,24 +53,24 @@ def _is_dry_run(ctx: click.Context) -> bool:
 @token.command(cls=CliCommand)
 @_no_dry_run
 def generate() -> None:
-    """Print a new token without making it known to a cluster."""
+    """Print a new token without creating it in a cluster."""
     click.echo(generate_token().text)
 
 
 @token.command(cls=CliCommand)
 @click.argument("given", metavar="[TOKEN]", required=False)
-@click.option("--ttl", metavar="DURATION", help="How long the token is valid, such as 2h; 0 for ever (default: 24h0m0s).")
+@click.option("--ttl", metavar="DURATION", help="How long the token is valid, such as 2h; 0 means forever (default: 24h0m0s).")
 @click.option(
-    "--usages", type=Strings(), multiple=True, metavar="LIST", help="What it is good for (default: signing,authentication)."
+    "--usages", type=Strings(), multiple=True, metavar="LIST", help="What it may be used for (default: signing,authentication)."
 )
 @click.option(
     "--groups",
     type=Strings(),
     multiple=True,
     metavar="LIST",
-    help="The groups of who comes with it (default: system:bootstrappers:kubeadm:default-node-token).",
+    help="The groups of whoever authenticates with it (default: system:bootstrappers:kubeadm:default-node-token).",
 )
-@click.option("--description", metavar="TEXT", help="What it is for, for people.")
+@click.option("--description", metavar="TEXT", help="A description for people.")
 @click.option("--print-join-command", is_flag=True, help="Print the whole command with which a node joins, not only the token.")
 @click.option(
     "--certificate-key", metavar="TEXT", help="With --print-join-command: the command for control planes, with this key."
@@ -79,7 +79,7 @@ def generate() -> None:
 @_dry_run
 @click.pass_context
 def create(ctx: click.Context, /, given: str | None, **values: Any) -> None:
-    """Make a token known to the cluster and print it. TOKEN is a new one where it is not given."""
+    """Create a token in the cluster and print it. TOKEN is a new one where it is not given."""
     from pykubeadm.kube.bootstrap_tokens import create_token
     from pykubeadm.kube.credentials import ca_pins
     from pykubeadm.phases.run import utc_now

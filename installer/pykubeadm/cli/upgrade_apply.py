@@ -37,7 +37,7 @@ FLAGS = (
 )
 _HELP = {
     "force": "Do not ask whether to go on, and go on where only the version policy advises against it.",
-    "skip-phases": "Phases to leave out, such as addon/coredns.",
+    "skip-phases": "Phases to skip, such as addon/coredns.",
 }
 
 

@@ -29,7 +29,7 @@ FLAGS = (
 )
 _HELP = {
     "kubeconfig": "The kubeconfig to speak to the cluster with (default: admin.conf on control planes, kubelet.conf on others).",
-    "skip-phases": "Phases to leave out, such as addon/coredns.",
+    "skip-phases": "Phases to skip, such as addon/coredns.",
 }
 
 

@@ -36,7 +36,7 @@ _WIDTH = 30
     type=click.Choice(["text", "json", "junit"]),
     default="text",
     show_default=True,
-    help="How to print the results.",
+    help="Output format.",
 )
 @click.option(
     "--kubeconfig",

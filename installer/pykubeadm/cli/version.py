@@ -9,7 +9,7 @@ from pykubeadm.cli.lazy import CliCommand
 
 
 @click.command(cls=CliCommand)
-@click.option("-o", "--output", type=click.Choice(["short", "json", "yaml"]), help="Print only the version, or a document.")
+@click.option("-o", "--output", type=click.Choice(["short", "json", "yaml"]), help="Output format (default: a line of text).")
 def version(output: str | None) -> None:
     """Print pykubeadm's version."""
     if output == "short":
