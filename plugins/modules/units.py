@@ -51,7 +51,7 @@ options:
         choices: [restart, reload, nothing]
         default: restart
       missing_ok:
-        description: A unit that does not exist is no error.
+        description: A unit that does not exist is not an error.
         type: bool
         default: false
       wait_for:

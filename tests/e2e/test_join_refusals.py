@@ -93,7 +93,7 @@ def test_a_wrong_pin(pair: Pair) -> None:
 def test_a_port_that_is_another_ones(pair: Pair, port: str) -> None:
     """The kubelet's, which speaks TLS, too; etcd's, which wants a client certificate."""
     said = _refusal(pair.node, f"{pair.control_plane.address}:{port}", *pair.words[1:], status=6)
-    assert "is no API server's endpoint" in said
+    assert "is not an API server's endpoint" in said
 
 
 def test_a_port_where_nothing_listens(pair: Pair) -> None:

@@ -158,7 +158,7 @@ def test_what_keeps_from_reaching_a_node_is_a_sentence_with_its_name(desk: Desk,
     (tmp_path / "known_hosts").write_text(f"{node.address} {key}\n")
     assert "somebody may stand between" in why(HostKeyError, config_file=str(tmp_path / "config"))
     assert f"sudo does not accept the password of {USER}" in why(SudoError, sudo_password="wrong")
-    assert f"sudo wants a password of {USER}" in why(SudoError, sudo_password=None)
+    assert f"sudo asks for a password of {USER}" in why(SudoError, sudo_password=None)
     assert "there is no python4 there" in why(PythonMissingError, python="python4")
     node.shell("mv /usr/bin/python3 /usr/bin/python3.away")
     assert "install Python 3.9" in why(PythonMissingError)

@@ -341,7 +341,7 @@ SABOTAGES = (
         "node/network-plugin: there is no network configuration in /etc/cni/net.d",
     ),
     Sabotage(
-        "a webhook with nobody behind it",
+        "a webhook without a running backend",
         lambda pair: [kubectl(pair.plane, "apply", "--filename=-", stdin=_DENY)][0] and None,
         _kubectl("delete", "validatingwebhookconfiguration", "deny"),
         "containers/exec",
@@ -379,7 +379,7 @@ SABOTAGES = (
         _on("worker", "iptables -D INPUT -p tcp --dport 10250 -j DROP"),
         "containers/exec",
         "plane",
-        "cluster/kubelets: the API server gets nothing from the kubelet of verifyw",
+        "cluster/kubelets: the API server cannot reach the kubelet of verifyw",
     ),
     Sabotage(
         "an expired certificate",

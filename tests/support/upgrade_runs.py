@@ -88,7 +88,7 @@ class ControlPlaneNode(FakeNode):
 @dataclass
 class WatchedNode(ControlPlaneNode):
     """Keeps its files as they were before each change, also in the middle of a batch: what a power cut there would leave. The
-    journal has the change by then; that it is written is no change of its own."""
+    journal has the change by then; that it is written is not a change of its own."""
 
     states: list[dict[str, File | Directory]] = field(default_factory=list)
 

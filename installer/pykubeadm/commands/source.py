@@ -31,13 +31,13 @@ def _read(path: str, root: str, what: str) -> bytes:
     try:
         mode = os.stat(place).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or _INHERITED.fullmatch(place)):
-            raise UsageError(f'the {what} file "{path}" is no file; give a file, or /dev/stdin to read from a pipe')
+            raise UsageError(f'the {what} file "{path}" is not a file; give a file, or /dev/stdin to read from a pipe')
         with open(place, "rb") as file:
             return file.read(MAX_INPUT)
     except OSError as error:
         raise UsageError(f'the {what} file "{path}" cannot be read: {error.strerror}') from None
     except ValueError:
-        raise UsageError(f"{path!r} is no file name") from None
+        raise UsageError(f"{path!r} is not a file name") from None
 
 
 def below(root: str, path: str) -> str:

@@ -28,7 +28,7 @@ def _check(type_: str, value: Any, path: Path, report: Report, *, newer: bool) -
 
     for misfit in misfits(type_, value, path):
         if misfit.unknown and newer:
-            report.note(f'{type_}: "{misfit.path[-1]}" is no field that this pykubeadm knows; it is passed on as it is')
+            report.note(f'{type_}: "{misfit.path[-1]}" is not a field that this pykubeadm knows; it is passed on as it is')
         elif misfit.unknown:
             report.unknown(misfit.path, misfit.sentence)
         else:

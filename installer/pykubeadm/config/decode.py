@@ -1,7 +1,7 @@
 """A document's plain data → its frozen model. Wrong types and unknown fields become Problems with the place of the value.
 
 After a wrong value is reported, Go's zero value stands in for it, so that the rest of the document is still checked. null
-is no wrong value: it leaves a field, or an item of a list, at its zero value, as it does in Go.
+is not a wrong value: it leaves a field, or an item of a list, at its zero value, as it does in Go.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def check_feature_gates(cluster: ClusterConfiguration, report: Report) -> None:
         gate = FEATURE_GATES.get(name)
         path = ("featureGates", name)
         if gate is None:
-            report.problem(path, f'"{name}" is no feature gate; there are {", ".join(FEATURE_GATES)}')
+            report.problem(path, f'"{name}" is not a feature gate; there are {", ".join(FEATURE_GATES)}')
         elif gate.removed_from and minor >= gate.removed_from:
             report.problem(path, f'the feature gate "{name}" no longer exists in Kubernetes 1.{gate.removed_from}')
         elif gate.locked_from and minor >= gate.locked_from and enabled != gate.default:
@@ -70,6 +70,6 @@ def parse_feature_gates(pairs: Iterable[str]) -> dict[str, bool]:
         if not separator:
             raise ValueError(f'"{part}" has no value; write {name}=true or {name}=false')
         if value not in TRUE | FALSE:
-            raise ValueError(f'"{value}" is no value for {name}; write {name}=true or {name}=false')
+            raise ValueError(f'"{value}" is not a value for {name}; write {name}=true or {name}=false')
         gates[name] = value in TRUE
     return gates

@@ -57,7 +57,7 @@ def init_from(
     for index, token in enumerate(init.bootstrap_tokens):
         path: Path = ("bootstrapTokens", index, "token")
         if not token.token and at_init.wrote(path):
-            at_init.problem(path, "is empty; leave the field out to have a token made")
+            at_init.problem(path, "is empty; omit the field to have a token generated")
     newer = minor_of(cluster.kubernetes_version) > DEFAULT_MINOR
     components = {kind: component(reading, kind, newer=newer) for kind in (KUBELET_API[1], KUBE_PROXY_API[1])}
     configuration = Configuration(cluster, kubelet=components[KUBELET_API[1]], kube_proxy=components[KUBE_PROXY_API[1]])

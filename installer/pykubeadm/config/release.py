@@ -82,9 +82,7 @@ def resolve_label(text: str, ask: LookUp, note: Callable[[str], None]) -> str:
     minor = int(_parts(text)[2] or 0)
     known = RELEASES.get(minor, RELEASES[DEFAULT_MINOR]).newest if not minor or minor in RELEASES else f"v1.{minor}.0"
     if ask is not offline:
-        note(
-            f"kubernetesVersion {text} could not be looked up at https://dl.k8s.io; taking {known}, the newest version known here"
-        )
+        note(f"kubernetesVersion {text} could not be looked up at https://dl.k8s.io; taking {known}, which this pykubeadm knows")
     return known
 
 
@@ -99,7 +97,7 @@ def look_up_label(text: str, ask: LookUp) -> str | None:
 def _parts(text: str) -> re.Match[str]:
     found = _LABEL.fullmatch(text)
     if not found:
-        raise ValueError(f'"{text}" is no release label')
+        raise ValueError(f'"{text}" is not a release label')
     return found
 
 

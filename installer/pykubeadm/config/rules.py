@@ -44,7 +44,7 @@ def subdomain(text: str) -> str:
     if len(text) > 253:
         return f"has {len(text)} characters, a DNS name has at most 253"
     if not _SUBDOMAIN.fullmatch(text):
-        return f'"{text}" is no DNS name: lower-case letters, digits, "-" and ".", a letter or digit at each end of every part'
+        return f'"{text}" is not a DNS name: lower-case letters, digits, "-" and ".", a letter or digit at each end of every part'
     return ""
 
 
@@ -52,12 +52,12 @@ def alternative_name(text: str) -> str:
     """A certificate's SAN: an address, a DNS name, or one with a wildcard before it."""
     if parse_ip(text) or not subdomain(text) or (text.startswith("*.") and not subdomain(text[2:]) and len(text) <= 253):
         return ""
-    return f'"{text}" is no IP address, DNS name or wildcard such as "*.example.com"'
+    return f'"{text}" is not an IP address, DNS name or wildcard such as "*.example.com"'
 
 
 def dns_label(text: str) -> str:
     if len(text) > 63 or not _DNS_LABEL.fullmatch(text):
-        return f'"{text}" is no name of at most 63 lower-case letters, digits and "-", with a letter or digit at each end'
+        return f'"{text}" is not a name of at most 63 lower-case letters, digits and "-", with a letter or digit at each end'
     return ""
 
 
@@ -67,35 +67,35 @@ def qualified_name(text: str) -> str:
     if slash and (not prefix or subdomain(prefix)):
         return f'"{text}" needs a DNS name before the slash'
     if len(name) > 63 or not _QUALIFIED.fullmatch(name):
-        return f'"{text}" is no key: at most 63 letters, digits, "-", "_" and ".", a letter or digit at each end'
+        return f'"{text}" is not a key: at most 63 letters, digits, "-", "_" and ".", a letter or digit at each end'
     return ""
 
 
 def label_value(text: str) -> str:
     if len(text) > 63 or (text and not _QUALIFIED.fullmatch(text)):
-        return f'"{text}" is no label value: at most 63 letters, digits, "-", "_" and ".", a letter or digit at each end'
+        return f'"{text}" is not a label value: at most 63 letters, digits, "-", "_" and ".", a letter or digit at each end'
     return ""
 
 
 def address(text: str) -> str:
-    return "" if parse_ip(text) else f'"{text}" is no IP address'
+    return "" if parse_ip(text) else f'"{text}" is not an IP address'
 
 
 def port(number: int) -> str:
-    return "" if 1 <= number <= 65535 else f"{number} is no port; ports are 1 to 65535"
+    return "" if 1 <= number <= 65535 else f"{number} is not a port; ports are 1 to 65535"
 
 
 def port_text(text: str) -> str:
     return (
         ""
         if text.isascii() and text.isdigit() and len(text) <= 5 and not port(int(text))
-        else f'"{text}" is no port; ports are 1 to 65535'
+        else f'"{text}" is not a port; ports are 1 to 65535'
     )
 
 
 def split_endpoint(text: str) -> tuple[str, str] | None:
     """Host and port ("" where there is none) of "host", "host:port", "[v6]:port" or a bare address; None where Go sees no pair
-    and the whole is no host either (net.SplitHostPort, then kubeadm's ParseHostPort)."""
+    and the whole is not a host either (net.SplitHostPort, then kubeadm's ParseHostPort)."""
     if text.startswith("["):
         found = re.fullmatch(r"\[([^\[\]]*)\]:([^:\[\]]*)", text)
         return (found[1], found[2]) if found else None
@@ -109,7 +109,7 @@ def endpoint(text: str) -> str:
     """host[:port] as controlPlaneEndpoint has it."""
     pair = split_endpoint(text)
     if not pair:
-        return f'"{text}" is no host, host:port or [IPv6]:port'
+        return f'"{text}" is not a host, host:port or [IPv6]:port'
     host, after = pair
     if after and port_text(after):
         return port_text(after)
@@ -141,11 +141,11 @@ def absolute_path(text: str) -> str:
 
 
 def image_repository(text: str) -> str:
-    return "" if _REPOSITORY.fullmatch(text) else f'"{text}" is no image repository such as "registry.example.com/kubernetes"'
+    return "" if _REPOSITORY.fullmatch(text) else f'"{text}" is not an image repository such as "registry.example.com/kubernetes"'
 
 
 def image_tag(text: str) -> str:
-    return "" if _IMAGE_TAG.fullmatch(text) else f'"{text}" is no image tag'
+    return "" if _IMAGE_TAG.fullmatch(text) else f'"{text}" is not an image tag'
 
 
 def one_of(text: str, known: tuple[str, ...]) -> str:
@@ -154,11 +154,11 @@ def one_of(text: str, known: tuple[str, ...]) -> str:
 
 def token(text: str) -> str:
     """A bootstrap token. The token itself is a secret and is not repeated."""
-    return "" if TOKEN.fullmatch(text) else 'is no bootstrap token of the form "[a-z0-9]{6}.[a-z0-9]{16}"'
+    return "" if TOKEN.fullmatch(text) else 'is not a bootstrap token of the form "[a-z0-9]{6}.[a-z0-9]{16}"'
 
 
 def token_group(text: str) -> str:
-    return "" if TOKEN_GROUP.fullmatch(text) else f'"{text}" is no group of the form "system:bootstrappers:[a-z0-9:-]*"'
+    return "" if TOKEN_GROUP.fullmatch(text) else f'"{text}" is not a group of the form "system:bootstrappers:[a-z0-9:-]*"'
 
 
 def certificate_key(text: str) -> str:
@@ -171,7 +171,7 @@ def certificate_key(text: str) -> str:
 
 
 def pin(text: str) -> str:
-    return "" if PIN.fullmatch(text) else f'"{text}" is no public key hash of the form "sha256:" and 64 hexadecimal digits'
+    return "" if PIN.fullmatch(text) else f'"{text}" is not a public key hash of the form "sha256:" and 64 hexadecimal digits'
 
 
 def timestamp(text: str) -> str:
@@ -188,20 +188,20 @@ def url(text: str, *, https: bool) -> str:
         return ""
     found = _ENDPOINT.fullmatch(text)
     if not found:
-        return f'"{text}" is no URL such as "https://10.0.0.1:2379"'
+        return f'"{text}" is not a URL such as "https://10.0.0.1:2379"'
     if https and found[1] != "https":
         return f'"{text}" must use https, since certificate files are given'
     if found[3] and found[3] != ":" and port_text(found[3][1:]):
         return port_text(found[3][1:])
     if found[2].startswith("[") and not parse_ip(found[2][1:-1]):
-        return f'"{found[2][1:-1]}" in "{text}" is no IPv6 address'
+        return f'"{found[2][1:-1]}" in "{text}" is not an IPv6 address'
     return ""
 
 
 def cri_socket(text: str) -> str:
     if re.fullmatch(r"unix:(//)?/(?!/)[^\s\0]+", text):
         return ""
-    return f'"{text}" is no socket URL such as "unix:///var/run/containerd/containerd.sock"'
+    return f'"{text}" is not a socket URL such as "unix:///var/run/containerd/containerd.sock"'
 
 
 def argument_name(text: str) -> str:
@@ -209,13 +209,13 @@ def argument_name(text: str) -> str:
         return "an argument needs a name"
     if text.startswith("-"):
         return f'write the name without dashes before it: "{text.lstrip("-")}"'
-    return f'"{text}" is no name of a flag' if re.search(r"[\s=\0]", text) else ""
+    return f'"{text}" is not a flag name' if re.search(r"[\s=\0]", text) else ""
 
 
 def env_name(text: str) -> str:
     if not text:
         return "an environment variable needs a name"
-    return f'"{text}" is no name: printable ASCII without "="' if re.search(r"[^\x20-\x7e]|=", text) else ""
+    return f'"{text}" is not a name: printable ASCII without "="' if re.search(r"[^\x20-\x7e]|=", text) else ""
 
 
 def networks(text: str) -> tuple[list[Network], str]:
@@ -228,7 +228,7 @@ def networks(text: str) -> tuple[list[Network], str]:
         mapped = ip and ip.version == 4 and ":" in base  # ::ffff:10.0.0.0 takes another length than IPv4 does
         if not ip or mapped or not slash or not digits or int(length) > ip.max_prefixlen:
             spaced = "; leave out the space" if part != part.strip() else ""
-            return [], f'"{part}" is no subnet such as "10.244.0.0/16"{spaced}'
+            return [], f'"{part}" is not a subnet such as "10.244.0.0/16"{spaced}'
         found.append(ip_network(f"{ip}/{int(length)}", strict=False))
     if len(found) > 2 or (len(found) == 2 and found[0].version == found[1].version):
         return found, f'"{text}": give one subnet, or for dual stack two: one IPv4 and one IPv6'

@@ -64,7 +64,7 @@ def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report)
 def _host(host: Host, path: Path, report: Report) -> None:
     report.problem((*path, "name"), rules.subdomain(host.name) if host.name else "a host needs a name")
     if host.address and not _is_ssh_host(host.address):
-        report.problem((*path, "address"), f'"{host.address}" is no IP address or host name')
+        report.problem((*path, "address"), f'"{host.address}" is not an IP address or host name')
     if host.internal_address:
         sentence = f"no other node finds it at {host.internal_address}" if _is_loopback(host.internal_address) else ""
         report.problem((*path, "internalAddress"), rules.address(host.internal_address) or sentence)
@@ -153,9 +153,9 @@ def _ssh(ssh: Ssh, path: Path, report: Report) -> None:
     if ssh.port or report.wrote((*path, "port")):
         report.problem((*path, "port"), rules.port(ssh.port))
     if ssh.user and not _SSH_NAME.fullmatch(ssh.user):
-        report.problem((*path, "user"), f'"{ssh.user}" is no name of a user')
+        report.problem((*path, "user"), f'"{ssh.user}" is not a user name')
     if ssh.proxy_jump and not _JUMP.fullmatch(ssh.proxy_jump):
-        report.problem((*path, "proxyJump"), f'"{ssh.proxy_jump}" is no [user@]host[:port]')
+        report.problem((*path, "proxyJump"), f'"{ssh.proxy_jump}" is not [user@]host[:port]')
 
 
 def _network(network: Network, report: Report) -> None:
@@ -170,9 +170,9 @@ def _load_balancer(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterCon
     machines, where = cluster.having(LOAD_BALANCER), ("loadBalancer",)
     report.problem((*where, "port"), rules.port(balancer.port))
     if not 1 <= balancer.router_id <= 255:
-        report.problem((*where, "routerId"), f"{balancer.router_id} is no VRRP router id; those are 1 to 255")
+        report.problem((*where, "routerId"), f"{balancer.router_id} is not a VRRP router id; those are 1 to 255")
     if not 1 <= balancer.prefix <= 128:
-        report.problem((*where, "prefix"), f"{balancer.prefix} is no prefix length")
+        report.problem((*where, "prefix"), f"{balancer.prefix} is not a prefix length")
     if balancer.address:
         report.problem((*where, "address"), rules.address(balancer.address))
         if not machines:
@@ -210,10 +210,10 @@ def _http_url(text: str, path: Path, report: Report) -> None:
     except ValueError:
         good = False
     if not good:
-        report.problem(path, f'"{without_password(text)}" is no http or https URL')
+        report.problem(path, f'"{without_password(text)}" is not an http or https URL')
 
 
 def _variables(variables: Mapping[str, object], path: Path, report: Report) -> None:
     for name in variables:
         if not _VARIABLE.fullmatch(name) or name.startswith("ansible_"):
-            report.problem((*path, name), f'"{name}" is no variable of a role; how the machine is reached belongs into ssh')
+            report.problem((*path, name), f'"{name}" is not a variable of a role; put how the machine is reached into ssh')

@@ -86,7 +86,7 @@ def _unanswered(place: str, error: UnansweredError) -> EndpointError:
             )
         case ssl.SSLError() | http.client.HTTPException():
             return EndpointError(
-                f"{place} is no API server's endpoint: {error}; check the port (6443 where nothing else was chosen)"
+                f"{place} is not an API server's endpoint: {error}; check the port (6443 where nothing else was chosen)"
             )
         case socket.gaierror():
             sentence = (
@@ -111,7 +111,7 @@ def _answer(place: str, response: Response, now: datetime) -> Answer:
     if not isinstance(document, dict) or "kind" not in document:
         said = response.body[:80].decode(errors="replace").strip().splitlines()
         raise EndpointError(
-            f"{place} is no API server's endpoint: it answers with status {response.status}"
+            f"{place} is not an API server's endpoint: it answers with status {response.status}"
             + (f' and "{said[0]}"' if said else "")
             + "; check address and port (6443 where nothing else was chosen)",
             transient=response.status >= 500,  # a load balancer with no API server behind it

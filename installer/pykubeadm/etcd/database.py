@@ -51,7 +51,7 @@ def read_contents(file: BinaryIO, start: int = 0) -> Contents:
         last = database.last_key(_KEYS)
         members = tuple(database.members())
     except (struct.error, ValueError, LookupError, TypeError, OverflowError, OSError) as error:
-        raise NoDatabaseError(f"it is no database of etcd, or damaged ({error})") from error
+        raise NoDatabaseError(f"it is not a database of etcd, or is damaged ({error})") from error
     return Contents(int.from_bytes(last[:8], "big"), members)
 
 

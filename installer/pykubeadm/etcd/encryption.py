@@ -96,7 +96,7 @@ def _parsed_recipients(keys: Sequence[str]) -> list[object]:
         try:
             found.append(pyrage.x25519.Recipient.from_str(key))
         except pyrage.RecipientError as error:
-            raise UsageError(f"--encrypt-to: {key} is no public key of age (age1…): {error}") from error
+            raise UsageError(f"--encrypt-to: {key} is not a public key of age (age1…): {error}") from error
     return found
 
 
@@ -106,7 +106,7 @@ def _parsed_identities(pyrage: ModuleType, text: str) -> list[object]:
     try:
         return [pyrage.x25519.Identity.from_str(key) for key in keys]
     except pyrage.IdentityError as error:
-        raise EncryptionError(f"the identity file holds what is no private key of age (AGE-SECRET-KEY-1…): {error}") from error
+        raise EncryptionError(f"the identity file does not hold private keys of age (AGE-SECRET-KEY-1…): {error}") from error
 
 
 def _whole(chunks: Iterable[bytes]) -> bytes:

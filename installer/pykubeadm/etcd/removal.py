@@ -42,7 +42,7 @@ def quorum_problem(members: Sequence[Member], unhealthy: Collection[int], leavin
         return ""
     ailing = ", ".join(str(member) for member in rest if member.id in unhealthy)
     healthy = sum(member.id not in unhealthy for member in rest)
-    return f"of the {len(rest)} members that would be left only {healthy} would be healthy ({ailing} not), which is no majority"
+    return f"of the {len(rest)} members that would be left only {healthy} would be healthy ({ailing} not): no majority"
 
 
 def _is_majority(voters: Sequence[Member], unhealthy: Collection[int]) -> bool:

@@ -381,7 +381,7 @@ def _result(run: Applying, future: Future[Any], what: str) -> Any:
         try:
             return future.result(None if left is None else max(left, 0.01))
         except TimeoutError:
-            raise NodeError(f"waited in vain for {what} until --timeout ended the run") from None
+            raise NodeError(f"--timeout ended the run while it waited for {what}") from None
 
 
 def _for_network(run: Applying) -> None:

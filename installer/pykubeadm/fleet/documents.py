@@ -27,7 +27,7 @@ from pykubeadm.config.source import Source
 from pykubeadm.util.dataclass import dataclass
 
 TOKEN_LIFETIME = timedelta(hours=2)
-TOKEN_DESCRIPTION = "Minted by pykubeadm cluster for one run."  # noqa: S105 - no token, its description
+TOKEN_DESCRIPTION = "Created by pykubeadm cluster for one run."  # noqa: S105 - no token, its description
 
 
 @dataclass(frozen=True, slots=True)

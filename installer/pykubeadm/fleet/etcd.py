@@ -54,7 +54,7 @@ def _first(described: Described, options: Options, connect: Connect | None) -> I
             try:
                 node = machines.node(host)
                 if node.stat(_API_SERVER) is None:
-                    raise PhaseError(f"{host.name} is no control plane yet")
+                    raise PhaseError(f"{host.name} is not a control plane yet")
             except PykubeadmError as error:
                 errors.append(str(error))
                 continue

@@ -100,7 +100,7 @@ class Preparation:
         except BaseException:
             self._give_up("the preparation was interrupted")
             raise
-        self._give_up("the roles ended without a word of this machine")
+        self._give_up("the roles ended without a result for this machine")
 
     def _mark(self, host: Host) -> None:
         self._emit(NodeProgress(node=host.name, step=STEP, outcome="started", message="run the node roles"))

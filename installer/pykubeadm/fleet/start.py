@@ -18,7 +18,7 @@ _HEAD = """\
 apiVersion: {api}
 kind: {kind}
 
-# How all machines are reached; what is not said is what ssh(1) takes: ~/.ssh/config, the agent, your user name.
+# How all machines are reached; what is not set here is taken from ~/.ssh/config, the agent and your user name, as ssh(1) does.
 # A user other than root needs sudo (-K asks for its password).
 #ssh:
 #  user: admin
@@ -29,13 +29,13 @@ hosts:
 """
 _BALANCED = """
 # One address in front of the API servers: hosts with the part load-balancer run haproxy, and keepalived moves the address between
-# them. Give two machines that part, and the address; or name one that others provide, as controlPlaneEndpoint below.
+# them. Give two machines that part, and set the address; or set controlPlaneEndpoint below to an address that you provide.
 #loadBalancer:
 #  address: 192.0.2.10
 #  interface: eth0
 """
 _REST = """
-# The pod network: flannel, manifest (with its path or URL), bridge (for machines in one network), or none: you bring it.
+# The pod network: flannel, manifest (with its path or URL), bridge (for machines in one network), or none: you install one.
 network:
   plugin: flannel
 
@@ -44,7 +44,7 @@ network:
 #  - {{registry: docker.io, urls: ["https://mirror.example.com"]}}
 #proxy: {{http: "http://proxy.example.com:3128", https: "http://proxy.example.com:3128", noProxy: [example.com]}}
 ---
-# kubeadm's own documents follow as they are: ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration.
+# kubeadm's own documents follow, unchanged: ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration.
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: {version}
@@ -75,7 +75,7 @@ def starting_file(places: Sequence[str], control_planes: int, version: str) -> s
 def _host(place: str, part: str, number: int) -> str:
     found = _PLACE.fullmatch(place)
     if not found:
-        raise UsageError(f'"{place}" is no [user@]host[:port]')
+        raise UsageError(f'"{place}" is not [user@]host[:port]')
     address = found["host"].strip("[]")
     name = f"{'worker' if part == 'worker' else 'control'}{number}" if is_address(address) else address.lower()
     if problem := subdomain(name):

@@ -88,7 +88,7 @@ def _stored(secret: KubeObject) -> StoredToken:
     try:
         expires = datetime.fromisoformat(expiration) if expiration else None
     except ValueError as error:
-        raise ValueError(f'has the expiration "{expiration}", which is no RFC 3339 time') from error
+        raise ValueError(f'has the expiration "{expiration}", which is not an RFC 3339 time') from error
     return StoredToken(
         text=f"{data['token-id']}.{data['token-secret']}",
         description=data.get("description", ""),

@@ -57,7 +57,7 @@ def _prepared(plugin: Any, credentials: Credentials) -> tuple[list[str], dict[st
         raise ValueError(f'its apiVersion is "{version}", not one of {", ".join(_VERSIONS)}')
     interactive = mode != "Never" and sys.stdin.isatty()
     if mode == "Always" and not interactive:
-        raise ValueError("it wants to ask its user, and there is no terminal")
+        raise ValueError("it needs to ask its user, and there is no terminal")
     spec: dict[str, Any] = {"interactive": interactive}
     if plugin.get("provideClusterInfo"):
         spec["cluster"] = _cluster(credentials)
@@ -88,7 +88,7 @@ def _answer(argv: list[str], asked: Mapping[str, Any], variables: Mapping[str, s
     answer = json.loads(done.stdout)
     status = answer.get("status") if isinstance(answer, dict) else None
     if not isinstance(status, dict):
-        raise ValueError("its answer is no ExecCredential with a status")  # noqa: TRY004 - one kind for all that may be wrong
+        raise ValueError("its answer is not an ExecCredential with a status")  # noqa: TRY004 - one kind for all that may be wrong
     if answer.get("apiVersion") != asked["apiVersion"]:
         raise ValueError(f"it answers in {answer.get('apiVersion')}, not in {asked['apiVersion']}")
     return status
@@ -109,5 +109,5 @@ def _why(error: Exception) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"it did not end within {_TIMEOUT:.0f} s"
     if isinstance(error, json.JSONDecodeError):
-        return "its answer is no JSON"
+        return "its answer is not JSON"
     return str(error)

@@ -35,7 +35,7 @@ _COMPONENTS = (
 
 def etcd_endpoint(pod: Mapping[str, Any]) -> Endpoint | None:
     """Where a member of etcd says whether it is ready, by the readiness probe of its static pod, else by its liveness probe; None
-    where that is no HTTP request."""
+    where that is not an HTTP request."""
     for container in pod["spec"]["containers"]:
         for probed in (container.get("readinessProbe"), container.get("livenessProbe")):
             request = probed.get("httpGet") if isinstance(probed, dict) else None

@@ -78,8 +78,8 @@ def _acquire(api: Api, name: str, holder: str, timeout: timedelta, report: Calla
     try:
         try_again(take, patience, pause=every(_LOOK_EVERY), report=lambda failure: report(str(failure)))
     except RanOutError as error:
-        in_vain = f"waited {timeout.total_seconds():.0f} s for the Lease {NAMESPACE}/{name} in vain"
-        raise PhaseError(f"{in_vain}: {error.__cause__}") from error.__cause__
+        timed_out = f"timed out after {timeout.total_seconds():.0f} s of waiting for the Lease {NAMESPACE}/{name}"
+        raise PhaseError(f"{timed_out}: {error.__cause__}") from error.__cause__
 
 
 def _write_if_ours(api: Api, name: str, holder: str, new_holder: str) -> None:

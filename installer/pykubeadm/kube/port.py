@@ -86,7 +86,7 @@ class Api(Protocol):
 
     def evict(self, pod: KubeObject) -> None:
         """Have a pod deleted if its PodDisruptionBudgets allow it (else code 429), and if it still is the one with this uid
-        (else code 409). A pod that is gone is no error."""
+        (else code 409). A pod that is gone is not an error."""
 
 
 def title(document: Mapping[str, Any]) -> str:

@@ -76,7 +76,7 @@ def _objections(request: KubeObject, node: str, user: str, nodes: Sequence[KubeO
 
     spec = request["spec"]
     if not node or _GROUP not in (spec.get("groups") or ()):
-        yield f"{user or 'nobody'} is no node"
+        yield f"{user or 'nobody'} is not a node"
         return
     usages = set(spec.get("usages") or ())
     if "server auth" not in usages or not usages <= _ALLOWED_USAGES:

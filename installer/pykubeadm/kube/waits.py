@@ -28,7 +28,7 @@ class WaitError(PhaseError):
         self.reasons = dict(reasons)
         self.hopeless = hopeless
         what = "; ".join(f"{target} ({reason})" for target, reason in reasons.items())
-        how = f"gave up after {seconds:.0f} s of waiting for" if hopeless else f"waited {seconds:.0f} s in vain for"
+        how = f"gave up after {seconds:.0f} s of waiting for" if hopeless else f"timed out after {seconds:.0f} s of waiting for"
         super().__init__(f"{how} {what}" + (f": {hopeless}" if hopeless else ""))
 
 

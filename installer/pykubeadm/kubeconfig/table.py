@@ -37,7 +37,7 @@ TABLE: tuple[KubeconfigFile, ...] = (
     KubeconfigFile(
         "super-admin",
         "super-admin.conf",
-        "Write the kubeconfig that RBAC does not bind",
+        "Write the kubeconfig that bypasses RBAC",
         "kubernetes-super-admin",
         ("system:masters",),
     ),

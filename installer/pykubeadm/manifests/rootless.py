@@ -46,7 +46,7 @@ class Owned:
 def with_accounts(passwd: str, group: str, login_defs: str) -> Accounts:
     """The accounts as the files have them; those that are missing get the first free system ids.
 
-    Raises PhaseError where one that is there could log in or is no system account, and where no ids are left.
+    Raises PhaseError where one that is there could log in or is not a system account, and where no ids are left.
     """
     users, groups = _entries(passwd), _entries(group)
     limits = _limits(login_defs)

@@ -286,7 +286,10 @@ def _exit_causes(container: ContainerState) -> list[Cause]:
     if container.exit.reason == "OOMKilled":
         return [
             Cause(
-                "out-of-memory", container.name, f"{container.name} was killed for want of memory", "give the machine more memory"
+                "out-of-memory",
+                container.name,
+                f"{container.name} ran out of memory",
+                "give the machine more memory",
             )
         ]
     return recognise(container.exit.message.splitlines(), container.name)

@@ -386,13 +386,13 @@ def _not_started(settings: SshSettings, channel: paramiko.Channel, said: str) ->
     last = lines[-1] if lines else f"status {channel.recv_exit_status()}"
     command = settings.python
     if "a password is required" in said or "no password was provided" in said:
-        return SudoError(f"{title}: sudo wants a password of {user}: give it, or allow {user} to use sudo without (NOPASSWD)")
+        return SudoError(f"{title}: sudo asks for a password of {user}: give it, or allow {user} to use sudo without (NOPASSWD)")
     if "incorrect password" in said or "Sorry, try again" in said:
         return SudoError(f"{title}: sudo does not accept the password of {user}")
     if "sudoers" in said or "not allowed" in said:
         return SudoError(f"{title}: {user} may not become root by sudo: add {user} to sudoers, for any command")
     if "must have a tty" in said:
-        return SudoError(f"{title}: sudo wants a terminal there: take requiretty out of its sudoers")
+        return SudoError(f"{title}: sudo requires a terminal there: take requiretty out of its sudoers")
     if re.search(r"\bsudo: (command )?not found|not found: sudo|Unknown command:? sudo", said):
         return SudoError(f"{title}: there is no sudo there, and {user} is not root: install it, or log in as root")
     if "not found" in said or "No such file" in said:

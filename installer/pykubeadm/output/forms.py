@@ -73,7 +73,7 @@ def _by_template(name: str, template: str, *, allow_missing: bool, read: Callabl
         try:
             template = read(template).decode()
         except UnicodeDecodeError as error:
-            raise UsageError(f"{source}: the template is no text in UTF-8") from error
+            raise UsageError(f"{source}: the template is not UTF-8 text") from error
 
     def placed(error: TemplateError) -> UsageError:
         return UsageError(error.placed(source, template))

@@ -110,11 +110,11 @@ def _escape(rest: str, quote: str) -> tuple[bytes, str]:
         return quote.encode(), rest[1:]
     coded = _CODED.match(rest)
     if coded is None:
-        raise ValueError(f'"\\{rest[:1]}" is no escape sequence')
+        raise ValueError(f'"\\{rest[:1]}" is not an escape sequence')
     byte, octal, *runes = coded.groups()
     if byte or octal:
         return bytes([int(byte, 16) if byte else int(octal, 8)]), rest[coded.end() :]
     rune = int(next(filter(None, runes)), 16)
     if 0xD800 <= rune < 0xE000 or rune > 0x10FFFF:
-        raise ValueError(f'"\\{coded[0]}" is no character')
+        raise ValueError(f'"\\{coded[0]}" is not a character')
     return chr(rune).encode(), rest[coded.end() :]

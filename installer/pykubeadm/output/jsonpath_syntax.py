@@ -208,13 +208,13 @@ class _Action:
         elif name in ("range", "end"):
             raise TemplateError(at, f'"{name}" stands first in its own braces')
         else:
-            raise TemplateError(at, f'"{name}" is no word of JSONPath: a field begins with a point, a text is quoted')
+            raise TemplateError(at, f'"{name}" is not a word of JSONPath: a field begins with a point, a text is quoted')
 
     def _number(self) -> None:
         at = self.at
         text = self._taken(_NUMBERLIKE)
         if not _NUMBER.fullmatch(text):
-            raise TemplateError(at, f'"{text}" is no number')
+            raise TemplateError(at, f'"{text}" is not a number')
         whole = _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63
         self._nodes.append(Literal(int(text) if whole else float(text)))
 
@@ -263,7 +263,7 @@ class _Action:
             raise TemplateError(at, "a filter stands alone in its brackets")
         found = _SLICE.fullmatch(inner)
         if found is None:
-            raise TemplateError(at, f'"{inner}" is no index: 0, -1, 1:3 and * are, and keys in single quotes')
+            raise TemplateError(at, f'"{inner}" is not an index: 0, -1, 1:3 and * are, and keys in single quotes')
         first, last, step = found.groups()
         start, single = int(first or 0), ":" not in inner
         end = start + 1 if single else int(last) if last else None
@@ -288,7 +288,7 @@ class _Action:
             self._nodes.append(Filter(opening, self._part(inner, closing), "", ()))
             return
         if found[2] not in _OPERATORS:
-            raise TemplateError(found.start(2), f'"{found[2]}" is no comparison; there are {", ".join(_OPERATORS)}')
+            raise TemplateError(found.start(2), f'"{found[2]}" is not a comparison; there are {", ".join(_OPERATORS)}')
         left, right = self._part(*found.span(1)), self._part(*found.span(3))
         self._nodes.append(Filter(opening, left, found[2], right))
 

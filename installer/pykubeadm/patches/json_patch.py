@@ -93,7 +93,7 @@ def _remove(container: Any, key: str) -> None:
 
 def _index(text: str, length: int) -> int:
     if not _INDEX.fullmatch(text):
-        raise ValueError(f'"{text}" is no index of a list')
+        raise ValueError(f'"{text}" is not an index of a list')
     index = int(text)
     if not -length <= index < length:
         raise ValueError(f"the list has no place {index}")

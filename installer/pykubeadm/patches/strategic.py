@@ -76,7 +76,7 @@ def _merge_member(result: Object, name: str, value: Any, type_: str, path: Path)
 
 def _field(type_: str, name: str, path: Path) -> Field:
     if not is_struct(type_):
-        raise RefusalError(path, f"cannot be merged: the entries of {type_} are no objects")
+        raise RefusalError(path, f"cannot be merged: the entries of {type_} are not objects")
     known = fields(type_)
     if name not in known:
         raise RefusalError(path, f'unknown field "{name}" in {type_}')
@@ -114,7 +114,7 @@ def _apply_order(result: Object, patch: Object, name: str, type_: str, path: Pat
         raise RefusalError(place, "the directive takes a list")
     for holder in (result, patch):
         if not isinstance(holder.get(field_name, []), list):
-            raise RefusalError((*path, field_name), f"is no list, but {_ORDER} is given for it")
+            raise RefusalError((*path, field_name), f"is not a list, but {_ORDER} is given for it")
     original, changes = result.get(field_name), patch.pop(field_name, None)
     if field.merge_key:
         _require_keys(order, field.merge_key, place)

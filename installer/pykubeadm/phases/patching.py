@@ -43,7 +43,7 @@ def _files(node: Node, directory: str) -> Iterator[tuple[str, bytes]]:
 
     stat = node.stat(directory)
     if stat is None or stat.kind != "directory":
-        raise PhaseError(f"patches.directory: {directory} is no directory on {node.name}")
+        raise PhaseError(f"patches.directory: {directory} is not a directory on {node.name}")
     for name in node.list_dir(directory):
         path = posixpath.join(directory, name)
         entry = node.stat(path)

@@ -41,6 +41,6 @@ def split_host_port(text: str) -> tuple[str, str]:
 
 def address_in(subnets: str, index: int) -> str:
     """The address number `index` of the first of comma-separated subnets: 1 is the API server's in the service subnet,
-    10 the cluster DNS's. Raises ValueError where the text is no subnet, IndexError where it is too small."""
+    10 the cluster DNS's. Raises ValueError where the text is not a subnet, IndexError where it is too small."""
     base, _, length = subnets.partition(",")[0].strip().partition("/")
     return str(ip_network(f"{parse_ip(base)}/{length}", strict=False)[index])

@@ -15,4 +15,4 @@ def parse_timestamp(text: str) -> datetime:
             return datetime.fromisoformat(text)
     except ValueError:
         pass
-    raise ValueError(f'"{text}" is no time of the form "2030-01-31T12:00:00Z"')
+    raise ValueError(f'"{text}" is not a time of the form "2030-01-31T12:00:00Z"')

@@ -47,7 +47,7 @@ def resolve(text: str, tag: str | None) -> Scalar:
     if wanted == "float" and kind == "int" and isinstance(value, int) and value < 2**63:
         value = float(value)
     elif tag and kind != wanted:
-        raise ValueError(f'"{text}" is no {wanted}, as its tag !!{wanted} says')
+        raise ValueError(f'"{text}" is not of the type {wanted}, as its tag !!{wanted} says')
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
         return int(Decimal(repr(value)))  # zeros after the digits that a float has
     return value

@@ -96,7 +96,7 @@ def test_the_cluster_is_only_asked_for_what_the_node_does_not_say(tmp_path: Path
     text = (kubernetes / "admin.conf").read_text()
     (kubernetes / "admin.conf").write_text(text.replace("https://10.0.0.9:6443", "https://127.0.0.1:1"))
     asked = run("certs", "check-expiration", *where)
-    assert "the cluster's configuration cannot be had" in asked.stderr
+    assert "the cluster's configuration cannot be read" in asked.stderr
     flag = "--client-ca-file=/etc/kubernetes/pki/ca.crt"
     (kubernetes / "manifests").mkdir()
     pod = {"spec": {"containers": [{"name": "kube-apiserver", "command": ["kube-apiserver", flag]}]}}

@@ -59,7 +59,7 @@ def test_a_named_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
     for path in (str(tmp_path / "pipe"), "/dev/zero"):
         result = run("validate", "--config", path)
         assert isinstance(result.exception, UsageError)
-        assert "is no file; give a file, or /dev/stdin" in str(result.exception)
+        assert "is not a file; give a file, or /dev/stdin" in str(result.exception)
 
 
 def test_migrate_fills_in_the_defaults_and_keeps_tokens_secret(file: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_byte_order_mark_and_windows_line_ends() -> None:
         (f"{CLUSTER}? [a]\n: b\n", "4:3", "a key must be text"),
         (f"{CLUSTER}a: .inf\n", "4:4", "infinity"),
         (f"{CLUSTER}--- x\n{CLUSTER}", "4:1", "three dashes"),
-        (f"{CLUSTER}a: !!int x\n", "4:4", "is no int"),
+        (f"{CLUSTER}a: !!int x\n", "4:4", "is not of the type int"),
         (f"{CLUSTER}a: !!binary x\n", "4:4", "not base64"),
         (CLUSTER.encode() + b"a: \xff\n", "4:4", "0xff is not UTF-8"),
         (CLUSTER.encode() + b"a: \x00\n", "4:4", "U+0000"),

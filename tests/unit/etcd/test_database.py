@@ -36,5 +36,5 @@ def test_the_second_description_counts_where_the_first_is_damaged() -> None:
     ids=["empty", "text", "cut off", "without members", "without keys"],
 )
 def test_anything_else_is_none(content: bytes) -> None:
-    with pytest.raises(NoDatabaseError, match="no database of etcd, or damaged"):
+    with pytest.raises(NoDatabaseError, match="not a database of etcd, or is damaged"):
         read_contents(io.BytesIO(content))

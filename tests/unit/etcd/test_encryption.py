@@ -61,7 +61,7 @@ def test_others_do_not() -> None:
         opened(content, Decryption(str(pyrage.x25519.Identity.generate())))
     with pytest.raises(EncryptionError, match=r"give --identity FILE or --passphrase-file FILE"):
         opened(content, Decryption())
-    with pytest.raises(EncryptionError, match="no private key of age"):
+    with pytest.raises(EncryptionError, match="does not hold private keys of age"):
         opened(content, Decryption("ssh-rsa AAAA"))
 
 
@@ -88,7 +88,7 @@ def test_who_stops_reading_leaves_no_thread_behind() -> None:
 
 
 def test_a_key_that_is_none_is_refused_before_anything_is_read() -> None:
-    with pytest.raises(UsageError, match="age1no is no public key of age"):
+    with pytest.raises(UsageError, match="age1no is not a public key of age"):
         Encryption(("age1no",)).check()
 
 

@@ -162,7 +162,7 @@ def test_etcd_is_asked_on_the_first_control_plane_that_can_be_reached_and_is_one
     members(desk.described, Options(), desk.events.append, connect=desk.connect)
     assert asked == ["c3"]
     desk.dead = {"c1", "c3"}
-    with pytest.raises(PhaseError, match="c1 cannot be reached\nc2 is no control plane yet\nc3 cannot be reached"):
+    with pytest.raises(PhaseError, match="c1 cannot be reached\nc2 is not a control plane yet\nc3 cannot be reached"):
         members(desk.described, Options(), desk.events.append, connect=desk.connect)
 
 

@@ -81,7 +81,7 @@ def test_one_that_etcd_cannot_spare_is_left_as_it_is(desk):
 
 def test_one_whose_member_remains_is_not_reset(desk, monkeypatch):
     def refuse(*_args, **_options):
-        raise PhaseError("waited 120 s in vain for etcd to remove member cp2 (unhealthy cluster)")
+        raise PhaseError("timed out after 120 s of waiting for etcd to remove member cp2 (unhealthy cluster)")
 
     monkeypatch.setattr("pykubeadm.phases.etcd.leave.remove_member", refuse)
     with pytest.raises(PhaseError, match="unhealthy cluster"):

@@ -86,8 +86,8 @@ def test_the_cluster_is_described_with_its_ca_its_proxy_and_its_extension(tmp_pa
     ("script", "settings", "why"),
     [
         ("exit 3", {}, "it ended with status 3"),
-        ("echo no", {}, "its answer is no JSON"),
-        (answer().replace("status", "state"), {}, "its answer is no ExecCredential with a status"),
+        ("echo no", {}, "its answer is not JSON"),
+        (answer().replace("status", "state"), {}, "its answer is not an ExecCredential with a status"),
         (answer(), {}, "its answer holds neither a token nor a certificate with its key"),
         (answer(clientCertificateData="cert"), {}, "its answer holds neither a token nor a certificate with its key"),
         (answer(token="a").replace("/v1", "/v1beta1"), {}, f"it answers in client.authentication.k8s.io/v1beta1, not in {V1}"),
@@ -96,7 +96,7 @@ def test_the_cluster_is_described_with_its_ca_its_proxy_and_its_extension(tmp_pa
         ("", {"command": ["a"]}, "its entry needs apiVersion, command and, in each of env, name and value"),
         ("", {"command": None}, "its entry needs apiVersion, command and, in each of env, name and value"),
         ("", {"env": [{"name": "A"}]}, "its entry needs apiVersion, command and, in each of env, name and value"),
-        ("", {"interactiveMode": "Always"}, "it wants to ask its user, and there is no terminal"),
+        ("", {"interactiveMode": "Always"}, "it needs to ask its user, and there is no terminal"),
     ],
 )
 def test_who_gives_no_credentials_is_named(tmp_path: Path, script: str, settings: dict[str, str], why: str) -> None:

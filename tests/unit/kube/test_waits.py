@@ -35,7 +35,7 @@ def test_the_error_names_what_was_not_reached_and_the_last_reason() -> None:
     with pytest.raises(WaitError) as caught:
         wait_for({"api": lambda: "connection refused", "fine": lambda: None}, timedelta(seconds=5), report=silent)
     assert caught.value.reasons == {"api": "connection refused"}
-    assert str(caught.value) == "waited 5 s in vain for api (connection refused)"
+    assert str(caught.value) == "timed out after 5 s of waiting for api (connection refused)"
 
 
 def test_reports_come_at_most_once_a_second() -> None:

@@ -33,9 +33,9 @@ def refusal(output: str, **given: Any) -> str:
     [
         ("jsonpath={.kind", '-o jsonpath:1:1: this action has no "}" on its line'),
         ("jsonpath=a\nb {.kind !}", '-o jsonpath:2:10: "!" cannot stand here'),
-        ("jsonpath={.items[x]}", '-o jsonpath:1:9: "x" is no index: 0, -1, 1:3 and * are, and keys in single quotes'),
-        ("jsonpath={.items[?(@.name=~'a')]}", '-o jsonpath:1:17: "=" is no comparison; there are ==, !=, <, <=, >, >='),
-        ("jsonpath={kind}", '-o jsonpath:1:2: "kind" is no word of JSONPath: a field begins with a point, a text is quoted'),
+        ("jsonpath={.items[x]}", '-o jsonpath:1:9: "x" is not an index: 0, -1, 1:3 and * are, and keys in single quotes'),
+        ("jsonpath={.items[?(@.name=~'a')]}", '-o jsonpath:1:17: "=" is not a comparison; there are ==, !=, <, <=, >, >='),
+        ("jsonpath={kind}", '-o jsonpath:1:2: "kind" is not a word of JSONPath: a field begins with a point, a text is quoted'),
         ("jsonpath={range .items[*]}{.name}", '-o jsonpath:1:2: this range has no "{end}"'),
         ("jsonpath={end}", '-o jsonpath:1:2: "end" ends no range'),
         ("jsonpath={.items[7].name}", "-o jsonpath:1:9: the index 7 is outside of a list of 2"),
@@ -66,7 +66,7 @@ def test_a_wrong_template_is_named_with_its_place(output: str, sentence: str) ->
 
 def test_the_place_in_a_file_has_its_name() -> None:
     assert refusal("jsonpath-file=/root/t", file=b"a\n{(}") == '/root/t:2:2: "(" cannot stand here'
-    assert refusal("templatefile=/root/t", file=b"\xff") == "/root/t: the template is no text in UTF-8"
+    assert refusal("templatefile=/root/t", file=b"\xff") == "/root/t: the template is not UTF-8 text"
 
 
 def test_what_is_missing_is_named_on_request() -> None:

@@ -122,7 +122,7 @@ def test_a_patched_pod_is_as_kubernetes_prints_it() -> None:
         ("etcd+json.yaml", "- {op: add, value: {}}\n", "are written like /metadata/labels/team"),
         ("etcd+json.yaml", "- {op: copy, path: /spec/x}\n", "are written like /metadata/labels/team"),
         ("etcd+json.yaml", "- {op: add, path: /spec/none/x, value: 1}\n", 'there is no mapping or list at "none"'),
-        ("etcd+json.yaml", "- {op: add, path: /spec/containers/first, value: {}}\n", '"first" is no index of a list'),
+        ("etcd+json.yaml", "- {op: add, path: /spec/containers/first, value: {}}\n", '"first" is not an index of a list'),
         ("etcd+json.yaml", "- {op: add, path: /spec/containers/2, value: {}}\n", "the list has no place 2"),
         ("etcd+json.yaml", "- {op: remove, path: /spec/containers/-2}\n", "the list has no place -2"),
         ("etcd+json.yaml", "- {op: test, path: /spec/priority, value: true}\n", "the value is null"),

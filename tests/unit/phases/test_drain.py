@@ -137,7 +137,7 @@ def test_after_the_deadline_the_pods_that_are_left_are_named_with_the_budget() -
     with pytest.raises(PhaseError) as caught:
         drain(cluster(pod("web-1"), pod("free-1"), api=api), NODE, MINUTE)
     said = str(caught.value)
-    assert "waited 60 s in vain for node w1 to be empty (Pod default/web-1: could not evict" in said
+    assert "timed out after 60 s of waiting for node w1 to be empty (Pod default/web-1: could not evict" in said
     assert "The disruption budget web needs 2 healthy pods and has 2 currently" in said
     assert "free-1" not in said
     assert f"kubectl uncordon {NODE}" in said

@@ -99,7 +99,7 @@ def test_without_an_answer_the_nodes_files_say_where_the_certificates_are(failur
     assert got.configuration.cluster.certificates_dir == "/srv/pki"
     assert got.configuration.cluster.etcd.external is None
     assert len(notes) == 1
-    assert notes[0].startswith("the cluster's configuration cannot be had, so what is on this node counts: ")
+    assert notes[0].startswith("the cluster's configuration cannot be read, so that of this node is used: ")
     assert reason in notes[0]
 
 

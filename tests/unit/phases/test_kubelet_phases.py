@@ -160,7 +160,9 @@ def test_a_kubelet_that_does_not_come_up_is_explained(monkeypatch: pytest.Monkey
     with pytest.raises(PhaseError) as caught:
         wait_for_kubelet(run)
     text = str(caught.value)
-    assert text.startswith("waited 30 s in vain for the kubelet at http://127.0.0.1:10248/healthz (connection refused)\n")
+    assert text.startswith(
+        "timed out after 30 s of waiting for the kubelet at http://127.0.0.1:10248/healthz (connection refused)\n"
+    )
     assert "likely cause: the container runtime does not answer on /run/containerd/containerd.sock; start it" in text
     waiting = [event for event in events if isinstance(event, Waiting)]
     assert 25 <= len(waiting) <= 30
@@ -210,7 +212,7 @@ def test_the_pod_of_a_former_manifest_is_not_taken_for_the_new_one(monkeypatch: 
     node.put(path, node.text(path).replace("--allow-privileged=true", "--allow-privileged=false"))
     changed, _ = init_run(node, impatient())
     perform(changed, control_plane)
-    with pytest.raises(PhaseError, match=r"in vain for kube-apiserver \(the kubelet has not started it again yet\)"):
+    with pytest.raises(PhaseError, match=r"of waiting for kube-apiserver \(the kubelet has not started it again yet\)"):
         wait_for_components(changed)
     node.commands[crictl] = completed(containers(int(NOW.timestamp() * 1e9), **dict.fromkeys(COMPONENTS, "running")))
     wait_for_components(changed)

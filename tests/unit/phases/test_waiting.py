@@ -24,6 +24,6 @@ def test_what_came_up_meanwhile_is_not_looked_at(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("pykubeadm.node.diagnose.diagnose", diagnose)
     targets = {"kube-apiserver": lambda: None, "kube-scheduler": lambda: "connection refused"}
-    with pytest.raises(PhaseError, match=r"in vain for kube-scheduler \(connection refused\)"):
+    with pytest.raises(PhaseError, match=r"of waiting for kube-scheduler \(connection refused\)"):
         waiting.wait(init_run(FakeNode())[0], "wait-control-plane", targets, timedelta())
     assert asked == [("kube-scheduler",)]

@@ -209,7 +209,7 @@ _OF_API: Final = (
         "images are always pulled",
         _has(_API, "enable-admission-plugins", "AlwaysPullImages"),
         _extra("apiServer", "enable-admission-plugins=NodeRestriction,AlwaysPullImages"),
-        "without the registry no pod would start, and nodes without a network could not be had",
+        "without the registry no pod would start, and air-gapped nodes would not work",
     ),
     Control("1.2.12", "ServiceAccount is on", _has_not(_API, "disable-admission-plugins", "ServiceAccount"), "remove it there"),
     Control(

@@ -73,9 +73,9 @@ def examine(checks: Sequence[Check[Subject]], subject: Subject) -> list[Examined
         try:
             remarks = tuple(check.look(subject))
         except PykubeadmError as error:
-            remarks = (unknown(f"this could not be looked at: {error}"),)
+            remarks = (unknown(f"this could not be checked: {error}"),)
         except ODD_SHAPE as error:  # whatever is in the way of one check, the others shall be made
-            remarks = (unknown(f"this could not be looked at: {type(error).__name__}: {error}"),)
+            remarks = (unknown(f"this could not be checked: {type(error).__name__}: {error}"),)
         return Examined(check.name, check.why, remarks)
 
     return side_by_side(one, checks, _AT_A_TIME)

@@ -66,7 +66,7 @@ def _text(path: str | None, flag: str, node: Node) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise UsageError(f"{flag}: {path} is no text") from None
+        raise UsageError(f"{flag}: {path} is not text") from None
 
 
 @dataclass(frozen=True, slots=True)

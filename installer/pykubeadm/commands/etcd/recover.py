@@ -42,7 +42,7 @@ def _check(run: EtcdRun) -> None:
         _client(run).status(run.manifest.client_urls[0])
     except EtcdError as error:
         problems.append(
-            f"this node's member does not answer ({error}), so its data cannot be had: see that the kubelet runs "
+            f"this node's member does not answer ({error}), so its data cannot be read: make sure that the kubelet runs "
             "(`systemctl start kubelet`), or restore a snapshot (`pykubeadm etcd snapshot restore`)"
         )
     else:

@@ -136,9 +136,9 @@ CHECK: Phase[EtcdRun] = Phase(
 )
 RESTORE: tuple[Phase[EtcdRun], ...] = (
     Phase(name="stop", summary="Stop the control plane and etcd on this node", check=_has_data, apply=_stop),
-    Phase(name="restore", summary="Make a database of the snapshot", check=_has_data, apply=_restore),
+    Phase(name="restore", summary="Turn the snapshot into a database", check=_has_data, apply=_restore),
     Phase(name="etcd", summary="Start etcd with it, as its only member", apply=_start_etcd, verify=_verify_etcd),
     Phase(name="control-plane", summary="Start the control plane", apply=_start_control_plane),
-    Phase(name="finish", summary="Say what is left to do", apply=_finish),
+    Phase(name="finish", summary="Report what is left to do", apply=_finish),
 )
 PHASES: tuple[Phase[EtcdRun], ...] = (CHECK, *RESTORE)

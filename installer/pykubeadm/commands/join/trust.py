@@ -206,7 +206,7 @@ def _parse(node: Looked, content: bytes, path: str, *, own: bool) -> Trust:
     except DocumentError as error:
         raise PhaseError(f"{path} {error}") from error
     if not kubeconfig.url.startswith("https://"):  # credentials go there
-        raise PhaseError(f'{path} names the server "{without_password(kubeconfig.server)}", which is no https URL')
+        raise PhaseError(f'{path} names the server "{without_password(kubeconfig.server)}", which is not an https URL')
     return Trust({**cluster, "server": kubeconfig.url}, user, kubeconfig.user_name or "user", path, own)
 
 

@@ -58,7 +58,7 @@ def _user(options: Mapping[str, Any], machine: Node, problems: list[Problem]) ->
         request=_request(request, machine, problems) if request else b"",
     )
     if not user.name.strip():
-        problems.append(Problem("--client-name", 0, 0, "", "is empty; give the name that the cluster shall know the user by"))
+        problems.append(Problem("--client-name", 0, 0, "", "is empty; give the name by which the cluster knows the user"))
     for flag, text in (("--client-name", user.name), ("--token", user.token), *(("--org", name) for name in user.organizations)):
         if not text.isprintable():  # bytes that are no text, and what nobody could tell from another name
             problems.append(Problem(flag, 0, 0, "", "holds characters that cannot be printed"))
@@ -81,5 +81,5 @@ def _period(text: str | None, problems: list[Problem]) -> timedelta | None:
         problems.append(Problem("--validity-period", 0, 0, "", str(error)))
         return None
     if period < _SHORTEST:
-        problems.append(Problem("--validity-period", 0, 0, "", f"{text} is no time to come; give one such as 720h"))
+        problems.append(Problem("--validity-period", 0, 0, "", f"{text} is too short; give a period such as 720h"))
     return period

@@ -46,7 +46,7 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source
     has_control_plane = machine.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None
     if source is not None and not has_control_plane:
         raise PreflightError(
-            "this node is no control plane: `reconfigure --config` runs on one, and this node then takes `reconfigure` alone"
+            "this node is not a control plane: `reconfigure --config` runs on one; then run `reconfigure` without it on this node"
         )
     kubeconfig = os.path.abspath(options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else KUBELET_KUBECONFIG))
     api = own_api(machine, kubeconfig, warn, call_timeout=Timeouts().kubernetes_api_call, dry_run=bool(options.get("dry_run")))

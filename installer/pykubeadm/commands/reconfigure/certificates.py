@@ -89,7 +89,7 @@ def _not_shown(run: ReconfigureRun) -> str | None:
 
 certs: Phase[ReconfigureRun] = Phase(
     name=_NAME,
-    summary="Issue certificates again that do not have all names",
+    summary="Reissue certificates that do not have all names",
     apply=_apply,
     when=_is_control_plane,
     flags=("kubeconfig",),

@@ -83,7 +83,7 @@ def _missing(run: ReconfigureRun) -> Iterator[str]:
             if stat is None:
                 yield f"{what} does not exist on this node: put it there, and on every other control plane"
             elif kind and stat.kind not in (kind, "link"):
-                yield f"{what} is no {kind} on this node, as pathType: {volume.path_type} wants it"
+                yield f"{what} is not a {kind} on this node, which pathType: {volume.path_type} requires"
     for component_now in components(looking(run)):
         flags = arguments(component_now.wanted)
         for name in _FLAGS.get(component_now.name, ()):

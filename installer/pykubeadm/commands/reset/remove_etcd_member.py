@@ -172,6 +172,6 @@ remove_etcd_member: Phase[ResetRun] = Phase(
     summary="Take this node's member out of etcd",
     apply=_apply,
     when=_has_member,
-    unchanged="it is no member of others",
+    unchanged="it is not a member of others",
     flags=("dry-run", "force", "kubeconfig"),
 )

@@ -57,7 +57,7 @@ def begin(
         raise UsageError("the version to upgrade to is missing: `pykubeadm upgrade apply v1.36.2`")
     has_control_plane = machine.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None
     if part != "node" and not has_control_plane:
-        raise PreflightError(f"this node is no control plane; `upgrade {part}` runs on one, other nodes take `upgrade node`")
+        raise PreflightError(f"this node is not a control plane; `upgrade {part}` runs on one; run `upgrade node` on this node")
     node: Node = machine
     dry_run = part in ("apply", "node") and section.dry_run
     if dry_run:

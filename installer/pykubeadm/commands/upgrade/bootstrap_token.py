@@ -16,7 +16,7 @@ def _apply(run: UpgradeRun) -> Changes:
 
 bootstrap_token: Phase[UpgradeRun] = Phase(
     name="bootstrap-token",
-    summary="Let nodes join with bootstrap tokens, as this version has it",
+    summary="Let nodes join with bootstrap tokens, as this version does",
     apply=_apply,
     flags=("config", "kubeconfig", "dry-run"),
 )

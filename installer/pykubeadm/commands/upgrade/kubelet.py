@@ -187,7 +187,7 @@ def _back(run: UpgradeRun) -> str:
         done += _uncordon(run)
     except PykubeadmError as error:
         done.append(str(error))
-    return "; ".join([*done, "run this again once that is mended"])
+    return "; ".join([*done, "run this again once that is fixed"])
 
 
 def _variables(run: UpgradeRun, controller: Node, *, packaged: bool) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def _api(run: UpgradeRun) -> Api:
 
 kubelet: Phase[UpgradeRun] = Phase(
     name=NAME,
-    summary="Replace the node's own programs; part of the run with --kubelet",
+    summary="Replace the node's own programs (with --kubelet)",
     phases=(
         Phase(
             name="drain",
@@ -274,7 +274,7 @@ kubelet: Phase[UpgradeRun] = Phase(
         ),
         Phase(
             name="uncordon",
-            summary="Let the node take pods again, if it was cordoned by us",
+            summary="Uncordon the node, if this upgrade cordoned it",
             apply=_uncordon,
             flags=_FLAGS[:3],
         ),

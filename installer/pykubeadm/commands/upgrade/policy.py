@@ -121,7 +121,7 @@ def _of_stability(target: Version, allowed: Allowed) -> Iterator[Refusal]:
     if is_candidate and allowed.candidates:
         return
     flag = "--allow-release-candidate-upgrades" if is_candidate else "--allow-experimental-upgrades"
-    yield Refusal(f"{target} is no stable release: choose one, or give {flag} on a cluster that may break", forceable=True)
+    yield Refusal(f"{target} is not a stable release: choose one, or give {flag} on a cluster that may break", forceable=True)
 
 
 def _of_kubelets(target: Version, kubelets: Mapping[str, Version]) -> Iterator[Refusal]:

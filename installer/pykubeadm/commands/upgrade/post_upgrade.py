@@ -26,7 +26,7 @@ def _apply(run: UpgradeRun) -> Changes:
 
 post_upgrade: Phase[UpgradeRun] = Phase(
     name="post-upgrade",
-    summary="Remove flags of the kubelet that its new version refuses",
+    summary="Remove kubelet flags that its new version refuses",
     apply=_apply,
     unchanged="nothing to do",
     flags=("config", "kubeconfig", "dry-run"),

@@ -139,7 +139,7 @@ class _Execution:
         if isinstance(first, Function):
             return self._call(first, arguments, dot, before)
         if isinstance(first, Nil):
-            raise TemplateError(first.at, "nil alone is no value")
+            raise TemplateError(first.at, "nil alone is not a value")
         value = self._operand(first, dot)
         if arguments or before:
             raise TemplateError(first.at, "only a function takes arguments")

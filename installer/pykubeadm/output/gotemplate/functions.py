@@ -146,7 +146,7 @@ def _base64decode(text: Any) -> str:
     try:
         return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True).decode(errors="replace")
     except (binascii.Error, ValueError) as error:
-        raise MisfitError("this is no base64") from error
+        raise MisfitError("this is not base64") from error
 
 
 # and, or: their arguments are evaluated one by one, so execute.py has them.

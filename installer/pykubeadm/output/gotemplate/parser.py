@@ -268,7 +268,7 @@ def _number(token: Token) -> float:
         else:
             value = int(text, 0)
     except ValueError:
-        raise TemplateError(token.at, f'"{text}" is no number') from None
+        raise TemplateError(token.at, f'"{text}" is not a number') from None
     if abs(value) >= (2**63 if isinstance(value, int) else float("inf")):
         raise TemplateError(token.at, f'"{text}" is too large a number')
     return value

@@ -67,7 +67,7 @@ def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
 
 def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False, chain: bytes = b"") -> Changes:
     """Sign it again with a new key, and write both. `as_before`: algorithm and period are those of the certificate itself, as
-    the cluster's configuration cannot be had, and no names are added. `chain` (PEM) is shown behind the certificate. Owner and
+    the cluster's configuration cannot be read, and no names are added. `chain` (PEM) is shown behind the certificate. Owner and
     mode of the files stay."""
     certificate = _certificate(run, leaf)
     authority = load_authority(run, BY_NAME[leaf.ca])

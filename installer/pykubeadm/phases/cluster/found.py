@@ -64,7 +64,7 @@ def find_configuration(
             cluster = stored_cluster(connect(), reader, note, patient=False)
             return Found(replace(configuration, cluster=cluster), "cluster")
     except (ApiError, ConfigError) as error:
-        note(f"the cluster's configuration cannot be had, so what is on this node counts: {str(error).splitlines()[0]}")
+        note(f"the cluster's configuration cannot be read, so that of this node is used: {str(error).splitlines()[0]}")
     return Found(replace(configuration, cluster=_from_manifest(node, configuration.cluster)), "node")
 
 

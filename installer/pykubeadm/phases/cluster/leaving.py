@@ -1,6 +1,6 @@
 """A node leaves its cluster, whether it is alive or not: its member of etcd, its Node and what else the cluster keeps of it.
 
-Everything is asked for before anything is removed, and what is gone already is no error: whoever was interrupted begins again.
+Everything is asked for before anything is removed, and what is gone is not an error: whoever was interrupted begins again.
 """
 
 from __future__ import annotations

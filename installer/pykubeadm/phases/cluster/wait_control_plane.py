@@ -83,7 +83,7 @@ def _kubelet_healthz(run: ClusterRun) -> str | None:
     address = flags.get("healthz-bind-address") or address or "127.0.0.1"
     port = flags.get("healthz-port") or port
     if not port.isdecimal():
-        raise PhaseError(f'the kubelet\'s flag healthz-port is "{port}", which is no port')
+        raise PhaseError(f'the kubelet\'s flag healthz-port is "{port}", which is not a port')
     host = f"[{address}]" if ":" in address else address
     return f"http://{host}:{port}/healthz" if int(port) else None
 

@@ -71,7 +71,7 @@ def join_by(run: ClusterRun, joining: Joining, client: EtcdClient) -> Changes:
     changes: list[str] = []
     for member in plan.remove:
         members = _remove(run, joining, client, member)
-        changes.append(f"removed etcd's {member}, which an earlier life of this node left")
+        changes.append(f"removed etcd's {member}, which this node left behind earlier")
     if plan.discard_data:
         changes += put_aside(run, joining.data_dir)
     if plan.action is Action.ADD:

@@ -69,7 +69,7 @@ def require_fine(errors: Sequence[str], unready: str = "this node is not ready f
                 [
                     f"{unready}, for {len(errors)} reason{'s' if len(errors) > 1 else ''}:",
                     *(f"\t{error}" for error in errors),
-                    "Mend them and run this again. --ignore-preflight-errors=Name,… makes the errors of a check warnings.",
+                    "Fix them and run this again. --ignore-preflight-errors=Name,… makes the errors of a check warnings.",
                 ]
             )
         )

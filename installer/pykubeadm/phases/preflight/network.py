@@ -51,10 +51,10 @@ def _hostname(name: str, machine: Machine) -> Findings:
     try:
         answer = machine.node.run(Command.look_up(("getent", "ahosts", name), "look up a name", timeout=_LOOKUP_TIMEOUT))
     except NodeError:
-        return warning(f"looking up the host name {name!r} took more than {_LOOKUP_TIMEOUT:g} s; put it into /etc/hosts or DNS")
+        return warning(f"looking up the host name {name!r} took more than {_LOOKUP_TIMEOUT:g} s; add it to /etc/hosts or DNS")
     if answer.status in (0, 127):  # 127: no getent here
         return FINE
-    return warning(f"the host name {name!r} leads to no address; put it into /etc/hosts or DNS")
+    return warning(f"the host name {name!r} does not resolve; add it to /etc/hosts or DNS")
 
 
 def _firewalld(ports: Sequence[int], machine: Machine) -> Findings:
@@ -71,7 +71,7 @@ def _http_proxy(host: str, machine: Machine) -> Findings:
     if not proxy:
         return FINE
     return warning(
-        f"connections to {host} go through the proxy {without_password(proxy)}; add {host} to NO_PROXY if that is not wanted"
+        f"connections to {host} go through the proxy {without_password(proxy)}; add {host} to NO_PROXY if it should not"
     )
 
 

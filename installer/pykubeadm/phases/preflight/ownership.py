@@ -89,7 +89,7 @@ class ControlPlane:
             yield from self._in_kubeconfigs(authority)
             yield from self._in_api_server(authority)
         except PykubeadmError as error:
-            yield f"it cannot be looked at as a whole: {error}"
+            yield f"it cannot be checked as a whole: {error}"
 
     def _in_pods(self) -> Iterator[str]:
         """The static pods that are there use this configuration's keys, address and data."""
@@ -107,7 +107,7 @@ class ControlPlane:
                 continue
             found = _flags(content, name)
             if found is None:
-                yield f"{path} is no static pod of {name}"
+                yield f"{path} is not a static pod of {name}"
             for flag, value in flags.items():
                 if found is not None and found.get(flag, value) != value:
                     yield f"{path} has --{flag}={found[flag]} where this configuration has {value}"

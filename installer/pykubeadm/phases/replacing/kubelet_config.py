@@ -20,14 +20,14 @@ _SHOWN = 20  # lines of a difference
 
 def kubelet_files(run: ReplacingRun) -> tuple[bytes, list[File]]:
     """What config.yaml holds, and the files as they are to be, config.yaml last: with the run's KubeletConfiguration, or where it
-    has none the cluster's. PhaseError where this node is no part of a cluster."""
+    has none the cluster's. PhaseError where this node is not part of a cluster."""
     from pykubeadm.phases.cluster.connection import cluster_api
     from pykubeadm.phases.cluster.stored import stored_kubelet
     from pykubeadm.phases.kubelet.files import config_file, fitting
 
     before = run.node.read(KUBELET_CONFIG)
     if before is None:
-        raise PhaseError(f"{KUBELET_CONFIG} does not exist, so this node is no part of a cluster; `pykubeadm join` makes it one")
+        raise PhaseError(f"{KUBELET_CONFIG} does not exist, so this node is not part of a cluster; `pykubeadm join` makes it one")
     instance, changed_files = _instance(run)
     wanted = run.configuration.kubelet or stored_kubelet(cluster_api(run), reader_of(run.kubeconfig_path))
     kubelet = fitting(wanted, run.node, lambda message: run.note("warning", message, topic=_NAME))

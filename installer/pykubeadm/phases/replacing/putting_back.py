@@ -43,8 +43,8 @@ def put_back(run: ReplacingRun, record: Record, why: str) -> PhaseError:
     problems += _put_back_files(run, record, keep=_etcd_files(run) if keeps_etcd else ())
     if problems:
         state = (
-            f"not everything could be put back: former manifests are in {record.manifests}, {PATH} names the rest. Mend what is "
-            "named here, then run this again, which goes on with putting back:"
+            f"not everything could be put back: former manifests are in {record.manifests}, {PATH} names the rest. Fix what is "
+            "named here, then run this again, which continues to put it back:"
         )
         return PhaseError("\n".join([f"{first}; {state}", *problems, rest]).rstrip())
     remove_record(run.node)

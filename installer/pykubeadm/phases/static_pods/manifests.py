@@ -53,7 +53,7 @@ def read_static_pod(node: Node, name: str) -> KubeObject | None:
     except DocumentError as error:
         raise PhaseError(f"{path} {error}") from error
     if not containers:
-        raise PhaseError(f"{path} is no Pod with containers")
+        raise PhaseError(f"{path} is not a Pod with containers")
     return document.data
 
 

@@ -90,7 +90,7 @@ def require_manifests(node: Node, names: Sequence[str]) -> None:
     missing = [name for name in names if manifest_content(node, name) is None]
     if missing:
         raise PhaseError(
-            f"there is no manifest of {', '.join(missing)} in {MANIFESTS_DIR}: this is no control plane with a member of etcd; "
+            f"there is no manifest of {', '.join(missing)} in {MANIFESTS_DIR}: this node has no member of etcd; "
             "run this on one, or make it one first (`pykubeadm init` or `join --control-plane`)"
         )
 

@@ -248,7 +248,7 @@ def test_the_second_is_not_restarted_where_the_first_does_not_come_back(healthy:
     node = control_plane(*COMPONENTS)
     runtime = Runtime(node, *COMPONENTS)
     healthy["10257"] = ["status 500"] * 100
-    with pytest.raises(PhaseError, match="in vain for kube-controller-manager"):
+    with pytest.raises(PhaseError, match="of waiting for kube-controller-manager"):
         run_on(node, configuration=impatient())
     assert runtime.stopped == ["kube-controller-manager"]
 

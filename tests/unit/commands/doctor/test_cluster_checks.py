@@ -208,7 +208,7 @@ def test_a_kubelet_that_the_api_server_does_not_reach(scene: Scene) -> None:
     scene.api.put(node("w", ready=False))
     scene.streams.refused = "could not read the log: Get https://192.0.2.9:10250/containerLogs/x: dial tcp: i/o timeout"
     [remark] = scene.said("kubelets")  # of w it is said elsewhere that it is not ready
-    assert remark.startswith("problem: the API server gets nothing from the kubelet of cp: could not read the log")
+    assert remark.startswith("problem: the API server cannot reach the kubelet of cp: could not read the log")
     scene.streams.refused = "could not read the log: failed to try resolving symlinks in path"  # its kubelet was reached
     assert scene.said("kubelets") == []
 
@@ -272,7 +272,7 @@ def webhook(policy: str) -> KubeObject:
 def test_webhooks_with_nobody_behind_them(scene: Scene) -> None:
     scene.api.put(webhook("Fail"))
     assert scene.said("webhooks")[0].startswith(
-        "problem: the webhook h.example.org (ValidatingWebhookConfiguration v) has nobody behind it"
+        "problem: the webhook h.example.org (ValidatingWebhookConfiguration v) has no running backend"
     )
     scene.api.delete("v1", "Pod", "pykubeadm-doctor", "default")  # FakeApi stores what it rehearses
     scene.api.put(webhook("Ignore"))

@@ -68,7 +68,7 @@ def test_a_check_that_cannot_be_made_does_not_keep_others_from_it() -> None:
     checks = [Check("a", "", refuses), Check("b", "", odd), Check("c", "", lambda _here: (warning("w"), problem("p", "run")))]
     found = examine(checks, Here(FakeNode(), NOW))
     assert [each.level for each in found] == ["unknown", "unknown", "problem"]
-    assert found[0].remarks[0].found == "this could not be looked at: permission denied"
+    assert found[0].remarks[0].found == "this could not be checked: permission denied"
 
 
 def test_forwarding_that_is_off(node: FakeNode) -> None:
@@ -139,7 +139,7 @@ def test_ports_by_the_flags_of_static_pods(node: FakeNode) -> None:
     listen(node, (10250, 7, "python3"))
     taken, silent = said(kubelet.CHECKS, node, "ports")
     assert taken.startswith("problem: on port 10250, which kubelet needs, listens python3 (process 7)")
-    assert silent.startswith("problem: nobody listens on port 11259, where kube-scheduler should")
+    assert silent.startswith("problem: nothing listens on port 11259, where kube-scheduler should")
     listen(node, (10250, 7, "kubelet-1.36"), (11259, 8, "kube-scheduler"))
     assert said(kubelet.CHECKS, node, "ports") == []
 
@@ -161,7 +161,7 @@ def test_a_network_plugin_that_is_not_there_or_cannot_be_used(node: FakeNode) ->
         in said(runtime.CHECKS, node, "network-plugin")[0]
     )
     node.put("/etc/cni/net.d/10-x.conflist", "{")
-    assert "/etc/cni/net.d/10-x.conflist is no CNI configuration" in said(runtime.CHECKS, node, "network-plugin")[0]
+    assert "/etc/cni/net.d/10-x.conflist is not a CNI configuration" in said(runtime.CHECKS, node, "network-plugin")[0]
     node.remove(["/etc/cni/net.d/10-x.conflist"])
     assert said(runtime.CHECKS, node, "network-plugin")[0].startswith(
         "problem: there is no network configuration in /etc/cni/net.d"

@@ -223,7 +223,7 @@ def test_a_member_that_lost_its_data_is_replaced(run, etcd):
     etcd.refusals["remove"] = [ClusterUnhealthyError("unhealthy cluster")]
     changes = etcd_join.apply(run)
     assert etcd.done == ["remove 9", "add", "promote"]
-    assert "which an earlier life of this node left" in changes[0]
+    assert "which this node left behind earlier" in changes[0]
 
 
 def test_data_of_a_removed_membership_is_put_aside_first(run, node, etcd):

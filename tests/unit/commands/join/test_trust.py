@@ -132,8 +132,8 @@ def test_a_token_file_is_read(monkeypatch):
         ("- a list", "holds a list in place of a mapping"),
         ("{", "cannot be read"),
         (for_cluster("x", {"server": ""}, "u", {"token": "t"}), "names no server"),
-        (for_cluster("x", {"server": "http://u:pw@api"}, "u", {}), 'names the server "http://api", which is no https URL'),
-        (for_cluster("x", {"server": "api:6443"}, "u", {"token": "t"}), 'names the server "api:6443", which is no https URL'),
+        (for_cluster("x", {"server": "http://u:pw@api"}, "u", {}), 'names the server "http://api", which is not an https URL'),
+        (for_cluster("x", {"server": "api:6443"}, "u", {"token": "t"}), 'names the server "api:6443", which is not an https URL'),
         (
             for_cluster("x", {**CLUSTER, "certificate-authority-data": "", "certificate-authority": "gone"}, "u", {}),
             "/root/gone, which does not exist",

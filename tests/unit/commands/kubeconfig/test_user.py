@@ -74,7 +74,7 @@ def test_without_a_configuration_the_cluster_is_the_one_of_admin_conf(root: Path
     assert document["clusters"][0]["name"] == "k"
     assert document["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:1"
     assert [event.message.split(",")[0] for event in events if isinstance(event, Note)] == [
-        "the cluster's configuration cannot be had"
+        "the cluster's configuration cannot be read"
     ]
 
 
@@ -124,13 +124,13 @@ def test_a_request_whose_key_its_sender_does_not_have_is_refused(root: Path) -> 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"validity_period": "0"}, "--validity-period: 0 is no time to come"),
-        ({"validity_period": "-1h"}, "--validity-period: -1h is no time to come"),
+        ({"validity_period": "0"}, "--validity-period: 0 is too short"),
+        ({"validity_period": "-1h"}, "--validity-period: -1h is too short"),
         ({"validity_period": "1 day"}, '--validity-period: "1 day" is not a duration'),
         ({"client_name": " "}, "--client-name: is empty"),
         ({"client_name": "j\udcff"}, "--client-name: holds characters that cannot be printed"),
         ({"org": ("web", "o\nps")}, "--org: holds characters that cannot be printed"),
-        ({"validity_period": "999ms"}, "--validity-period: 999ms is no time to come"),
+        ({"validity_period": "999ms"}, "--validity-period: 999ms is too short"),
         ({"csr": "/jane.csr", "token": "t"}, "--csr: is for a certificate and --token for none"),
         ({"csr": "/none.csr"}, "--csr: /none.csr does not exist"),
         ({"output_file": "/cfg.yaml"}, "--output-file: /cfg.yaml exists"),

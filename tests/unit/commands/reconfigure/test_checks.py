@@ -77,7 +77,7 @@ def test_a_volume_that_is_not_on_the_node(monkeypatch: pytest.MonkeyPatch, made:
 def test_a_volume_of_another_kind(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
     made[0].put(f"{AUDIT}/policy.yaml", "")
     (kind,) = missing(monkeypatch, made, audited("/audit/policy.yaml", pathType="File"))
-    assert "is no file on this node, as pathType: File wants it" in kind
+    assert "is not a file on this node, which pathType: File requires" in kind
 
 
 def test_a_file_outside_of_the_container(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
@@ -148,7 +148,7 @@ def test_only_with_a_file_it_is_known_what_was_edited_by_hand(monkeypatch: pytes
 
 def test_a_file_on_a_worker_is_refused(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
     made[0].remove(["/etc/kubernetes/manifests"])
-    with pytest.raises(PreflightError, match="this node is no control plane"):
+    with pytest.raises(PreflightError, match="this node is not a control plane"):
         reconfigure_run(monkeypatch, *made, file_of(document()))
 
 

@@ -277,7 +277,7 @@ def test_others_wait_for_what_the_cluster_shows(encrypted: Made) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("kind: Secret\napiVersion: v1", "is no EncryptionConfiguration of apiserver.config.k8s.io/v1"),
+        ("kind: Secret\napiVersion: v1", "is not an EncryptionConfiguration of apiserver.config.k8s.io/v1"),
         (text("one").replace("aescbc", "rot13"), "has a provider that is rot13, and not one of"),
         (text("one").replace("secret: ", "secret: '!'#"), "that is not base64"),
         (

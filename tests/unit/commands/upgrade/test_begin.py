@@ -182,7 +182,7 @@ def test_a_worker_asks_as_the_node_that_it_is(begun: Begin, tmp_path: Path) -> N
     run, _events = begun("node")
     assert not run.is_control_plane
     assert begun.asked[-1] == ("/etc/kubernetes/kubelet.conf", "")  # type: ignore[attr-defined]
-    with pytest.raises(PreflightError, match="this node is no control plane"):
+    with pytest.raises(PreflightError, match="this node is not a control plane"):
         begun("apply", kubernetes_version=NEW)
 
 

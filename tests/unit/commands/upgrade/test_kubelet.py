@@ -206,14 +206,14 @@ def test_a_kubelet_that_does_not_come_up_is_put_back(machine: Machine, monkeypat
     def wait(_run: UpgradeRun, _phase: str, targets: Mapping[str, Callable[[], str | None]], _timeout: object) -> None:
         [(target, probe)] = targets.items()
         if reason := probe():
-            raise PhaseError(f"waited 240 s in vain for {target} ({reason})")
+            raise PhaseError(f"timed out after 240 s of waiting for {target} ({reason})")
 
     monkeypatch.setattr("pykubeadm.phases.waiting.wait", wait)
     with pytest.raises(PhaseError) as caught:
         perform(machine)
     said = str(caught.value)
     assert f"node {NODE} with kubelet {NEW} (it still reports {OLD})" in said
-    assert f"the old kubelet {OLD} runs again; uncordoned node {NODE}; run this again once that is mended" in said
+    assert f"the old kubelet {OLD} runs again; uncordoned node {NODE}; run this again once that is fixed" in said
     assert machine.text(KUBELET) == OLD
     assert not is_cordoned(machine)
 

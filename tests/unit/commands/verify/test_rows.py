@@ -240,5 +240,5 @@ def test_results_for_programs() -> None:
 
 def test_a_wait_ends_with_the_reason(api: FakeApi) -> None:
     trial = Trial(replace(cluster(api), api=replace(api, call_timeout=timedelta(seconds=1))), "row")
-    with pytest.raises(PykubeadmError, match=r"in vain for a thing \(not yet\)"):
+    with pytest.raises(PykubeadmError, match=r"of waiting for a thing \(not yet\)"):
         trial.wait("a thing", lambda: "not yet", 0.05)

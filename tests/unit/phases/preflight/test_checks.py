@@ -282,7 +282,7 @@ def test_connections_are_no_listeners(look, node):
 def test_host_names(look, node):
     assert look(network.hostname("cp1")) == FINE
     node.commands["getent ahosts"] = completed("", 2)
-    assert warning(look(network.hostname("cp1")), "leads to no address")
+    assert warning(look(network.hostname("cp1")), "does not resolve")
     assert warning(look(network.hostname("cp_1")), "not a DNS name")
 
 

@@ -134,7 +134,7 @@ def other_data_dir(node: FakeNode) -> None:
         (another_ca, f"{PKI}/apiserver.crt is not signed by {PKI}/ca.crt"),
         (other_kubeconfig, f"/etc/kubernetes/admin.conf trusts another CA than {PKI}/ca.crt"),
         (other_data_dir, f"{ETCD} has --data-dir=/srv/etcd where this configuration has /var/lib/etcd"),
-        (lambda node: node.put(ETCD, "kind: Pod"), f"{ETCD} is no static pod of etcd"),
+        (lambda node: node.put(ETCD, "kind: Pod"), f"{ETCD} is not a static pod of etcd"),
     ],
 )
 def test_without_a_journal_what_speaks_against_it_is_named_and_nothing_is_to_be_destroyed(

@@ -94,7 +94,7 @@ def test_a_mounted_config_map_can_be_the_patches_directory(tmp_path: Path) -> No
 def test_a_patches_directory_that_is_missing_is_an_error() -> None:
     config = configuration()
     config = replace(config, this_node=replace(config.this_node, patches=Patches(directory="/none")))
-    with pytest.raises(PhaseError, match="/none is no directory"):
+    with pytest.raises(PhaseError, match="/none is not a directory"):
         perform(init_run(FakeNode(), config)[0], etcd)
 
 

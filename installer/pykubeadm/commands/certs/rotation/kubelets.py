@@ -95,7 +95,7 @@ def _certificate(path: str, pem: bytes) -> x509.Certificate:
         return load_certificates(pem)[0]
     except ValueError as error:
         raise PhaseError(
-            f"{path} {error}; `pykubeadm certs renew kubelet.conf` on a control plane, or join again, mends it"
+            f"{path} {error}; `pykubeadm certs renew kubelet.conf` on a control plane, or join again, repairs it"
         ) from error
 
 

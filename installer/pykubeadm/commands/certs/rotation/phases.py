@@ -117,7 +117,7 @@ def _stage(stage: Stage, summary: str) -> Phase[RotationRun]:
 
 
 PHASES: tuple[Phase[RotationRun], ...] = (
-    Phase(name="look", summary="See how far the rotation is", apply=_look, unchanged="seen"),
+    Phase(name="look", summary="Check how far the rotation is", apply=_look, unchanged="seen"),
     _stage(Stage.TRUST, "Trust both CAs"),
     _stage(Stage.ISSUE, "Sign with the new CA"),
     _stage(Stage.DROP, "Forget the former CA"),

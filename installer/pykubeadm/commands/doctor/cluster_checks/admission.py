@@ -23,7 +23,7 @@ def _webhooks(view: ClusterView) -> Iterable[Remark]:
             fails = webhook.get("failurePolicy", "Fail") == "Fail"
             remark, so = (problem, "what it is asked for is refused") if fails else (warning, "each request waits for it")
             yield remark(
-                f"the webhook {webhook['name']} ({kind} {name}) has nobody behind it: {why}; {so}",
+                f"the webhook {webhook['name']} ({kind} {name}) has no running backend: {why}; {so}",
                 f"start its pods, or: kubectl delete {kind.lower()} {name}",
             )
     try:

@@ -84,7 +84,7 @@ def _kubelets(view: ClusterView) -> Iterable[Remark]:
     for name, why in zip(running, side_by_side(refused, running, _AT_A_TIME), strict=True):
         if why is not None:
             yield problem(
-                f"the API server gets nothing from the kubelet of {name}: {why}",
+                f"the API server cannot reach the kubelet of {name}: {why}",
                 "let control planes to port 10250 of every node; `pykubeadm certs check-expiration` on the control planes",
             )
 

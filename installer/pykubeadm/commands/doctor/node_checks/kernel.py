@@ -61,6 +61,6 @@ def _clock(here: Here) -> Iterable[Remark]:
 
 CHECKS: Final = (
     Check("node/kernel-settings", "without them pods and Services are not reached", _settings),
-    Check("node/swap", "the kubelet refuses to start with swap unless it is told not to", _swap),
+    Check("node/swap", "the kubelet refuses to start with swap unless failSwapOn is false", _swap),
     Check("node/clock", "certificates and Leases count by the clock; etcd's members should agree on it", _clock),
 )

@@ -80,7 +80,7 @@ def _ports(here: Here) -> Iterable[Remark]:
         who = listening.get(port)
         if who is None:
             yield problem(
-                f"nobody listens on port {port}, where {name} should",
+                f"nothing listens on port {port}, where {name} should",
                 "crictl ps -a" if name != "kubelet" else "systemctl status kubelet",
             )
         elif who.command and not who.command.startswith(name[:_COMMAND]):  # builds may add their version

@@ -49,7 +49,7 @@ def _network(here: Here) -> Iterable[Remark]:
         document = json.loads(here.machine.text(f"{_CNI_CONFIG}/{names[0]}"))
         types = [str(plugin["type"]) for plugin in document.get("plugins") or [document]]
     except (ValueError, KeyError, TypeError, AttributeError):
-        yield problem(f"{_CNI_CONFIG}/{names[0]} is no CNI configuration", "put the network plugin's own file there again")
+        yield problem(f"{_CNI_CONFIG}/{names[0]} is not a CNI configuration", "put the network plugin's own file there again")
         return
     have = set(here.node.list_dir(_CNI_PROGRAMS))
     if have and (missing := [name for name in types if name not in have]):

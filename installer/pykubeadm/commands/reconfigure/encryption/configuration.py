@@ -52,7 +52,7 @@ def parse_encryption(content: bytes) -> Encryption:
     """DocumentError with what the API server would not start with."""
     document = load_section(content)
     if document.text("kind") != KIND or document.text("apiVersion") != API_VERSION:
-        raise document.error(f"is no {KIND} of {API_VERSION}")
+        raise document.error(f"is not an {KIND} of {API_VERSION}")
     providers: dict[str, tuple[str, ...]] = {}
     keys: dict[str, str] = {}
     for entry in document.sections("resources"):

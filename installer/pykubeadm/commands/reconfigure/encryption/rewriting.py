@@ -158,7 +158,7 @@ def _write_again(api: Api, api_version: str, kind: str, place: str) -> None:
 
 encryption_phase: Phase[ReconfigureRun] = Phase(
     name="encryption",
-    summary="Write again what is stored, where its encryption changed",
+    summary="Re-encrypt stored objects whose encryption changed",
     apply=_apply,
     when=_is_control_plane,
     unchanged="nothing is to be written again",

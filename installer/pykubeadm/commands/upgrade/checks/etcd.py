@@ -37,7 +37,7 @@ def etcd_checks(run: UpgradeRun, targets: Sequence[Version]) -> tuple[Check, ...
 
 def members_fit(members: Sequence[MemberState], wanted: str) -> Findings:
     """Whether all of `members` can go to the image tag `wanted`."""
-    errors = [f"etcd's {each.member} is not healthy: {each.ailment}; mend or remove it first" for each in members if each.ailment]
+    errors = [f"etcd's {each.member} is not healthy: {each.ailment}; repair it or remove it" for each in members if each.ailment]
     errors += [
         f"etcd's {each.member} is a learner: promote it or remove it first, an upgrade would end with a member that does not vote"
         for each in members

@@ -79,7 +79,7 @@ def _brought(run: UpgradeRun, state: ClusterState) -> Findings:
     fields = {"coredns": ("dns.disabled", cluster.dns.disabled), "kube-proxy": ("proxy.disabled", cluster.proxy.disabled)}
     return Findings(
         warnings=tuple(
-            f"the cluster has no {name}, and the last control plane that is upgraded brings it: where it is not wanted, have "
+            f"the cluster has no {name}, and the last control plane that is upgraded installs it: if you do not want it, set "
             f"{field}: true in the cluster's configuration first (`pykubeadm reconfigure`)"
             for name, (field, disabled) in fields.items()
             if not disabled and is_missing(state, name)

@@ -39,7 +39,7 @@ def _components(trial: Trial) -> str:
     planes = [node["metadata"]["name"] for node in trial.cluster.control_planes]
     pods = _static_pods(trial)
     if not planes or not pods:
-        raise NotServedError("the control plane does not run as pods on Nodes of this cluster, so it cannot be looked at")
+        raise NotServedError("the control plane does not run as pods on Nodes of this cluster, so it cannot be checked")
     wanted = (*_COMPONENTS, "etcd") if any(component == "etcd" for _, component in pods) else _COMPONENTS
     wrong = [
         f"{component} on {node}: {why_not_ready(pods[node, component]) if (node, component) in pods else 'it has no pod'}"

@@ -179,7 +179,7 @@ def _autoscaler(trial: Trial) -> str:
         if int(status.get("desiredReplicas") or 0) >= 2:
             return None
         said = [each.get("message", "") for each in status.get("conditions") or () if each["status"] == "False"]
-        return said[0] if said else "it still wants one pod"
+        return said[0] if said else "it still asks for one pod"
 
     trial.wait(f"HorizontalPodAutoscaler {trial.name()}", unscaled, _SCALED_WITHIN)
     trial.wait_pods("", 2, PATIENCE)
