@@ -22,5 +22,5 @@ def execute(command: str, steps: Sequence[Step[R]], run: R, *, node_name: str) -
     alone = nullcontext() if run.changes_nothing else run.node.exclusive(f"pykubeadm {command}")
     with alone:
         if kept := run.journal.kept_as:
-            run.note("warning", f"{JOURNAL} cannot be read and is kept as {kept}; which files are ours is determined from the files themselves")
+            run.note("warning", f"{JOURNAL} cannot be read and is kept as {kept}; what is ours is determined from the files")
         return run_steps(command, node_name, steps, run, dry_run=run.dry_run, recorder=run.journal, emit=run.emit)

@@ -43,8 +43,8 @@ def test_user_port_and_names_are_taken_from_what_is_given():
     [
         (["a", "a"], 1, "given twice"),
         (["a"], 2, "2 of 1 hosts"),
-        (["a b"], 1, "is no .user@.host"),
-        (["a_b"], 1, "no DNS name"),
+        (["a b"], 1, "is not .user@.host"),
+        (["a_b"], 1, "not a DNS name"),
     ],
 )
 def test_what_is_no_host_is_refused(places, control_planes, sentence):
