@@ -86,7 +86,7 @@ def _run(settings: Globals) -> int:
         error.show()
         return error.exit_code
     except PykubeadmError as error:
-        _tell(error, settings)
+        _report(error, settings)
         return error.exit_status
     except click.Abort:
         raise
@@ -103,7 +103,7 @@ def _bug(error: Exception, settings: Globals) -> int:
     return BUG
 
 
-def _tell(error: PykubeadmError, settings: Globals) -> None:
+def _report(error: PykubeadmError, settings: Globals) -> None:
     problems = [str(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
     if settings.output == "json":
         _failed(str(error), tuple(problems), error.exit_status)
@@ -144,7 +144,7 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115  stays open
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # no name or message shall fail for want of a character
+            stream.reconfigure(errors="backslashreplace")  # no name or message may fail because of a character
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

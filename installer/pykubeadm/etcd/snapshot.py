@@ -10,7 +10,7 @@ from pykubeadm.errors import NodeError
 from pykubeadm.etcd.client import DIGEST, EtcdClient, EtcdError
 from pykubeadm.node.port import Command, Node
 
-_PAGE: Final = 512  # the database is a multiple of it, by which etcdutl tells a snapshot with its digest from one without
+_PAGE: Final = 512  # the database is a multiple of it, by which etcdutl distinguishes a snapshot with its digest from one without
 _MARGIN: Final = 1.1  # the database may grow while it is read
 
 

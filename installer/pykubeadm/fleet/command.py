@@ -28,11 +28,11 @@ def plan_fleet(described: Described, machines: Machines, options: Options, emit:
     """Look at all machines side by side and plan; nothing is changed."""
     hosts = described.limited(options.limit)
 
-    def told(name: str, error: str) -> None:
+    def report(name: str, error: str) -> None:
         outcome = "failed" if error else "unchanged"
-        emit(NodeProgress(node=name, step="look", outcome=outcome, message=error or "was looked at"))
+        emit(NodeProgress(node=name, step="look", outcome=outcome, message=error or "was checked"))
 
-    facts = look(described, machines, hosts, told)
+    facts = look(described, machines, hosts, report)
     nodes = facts.cluster.nodes if facts.cluster else {}
     wanted = described.fleet
     described = of_version(described, _version(described, facts))

@@ -35,10 +35,10 @@ _API_SERVER, _ETCD = (f"{MANIFESTS_DIR}/{name}.yaml" for name in ("kube-apiserve
 _API_SERVER_VERSION = re.compile(rb"""image: ["']?\S*kube-apiserver:(v\d+\.\d+\.\d+)""")
 _LOAD_BALANCER_UNITS = ("haproxy.service", "keepalived.service")
 
-Told = Callable[[str, str], None]  # a host and what became of looking at it: "" or a sentence
+Reporter = Callable[[str, str], None]  # a host and "", or why it could not be checked
 
 
-def look(described: Described, machines: Machines, hosts: Sequence[Host], told: Told = lambda _host, _error: None) -> Facts:
+def look(described: Described, machines: Machines, hosts: Sequence[Host], report: Reporter = lambda _host, _error: None) -> Facts:
     """What is found on `hosts`, and the cluster as the first healthy control plane among them, or else of the file, knows it.
     Where one has the part etcd, all hosts of etcd are looked at: whether it begins, joins or leaves depends on the others."""
 
@@ -46,9 +46,9 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], told: 
         try:
             found = look_at_node(described, host, machines.node(host))
         except PykubeadmError as error:
-            told(host.name, str(error))
+            report(host.name, str(error))
             return NodeFacts(host.name, error=_named(host.name, str(error)), gone=_is_gone(error))
-        told(host.name, "")
+        report(host.name, "")
         return found
 
     found = machines.on_each(one, [*hosts, *_other_members(described, hosts)])
@@ -132,10 +132,10 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         return replace(facts, address=host.internal_address or host.address)
     found = host_facts(node)
     address = host.internal_address or found.default_ipv4 or found.default_ipv6 or ""
-    lacking = missing(node, for_host(described.configuration, host)) if host.state != "absent" else {}
+    still_missing = missing(node, for_host(described.configuration, host)) if host.state != "absent" else {}
     if ETCD in host.parts:
         facts = look_at_member(described, host, node, facts)
-    return replace(facts, hostname=found.hostname, address=address, missing=lacking)
+    return replace(facts, hostname=found.hostname, address=address, missing=still_missing)
 
 
 def _stamps(node: Looked, path: str) -> dict[str, str]:

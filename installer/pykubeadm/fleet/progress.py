@@ -30,19 +30,19 @@ class HostEvents:
     def __call__(self, event: Event) -> None:
         match event:
             case PhaseStarted():
-                self._tell(event.phase, "started", event.summary)
+                self._report(event.phase, "started", event.summary)
             case PhaseFinished():
-                self._tell(event.phase, event.outcome, event.reason, event.changes, event.seconds)
+                self._report(event.phase, event.outcome, event.reason, event.changes, event.seconds)
             case PhaseFailed():
-                self._tell(event.phase, "failed", event.error)
+                self._report(event.phase, "failed", event.error)
             case Waiting():
-                self._tell(event.phase, "waiting", f"{event.target}: {event.reason}")
+                self._report(event.phase, "waiting", f"{event.target}: {event.reason}")
             case RunFinished():
                 self.changes += event.changed
             case Note():
                 self.emit(Note(level=event.level, topic=self.host, message=event.message))
 
-    def _tell(self, phase: str, outcome: str, message: str, changes: tuple[str, ...] = (), seconds: float = 0.0) -> None:
+    def _report(self, phase: str, outcome: str, message: str, changes: tuple[str, ...] = (), seconds: float = 0.0) -> None:
         step = f"{self.action}/{phase}" if phase else self.action
         self.emit(NodeProgress(node=self.host, step=step, outcome=outcome, message=message, changes=changes, seconds=seconds))
 

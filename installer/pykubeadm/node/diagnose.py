@@ -168,7 +168,7 @@ def _containers(
     notes: list[str],
 ) -> tuple[tuple[ContainerState, ...], dict[str, tuple[str, ...]]]:
     """The state of each component's newest container, and the logs of those that do not run or are not healthy. `components` says
-    when each got another manifest, 0 for never: before that a container is the former one, which tells nothing."""
+    when each got another manifest, 0 for never: before that a container is the former one, which says nothing."""
     try:
         every = cri.containers()
     except CrictlMissingError as error:

@@ -87,7 +87,7 @@ def test_reset_asks_and_does_nothing_without_a_yes():
 def test_plain_lines_name_the_host_and_say_each_wait_once(capsys):
     show = PlainFleet(("c1", "worker1"), 0)
     show(RunStarted(command="cluster apply", node="2 hosts", phases=()))
-    show(NodeProgress(node="c1", step="look", outcome="unchanged", message="was looked at"))
+    show(NodeProgress(node="c1", step="look", outcome="unchanged", message="was checked"))
     for _ in range(3):
         show(NodeProgress(node="worker1", step="join/kubelet-start", outcome="waiting", message="the kubelet: not yet"))
     show(NodeProgress(node="c1", step="init/certs/ca", outcome="changed", changes=("made ca.crt",), seconds=0.2))
@@ -108,8 +108,8 @@ def test_plain_lines_name_the_host_and_say_each_wait_once(capsys):
 def test_details_are_shown_where_they_are_asked_for(capsys):
     show = PlainFleet(("c1",), 1)
     show(NodeProgress(node="c1", step="prepare/containerd", outcome="changed", changes=("install it",)))
-    show(NodeProgress(node="c1", step="look", outcome="unchanged", message="was looked at"))
-    assert capsys.readouterr().out.splitlines() == ["c1  prepare/containerd: install it", "c1  look: was looked at"]
+    show(NodeProgress(node="c1", step="look", outcome="unchanged", message="was checked"))
+    assert capsys.readouterr().out.splitlines() == ["c1  prepare/containerd: install it", "c1  look: was checked"]
 
 
 def test_json_has_an_object_a_line(capsys):

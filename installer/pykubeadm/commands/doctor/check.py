@@ -19,7 +19,7 @@ _AT_A_TIME: Final = 6
 @dataclass(frozen=True, slots=True)
 class Remark:
     """Something that is wrong: `found` says what, `run` what to do about it. A "problem" keeps something from working, a
-    "warning" will, or may; "unknown" is what could not be looked at; a "note" says why
+    "warning" will, or may; "unknown" is what could not be checked; a "note" says why
     something is as it is."""
 
     level: Level

@@ -21,7 +21,7 @@ _API_SERVER: Final = "apiserver"
 _READ_AGAIN_WITHIN: Final = timedelta(minutes=2)  # the API server looks once a minute where it hears of no change
 
 
-def lacking(run: ReconfigureRun) -> tuple[list[Leaf], list[str]]:
+def names_missing(run: ReconfigureRun) -> tuple[list[Leaf], list[str]]:
     """The certificates of this node that are to have more names, and why others that are to cannot be issued here. PhaseError
     where one cannot be read."""
     from pykubeadm.phases.certs.leaves import LEAVES
@@ -49,7 +49,7 @@ def _apply(run: ReconfigureRun) -> Changes:
     from pykubeadm.phases.certs.backup import back_up
     from pykubeadm.phases.certs.renew import files_of, renew
 
-    leaves, problems = lacking(run)
+    leaves, problems = names_missing(run)
     for problem in problems:  # an error in preflight, and ignored there
         run.note("warning", problem, topic=_NAME)
     if not leaves:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.reconfigure.addon import with_stored_kube_proxy
-from pykubeadm.commands.reconfigure.certificates import lacking
+from pykubeadm.commands.reconfigure.certificates import names_missing
 from pykubeadm.commands.reconfigure.encryption.check import encryption_check
 from pykubeadm.commands.reconfigure.files import file_checks
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
@@ -92,4 +92,4 @@ def _version(run: ReconfigureRun) -> Findings:
 
 def _certificates(run: ReconfigureRun) -> Findings:
     """Those that are to have more names, and cannot be issued here."""
-    return Findings(errors=tuple(lacking(run)[1]))
+    return Findings(errors=tuple(names_missing(run)[1]))

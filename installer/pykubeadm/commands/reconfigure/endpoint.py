@@ -94,7 +94,7 @@ def _await_answer(run: ReconfigureRun, url: str) -> None:
 
 
 def publish(run: ReconfigureRun) -> Changes:
-    """What nodes that join are told, and whom those that are there are to leave. Before the new endpoint is stored: what was the
+    """What nodes that join find, and what the present ones are to leave. Before the new endpoint is stored: what was the
     former one is not known any more then."""
     from pykubeadm.kube.apply import retrying
     from pykubeadm.phases.cluster.connection import cluster_api

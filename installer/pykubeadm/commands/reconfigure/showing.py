@@ -7,7 +7,7 @@ from typing import Final
 
 from pykubeadm.commands.existing import connect
 from pykubeadm.commands.reconfigure.addon import addon
-from pykubeadm.commands.reconfigure.certificates import certs, lacking
+from pykubeadm.commands.reconfigure.certificates import certs, names_missing
 from pykubeadm.commands.reconfigure.checks import run_preflight
 from pykubeadm.commands.reconfigure.encryption.check import api_server
 from pykubeadm.commands.reconfigure.encryption.rewriting import encryption_phase, to_rewrite
@@ -68,7 +68,7 @@ def _differences(run: ReconfigureRun, steps: Sequence[Step[ReconfigureRun]], cho
 
 
 def _certificates(run: ReconfigureRun) -> bool:
-    leaves = lacking(run)[0] if run.is_control_plane else []
+    leaves = names_missing(run)[0] if run.is_control_plane else []
     for leaf in leaves:
         names = names_to_add(run, leaf)
         wanted = ", ".join([*names.dns, *map(str, names.ips)])

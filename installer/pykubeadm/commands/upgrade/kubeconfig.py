@@ -15,7 +15,7 @@ def _is_control_plane(run: UpgradeRun) -> bool:
 
 
 def _apply(run: UpgradeRun) -> Changes:
-    """Where the kubelet is told to speak to anybody else than controlPlaneEndpoint, that is the user's choice."""
+    """A kubelet that speaks to another address than controlPlaneEndpoint does so by the user's choice."""
     from pykubeadm.config.endpoint import control_plane_url, local_url
     from pykubeadm.node.port import File, Unit
     from pykubeadm.phases.kubeconfig.held import held_client

@@ -114,7 +114,7 @@ def make_namespace(api: Api, name: str) -> None:
 
 
 def remove_namespace(api: Api, name: str) -> str:
-    """Why it is not gone within a minute, "" where it is; one that is not goes when what keeps it is mended."""
+    """Why it is not gone within a minute, "" where it is; one that is not goes when what keeps it is fixed."""
     why = "it is not gone yet"
     end = time.monotonic() + _REMOVED_WITHIN
     while time.monotonic() < end:

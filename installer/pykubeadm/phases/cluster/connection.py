@@ -89,7 +89,7 @@ def _local_server(run: ClusterRun) -> str:
     """Where this node's API server listens: a single phase may be run without the configuration that said so, and the address
     of the default route need not be it."""
     endpoint = None
-    with suppress(PhaseError):  # damaged: that is reported where it matters, and mended where the manifest is written
+    with suppress(PhaseError):  # damaged: that is reported where it matters, and repaired where the manifest is written
         pod = read_static_pod(run.node, "kube-apiserver") or {}
         endpoint = ((pod.get("metadata") or {}).get("annotations") or {}).get(ENDPOINT_ANNOTATION)
     if not endpoint:

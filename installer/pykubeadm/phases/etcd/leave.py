@@ -19,7 +19,7 @@ def remove_member(
     report: Callable[[str, str], None],
 ) -> str:
     """Remove one of `members`; a sentence with what was done. Tried again while etcd elects a leader; WaitError where it refuses
-    for `timeout`, or for want of a majority, which waiting does not mend. `report` gets what is waited for, and why."""
+    for `timeout`, or because there is no majority, which no wait changes. `report` gets what is waited for, and why."""
     from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdUnreachableError, MemberNotFoundError
     from pykubeadm.etcd.removal import quorum_problem
     from pykubeadm.kube.waits import wait_for

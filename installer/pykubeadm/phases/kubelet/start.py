@@ -28,7 +28,7 @@ def start_kubelet(run: ClusterRun, files: Sequence[File | Directory]) -> Changes
     changed = node.write(files)
     started = run.now()
     # The kubelet waits ever longer, up to five minutes, before it starts again what ended or pulls again what could not be
-    # had. What was in the way may be mended by now, and a kubelet that was restarted begins at once.
+    # had. The cause may be fixed by now, and a kubelet that was restarted begins at once.
     missing = _missing(run) if unit.active == "active" and not changed else ()
     dropped = _without_premature_pair(run)
     remade = run.journal.remade()

@@ -1,4 +1,4 @@
-"""This node's static pods as its configuration had them before, to tell what somebody changed in their manifests by hand."""
+"""This node's static pods as its configuration had them before, to find what somebody changed in their manifests by hand."""
 
 from __future__ import annotations
 

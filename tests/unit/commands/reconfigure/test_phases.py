@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pykubeadm.commands.reconfigure.addon import addon
-from pykubeadm.commands.reconfigure.certificates import certs, lacking
+from pykubeadm.commands.reconfigure.certificates import certs, names_missing
 from pykubeadm.commands.reconfigure.endpoint import kubeconfig
 from pykubeadm.commands.reconfigure.kubelet import FORMER, kubelet
 from pykubeadm.commands.reconfigure.phases import PHASES
@@ -160,7 +160,7 @@ def test_a_name_without_the_key_of_the_ca_is_refused(made: Made) -> None:
     made.node.remove(["/etc/kubernetes/pki/ca.key"])
     run = made.run(document(apiServer={"certSANs": ["api.example.org"]}))
     before = secrets(made.node)
-    (problem,) = lacking(run)[1]
+    (problem,) = names_missing(run)[1]
     assert "apiserver.crt issued for the new names where the CA's key is" in problem
     assert perform(run, certs) == []
     assert secrets(made.node) == before

@@ -28,7 +28,7 @@ _LABEL: Final = "batch.kubernetes.io/job-name"
 
 
 def job_check(api: Api, node: str, image: str, suffix: str, *, seconds: float = _SECONDS) -> Check:
-    """Run a Job with `image` on the Node `node`; `suffix` tells it from those of other runs."""
+    """Run a Job with `image` on the Node `node`; `suffix` distinguishes it from those of other runs."""
     return Check(NAME, lambda _machine: run_job(api, health_job(node, image, suffix), seconds))
 
 
