@@ -21,7 +21,7 @@ KINDS = ("file", "directory", "link", "absent")
 
 
 class Unusable(Exception):
-    """What was asked for cannot be had; the text is a sentence for the user."""
+    """What was asked for cannot be obtained; the text is a sentence for the user."""
 
 
 # What to do about errors that say little by themselves.
@@ -78,7 +78,7 @@ def _id(name, look_up, what, path):
     try:
         return look_up(name)
     except KeyError:
-        raise Unusable('the %s "%s" that shall own %s does not exist' % (what, name, path))
+        raise Unusable('the %s "%s" that has to own %s does not exist' % (what, name, path))
 
 
 def hide_passwords(module, texts):
@@ -145,7 +145,7 @@ def apply(wanted, label=None):
     kind = kind_of(wanted.path)
     if wanted.kind == "directory":
         if kind not in ("absent", "directory"):
-            raise Unusable("%s shall be a directory, but a %s is in its place; move it away" % (wanted.path, kind))
+            raise Unusable("%s must be a directory, but a %s is in its place; move it away" % (wanted.path, kind))
         if kind == "absent":
             make_parents(wanted.path)
             os.mkdir(wanted.path, wanted.mode)
@@ -155,7 +155,7 @@ def apply(wanted, label=None):
         os.chmod(wanted.path, wanted.mode)
         return
     if kind == "directory":
-        raise Unusable("%s shall be a %s, but a directory is in its place; move it away" % (wanted.path, wanted.kind))
+        raise Unusable("%s must be a %s, but a directory is in its place; move it away" % (wanted.path, wanted.kind))
     make_parents(wanted.path)
     if wanted.kind == "link":
         temporary = wanted.path + ".pykubeadm-new"

@@ -10,7 +10,7 @@ import time
 
 
 class PackageError(Exception):
-    """A package cannot be had; the text is a sentence for the user."""
+    """A package cannot be obtained; the text is a sentence for the user."""
 
 
 def upstream(version):
@@ -178,7 +178,7 @@ class Apt(Manager):
             except PackageError as error:
                 if not all(found.values()):
                     raise PackageError(
-                        "%s cannot be installed: the package index cannot be had (%s)" % (", ".join(sorted(names)), error)
+                        "%s cannot be installed: the package index cannot be obtained (%s)" % (", ".join(sorted(names)), error)
                     )
             found = {name: self.candidate(name, wish) for name, wish in names.items()}
         unknown = [name for name, version in found.items() if not version]

@@ -401,10 +401,10 @@ def install(item, fetcher, record, label):
 
 
 def unavailable_sentence(items, advice):
-    """One sentence for all items that cannot be had; the reasons of the first stand for the others, whose places are the same."""
+    """One sentence for all items that cannot be obtained; the reasons of the first stand for the others, whose places are the same."""
     names = [name for name, _reasons in items]
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    found = "%s cannot be had: %s" % (listed, items[0][1])
+    found = "%s cannot be obtained: %s" % (listed, items[0][1])
     return "%s; %s" % (found, advice) if advice else found
 
 

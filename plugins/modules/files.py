@@ -25,7 +25,7 @@ options:
         type: path
         required: true
       state:
-        description: What shall be there. V(adjusted) sets mode and owner of a file or directory that exists, and makes nothing.
+        description: What has to be there. V(adjusted) sets mode and owner of a file or directory that exists, and makes nothing.
         type: str
         choices: [file, directory, link, absent, adjusted]
         default: file

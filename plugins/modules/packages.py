@@ -148,7 +148,9 @@ def add_repositories(module, manager):
                 try:
                     content = open_url(repository["key_url"], timeout=30).read()
                 except Exception as error:  # open_url raises what urllib, http and ssl raise
-                    raise PackageError("the key of the repository cannot be had from %s: %s" % (repository["key_url"], error))
+                    raise PackageError(
+                        "the key of the repository cannot be obtained from %s: %s" % (repository["key_url"], error)
+                    )
                 fs.apply(fs.Wanted(key, content=content), label)
         secret = fs.PASSWORD_IN_URL.search(repository["content"])
         want = fs.Wanted(repository["path"], content=repository["content"].encode(), mode="0600" if secret else None)

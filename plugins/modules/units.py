@@ -28,15 +28,15 @@ options:
         required: true
       state:
         description:
-          - Whether it shall run now. V(any) leaves that as it is.
+          - Whether it runs now. V(any) leaves that as it is.
         type: str
         choices: [started, stopped, any]
         default: started
       enabled:
-        description: Whether it shall start at boot. Units without an C([Install]) section are left as they are.
+        description: Whether it starts at boot. Units without an C([Install]) section are left as they are.
         type: bool
       masked:
-        description: Whether it shall be impossible to start.
+        description: Whether it is masked, so that it cannot be started.
         type: bool
       configuration:
         description: Files, and directories with all files in them, that the process reads when it starts.
@@ -180,7 +180,7 @@ class Systemd:
         if status != 0:
             lines = (err or out).strip().splitlines()[-3:]
             self.module.fail_json(
-                msg="%s was left as it is, for its configuration is wrong: %s"
+                msg="%s was left unchanged, because its configuration is wrong: %s"
                 % (unit["name"], " / ".join(lines) or "%s ended with status %d" % (" ".join(unit["validate"]), status)),
                 actions=self.actions,
             )
@@ -243,7 +243,7 @@ def ensure(module, systemd, unit):
                     if wish:
                         systemd.do(verb, name)
             return
-        module.fail_json(msg="there is no unit %s on this machine; the package that brings it is not installed" % name)
+        module.fail_json(msg="there is no unit %s on this machine; the package that provides it is not installed" % name)
     masked = found["LoadState"] == "masked"
     if unit["masked"] is not None and unit["masked"] != masked:
         if unit["masked"] and found["ActiveState"] in ("active", "activating"):

@@ -198,9 +198,9 @@ def test_versions_may_be_named_with_a_v(chosen):
     [
         ("password", "files", "needs both username and password or neither"),
         ("nowhere", "files", "and mirrors where its server is none"),
-        ("slice", "swap", "cgroups_slices has names that do not end in .slice, as systemd wants them: kube"),
+        ("slice", "swap", "cgroups_slices has names that do not end in .slice, as systemd requires: kube"),
         ("runtime", "sysctls", 'prepare_runtime is "cri-o"; it must be containerd, crio, or none'),
-        ("arch", "sysctls", "The roles know Debian, Ubuntu, RHEL and its like, Fedora and openSUSE, but not Arch Linux"),
+        ("arch", "sysctls", "The roles know Debian, Ubuntu, RHEL and its derivatives, Fedora and openSUSE, but not Arch Linux"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_a_sentence_before_it_is_begun(chosen, host, module, sentence):

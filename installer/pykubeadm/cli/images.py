@@ -64,7 +64,7 @@ images.add_command(
         callback=click.pass_context(_pull),
         params=[*(option(name) for name in (*_FLAGS, "cri-socket")), unread_kubeconfig(), output_option()],
         help="Have the container runtime pull the images a control plane needs, several at once. What is there already is left"
-        " alone; what cannot be had is reported with the registry's answer.",
+        " alone; what cannot be obtained is reported with the registry's answer.",
         short_help="Pull the images a control plane needs",
     )
 )

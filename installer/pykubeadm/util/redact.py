@@ -86,7 +86,7 @@ class Redactor:
         return _BASE64.sub(_without_base64, text)
 
     def _named(self, found: re.Match[str]) -> str:
-        """Ids of containers and keys look the same: the same one gets the same name, from which it cannot be had."""
+        """Ids of containers and keys look the same: the same one gets the same name, from which it cannot be obtained."""
         return f"[hex-{hashlib.sha256(self._salt + found[0].encode()).hexdigest()[:12]}]"
 
 

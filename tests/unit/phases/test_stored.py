@@ -1,4 +1,4 @@
-"""What a cluster keeps of its configuration, and the sentences where it cannot be had."""
+"""What a cluster keeps of its configuration, and the sentences where it cannot be obtained."""
 
 from __future__ import annotations
 

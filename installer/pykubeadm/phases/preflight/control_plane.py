@@ -75,7 +75,7 @@ def subnets(cluster: ClusterConfiguration) -> tuple[str, ...]:
 
 
 def pull_images(run: ClusterRun, machine: Machine, warn: Callable[[str], None]) -> Changes:
-    """Have a control plane's images on the node; PreflightError where some cannot be had."""
+    """Have a control plane's images on the node; PreflightError where some cannot be obtained."""
     registration = run.configuration.this_node.node_registration
     wanted = runtime.Images(images(run.configuration.cluster), registration.image_pull_policy, registration.image_pull_serial)
     if run.dry_run:

@@ -9,7 +9,7 @@ from pykubeadm.phases.replacing.run import ReplacingRun
 
 
 def require_images(run: ReplacingRun, images: Sequence[str]) -> None:
-    """Pull those that are missing; PhaseError where one cannot be had. Preflight has pulled what the cluster's configuration
+    """Pull those that are missing; PhaseError where one cannot be obtained. Preflight has pulled what the cluster's configuration
     names; here are those of the user's patches, too."""
     from pykubeadm.node.cri import Cri, CrictlMissingError
     from pykubeadm.util.side_by_side import side_by_side

@@ -63,7 +63,7 @@ def test_all_reasons_are_reported(tmp_path):
 def test_one_sentence_for_all_that_cannot_be_had():
     items = [("kubelet 1", "/a/kubelet does not exist"), ("kubectl 1", "/a/kubectl does not exist"), ("crictl 1", "no")]
     assert downloads.unavailable_sentence(items, "put them into /a") == (
-        "kubelet 1, kubectl 1 and crictl 1 cannot be had: /a/kubelet does not exist; put them into /a"
+        "kubelet 1, kubectl 1 and crictl 1 cannot be obtained: /a/kubelet does not exist; put them into /a"
     )
 
 

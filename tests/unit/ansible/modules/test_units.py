@@ -29,7 +29,7 @@ def test_a_wrong_configuration_does_not_end_the_process_that_runs(tmp_path):
     (tmp_path / "x.conf").touch()
     shown = f"LoadState=loaded\n{SHOWN}StateChangeTimestampMonotonic=1\n"
     here = Machine({"systemctl show": shown, "/usr/bin/x check": (1, "x.conf: line 1 is wrong")})
-    with pytest.raises(AssertionError, match=r"left as it is, for its configuration is wrong: x\.conf: line 1 is wrong"):
+    with pytest.raises(AssertionError, match=r"left unchanged, because its configuration is wrong: x\.conf: line 1 is wrong"):
         ensure(here, configuration=[str(tmp_path)])
     assert not [line for line in here.commands if "restart" in line]
     here.answers["/usr/bin/x check"] = ""

@@ -192,8 +192,8 @@ def test_a_node_that_others_cordoned_stays_so(machine: Machine) -> None:
 
 
 def test_programs_that_cannot_be_had_leave_the_node_as_it_was(machine: Machine, roles: Roles) -> None:
-    roles["fails"] = "cp1: kubelet 1.36.2 cannot be had: no source is given"
-    with pytest.raises(NodeError, match=r"kubelet 1\.36\.2 cannot be had.*the old kubelet v1\.35\.6 runs again.*uncordoned"):
+    roles["fails"] = "cp1: kubelet 1.36.2 cannot be obtained: no source is given"
+    with pytest.raises(NodeError, match=r"kubelet 1\.36\.2 cannot be obtained.*the old kubelet v1\.35\.6 runs again.*uncordoned"):
         perform(machine)
     assert machine.text(KUBELET) == OLD
     assert not is_cordoned(machine)
