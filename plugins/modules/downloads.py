@@ -401,7 +401,7 @@ def install(item, fetcher, record, label):
 
 
 def unavailable_sentence(items, advice):
-    """One sentence for all items that cannot be obtained; the reasons of the first stand for the others, whose places are the same."""
+    """One sentence for all items that are missing; the reasons of the first stand for the others, whose places are the same."""
     names = [name for name, _reasons in items]
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     found = "%s cannot be obtained: %s" % (listed, items[0][1])

@@ -1,6 +1,6 @@
 """kubelet: the node's own programs. kubeadm leaves them to the administrator; so do we without --kubelet.
 
-The node is drained first. Where the programs cannot be obtained, or the new kubelet does not become Ready, the old one is put back
+The node is drained first. If there are no programs, or the new kubelet does not become Ready, the old one is put back
 and the node takes pods again. Every step looks at the node first, so that the next run finishes one that was interrupted.
 """
 

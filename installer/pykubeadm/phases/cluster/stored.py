@@ -53,7 +53,7 @@ _KUBE_PROXY = _Stored("kube-proxy", "config.conf", "addon kube-proxy")
 
 def stored_cluster(api: Api, reader: Reader, note: Callable[[str], None], *, patient: bool = True) -> ClusterConfiguration:
     """The ClusterConfiguration, completed; `note` gets what is not known here. With `patient` an API server that does not answer
-    is asked again for `api.call_timeout`. ApiError where it cannot be obtained (NotStoredError where there is none), ConfigError with
+    is asked again for `api.call_timeout`. ApiError where it cannot be read (NotStoredError where there is none), ConfigError with
     every problem where it cannot be used."""
     text = _text(api, reader, _CLUSTER, patient=patient)
     if text is None:
@@ -65,13 +65,13 @@ def stored_cluster(api: Api, reader: Reader, note: Callable[[str], None], *, pat
 
 
 def stored_cluster_document(api: Api, reader: Reader) -> KubeObject:
-    """The ClusterConfiguration as it is stored, whatever there is in it. ApiError where it cannot be obtained or used."""
+    """The ClusterConfiguration as it is stored, whatever there is in it. ApiError where it cannot be read or used."""
     return _document(api, reader, _CLUSTER)
 
 
 def stored_documents(api: Api, reader: Reader, note: Callable[[str], None]) -> list[KubeObject]:
     """ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration as they are stored; `note` gets what there is not.
-    ApiError where one cannot be obtained or used."""
+    ApiError where one cannot be read or used."""
     found = []
     for stored in (_CLUSTER, _KUBELET, _KUBE_PROXY):
         try:
@@ -82,12 +82,12 @@ def stored_documents(api: Api, reader: Reader, note: Callable[[str], None]) -> l
 
 
 def stored_kubelet(api: Api, reader: Reader) -> KubeObject:
-    """The KubeletConfiguration that all kubelets have in common. ApiError where it cannot be obtained or used."""
+    """The KubeletConfiguration that all kubelets have in common. ApiError where it cannot be read or used."""
     return _document(api, reader, _KUBELET)
 
 
 def stored_kube_proxy(api: Api, reader: Reader) -> KubeObject:
-    """The KubeProxyConfiguration. ApiError where it cannot be obtained or used, as in a cluster without kube-proxy."""
+    """The KubeProxyConfiguration. ApiError where it cannot be read or used, as in a cluster without kube-proxy."""
     return _document(api, reader, _KUBE_PROXY)
 
 
