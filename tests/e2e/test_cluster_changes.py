@@ -106,7 +106,7 @@ def test_all_cas_are_rotated_although_it_is_killed(pair: Pair, results: list[str
 
     began = time.monotonic()
     stopped = desk.run("certs", "rotate-ca", "all", timeout=900)
-    assert "then `pykubeadm cluster certs rotate-ca --finish` forgets the former CA" in stopped.stdout
+    assert "then `pykubeadm cluster certs rotate-ca --finish` removes the former CA" in stopped.stdout
     assert control.run("kubectl", "--kubeconfig=/root/old.conf", "get", "nodes").returncode == 0
     finished = desk.run("certs", "rotate-ca", "--finish", timeout=900)
     assert "Rotated ca, front-proxy-ca, etcd-ca, sa." in finished.stdout

@@ -67,7 +67,7 @@ def _members(hosts: Sequence[Host], facts: Facts) -> dict[str, Host]:
         leaving = "still a node of the cluster, and marked absent: `pykubeadm cluster apply` takes it out"
         errors.append(f"{name} is {leaving if name in facts.nodes else 'a node of the cluster and no host of the file'}")
     if errors:
-        raise NodeError("\n".join([*errors, "nothing was rotated: every node has to come to each stage"]))
+        raise NodeError("\n".join([*errors, "nothing was rotated: every node has to reach each stage"]))
     if not any(CONTROL_PLANE in host.parts for host in found.values()):
         raise PhaseError("no host of the file is a control plane yet")
     return dict(sorted(found.items(), key=lambda item: CONTROL_PLANE not in item[1].parts))
@@ -84,7 +84,7 @@ def _rotate(run: OneByOne, members: Mapping[str, Host], names: Sequence[str], gi
         if said is None or run.failed or run.problems or not followers:
             return said
         if before is not None and before.data == said.data:
-            raise PhaseError(f"{', '.join(followers)} did not come to the stage {said.data.get('stage')}, and did not say why")
+            raise PhaseError(f"{', '.join(followers)} did not reach the stage {said.data.get('stage')}, and did not say why")
         for name in followers:
             if name not in members:
                 raise NodeError(f"{name} is a node of the cluster and no host of the file: run `{_ON_NODE}` there")

@@ -64,7 +64,7 @@ class Desk:
                 self.say(emit, "is ready. Next: `pykubeadm certs rotate-ca`", nodes=",".join(waiting))
                 return
             if STAGES[self.stage] == "issue" and not options.get("finish"):
-                self.say(emit, "then `pykubeadm certs rotate-ca --finish` forgets the former CA")
+                self.say(emit, "then `pykubeadm certs rotate-ca --finish` removes the former CA")
                 return
             if self.stage == len(STAGES) - 1:
                 emit(Result(name="rotation", text="Rotated ca.", data={"stage": "drop"}))
@@ -102,7 +102,7 @@ def test_each_stage_comes_to_each_node_before_the_next_until_it_waits_for_the_us
     assert desk.done == ["c1 ca", *ROUND, *ROUND]
     assert desk.keys == {"c1": "", "c2": KEY, "w1": "", "w2": ""}, "other control planes need it for the CAs' keys"
     assert KEY not in "".join(map(str, desk.events))
-    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` forgets the former CA"]
+    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` removes the former CA"]
     assert desk.events[-1].exit_status == 0
     desk.done.clear()
     desk.run(given={"finish": True})
@@ -129,7 +129,7 @@ def test_a_failure_ends_the_run_and_the_next_one_goes_on(desk):
     assert desk.said == []
     desk.does.clear()
     desk.run("ca")
-    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` forgets the former CA"]
+    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` removes the former CA"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_has_no_certificate_of_the_cluster_holds_nobody_up(desk):
         desk.run("ca")
     desk.nodes.remove("w2")
     desk.run("ca")
-    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` forgets the former CA"]
+    assert desk.said == ["then `pykubeadm cluster certs rotate-ca --finish` removes the former CA"]
 
 
 def test_an_api_that_is_away_is_for_the_command_to_wait_for(desk):
@@ -166,7 +166,7 @@ def test_an_api_that_is_away_is_for_the_command_to_wait_for(desk):
 
 def test_a_node_that_never_comes_to_the_stage_is_not_asked_for_ever(desk):
     desk.lost = ("w2",)
-    with pytest.raises(PhaseError, match="w2 did not come to the stage trust"):
+    with pytest.raises(PhaseError, match="w2 did not reach the stage trust"):
         desk.run("ca")
 
 

@@ -150,7 +150,7 @@ def _remove_objects(run: RemovalRun) -> Changes:
 
 
 PHASES: tuple[Phase[RemovalRun], ...] = (
-    Phase(name="check", summary="Check that the cluster lives on without the node", verify=_look),
+    Phase(name="check", summary="Check that the cluster works without the node", verify=_look),
     Phase(name="drain", summary="Evict the node's pods, as their PodDisruptionBudgets allow", apply=_drain, when=_is_ready),
     Phase(name="etcd-member", summary="Remove its member of etcd", apply=_remove_member, when=_has_member),
     Phase(name="cluster", summary="Remove its Node and what else the cluster keeps of it", apply=_remove_objects),

@@ -31,7 +31,7 @@ def test_one_control_plane_alone_is_rotated_by_two_commands(attach) -> None:
     former, (node,) = former_of(cluster), cluster.control_planes()
     manifest = node.text("/etc/kubernetes/manifests/kube-controller-manager.yaml")
     events = rotate(node, *ALL)
-    assert "--finish` forgets the former CA" in said(events)
+    assert "--finish` removes the former CA" in said(events)
     assert len(load_certificates(node.ca())) == 2
     assert f"--cluster-signing-cert-file={PKI}/ca-signing.crt" in node.text(
         "/etc/kubernetes/manifests/kube-controller-manager.yaml"
@@ -50,10 +50,10 @@ def test_with_a_worker_each_node_comes_to_each_stage(attach) -> None:
     assert "Next, one after the other, on worker1" in said(rotate(first, *ALL))
     assert "trust" in said(rotate(worker))
     assert "on worker1" in said(rotate(first))
-    assert "come to the stage issue" in said(rotate(worker))
+    assert "reached the stage issue" in said(rotate(worker))
     assert worker.text(TOKEN) != token
     assert "--finish" in said(rotate(first))
-    assert "come to the stage issue" in said(rotate(worker))
+    assert "reached the stage issue" in said(rotate(worker))
     assert "on worker1" in said(rotate(first, finish=True))
     rotate(worker)
     assert "Rotated" in said(rotate(first))

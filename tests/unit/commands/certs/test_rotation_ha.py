@@ -52,7 +52,7 @@ def test_three_control_planes_get_the_keys_encrypted(attach) -> None:
         values = [base64.b64decode(value) for value in (stored.get("data") or {}).values()] if stored["kind"] == "Secret" else []
         assert not [value for value in (*values, json.dumps(stored).encode()) if b"PRIVATE" in value or key.encode() in value]
     for node in (second, third):
-        assert "come to the stage trust" in changes(rotate(node, certificate_key=key))
+        assert "reached the stage trust" in changes(rotate(node, certificate_key=key))
     assert "--certificate-key" not in said(rotate(third))
     for _ in range(2):
         round_of(cluster)
@@ -208,7 +208,7 @@ def test_two_that_begin_at_once(attach, monkeypatch: pytest.MonkeyPatch) -> None
         return make_material(run, names)
 
     monkeypatch.setattr("pykubeadm.commands.certs.rotation.progress.make_material", made)
-    with pytest.raises(PhaseError, match="another control plane has begun"):
+    with pytest.raises(PhaseError, match="another control plane has just started"):
         rotate(first, *ALL)
     assert first.restarts == []
     rotate(first, certificate_key=faster[0])

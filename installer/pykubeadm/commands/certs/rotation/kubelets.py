@@ -129,7 +129,7 @@ def _requested(run: RotationRun, subject: Subject, key: PrivateKey, signer: x509
     wait_for_others(run, "kubelet", {f"the request {name}": partial(_answer, run, name, found)}, _SIGNED_WITHIN)
     if not is_signed_by(load_certificates(found[0])[0], (), signer):
         raise PhaseError(
-            f"the controller manager signed {name} with another CA than this stage's; has every control plane come to this stage?"
+            f"the controller manager signed {name} with another CA than this stage's; has every control plane reached this stage?"
             " Run this again"
         )
     return found[0]

@@ -108,10 +108,10 @@ def _stage(stage: Stage, summary: str) -> Phase[RotationRun]:
             phase("certificates", "what they sign on this control plane", _certificates, due_here),
             phase("kubeconfig", "whom the kubeconfigs trust", _kubeconfig, due_here),
             phase("kubelet", "the kubelet's certificates", _kubelet, due),
-            phase("restart", "start again what reads its files once", _restart, due),
-            Phase(name="verify", summary=f"{summary}: see that it is so", verify=_verify, when=due, unchanged="verified"),
-            phase("report", "say that this node has come to it", _report, due),
-            phase("cluster", "what is the cluster's, once all nodes have", _cluster, partial(_is_clusters_turn, stage)),
+            phase("restart", "restart what reads its files only at its start", _restart, due),
+            Phase(name="verify", summary=f"{summary}: verify it", verify=_verify, when=due, unchanged="verified"),
+            phase("report", "record that this node has reached it", _report, due),
+            phase("cluster", "change what the cluster shares, once all nodes have", _cluster, partial(_is_clusters_turn, stage)),
         ),
     )
 
@@ -120,8 +120,8 @@ PHASES: tuple[Phase[RotationRun], ...] = (
     Phase(name="look", summary="Check how far the rotation is", apply=_look, unchanged="seen"),
     _stage(Stage.TRUST, "Trust both CAs"),
     _stage(Stage.ISSUE, "Sign with the new CA"),
-    _stage(Stage.DROP, "Forget the former CA"),
+    _stage(Stage.DROP, "Drop the former CA"),
     _stage(Stage.WITHDRAW, "Sign with the former CA again"),
-    _stage(Stage.RESTORE, "Forget the new CA"),
+    _stage(Stage.RESTORE, "Drop the new CA"),
 )
 STEPS: tuple[Step[RotationRun], ...] = tuple(steps(PHASES))

@@ -137,8 +137,10 @@ def replace_secret_tokens(run: RotationRun) -> Changes:
     titles = [f"{secret['metadata']['namespace']}/{secret['metadata']['name']}" for secret in due]
     if titles:
         wait_for_others(run, "cluster", {"tokens in Secrets": partial(_missing, run, wanted)}, _REPLACED_WITHIN)
-        run.note("warning", f"whoever took a token out of the Secret {', '.join(titles)} needs the new one", topic="cluster")
-    return [f"had the token in Secret {title} signed again" for title in titles]
+        run.note(
+            "warning", f"clients that use a copy of the token in the Secret {', '.join(titles)} need the new one", topic="cluster"
+        )
+    return [f"re-signed the token in Secret {title}" for title in titles]
 
 
 def _missing(run: RotationRun, wanted: str) -> str | None:

@@ -49,18 +49,17 @@ def look(run: RotationRun) -> Changes:
     changes: list[str] = []
     if run.rotation is None:
         if run.abort or (run.finish and not run.names):
-            raise PhaseError(f"no rotation is under way; `{_COMMAND} all` on a control plane begins one")
+            raise PhaseError(f"no rotation is under way; `{_COMMAND} all` on a control plane starts one")
         if not run.names:
             forget_material(run.node)
             if run.is_control_plane:
                 forget_reports(cluster_api(run), _nodes(run))
-            run.result("rotation", f"No rotation is under way. `{_COMMAND} all` on a control plane begins one.")
+            run.result("rotation", f"No rotation is under way. `{_COMMAND} all` on a control plane starts one.")
             return ()
         changes += _begin(run)
     elif run.names and set(run.names) != set(run.under_way.names):
         raise PhaseError(
-            f"a rotation of {', '.join(run.under_way.names)} is under way: finish or abort it first (`{_COMMAND}` goes on with"
-            " it)"
+            f"a rotation of {', '.join(run.under_way.names)} is under way: finish or abort it first (`{_COMMAND}` continues it)"
         )
     if run.abort:
         changes += _turn_back(run)
@@ -84,7 +83,7 @@ def _read(run: RotationRun) -> Rotation | None:
 
 def _begin(run: RotationRun) -> Changes:
     if not run.is_control_plane:
-        raise PhaseError("a rotation is begun on a control plane; this node is a worker")
+        raise PhaseError("a rotation is started on a control plane; this node is a worker")
     _require_nothing_begun(run)
     _require_ready(_nodes(run))
     material = make_material(run, run.names)
@@ -96,22 +95,20 @@ def _begin(run: RotationRun) -> Changes:
     )
     keep_material(run.node, rotation.id, material)
     run.rotation = store_rotation(cluster_api(run), rotation)
-    return [f"began the rotation {rotation.id} of {', '.join(run.names)}"]
+    return [f"started the rotation {rotation.id} of {', '.join(run.names)}"]
 
 
 def _require_nothing_begun(run: RotationRun) -> None:
     """What such a run puts back where it fails is of before the rotation."""
     if run.node.stat(REPLACING) is not None:
-        raise PhaseError(
-            "what an upgrade or a reconfiguration of this node has begun is not finished: run that command again first"
-        )
+        raise PhaseError("an upgrade or a reconfiguration of this node is not finished: run that command again first")
 
 
 def _require_ready(nodes: Sequence[KubeObject]) -> None:
     away = [node["metadata"]["name"] for node in nodes if not is_ready(node)]
     if away:
         raise PhaseError(
-            f"{', '.join(away)} {'is' if len(away) == 1 else 'are'} not Ready: every node has to come to each stage; bring them"
+            f"{', '.join(away)} {'is' if len(away) == 1 else 'are'} not Ready: every node has to reach each stage; bring them"
             " back, or take them out of the cluster (`pykubeadm node remove`)"
         )
 
@@ -123,7 +120,7 @@ def _turn_back(run: RotationRun) -> Changes:
         return ()
     if rotation.stage not in BACK:
         raise PhaseError(
-            f"the stage {rotation.stage} has begun, in which nodes forget the former CA: it cannot be aborted; go on with"
+            f"the stage {rotation.stage} has begun, in which nodes drop the former CA: it cannot be aborted; go on with"
             f" `{_COMMAND}`, and rotate again where the new CA is not to stay"
         )
     if not run.is_control_plane:
@@ -148,7 +145,9 @@ def _see_whether_due(run: RotationRun) -> None:
     its_turn = rotation.workers == rotation.stage and concerns_workers(rotation.names)
     run.is_due = its_turn and not done
     if done:
-        run.result("rotation", f"This node has come to the stage {rotation.stage}. Go on with `{_COMMAND}` on a control plane.")
+        run.result(
+            "rotation", f"This node has reached the stage {rotation.stage}. Continue with `{_COMMAND}` on a control plane."
+        )
     elif not concerns_workers(rotation.names):
         run.result("rotation", f"Workers have no part in the rotation of {', '.join(rotation.names)}.")
     elif not its_turn:
@@ -162,8 +161,10 @@ def report_stage(run: RotationRun) -> Changes:
     if not rotation.stage.trusts_both:
         forget_material(run.node)
     if not run.is_control_plane:
-        run.result("rotation", f"This node has come to the stage {rotation.stage}. Go on with `{_COMMAND}` on a control plane.")
-    return [f"Node {run.node_name} says that it has come to the stage {rotation.stage}"]
+        run.result(
+            "rotation", f"This node has reached the stage {rotation.stage}. Continue with `{_COMMAND}` on a control plane."
+        )
+    return [f"Node {run.node_name} is recorded to have reached the stage {rotation.stage}"]
 
 
 def move_on(run: RotationRun) -> Changes:
@@ -196,8 +197,8 @@ def _next(run: RotationRun, rotation: Rotation) -> Changes:
         if not run.finish:
             run.result(
                 "rotation",
-                "All nodes have what the new CA signs and trust both. Hand out kubeconfigs and tokens that are used elsewhere,"
-                f"\nthen `{_COMMAND} --finish` forgets the former CA for good; `{_COMMAND} --abort` goes back.",
+                "All nodes use certificates of the new CA and trust both. Hand out kubeconfigs and tokens used elsewhere,"
+                f"\nthen `{_COMMAND} --finish` removes the former CA for good; `{_COMMAND} --abort` goes back.",
                 stage=str(rotation.stage),
             )
             return changes
@@ -207,7 +208,7 @@ def _next(run: RotationRun, rotation: Rotation) -> Changes:
     stage = NEXT[rotation.stage]
     run.rotation = move(cluster_api(run), rotation, stage=stage, workers="", trusted_since=trusted_since)
     run.is_due = True
-    return [*changes, f"the cluster has come to the stage {rotation.stage}; {stage} is next"]
+    return [*changes, f"the cluster has reached the stage {rotation.stage}; {stage} is next"]
 
 
 def _end(run: RotationRun, nodes: Sequence[KubeObject]) -> Changes:

@@ -110,7 +110,7 @@ def store_rotation(api: Api, rotation: Rotation) -> Rotation:
     retrying(once, api.call_timeout)
     stored = read_rotation(api)
     if stored is None or stored.id != rotation.id:
-        raise PhaseError("another control plane has begun a rotation just now: run this there, it goes on")
+        raise PhaseError("another control plane has just started a rotation: continue it there")
     return stored
 
 

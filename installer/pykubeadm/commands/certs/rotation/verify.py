@@ -90,7 +90,7 @@ def _refused(run: RotationRun, endpoint: HealthEndpoint) -> str | None:
     reason = run.node.unhealthy([endpoint])[0]
     if "401" in reason:
         return None
-    return reason or "it lets them in still"
+    return reason or "it still accepts them"
 
 
 def _etcd(run: RotationRun) -> dict[str, Probe | HealthEndpoint]:
@@ -140,5 +140,5 @@ def _own_node(run: RotationRun) -> str | None:
         return f"there is no Node {run.node_name}"
     heard = str((lease.get("spec") or {}).get("renewTime") or "")
     if run.kubelet_started and (not heard or datetime.fromisoformat(heard) < run.kubelet_started):
-        return "the kubelet has not been heard of since it was started again"
+        return "the kubelet has not reported since it was restarted"
     return None if is_ready(node) else f"Node {run.node_name} is not Ready"
