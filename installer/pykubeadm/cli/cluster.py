@@ -230,7 +230,7 @@ cluster.add_command(
         params=[
             *sources(),
             *running(),
-            click.Option(["-y", "--yes"], is_flag=True, help="Do not ask whether to go on."),
+            click.Option(["-y", "--yes"], is_flag=True, help="Do not ask for confirmation."),
             output_option(),
         ],
         help="Take the cluster apart: undo on every machine what init and join did. With --limit only these hosts leave the "
@@ -303,7 +303,7 @@ cluster.add_command(
             output_option(),
         ],
         help="Upgrade to the version that the file names: control planes one by one, then workers, each drained, with its "
-        "kubelet. After a failure, or --timeout, no further machine is begun; run it again, and it goes on.",
+        "kubelet. After a failure, or --timeout, no further machine is started; run it again to continue.",
         short_help="Upgrade to the version that the file names",
     )
 )
@@ -331,7 +331,7 @@ cluster.add_command(
         ],
         help="Bring the running cluster to the file's ClusterConfiguration, KubeletConfiguration and KubeProxyConfiguration: "
         "control planes one after the other, then the other nodes. What does not become healthy is put back, and no further "
-        "machine is begun; run it again, and it goes on.",
+        "machine is started; run it again to continue.",
         short_help="Bring the running cluster to the file's configuration",
     )
 )

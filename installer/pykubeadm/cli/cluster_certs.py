@@ -90,7 +90,7 @@ certs.add_command(
         callback=click.pass_context(_renew),
         params=[click.Argument(["name"]), *sources(), *running(), output_option()],
         help="Renew the certificate NAME, or all, on each control plane, one after the other. The old files are kept there, "
-        "below /var/lib/pykubeadm/backup. After a failure no further one is begun.",
+        "below /var/lib/pykubeadm/backup. After a failure no further one is renewed.",
         short_help="Renew certificates",
     )
 )
@@ -100,9 +100,9 @@ certs.add_command(
         callback=click.pass_context(_rotate),
         params=[*(param for param in rotate_ca.params if param.name in _OF_ROTATION), *sources(), *running(), output_option()],
         help="Replace the cluster's certificate authorities, and the key that signs tokens of ServiceAccounts, while the cluster "
-        "runs: each stage on every node, one after the other. With names (ca, front-proxy-ca, etcd-ca, sa, or all) it begins a "
-        "rotation, without names it goes on with the one that is under way. It stops where all nodes use the new CAs and trust "
-        "both; --finish goes on from there.",
+        "runs: each stage on every node, one after the other. With names (ca, front-proxy-ca, etcd-ca, sa, or all) it starts a "
+        "rotation, without names it continues the one that is under way. It stops when all nodes use the new CAs and trust "
+        "both; --finish continues from there.",
         short_help="Replace the cluster's certificate authorities",
     )
 )

@@ -46,7 +46,7 @@ from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
 def cli() -> None:
     """From bare Linux nodes to a production Kubernetes cluster.
 
-    On a bare node `pykubeadm init` ends with a healthy control plane; run again after any failure, it goes on
+    On a bare node `pykubeadm init` ends with a healthy control plane; run again after any failure, it continues
     where it stopped. Its clusters are kubeadm's: either tool can read and join what the other made.
     """
 

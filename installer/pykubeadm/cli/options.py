@@ -98,14 +98,14 @@ _SWITCHES: dict[str, str] = {
     "discovery-token-unsafe-skip-ca-verification": "Trust the CA in cluster-info without knowing its hash.",
     "delete-emptydir-data": "Evict pods that keep data in an emptyDir, too: the data is lost.",
     "dry-run": "Print what would be written and run, secrets masked; change nothing.",
-    "force": "Do not ask whether to go on.",
+    "force": "Do not ask for confirmation.",
     "kubelet": "Drain the node and replace its kubelet, kubectl and CNI plugins, too.",
     "print-config": "Print the cluster's configuration that is used.",
     "print-manifest": "Print the manifests instead of applying them.",
     "skip-certificate-key-print": "Do not print the certificate key.",
     "skip-token-print": "Do not print the bootstrap token.",
     "upload-certs": "Upload the control plane's certificates, encrypted, for control planes that join.",
-    "yes": "Do not ask whether to go on.",
+    "yes": "Do not ask for confirmation.",
 }
 
 

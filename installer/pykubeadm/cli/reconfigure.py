@@ -40,5 +40,5 @@ reconfigure = PhasedGroup(
     FLAGS,
     "Bring the running cluster to another configuration, node by node",
     "First on one control plane with --config, then without it on every other node. What cannot be finished is undone: this node "
-    "then runs as before. Run it again after an interruption: it finishes what was begun.",
+    "then runs as before. Run it again after an interruption: it finishes what was started.",
 )

@@ -32,7 +32,7 @@ FLAGS = (
 _HELP = {
     "cert-dir": "Where certificates and keys are (default: where the node's files say, and /etc/kubernetes/pki).",
     "dry-run": "List everything that would be removed; change nothing.",
-    "force": "Do not ask whether to go on, and let etcd lose its majority.",
+    "force": "Do not ask for confirmation, and let etcd lose its majority.",
     "kubeconfig": "The kubeconfig to find etcd's other members with (default: /etc/kubernetes/admin.conf).",
     "skip-phases": "Phases to skip, such as remove-etcd-member.",
 }

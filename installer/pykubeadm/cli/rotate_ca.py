@@ -15,7 +15,7 @@ _NAMES = ("all", "ca", "etcd-ca", "front-proxy-ca", "sa")
 _HELP = """\
 Replace the cluster's certificate authorities, and the key that signs tokens of ServiceAccounts, while the cluster runs.
 
-With names (ca, front-proxy-ca, etcd-ca, sa, or all) it begins a rotation on a control plane; without names it goes on with the
+With names (ca, front-proxy-ca, etcd-ca, sa, or all) it starts a rotation on a control plane; without names it continues the
 one that is under way. It says on which node to run it next: on the other control planes, then on workers, then here again, once
 for each stage.
 """

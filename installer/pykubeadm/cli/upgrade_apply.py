@@ -36,7 +36,7 @@ FLAGS = (
     "yes",
 )
 _HELP = {
-    "force": "Do not ask whether to go on, and go on where only the version policy advises against it.",
+    "force": "Do not ask for confirmation, and proceed if only the version policy advises against it.",
     "skip-phases": "Phases to skip, such as addon/coredns.",
 }
 
@@ -64,5 +64,5 @@ apply = PhasedGroup(
     FLAGS,
     "Upgrade the cluster to a version, beginning with this control plane",
     "What cannot be finished is undone: this node then runs the old version as before. Run it again after an interruption: it "
-    "finishes what was begun.",
+    "finishes what was started.",
 )

@@ -50,5 +50,5 @@ node = PhasedGroup(
     FLAGS,
     "Bring this node to the version that `upgrade apply` gave the cluster",
     "What cannot be finished is undone: this node then runs the old version as before. Run it again after an interruption: it "
-    "finishes what was begun.",
+    "finishes what was started.",
 )

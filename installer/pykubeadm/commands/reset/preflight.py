@@ -24,7 +24,7 @@ def _apply(run: ResetRun) -> Changes:
 
 preflight: Phase[ResetRun] = Phase(
     name="preflight",
-    summary="Check that this is root, and ask whether to go on",
+    summary="Check that this is root, and ask for confirmation",
     apply=_apply,
     unchanged="passed",
     flags=("dry-run", "force", "ignore-preflight-errors"),

@@ -22,7 +22,7 @@ _FLAGS = ("config", "kubeconfig", "dry-run", "ignore-preflight-errors")
 
 apply_preflight: Phase[UpgradeRun] = Phase(
     name="preflight",
-    summary="Check that the cluster and this node can be upgraded, ask whether to go on, and pull the images",
+    summary="Check that the cluster and this node can be upgraded, ask for confirmation, and pull the images",
     apply=_apply,
     unchanged="passed",
     flags=(*_FLAGS, "force", "yes", "allow-experimental-upgrades", "allow-release-candidate-upgrades"),
