@@ -80,7 +80,7 @@ def record(folder: Path, variables, systems, host_variables=None, *, roles=None,
         for name, system in systems.items()
     }
     inventory = folder / "inventory.yml"
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": variables}}))
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))  # which Ansible reads in no time
     (folder / "ansible.cfg").write_text("")
     play = CHECKOUT / "playbooks" / f"{playbook}.yml"
     if playbook == "prepare":

@@ -83,7 +83,7 @@ def test_an_example_is_read_as_it_is(name, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def said(quick, tmp_path_factory):  # noqa: ARG001 - what it sets up is used by the reading
+def said(tmp_path_factory):
     """A file with INI, and what Ansible says of its hosts."""
     path = tmp_path_factory.mktemp("ini") / "hosts.ini"
     path.write_text(INI)

@@ -27,7 +27,8 @@ INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
 
 # `ansible-inventory --list` for one inventory after the other, each in a process of its own that has Ansible already.
 LIST = """
-import os, sys
+import gc, os, sys
+gc.disable()
 from ansible.cli.inventory import main
 for path in sys.argv[1:]:
     if os.fork() == 0:
