@@ -79,11 +79,11 @@ def _write(directory: str, name: str, document: object) -> str:
     return path
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Text that looks like a template is data: !unsafe keeps Ansible from rendering it."""
 
 
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
     tag = "!unsafe" if "{{" in text or "{%" in text or "{#" in text else "tag:yaml.org,2002:str"
     return dumper.represent_scalar(tag, text)
 
