@@ -8,11 +8,13 @@ import copy
 import gc
 import sys
 
-from ansible.cli.playbook import main
-from ansible.executor.process.worker import WorkerProcess
-from ansible.executor.task_executor import TaskExecutor
-from ansible.plugins.loader import lookup_loader
-from jinja2 import Environment
+gc.disable()  # for an eighth of the time it would look through what stays anyway, most of it while Ansible is loaded
+
+from ansible.cli.playbook import main  # noqa: E402
+from ansible.executor.process.worker import WorkerProcess  # noqa: E402
+from ansible.executor.task_executor import TaskExecutor  # noqa: E402
+from ansible.plugins.loader import lookup_loader  # noqa: E402
+from jinja2 import Environment  # noqa: E402
 
 
 def run_here(worker):
@@ -51,5 +53,4 @@ else:
     Environment.compile = compile_once
     # Of all variables of a host: the lookup adds some, and changes none.
     sys.modules[lookup_loader.get("template", class_only=True).__module__].deepcopy = copy.copy
-gc.disable()  # for an eighth of the time it would look through what stays anyway
 main()
