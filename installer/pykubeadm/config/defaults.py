@@ -46,13 +46,16 @@ def filled(model: M) -> M:
     changes: dict[str, Any] = {}
     for name, default in ((field.name, field.default) for field in fields(model)):
         value = getattr(model, name)
+        wanted: Any = value
         if isinstance(value, Model):
-            changes[name] = filled(value)
+            wanted = filled(value)
         elif isinstance(value, tuple) and value and isinstance(value[0], Model):
-            changes[name] = tuple(filled(item) for item in value)
+            wanted = tuple(filled(item) for item in value)
         elif name != "taints" and not isinstance(value, bool) and value in ("", 0, ()):
-            changes[name] = default
-    return replace(model, **changes)
+            wanted = default
+        if wanted is not value:
+            changes[name] = wanted
+    return replace(model, **changes) if changes else model
 
 
 def complete_init(init: InitConfiguration, host: HostFacts, report: Report, *, new_token: Callable[[], str]) -> InitConfiguration:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 
+@lru_cache(maxsize=256)
 def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
     """The address in `text`, None where it is none. Leading zeros in IPv4 are decimal ("010.0.0.1" is 10.0.0.1),
     an IPv4-mapped IPv6 address is the IPv4 address, a zone is refused."""
