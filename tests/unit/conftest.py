@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from pykubeadm.kube import waits
@@ -23,9 +25,11 @@ class Clock:
         self.now += seconds
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def no_pauses() -> Iterator[None]:
     """Between one try or look and the next."""
     clock = Clock()
-    monkeypatch.setattr(retry, "time", clock)
-    monkeypatch.setattr(waits, "time", clock)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retry, "time", clock)
+        patch.setattr(waits, "time", clock)
+        yield
