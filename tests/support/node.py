@@ -174,8 +174,8 @@ class FakeNode:
 
     def _holds(self, path: str) -> bool:
         """Whether anything is below the path."""
-        prefix = path.rstrip("/") + "/"
-        return any(other.startswith(prefix) for every in (self.files, self.links, self.sockets) for other in every)
+        every = "\n".join(("", *self.files, *self.links, *self.sockets))
+        return f"\n{path.rstrip('/')}/" in every
 
     def _below(self, path: str) -> tuple[str, ...]:
         prefix = path.rstrip("/") + "/"
