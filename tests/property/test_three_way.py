@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pykubeadm.patches.three_way import put_over, three_way, without_served
 
 _NAMES = st.sampled_from(["name", "image", "args", "spec", "ports", "type", "x"])
-_SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a", "--a=1", "--a=2", "--b"])
+_SCALARS = st.sampled_from([None, False, True, *range(-2, 3), "", "a", "--a=1", "--a=2", "--b"])
 _VALUES: st.SearchStrategy[Any] = st.recursive(
     _SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=4), max_leaves=12
 )
