@@ -107,7 +107,7 @@ def test_ini_gives_the_way_to_each_host(of):
     control, worker = (settings(fleet, host) for host in fleet.cluster.hosts)
     assert (control.host, control.user, control.port, control.sudo_password) == ("10.0.0.11", "admin", 2222, None)
     assert (worker.jump, worker.sudo_password) == ("jump@bastion", "of-the-workers")
-    assert "UserKnownHostsFile /k" in Path(worker.config_file).read_text()
+    assert "UserKnownHostsFile=/k" in worker.options
 
 
 def test_a_script_and_a_file_of_kubeadms_documents_go_together(tmp_path):
