@@ -223,3 +223,8 @@ def attach(monkeypatch: pytest.MonkeyPatch, node: ControlPlaneNode, etcd: FakeEt
     monkeypatch.setattr("pykubeadm.phases.static_pods.restart.component_health", node.health)
     monkeypatch.setattr("pykubeadm.phases.etcd.members.own_etcd_client", lambda _run: etcd)
     monkeypatch.setattr("pykubeadm.phases.cluster.connection.endpoint_api", lambda run: run.api)
+
+
+def other_members() -> tuple[Member, ...]:
+    """Of etcd, on two further control planes."""
+    return tuple(Member(number, f"cp{number}", (f"https://10.0.0.{number}:2380",), ("https://x",)) for number in (2, 3))

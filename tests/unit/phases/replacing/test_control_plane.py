@@ -6,11 +6,10 @@ import itertools
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from pykubeadm.constants import ENDPOINT_ANNOTATION
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import Member
 from pykubeadm.kube.port import ApiUnreachableError
@@ -18,9 +17,6 @@ from pykubeadm.node.cri import Cri
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases.replacing.control_plane import control_plane
 from pykubeadm.phases.replacing.record import PATH, read_record
-from pykubeadm.phases.replacing.turns import LEASE
-from pykubeadm.workflow.events import Waiting
-from tests.support.api import FakeApi
 from tests.support.init_runs import warnings
 from tests.support.upgrade_runs import (
     COMPONENTS,
@@ -30,32 +26,14 @@ from tests.support.upgrade_runs import (
     OLD,
     ControlPlaneNode,
     FakeEtcd,
-    attach,
     cluster_of,
     images,
-    made,
+    other_members,
     run_phase,
     secrets,
     upgrade_run,
     upgraded,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pykubeadm.node.port import HealthEndpoint
-
-
-@pytest.fixture
-def etcd() -> FakeEtcd:
-    return FakeEtcd()
-
-
-@pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch, etcd: FakeEtcd) -> ControlPlaneNode:
-    found, _api = made()
-    attach(monkeypatch, found, etcd)
-    return found
 
 
 def breaks(node: ControlPlaneNode, name: str, text: str = NEW) -> None:
@@ -260,161 +238,6 @@ def test_with_a_learner_or_without_a_majority_etcd_is_not_changed(node: ControlP
         upgraded(node)
 
 
-def turn(api: FakeApi) -> str | None:
-    """Who replaces its etcd member: the holder of the Lease; None where there is no Lease."""
-    lease = api.get("coordination.k8s.io/v1", "Lease", LEASE, "kube-system")
-    return lease["spec"]["holderIdentity"] if lease else None
-
-
-def others() -> tuple[Member, ...]:
-    return tuple(Member(number, f"cp{number}", (f"https://10.0.0.{number}:2380",), ("https://x",)) for number in (2, 3))
-
-
-def test_one_of_several_members_is_replaced_in_its_turn_which_is_given_back(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
-    etcd.all = (*etcd.all, *others())
-    api, held = cluster_of(), dict[str, str | None]()
-
-    def note(name: str, _manifest: str) -> str:
-        held[name] = turn(api)
-        return ""
-
-    node.ails = note
-    run_phase(upgrade_run(node, api)[0], control_plane)
-    assert held == {"etcd": "cp1", "kube-apiserver": "cp1"} | dict.fromkeys(COMPONENTS[2:], "")
-    assert turn(api) == ""
-
-
-def other_server() -> dict[str, Any]:
-    """The pod of cp2's API server, which listens nowhere."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": "kube-apiserver-cp2",
-            "namespace": "kube-system",
-            "labels": {"component": "kube-apiserver", "tier": "control-plane"},
-            "annotations": {ENDPOINT_ANNOTATION: "192.0.2.2:6443"},
-        },
-        "spec": {"nodeName": "cp2"},
-    }
-
-
-def with_other_server(
-    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> tuple[FakeApi, list[tuple[str, str | None]]]:
-    """The cluster with another API server, and the list of who is asked for its health while whose turn it is."""
-    api, asked = cluster_of(), list[tuple[str, str | None]]()
-    api.put(other_server())
-
-    def unhealthy(endpoints: Sequence[HealthEndpoint], _patience: float = 0.0) -> tuple[str, ...]:
-        asked.extend((endpoint.url, turn(api)) for endpoint in endpoints)
-        return tuple(reason for _ in endpoints)
-
-    monkeypatch.setattr(node, "unhealthy", unhealthy)
-    return api, asked
-
-
-def test_an_api_server_is_replaced_in_its_turn_while_all_others_answer(
-    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where etcd stays, as in an upgrade to the next patch release."""
-    upgraded(node)
-    api, asked = with_other_server(node, monkeypatch, "")
-    held: dict[str, str | None] = {}
-
-    def note(name: str, _manifest: str) -> str:
-        held[name] = turn(api)
-        return ""
-
-    node.ails = note
-    run_phase(upgrade_run(node, api, "v1.36.1")[0], control_plane)
-    assert asked == [("https://192.0.2.2:6443/readyz", "cp1")]
-    assert held == {"kube-apiserver": "cp1"} | dict.fromkeys(COMPONENTS[2:], "")
-
-
-def test_while_another_api_server_is_away_nothing_changes(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = node.manifests()
-    api, _asked = with_other_server(node, monkeypatch, "connection refused")
-    run, _events = upgrade_run(node, api)
-    timeouts = replace(run.configuration.this_node.timeouts, control_plane_component_health_check=timedelta(milliseconds=10))
-    run.configuration = replace(run.configuration, this_node=replace(run.configuration.this_node, timeouts=timeouts))
-    with pytest.raises(PhaseError, match=r"the API server of cp2 \(connection refused\).*node remove.*was put back"):
-        run_phase(run, control_plane)
-    assert node.manifests() == before
-    assert turn(api) == ""
-
-
-def test_an_api_server_that_is_away_itself_waits_for_no_other(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a killed run left may need to be gone on with for it to come back."""
-    api, asked = with_other_server(node, monkeypatch, "")
-    api.call_timeout = timedelta()
-    api.failures = [ApiUnreachableError("connection refused")]
-    run_phase(upgrade_run(node, api)[0], control_plane)
-    assert asked == []
-    assert images(node) == {NEW, "3.6.8-0"}
-
-
-def test_the_only_member_waits_for_nobody(node: ControlPlaneNode) -> None:
-    api = cluster_of()
-    run_phase(upgrade_run(node, api)[0], control_plane)
-    assert turn(api) is None
-
-
-def test_a_turn_that_its_node_did_not_live_to_give_back_is_taken_over(
-    node: ControlPlaneNode, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pykubeadm.kube.lease._LOOK_EVERY", 0.001)
-    etcd.all, api = (*etcd.all, *others()), cluster_of()
-    spec = {"holderIdentity": "cp2", "leaseDurationSeconds": 0.01}
-    api.put(
-        {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": LEASE, "namespace": "kube-system"},
-            "spec": spec,
-        }
-    )
-    run, events = upgrade_run(node, api)
-    run_phase(run, control_plane)
-    assert images(node) == {NEW, "3.6.8-0"}
-    assert any(isinstance(event, Waiting) and f"cp2 has the Lease kube-system/{LEASE}" in event.reason for event in events)
-
-
-def test_a_healthy_member_is_put_back_in_its_turn_too(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
-    etcd.all, api = (*etcd.all, *others()), cluster_of()
-    held: list[tuple[bool, str | None]] = []
-
-    def ails(name: str, manifest: str) -> str:
-        if name == "etcd":
-            held.append(("3.6.8-0" in manifest, turn(api)))
-        return "it crashed" if name == "kube-scheduler" and NEW in manifest else ""
-
-    node.ails = ails
-    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
-        run_phase(upgrade_run(node, api)[0], control_plane)
-    assert held == [(True, "cp1"), (False, "cp1")]
-    assert turn(api) == ""
-
-
-def test_a_member_that_others_need_now_is_put_back_by_the_next_run(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
-    etcd.all, before = (*etcd.all, *others()), node.manifests()
-
-    def ails(name: str, manifest: str) -> str:
-        if name == "kube-scheduler" and NEW in manifest:
-            etcd.ailments = {2: "connection refused"}
-            return "it crashed"
-        return ""
-
-    node.ails = ails
-    with pytest.raises(PhaseError, match=r"not everything could be put back(.|\n)*etcd: .*it would have no majority"):
-        upgraded(node)
-    assert "3.6.8-0" in node.manifests()["etcd"]
-    etcd.ailments = {}
-    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
-        upgraded(node)
-    assert node.manifests() == before
-
-
 def test_a_damaged_snapshot_stops_it_and_is_not_kept(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
     etcd.database = etcd.database[:-40]
     before = node.manifests()
@@ -600,7 +423,7 @@ def test_data_that_are_gone_are_put_back_before_etcd_is_started(node: ControlPla
 def test_one_of_several_members_does_not_get_an_old_copy_of_its_data(
     node: ControlPlaneNode, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    etcd.all = (*etcd.all, *others())
+    etcd.all = (*etcd.all, *other_members())
     moved = Moved(node, monkeypatch)
     with pytest.raises(PhaseError, match=r"the other 2 members have them: take this node out .*join again") as raised:
         upgraded(node)
