@@ -17,7 +17,7 @@ from pykubeadm.discovery.anonymous import TOLERATED_SKEW, Answer, EndpointError,
 from pykubeadm.errors import ApiError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.tokens.bootstrap import Token
-from pykubeadm.tokens.jws import is_signed_with
+from pykubeadm.tokens.jws import JWS_PREFIX, is_signed_with
 from pykubeadm.transport.route import Dial
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.retry import RanOutError, every, try_again
@@ -25,7 +25,6 @@ from pykubeadm.util.retry import RanOutError, every, try_again
 T = TypeVar("T")
 
 CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
-JWS_PREFIX = "jws-kubeconfig-"
 
 _RETRY_INTERVAL = 1.0  # seconds
 # The controller manager signs within a second of a token's creation, unless its leader changes: that takes the 15 seconds of a

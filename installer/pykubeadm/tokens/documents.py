@@ -4,12 +4,13 @@ phases/bootstraptoken/{clusterinfo,node}/*.go)."""
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
 from pykubeadm.tokens.bootstrap import Token, parse_token
+from pykubeadm.tokens.jws import JWS_PREFIX, sign_detached
 from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:
@@ -41,13 +42,15 @@ def expiry_secret(token: Token, expires: datetime) -> KubeObject:
     return _secret(token, "Proxy for managing TTL for the kubeadm-certs secret", expires, (), ())
 
 
-def cluster_info(kubeconfig: str) -> KubeObject:
-    """The ConfigMap that joining nodes read before they trust anything. The controller manager adds the signatures."""
+def cluster_info(kubeconfig: str, signing: Iterable[Token] = ()) -> KubeObject:
+    """The ConfigMap that joining nodes read before they trust anything, signed with the tokens `signing`. The controller manager
+    does that too, in a new cluster some seconds later."""
+    signatures = {f"{JWS_PREFIX}{token.id}": sign_detached(kubeconfig, token) for token in signing}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": CLUSTER_INFO, "namespace": "kube-public"},
-        "data": {"kubeconfig": kubeconfig},
+        "data": {"kubeconfig": kubeconfig, **signatures},
     }
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import Final
 
 from pykubeadm.tokens.bootstrap import Token
+
+JWS_PREFIX: Final = "jws-kubeconfig-"  # and the token's id: the key of its signature in cluster-info
 
 
 def sign_detached(content: str, token: Token) -> str:

@@ -36,6 +36,8 @@ from pykubeadm.phases.cluster import connection as cluster
 from pykubeadm.phases.cluster.mark_control_plane import mark_control_plane
 from pykubeadm.phases.cluster.upload_config import upload_config
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
+from pykubeadm.tokens.bootstrap import Token
+from pykubeadm.tokens.jws import is_signed_with
 from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Event, Result
 from tests.support.api import FakeApi
@@ -123,14 +125,25 @@ def test_a_token_that_nobody_named_is_made_once(node: FakeNode, api: FakeApi) ->
     assert [name for _, kind, _, name in api.objects if kind == "Secret"] == ["bootstrap-token-aaaaaa"]
 
 
-def test_cluster_info_names_the_endpoint_and_keeps_its_signatures(node: FakeNode, api: FakeApi) -> None:
+def test_cluster_info_names_the_endpoint_and_keeps_others_signatures(node: FakeNode, api: FakeApi) -> None:
     run, _ = started(node, api)
     perform(run, bootstrap_token)
     info = api.objects["v1", "ConfigMap", "kube-public", "cluster-info"]
     assert "server: https://10.0.0.9:6443" in info["data"]["kubeconfig"]
     assert "client-key-data" not in info["data"]["kubeconfig"]
-    info["data"]["jws-kubeconfig-abcdef"] = "e30..x"
+    info["data"]["jws-kubeconfig-fedcba"] = "e30..x"
     assert perform(run, bootstrap_token) == []
+
+
+def test_nodes_can_join_before_the_controller_manager_signs(node: FakeNode, api: FakeApi) -> None:
+    signing = BootstrapToken(token="abcdef.0123456789abcdef", usages=("signing", "authentication"))
+    other = BootstrapToken(token="fedcba.0123456789abcdef", usages=("authentication",))
+    run, _ = started(node, api, init=InitConfiguration(bootstrap_tokens=(signing, other)))
+    perform(run, bootstrap_token)
+    data = api.objects["v1", "ConfigMap", "kube-public", "cluster-info"]["data"]
+    signature = data.pop("jws-kubeconfig-abcdef")
+    assert is_signed_with(signature, data["kubeconfig"], Token("abcdef", "0123456789abcdef"))
+    assert data.keys() == {"kubeconfig"}
 
 
 def test_the_node_is_marked_and_others_taints_stay(node: FakeNode, api: FakeApi) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pykubeadm.commands.init.run import InitRun
 from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
+from pykubeadm.tokens.bootstrap import Token, parse_token
 from pykubeadm.tokens.documents import token_secret
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.phase import Changes, Phase
@@ -28,8 +29,13 @@ def _apply(run: InitRun) -> Changes:
     admin = admin_credentials(run)
     secrets = _secrets(run, _present(api))
     run.tokens = tuple(_token_text(secret) for secret in secrets)
-    info = cluster_info(cluster_only_kubeconfig(admin.server, admin.ca))
+    info = cluster_info(cluster_only_kubeconfig(admin.server, admin.ca), _signing(secrets))
     return ensure_all(api, [*secrets, *node_rbac(), info, *cluster_info_rbac()])
+
+
+def _signing(secrets: Iterable[KubeObject]) -> list[Token]:
+    """Those that the controller manager signs with, too."""
+    return [parse_token(_token_text(secret)) for secret in secrets if _value(secret, "usage-bootstrap-signing") == "true"]
 
 
 def tokens_in_cluster(run: InitRun) -> tuple[str, ...]:
