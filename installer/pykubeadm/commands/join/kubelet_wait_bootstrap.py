@@ -7,7 +7,7 @@ import time
 from pykubeadm.commands.join.kubelet_start import BOOTSTRAP_CONF
 from pykubeadm.commands.join.run import JoinRun
 from pykubeadm.commands.join.trust import KUBELET_CONF
-from pykubeadm.node.port import File
+from pykubeadm.node.port import File, Unit
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.phase import Changes, Phase
 
@@ -26,6 +26,7 @@ def _apply(run: JoinRun) -> Changes:
     changes = _registered_again(run)
     wait_for_kubelet(run)
     if not run.trust.own:
+        changes += _tries_at_once(run)
         components = ("etcd", "kube-apiserver") if run.is_control_plane else ()
         target = {f"the kubelet's certificate for {run.kubelet_name}": _Bootstrapped(run).reason}
         wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components, patient=True)
@@ -33,6 +34,19 @@ def _apply(run: JoinRun) -> Changes:
     if (content := run.node.read(KUBELET_CONF)) is not None:
         run.journal.will_write([File(KUBELET_CONF, content)])  # by the kubelet, as the flags say that we started it with
     return [*changes, *(f"removed {path}, which held the token" for path in run.node.remove([BOOTSTRAP_CONF]))]
+
+
+def _tries_at_once(run: JoinRun) -> list[str]:
+    """A control plane's kubelet starts before the API server that it speaks to, and waits ever longer before it tries again: for
+    its certificate, then for its Node, then for what makes that Ready, together half a minute. One that starts tries at once."""
+    from pykubeadm.phases.cluster.wait_control_plane import wait_for_api_server, wait_for_kubelet
+
+    if not run.is_control_plane or run.kubelet_started is None:
+        return []
+    wait_for_api_server(run, _NAME, run.join.timeouts.tls_bootstrap)
+    actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))
+    wait_for_kubelet(run)
+    return [f"{action} the kubelet, whose API server had not been there yet" for action in actions]
 
 
 def _registered_again(run: JoinRun) -> list[str]:

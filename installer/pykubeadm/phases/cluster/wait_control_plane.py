@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,22 +35,20 @@ def wait_for_kubelet(run: ClusterRun) -> None:
     wait(run, _NAME, {f"the kubelet at {url}": HealthEndpoint(url)}, run.configuration.this_node.timeouts.kubelet_health_check)
 
 
+def wait_for_api_server(run: ClusterRun, phase: str, timeout: timedelta) -> None:
+    """Until the one on this node is healthy."""
+    from pykubeadm.phases.waiting import wait
+
+    name = "kube-apiserver"
+    wait(run, phase, {name: _endpoints(run, (name,))[name]}, timeout, components=("etcd", name))
+
+
 def wait_for_components(run: ClusterRun) -> None:
     """Until the static pods' health endpoints answer, side by side."""
-    from pykubeadm.kube.health import control_plane_endpoints
-    from pykubeadm.phases.cluster.connection import health_endpoint
     from pykubeadm.phases.static_pods.restart import healthy_again
     from pykubeadm.phases.waiting import probe, wait
 
-    pods = _static_pods(run)
-    endpoints = control_plane_endpoints(pods, run.configuration.this_node.local_api_endpoint.advertise_address)
-    trusted = health_endpoint(run, "")
-    asked = {
-        endpoint.component: replace(trusted, url=endpoint.url)
-        if endpoint.component == "kube-apiserver"
-        else HealthEndpoint(endpoint.url)
-        for endpoint in endpoints
-    }
+    asked = _endpoints(run, _COMPONENTS)
     targets: dict[str, Probe | HealthEndpoint] = {**asked}
     for name in run.replaced:
         targets[name] = partial(healthy_again, run, name, probe(run.node, asked[name]) if name in asked else lambda: None)
@@ -63,9 +62,24 @@ def _verify(run: ClusterRun) -> None:
     wait_for_components(run)
 
 
-def _static_pods(run: ClusterRun) -> dict[str, Mapping[str, Any]]:
+def _endpoints(run: ClusterRun, components: Sequence[str]) -> dict[str, HealthEndpoint]:
+    from pykubeadm.kube.health import control_plane_endpoints
+    from pykubeadm.phases.cluster.connection import health_endpoint
+
+    pods = _static_pods(run, components)
+    endpoints = control_plane_endpoints(pods, run.configuration.this_node.local_api_endpoint.advertise_address)
+    trusted = health_endpoint(run, "")
+    return {
+        endpoint.component: replace(trusted, url=endpoint.url)
+        if endpoint.component == "kube-apiserver"
+        else HealthEndpoint(endpoint.url)
+        for endpoint in endpoints
+    }
+
+
+def _static_pods(run: ClusterRun, components: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     pods: dict[str, Mapping[str, Any]] = {}
-    for name in _COMPONENTS:
+    for name in components:
         command = f"`pykubeadm init phase control-plane {name.removeprefix('kube-')}`"
         try:
             pod = read_static_pod(run.node, name)

@@ -13,11 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pykubeadm.commands.join import kubelet_wait_bootstrap as phase
+from pykubeadm.commands.join import trust
 from pykubeadm.commands.join.trust import Trust
 from pykubeadm.config.model import Timeouts
 from pykubeadm.constants import KUBELET_CONFIG
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import UnitState
+from pykubeadm.phases.cluster import wait_control_plane
 from tests.support.join_runs import joining
 from tests.support.node import FakeNode
 
@@ -91,3 +93,20 @@ def test_the_node_of_a_worker_that_was_deleted_is_registered_by_a_kubelet_that_s
     run.kubelet_started = None
     run.bootstrap_api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
     assert phase.kubelet_wait_bootstrap.apply(run) == []
+
+
+def test_the_kubelet_of_a_control_plane_tries_at_once_when_its_api_server_is_there(monkeypatch):
+    node, order = FakeNode(), []
+    node.put(KUBELET_CONFIG, "healthzPort: 0\n")
+    run = joining(node, control_plane="10.0.0.2")
+    run.kubelet_started = run.now()
+    monkeypatch.setattr(wait_control_plane, "wait_for_api_server", lambda *_: order.append("API server"))
+    monkeypatch.setattr(node, "ensure_unit", lambda unit: order.append(f"{unit.name} {unit.state}") or ["restarted"])
+    monkeypatch.setattr(trust, "own_credentials", lambda _node: order.append("certificate") or run.trust)
+    changes = phase.kubelet_wait_bootstrap.apply(run)
+    assert order == ["API server", "kubelet restarted", "certificate"]
+    assert changes[0] == "restarted the kubelet, whose API server had not been there yet"
+    order.clear()
+    run.kubelet_started = None  # as in a later run, or one of this phase alone
+    phase.kubelet_wait_bootstrap.apply(run)
+    assert order == ["certificate"]
