@@ -1,7 +1,8 @@
 """The one table of what belongs to a Kubernetes version: image tags, supported skews, version parsing.
 
-A row is what the newest kubeadm that still deploys the minor puts in place (constants/constants.go: kubeadm 1.35 for 1.34,
-kubeadm 1.36 for 1.35 and 1.36, kubeadm 1.37 for 1.37). Users override tags in the configuration.
+A row is what kubeadm puts in place (constants/constants.go: kubeadm 1.35 for 1.34, kubeadm 1.36 for 1.35 and 1.36, kubeadm 1.37
+for 1.37, whose final tags were read in its changelog and pull requests alone). kubeadm 1.37 deploys 1.36, too, with a newer etcd
+than kubeadm 1.36 does (3.6.11 in CHANGELOG-1.37). Users override tags in the configuration.
 """
 
 from __future__ import annotations

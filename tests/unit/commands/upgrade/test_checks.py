@@ -152,8 +152,20 @@ def _member(name: str, version: str, *, learner: bool = False, ailment: str = ""
 def test_members_of_etcd_that_fit_are_fine() -> None:
     assert members_fit([_member("a", "3.6.8"), _member("b", "3.6.8")], "3.6.8-0") == FINE
     assert members_fit([_member("a", "3.5.26")], "3.6.8-0") == FINE
-    assert members_fit([_member("a", "3.6.8")], "3.7.0-0") == FINE
     assert members_fit([_member("a", "3.7.0")], "3.6.8-0") == FINE
+
+
+def test_members_of_etcd_that_would_run_beside_3_7_need_3_6_11() -> None:
+    found = members_fit([_member("a", "3.6.10"), _member("b", "3.6.11"), _member("c", "3.7.0")], "3.7.0-0")
+    (error,) = found.errors
+    assert "a 1 at https://a:2380 runs 3.6.10: upgrade every member to 3.6.11 or later before 3.7.0-0" in error
+    assert "etcd.local.imageTag: 3.6.11-0" in error
+    assert members_fit([_member("a", "3.6.11"), _member("b", "3.6.12")], "3.7.0-0").errors == ()
+    assert members_fit([_member("a", "3.6.8"), _member("b", "3.6.8")], "3.6.11-0").errors == ()
+
+
+def test_the_only_member_of_etcd_runs_beside_no_other_version() -> None:
+    assert members_fit([_member("a", "3.6.8")], "3.7.0-0") == FINE
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from pykubeadm.util.side_by_side import side_by_side
 
 # From 3.5 on to 3.6 only with this one, or members that were removed come back (etcd-io/etcd#19557, #20793).
 _LAST_3_5 = (3, 5, 26)
+# What every member of 3.6 has to run before the first one of 3.7 joins it; older ones may not work beside it (etcd.io/docs/v3.7:
+# upgrades/upgrade_3_7, "Update 3.6"). A member that is alone runs beside none.
+_BESIDE_3_7 = (3, 6, 11)
 _THREADS = 8
 
 
@@ -53,10 +56,16 @@ def members_fit(members: Sequence[MemberState], wanted: str) -> Findings:
         if (target[0], target[1] - running[1]) > (running[0], 1):
             errors.append(f"etcd's {each.member} runs {each.version}: etcd goes one minor at a time, {wanted} is further away")
         elif running[:2] == (3, 5) and target[:2] == (3, 6) and running < _LAST_3_5:
-            last = ".".join(map(str, _LAST_3_5))
             errors.append(
-                f"etcd's {each.member} runs {each.version}: upgrade every member to {last} first (etcd.local.imageTag), or"
-                " members that were removed come back with 3.6"
+                f"etcd's {each.member} runs {each.version}: upgrade every member to {_dotted(_LAST_3_5)} first"
+                " (etcd.local.imageTag), or members that were removed come back with 3.6"
+            )
+        elif len(members) > 1 and running[:2] == (3, 6) and target[:2] == (3, 7) and running < _BESIDE_3_7:
+            least = _dotted(_BESIDE_3_7)
+            errors.append(
+                f"etcd's {each.member} runs {each.version}: upgrade every member to {least} or later before {wanted}, as older"
+                f" ones may not work beside it: set etcd.local.imageTag: {least}-0 with `pykubeadm reconfigure` on every control"
+                " plane, and remove it again once the cluster is upgraded"
             )
     return Findings(tuple(errors), _differing(members))
 
@@ -113,6 +122,10 @@ def _members(client: EtcdClient) -> list[MemberState]:
         return MemberState(member, version, ailing.get(member.id, ""))
 
     return side_by_side(state, members, _THREADS)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _numbers(text: str) -> tuple[int, int, int] | None:
