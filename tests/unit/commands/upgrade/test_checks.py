@@ -17,7 +17,7 @@ from pykubeadm.commands.upgrade.checks.etcd import MemberState, members_fit
 from pykubeadm.commands.upgrade.checks.every import cluster_checks
 from pykubeadm.commands.upgrade.checks.flags import kubelet_checks, removed_flags, removed_gates
 from pykubeadm.commands.upgrade.checks.job import health_job, run_job, would_be_taken
-from pykubeadm.config.model import APIServer, Arg, ControlPlaneComponent, Proxy
+from pykubeadm.config.model import APIServer, Arg, ClusterConfiguration, ControlPlaneComponent, Etcd, LocalEtcd, Proxy
 from pykubeadm.config.versions import parse_version
 from pykubeadm.errors import ApiError
 from pykubeadm.etcd.client import Member
@@ -107,6 +107,38 @@ def test_reports_kubelet_flags_that_the_upgrade_removes() -> None:
     assert found.errors == ()
     assert "removes --pod-infra-container-image" in found.warnings[0]
     assert removed_flags(configuration().cluster, machine, parse_version("v1.34.3")) == FINE
+    machine.put("/var/lib/kubelet/kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--boot-id-file=/id --v=2"\n')
+    assert removed_flags(configuration().cluster, machine, _TARGET) == FINE
+    (warning,) = removed_flags(configuration().cluster, machine, parse_version("v1.37.1")).warnings
+    assert "removes --boot-id-file" in warning
+
+
+def _with_flags(**flags: str) -> ClusterConfiguration:
+    """A cluster whose controller manager or etcd has a flag."""
+    args = {name: (Arg(name=flag, value="1"),) for name, flag in flags.items()}
+    manager = ControlPlaneComponent(extra_args=args.get("controller_manager", ()))
+    etcd = Etcd(local=LocalEtcd(extra_args=args.get("etcd", ()), image_tag=flags.get("tag", "")))
+    return replace(configuration().cluster, controller_manager=manager, etcd=etcd)
+
+
+def test_names_flags_that_the_new_version_refuses() -> None:
+    newer, older = parse_version("v1.37.1"), _TARGET
+    kube = _with_flags(controller_manager="concurrent-service-syncs")
+    (found,) = removed_flags(kube, FakeNode(), newer).errors
+    place = "controllerManager.extraArgs"
+    assert found == f"kube-controller-manager v1.37.1 does not know the flag --concurrent-service-syncs of {place}: remove it"
+    assert removed_flags(kube, FakeNode(), older) == FINE
+
+
+def test_names_flags_of_etcd_by_the_version_that_etcd_comes_to() -> None:
+    newer = parse_version("v1.37.1")
+    kube = _with_flags(etcd="experimental-compaction-batch-limit")
+    (found,) = removed_flags(kube, FakeNode(), newer).errors
+    assert found.startswith("etcd 3.7.0-0 does not know the flag --experimental-compaction-batch-limit of etcd.local.extraArgs: ")
+    assert removed_flags(kube, FakeNode(), _TARGET) == FINE
+    assert removed_flags(kube, FakeNode(), newer, etcd_upgrade=False) == FINE
+    pinned = _with_flags(etcd="experimental-compaction-batch-limit", tag="3.6.12-0")
+    assert removed_flags(pinned, FakeNode(), newer) == FINE
 
 
 def _dns(corefile: str = "", image: str = "") -> Findings:

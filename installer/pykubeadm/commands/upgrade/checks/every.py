@@ -37,7 +37,7 @@ def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Versi
         *deprecated_checks(_metrics(run), targets),
     ]
     for target in targets:
-        found += flag_checks(state, run.stored, run.node, target)
+        found += flag_checks(state, run.stored, run.node, target, etcd_upgrade=run.etcd_upgrade)
         found += dns_checks(state, run.stored, target)
         found += addon_checks(run, state, str(target))
         found += manifest_checks(run, str(target))

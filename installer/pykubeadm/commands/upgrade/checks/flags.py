@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pykubeadm.commands.upgrade.retired import retired_flags, retired_gates
 from pykubeadm.config.features import FEATURE_GATES
 from pykubeadm.config.model import Arg, ClusterConfiguration
 from pykubeadm.config.section import DocumentError, load_section
-from pykubeadm.config.versions import Version
+from pykubeadm.config.versions import Version, etcd_tag, etcd_version
 from pykubeadm.constants import KUBELET_FLAGS_ENV
 from pykubeadm.node.port import Node
 from pykubeadm.phases.cluster.state import ClusterState
@@ -17,10 +18,12 @@ from pykubeadm.phases.kubelet.flags import read_flags
 from pykubeadm.phases.preflight.check import Check, Findings
 
 
-def flag_checks(state: ClusterState, cluster: ClusterConfiguration, node: Node, target: Version) -> tuple[Check, ...]:
-    """Beyond kubeadm, whose upgrades end with a component that does not start."""
+def flag_checks(
+    state: ClusterState, cluster: ClusterConfiguration, node: Node, target: Version, *, etcd_upgrade: bool
+) -> tuple[Check, ...]:
+    """Beyond kubeadm, whose upgrades end with a component that does not start. `etcd_upgrade`: etcd is not left as it is."""
     return (
-        Check("RemovedFlags", lambda _machine: removed_flags(cluster, node, target)),
+        Check("RemovedFlags", lambda _machine: removed_flags(cluster, node, target, etcd_upgrade=etcd_upgrade)),
         Check("RemovedFeatureGates", lambda _machine: removed_gates(state, cluster, node, target)),
     )
 
@@ -30,16 +33,32 @@ def kubelet_checks(node: Node, target: Version) -> tuple[Check, ...]:
     return (Check("RemovedFeatureGates", lambda _machine: Findings(errors=tuple(_refused([_kubelet_gates(node)], target)))),)
 
 
-def removed_flags(cluster: ClusterConfiguration, node: Node, target: Version) -> Findings:
-    errors: list[str] = []
-    for place, component, args in _components(cluster):
-        for flag, remedy in retired_flags(component, [arg.name for arg in args], target.minor).items():
-            errors.append(f"{component} {target} does not know the flag --{flag} of {place}: {remedy}")
+def removed_flags(cluster: ClusterConfiguration, node: Node, target: Version, *, etcd_upgrade: bool = True) -> Findings:
+    errors = [
+        f"{component} {target} does not know the flag --{flag} of {place}: remove it"
+        for place, component, args in _components(cluster)
+        for flag in retired_flags(component, [arg.name for arg in args], target.minor)
+    ]
+    if etcd_upgrade:
+        errors += _flags_of_etcd(cluster, target)
     gone = retired_flags("kubelet", [arg.name for arg in kubelet_flags(node)], target.minor)
     warnings = [
         f"the upgrade removes --{flag} from {KUBELET_FLAGS_ENV}, as the kubelet {target} has no use for it" for flag in gone
     ]
     return Findings(tuple(errors), tuple(warnings))
+
+
+def _flags_of_etcd(cluster: ClusterConfiguration, target: Version) -> list[str]:
+    """By etcd's own version, which the configuration may pin."""
+    tag = etcd_tag(replace(cluster, kubernetes_version=str(target)))
+    version = etcd_version(tag)
+    if cluster.etcd.local is None or version is None or version[0] != 3:
+        return []
+    return [
+        f"etcd {tag} does not know the flag --{flag} of etcd.local.extraArgs: remove it, or give the flag or feature gate that"
+        " took its place in 3.6"
+        for flag in retired_flags("etcd", [arg.name for arg in cluster.etcd.local.extra_args], version[1])
+    ]
 
 
 def removed_gates(state: ClusterState, cluster: ClusterConfiguration, node: Node, target: Version) -> Findings:
@@ -71,18 +90,15 @@ def kubelet_flags(node: Node) -> list[Arg]:
 
 
 def _components(cluster: ClusterConfiguration) -> Iterator[tuple[str, str, tuple[Arg, ...]]]:
-    """Where arguments stand, whose they are, and the arguments."""
+    """Of Kubernetes' own: where arguments stand, whose they are, and the arguments."""
     yield "apiServer.extraArgs", "kube-apiserver", cluster.api_server.extra_args
     yield "controllerManager.extraArgs", "kube-controller-manager", cluster.controller_manager.extra_args
     yield "scheduler.extraArgs", "kube-scheduler", cluster.scheduler.extra_args
-    if cluster.etcd.local:
-        yield "etcd.local.extraArgs", "etcd", cluster.etcd.local.extra_args
 
 
 def _gates(state: ClusterState, cluster: ClusterConfiguration, node: Node) -> Iterator[tuple[str, str, list[str]]]:
     for place, component, args in _components(cluster):
-        if component != "etcd":
-            yield place, component, _gates_of(args)
+        yield place, component, _gates_of(args)
     yield _kubelet_gates(node)
     for config_map, key, component in (("kubelet-config", "kubelet", "the kubelet"), ("kube-proxy", "config.conf", "kube-proxy")):
         yield f"ConfigMap kube-system/{config_map}", component, list(_configured_gates(state.config_maps.get(config_map), key))
