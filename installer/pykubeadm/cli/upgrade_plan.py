@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from pykubeadm.commands.upgrade.plan import Plan, Upgrade
     from pykubeadm.commands.upgrade.planned import Component
+    from pykubeadm.commands.upgrade.policy import Refusal
     from pykubeadm.output.forms import Form
+    from pykubeadm.workflow.events import Subscriber
 
 _UNREADY = "the cluster is not ready to be upgraded"
 # kubeadm's tables (cmd/upgrade/plan.go): Go's text/tabwriter with cells of ten characters at least and three blanks between them.
@@ -42,7 +44,19 @@ def _plan(ctx: click.Context, **values: Any) -> None:
     emit = stamped(subscriber("text", verbosity=settings.verbosity, quiet=True))
     found = make_plan(options, emit, machine=machine, source=source)
     click.echo(rendered_as(found, form), nl=False)
+    if form.name != "text":
+        _warn_of_refusals(found, emit)
     require_fine(found.errors, _UNREADY)
+
+
+def _warn_of_refusals(plan: Plan, emit: Subscriber) -> None:
+    """They have no field in kubeadm's UpgradePlan."""
+    from pykubeadm.workflow.events import Note
+
+    for upgrade in plan.upgrades:
+        for refusal in upgrade.refusals:
+            message = f"{upgrade.offer.target} is refused: {_refused(refusal)}"
+            emit(Note(level="warning", topic="upgrade/versions", message=message))
 
 
 def rendered_as(plan: Plan, form: Form) -> str:
@@ -77,13 +91,14 @@ def _upgrade(upgrade: Upgrade) -> str:
     shown += f"Upgrade to the latest {upgrade.offer.description}:\n\n{_table(_TITLES, _rows(others))}\n"
     if upgrade.refusals:
         shown += f"{target} is refused:\n\n"
-        shown += "".join(
-            f"\t- {refusal.sentence}{' (--force passes over this)' if refusal.forceable else ''}\n"
-            for refusal in upgrade.refusals
-        )
+        shown += "".join(f"\t- {_refused(refusal)}\n" for refusal in upgrade.refusals)
     else:
         shown += f"Apply it on this node with:\n\n\tpykubeadm upgrade apply {target}{_flag(target.pre)}\n"
     return f"{shown}\n{_LINE}"
+
+
+def _refused(refusal: Refusal) -> str:
+    return f"{refusal.sentence} (--force passes over this)" if refusal.forceable else refusal.sentence
 
 
 def _flag(pre_release: str) -> str:

@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pykubeadm.cli.main import cli
-from pykubeadm.commands.upgrade.plan import Plan
+from pykubeadm.commands.upgrade.offers import Offer
+from pykubeadm.commands.upgrade.plan import Plan, Upgrade
+from pykubeadm.commands.upgrade.policy import Refusal
 from pykubeadm.config.versions import parse_version
 from pykubeadm.workflow.events import Note, Subscriber
 from pykubeadm.workflow.events import Result as Shown
@@ -52,6 +54,21 @@ def test_json_is_alone_on_standard_output() -> None:
     done = run("upgrade", "plan", "-o", "json")
     assert json.loads(done.stdout)["kind"] == "UpgradePlan"
     assert "[WARNING EtcdMembers]: pinned" in done.stderr
+
+
+def test_why_a_version_is_refused_is_a_warning_beside_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    too_far, forced = Refusal("v1.36.2 is too far", forceable=False), Refusal("a kubelet is too old", forceable=True)
+    upgrade = Upgrade(Offer("stable version", parse_version("v1.36.2")), (), (too_far, forced))
+    monkeypatch.setattr(
+        "pykubeadm.commands.upgrade.plan.plan", lambda *_given, **_machine: Plan(parse_version("v1.34.3"), (upgrade,), ())
+    )
+    done = run("upgrade", "plan", "v1.36.2", "-o", "json")
+    assert done.stderr.splitlines() == [
+        "warning: v1.36.2 is refused: v1.36.2 is too far",
+        "warning: v1.36.2 is refused: a kubelet is too old (--force passes over this)",
+    ]
+    assert len(json.loads(done.stdout)["availableUpgrades"]) == 1
+    assert run("upgrade", "plan", "v1.36.2").stderr == ""
 
 
 @pytest.fixture
