@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pykubeadm.ansible.assets import held_versions
 from pykubeadm.commands.existing import connect
+from pykubeadm.commands.upgrade.before_node import machine_checks
 from pykubeadm.commands.upgrade.begin import begin
 from pykubeadm.commands.upgrade.checks.every import cluster_checks
 from pykubeadm.commands.upgrade.checks.job import admission_check
@@ -101,6 +102,7 @@ def _offers(run: UpgradeRun, state: ClusterState, ask: LookUp) -> tuple[Offer, .
 def _look(run: UpgradeRun, state: ClusterState, targets: Sequence[Version], rehearsing: Callable[[], Api]) -> tuple[str, ...]:
     checks: tuple[Check, ...] = (
         system.IS_PRIVILEGED_USER,
+        *machine_checks(run),
         *cluster_checks(run, state, targets),
         admission_check(rehearsing, run.node_name, pause_image(run.configuration.cluster)),
     )

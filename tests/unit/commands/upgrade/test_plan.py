@@ -14,9 +14,11 @@ from pykubeadm.commands.upgrade.plan import Plan, plan_of
 from pykubeadm.config.model import DNS, UpgradeConfiguration
 from pykubeadm.config.model import UpgradePlan as Section
 from pykubeadm.config.versions import RELEASES
+from pykubeadm.node.port import Completed
 from pykubeadm.output.forms import form
 from pykubeadm.workflow.events import Event, Note
 from tests.support.api import FakeApi
+from tests.support.node import FakeNode
 from tests.support.upgrade_plans import cluster, node, upgrade_run
 
 # `kubeadm upgrade plan v1.36.3 -o json` of 1.36.2 on a control plane, but for the row of kubeadm itself.
@@ -179,6 +181,17 @@ def test_the_errors_of_checks_are_those_at_which_apply_stops() -> None:
     run, _ = upgrade_run(api, "v1.36.3", stored="v1.36.2", part="plan", upgrade=upgrade)
     plan = plan_of(run, lambda _label: None, rehearsing=FakeApi)
     assert any(error.startswith("[ERROR ControlPlaneNodesReady]: control planes are not Ready: cp2") for error in plan.errors)
+
+
+def test_a_machine_that_the_new_version_does_not_run_on_is_found() -> None:
+    machine = FakeNode(commands={"kubelet --version": Completed(0, "Kubernetes v1.36.2\n")})
+    machine.put("/proc/mounts", "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n")
+    machine.put("/sys/fs/cgroup/memory/tasks", "")
+    upgrade = UpgradeConfiguration(plan=Section(kubernetes_version="v1.36.3"))
+    run, _ = upgrade_run(cluster("v1.36.2"), "v1.36.3", stored="v1.36.2", part="plan", upgrade=upgrade, node=machine)
+    plan = plan_of(run, lambda _label: None, rehearsing=FakeApi)
+    (found,) = [error for error in plan.errors if "failCgroupV1: false" in error]
+    assert found.startswith("[ERROR SystemVerification]: this node uses cgroup v1")
 
 
 def test_the_configuration_is_shown_where_it_is_wanted() -> None:
