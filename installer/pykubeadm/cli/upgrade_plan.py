@@ -70,12 +70,15 @@ def rendered_as(plan: Plan, form: Form) -> str:
 
 
 def _text(plan: Plan) -> str:
+    from pykubeadm.config.versions import MAXIMUM_MINOR
+
     shown = ""
     if plan.configuration:
         shown += "[upgrade/config] Configuration used:\n"
         shown += "".join(f"\t{line}\n" for line in plan.configuration.splitlines()) + "\n"
     if not plan.upgrades:
-        return f"{shown}The cluster is at {plan.cluster}, and there is nothing newer for it.\n"
+        known = f"up to 1.{MAXIMUM_MINOR}, the newest minor that this pykubeadm knows"
+        return f"{shown}The cluster is at {plan.cluster}, and there is nothing newer for it {known}.\n"
     shown += "".join(map(_upgrade, plan.upgrades))
     rows = ((each.group, each.current or "-", each.preferred, "yes" if each.manual else "no") for each in plan.config_versions)
     return f"{shown}Configuration of components, by the version it is stored in:\n\n{_table(_CONFIG_TITLES, rows)}{_LINE}"

@@ -40,17 +40,20 @@ def offers(
     cluster: Version, ask: LookUp, known: Iterable[Version], allowed: Allowed, note: Callable[[str], None]
 ) -> tuple[Offer, ...]:
     """What is newer than the cluster: the newest patch release of its minor, then the next minor's, then pre-releases where
-    `allowed`. `known` counts where `ask` knows nothing, of which `note` hears."""
+    `allowed`. `known` counts for a minor of which `ask` knows nothing, and `note` hears of it."""
+    if cluster.minor > MAXIMUM_MINOR:
+        note(f"the cluster is at {cluster}, and this pykubeadm knows up to 1.{MAXIMUM_MINOR}: upgrade pykubeadm first")
     minors = [minor for minor in (cluster.minor, cluster.minor + 1) if minor <= MAXIMUM_MINOR]
     answers = side_by_side(lambda minor: _answer(ask, f"stable-1.{minor}"), minors, len(minors)) if minors else []
-    newest = {minor: answer for minor, answer in zip(minors, answers, strict=True) if answer is not None}
-    if minors and not newest:
-        note("https://dl.k8s.io does not answer; these are the newest versions known here, and there may be newer ones")
-        newest = {minor: version for minor in minors if (version := _newest(known, minor)) is not None}
+    silent = [minor for minor, answer in zip(minors, answers, strict=True) if answer is None]
+    if silent:
+        which = "" if silent == minors else f" for {', '.join(f'1.{minor}' for minor in silent)}"
+        note(f"https://dl.k8s.io does not answer{which}; the newest versions known here are shown, and there may be newer ones")
+    newest = [answer or _newest(known, minor) for minor, answer in zip(minors, answers, strict=True)]
     found = [
-        Offer(_series(cluster) if minor == cluster.minor else _STABLE, version)
-        for minor, version in newest.items()
-        if version > cluster
+        Offer(_series(cluster) if version.minor == cluster.minor else _STABLE, version)
+        for version in newest
+        if version is not None and version > cluster
     ]
     return (*found, *_unstable(cluster, ask, allowed, note))
 

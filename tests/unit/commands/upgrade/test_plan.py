@@ -111,7 +111,9 @@ def test_has_kubeadms_tables() -> None:
 
 def test_nothing_to_upgrade_to_is_said_and_no_table_shown() -> None:
     plan, _ = _plan(cluster("v1.37.9"), answers={"stable-1.37": "v1.37.9"}, stored="v1.37.9")
-    assert rendered_as(plan, "text") == "The cluster is at v1.37.9, and there is nothing newer for it.\n"
+    assert rendered_as(plan, "text") == (
+        "The cluster is at v1.37.9, and there is nothing newer for it up to 1.37, the newest minor that this pykubeadm knows.\n"
+    )
     assert json.loads(rendered_as(plan, "json"))["availableUpgrades"] == []
 
 
