@@ -10,6 +10,7 @@ from pykubeadm.commands.existing import connect
 from pykubeadm.commands.upgrade.begin import begin
 from pykubeadm.commands.upgrade.bootstrap_token import bootstrap_token
 from pykubeadm.commands.upgrade.post_upgrade import post_upgrade
+from pykubeadm.commands.upgrade.preview import warn_of_interrupted
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.commands.upgrade.upload_config import upload_config
 from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, KUBELET_INSTANCE_CONFIG
@@ -51,6 +52,7 @@ def diff(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source:
 def differences(run: UpgradeRun, rehearsing: Callable[[], Api], context: int) -> Iterator[Difference]:
     """In a fixed order: static pods, the kubelet's files, add-ons, the cluster's configuration. `rehearsing` gives the API server
     that stores nothing. PhaseError where something cannot be upgraded."""
+    warn_of_interrupted(run)
     return differences_of(run, files=_FILES, of_node=_NODE, of_cluster=_CLUSTER, rehearsing=rehearsing, context=context)
 
 

@@ -14,6 +14,7 @@ from pykubeadm.config.source import Source
 from pykubeadm.manifests.cluster_objects import kubeadm_config_objects
 from pykubeadm.node.port import UnitState
 from pykubeadm.patches.files import read_patches
+from pykubeadm.phases.replacing.record import Record, write_record
 from pykubeadm.phases.static_pods.control_plane import control_plane
 from pykubeadm.tokens.documents import cluster_info_rbac, node_rbac
 from tests.support.api import FakeApi
@@ -110,6 +111,15 @@ def test_an_edit_of_a_manifest_is_shown_as_what_goes() -> None:
     )
     (found,) = _shown(run, api)
     assert "-    - --v=4\n" in found.text
+
+
+def test_that_an_upgrade_was_interrupted_here_is_a_warning() -> None:
+    run, api = _run("v1.35.6")
+    notes: list[str] = []
+    run.emit = lambda event: notes.append(getattr(event, "message", ""))
+    write_record(run.node, Record(target="v1.36.2", cluster=""))
+    _shown(run, api)
+    assert "`pykubeadm upgrade` to v1.36.2 was interrupted on this node" in notes[0]
 
 
 def test_context_is_as_wide_as_asked_for() -> None:

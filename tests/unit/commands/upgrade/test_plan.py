@@ -16,6 +16,7 @@ from pykubeadm.config.model import UpgradePlan as Section
 from pykubeadm.config.versions import RELEASES
 from pykubeadm.node.port import Completed
 from pykubeadm.output.forms import form
+from pykubeadm.phases.replacing.record import Record, write_record
 from pykubeadm.workflow.events import Event, Note
 from tests.support.api import FakeApi
 from tests.support.node import FakeNode
@@ -194,6 +195,16 @@ def test_a_machine_that_the_new_version_does_not_run_on_is_found() -> None:
     plan = plan_of(run, lambda _label: None, rehearsing=FakeApi)
     (found,) = [error for error in plan.errors if "failCgroupV1: false" in error]
     assert found.startswith("[ERROR SystemVerification]: this node uses cgroup v1")
+
+
+def test_an_upgrade_that_was_interrupted_here_comes_first() -> None:
+    machine = FakeNode()
+    write_record(machine, Record(target="v1.36.2", cluster=""))
+    upgrade = UpgradeConfiguration(plan=Section(kubernetes_version="v1.36.3"))
+    run, events = upgrade_run(cluster("v1.36.2"), "v1.36.3", stored="v1.36.2", part="plan", upgrade=upgrade, node=machine)
+    plan_of(run, lambda _label: None, rehearsing=FakeApi)
+    warnings = [event.message for event in events if isinstance(event, Note)]
+    assert warnings[0].startswith("`pykubeadm upgrade` to v1.36.2 was interrupted on this node: run it again first, to its end")
 
 
 def test_the_configuration_is_shown_where_it_is_wanted() -> None:
