@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.existing import connect
 from pykubeadm.commands.upgrade.begin import begin
 from pykubeadm.commands.upgrade.bootstrap_token import bootstrap_token
 from pykubeadm.commands.upgrade.post_upgrade import post_upgrade
-from pykubeadm.commands.upgrade.preview import warn_of_interrupted
+from pykubeadm.commands.upgrade.preview import warn_of_interrupted, with_patches
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.commands.upgrade.upload_config import upload_config
 from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, KUBELET_INSTANCE_CONFIG
 from pykubeadm.kube.port import Api
 from pykubeadm.phases.addons.phase import addon
-from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.replacing.differences import Difference
 from pykubeadm.phases.replacing.differences import differences as differences_of
 from pykubeadm.phases.replacing.kubelet_config import kubelet_config
@@ -37,13 +35,11 @@ def diff(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source:
     """Whether there are differences; each is a result of the run. By kubeadm's flags, with underscores, and `kubernetes_version`;
     `source` is what --config names; patches are those of `options`, else those of `apply` in the UpgradeConfiguration."""
     run = begin("diff", {**options, "patches": None}, emit, machine=machine, source=source)
-    given = run.upgrade.apply.patches
-    directory = options.get("patches") or (given.directory if given else "")
-    patches = load_patches(run.node, directory, lambda message: run.note("warning", message, topic="patches"))
+    patched = with_patches(run, options.get("patches") or "")
     lines = options.get("context_lines")
     context = lines if lines is not None else run.upgrade.diff.context_lines or _CONTEXT
     found = False
-    for difference in differences(replace(run, patches=patches), lambda: _rehearsing(run), context):
+    for difference in differences(patched, lambda: _rehearsing(run), context):
         found = True
         run.result("difference", difference.text.rstrip("\n"), what=difference.what)
     return found

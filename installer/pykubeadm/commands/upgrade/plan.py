@@ -16,7 +16,7 @@ from pykubeadm.commands.upgrade.checks.job import admission_check
 from pykubeadm.commands.upgrade.offers import Offer, known_versions, offer_of, offers
 from pykubeadm.commands.upgrade.planned import Component, ConfigVersion, components, config_versions
 from pykubeadm.commands.upgrade.policy import Allowed, Refusal, refusals
-from pykubeadm.commands.upgrade.preview import warn_of_interrupted
+from pykubeadm.commands.upgrade.preview import warn_of_interrupted, with_patches
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.release import LookUp, is_online, look_up
 from pykubeadm.config.versions import Version, parse_version, pause_image
@@ -66,10 +66,12 @@ def plan(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source:
 
 def plan_of(run: UpgradeRun, ask: LookUp, *, rehearsing: Callable[[], Api]) -> Plan:
     """`ask` knows the release labels, `rehearsing` gives the API server that stores nothing."""
-    if run.api is None:
+    api = run.api
+    if api is None:
         raise PhaseError("there is no connection to the cluster")
     warn_of_interrupted(run)
-    state = look_at(run.api)
+    run = with_patches(run)
+    state = look_at(api)
     found = _offers(run, state, ask)
     versions = state.versions
     section = run.upgrade.plan

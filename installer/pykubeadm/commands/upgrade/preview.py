@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import PhaseError
+from pykubeadm.phases.patching import load_patches
 from pykubeadm.phases.replacing.record import read_record
+
+
+def with_patches(run: UpgradeRun, directory: str = "") -> UpgradeRun:
+    """The run with the patches in `directory`, else those that `apply` gets from the UpgradeConfiguration. Raises ConfigError,
+    PhaseError."""
+    given = run.upgrade.apply.patches
+    directory = directory or (given.directory if given else "")
+    return replace(run, patches=load_patches(run.node, directory, lambda message: run.note("warning", message, topic="patches")))
 
 
 def warn_of_interrupted(run: UpgradeRun) -> None:

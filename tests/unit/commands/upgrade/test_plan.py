@@ -11,7 +11,7 @@ import yaml
 
 from pykubeadm.cli import upgrade_plan
 from pykubeadm.commands.upgrade.plan import Plan, plan_of
-from pykubeadm.config.model import DNS, UpgradeConfiguration
+from pykubeadm.config.model import DNS, Patches, UpgradeApply, UpgradeConfiguration
 from pykubeadm.config.model import UpgradePlan as Section
 from pykubeadm.config.versions import RELEASES
 from pykubeadm.node.port import Completed
@@ -21,6 +21,7 @@ from pykubeadm.workflow.events import Event, Note
 from tests.support.api import FakeApi
 from tests.support.node import FakeNode
 from tests.support.upgrade_plans import cluster, node, upgrade_run
+from tests.support.upgrade_runs import MANIFESTS, made
 
 # `kubeadm upgrade plan v1.36.3 -o json` of 1.36.2 on a control plane, but for the row of kubeadm itself.
 KUBEADM = {
@@ -195,6 +196,20 @@ def test_a_machine_that_the_new_version_does_not_run_on_is_found() -> None:
     plan = plan_of(run, lambda _label: None, rehearsing=FakeApi)
     (found,) = [error for error in plan.errors if "failCgroupV1: false" in error]
     assert found.startswith("[ERROR SystemVerification]: this node uses cgroup v1")
+
+
+@pytest.mark.parametrize(("directory", "undone"), [("", True), ("/patches", False)])
+def test_what_the_files_patches_keep_is_not_reported_as_undone(directory: str, undone: bool) -> None:
+    machine, _ = made("v1.36.2")
+    manifest = f"{MANIFESTS}/kube-scheduler.yaml"
+    machine.put(manifest, machine.text(manifest).replace("  labels:\n", "  labels:\n    mine: here\n"), 0o600)
+    machine.put("/patches/kube-scheduler.yaml", "metadata: {labels: {mine: here}}")
+    apply = UpgradeApply(patches=Patches(directory=directory) if directory else None)
+    upgrade = UpgradeConfiguration(plan=Section(kubernetes_version="v1.36.3"), apply=apply)
+    run, events = upgrade_run(cluster("v1.36.2"), "v1.36.3", stored="v1.36.2", part="plan", upgrade=upgrade, node=machine)
+    plan_of(run, lambda _label: None, rehearsing=FakeApi)
+    edited = [event.message for event in events if isinstance(event, Note) and f"{manifest} is not what" in event.message]
+    assert bool(edited) is undone
 
 
 def test_an_upgrade_that_was_interrupted_here_comes_first() -> None:
