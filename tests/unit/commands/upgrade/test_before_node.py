@@ -27,6 +27,7 @@ def test_a_node_whose_apply_did_not_end_is_not_taken_back(node: ControlPlaneNode
     if refused:
         assert f"is {tag}, and the cluster's configuration names {OLD}" in errors[0]
         assert f"finish `pykubeadm upgrade apply {tag}` first" in errors[0]
+        assert f"if {OLD} is what you want, give --ignore-preflight-errors=ControlPlaneVersion" in errors[0]
 
 
 @pytest.mark.parametrize("is_rotating", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from pykubeadm.commands.upgrade.checks.certificates import certificate_checks
 from pykubeadm.commands.upgrade.checks.deprecated import deprecated_checks
@@ -23,6 +24,8 @@ from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
 from pykubeadm.phases.preflight.health import health_checks, no_rotation
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.phases.replacing.checks import manifest_checks, own_versions
+
+_VERSION: Final = "ControlPlaneVersion"
 
 
 def cluster_checks(run: UpgradeRun, state: ClusterState, targets: Sequence[Version]) -> tuple[Check, ...]:
@@ -64,7 +67,7 @@ def node_checks(run: UpgradeRun) -> tuple[Check, ...]:
 
     kubelet = kubelet_checks(run.node, parse_version(run.target))
     return (
-        Check("ControlPlaneVersion", lambda _machine: _goes_back(run)),
+        Check(_VERSION, lambda _machine: _goes_back(run)),
         Check("CARotation", lambda _machine: no_rotation(run.node)),
         *local_checks(run),
         *kubelet,
@@ -88,14 +91,16 @@ def _brought(run: UpgradeRun, state: ClusterState) -> Findings:
 
 
 def _goes_back(run: UpgradeRun) -> Findings:
-    """An `upgrade apply` that was killed after the static pods of this node has not stored its version yet."""
+    """An `upgrade apply` that was killed after the static pods of this node has not stored its version yet. To a patch release
+    that is older, and which the first control plane has already, the cluster looks the same."""
     found = own_versions(run)
     if found is None or found[0] <= found[1]:
         return FINE
     running, wanted = found
     return error(
         f"kube-apiserver on this node is {running}, and the cluster's configuration names {wanted}, to which this would take it "
-        f"back: finish `pykubeadm upgrade apply {running}` first"
+        f"back: finish `pykubeadm upgrade apply {running}` first; if {wanted} is what you want, give "
+        f"--ignore-preflight-errors={_VERSION}"
     )
 
 
