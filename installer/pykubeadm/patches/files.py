@@ -22,6 +22,7 @@ TARGETS: Final = {
     "kube-scheduler": "Pod",
     "kubeletconfiguration": "KubeletConfiguration",
     "corednsdeployment": "Deployment",
+    "kubeproxydaemonset": "DaemonSet",  # kubeadm 1.37 (kubernetes#138090); one before it ignores the file, with a warning
 }
 TYPES: Final = ("json", "merge", "strategic")
 DEFAULT_TYPE: Final = "strategic"

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Node
 
 if TYPE_CHECKING:
     from pykubeadm.patches.files import Patch
+
+# What of an add-on can be patched, by its kind.
+_OF_ADDONS: Final = {"Deployment": "corednsdeployment", "DaemonSet": "kubeproxydaemonset"}
+
+
+def patched_addon(patches: Sequence[Patch], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of CoreDNS or kube-proxy with the patches that are for it. Raises ConfigError."""
+    target = _OF_ADDONS.get(document["kind"])
+    return patched(patches, target, document) if target else dict(document)
 
 
 def patched(patches: Sequence[Patch], target: str, document: Mapping[str, Any]) -> dict[str, Any]:

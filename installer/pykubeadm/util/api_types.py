@@ -1,4 +1,5 @@
-"""The fields of the API objects that pykubeadm completes or patches: Pod, Deployment, Kubelet- and KubeProxyConfiguration.
+"""The fields of the API objects that pykubeadm completes or patches: Pod, Deployment, DaemonSet, Kubelet- and
+KubeProxyConfiguration.
 
 `api_types.json` holds them for Kubernetes 1.36: a table of structs, each with its fields, each field as
 "TYPE [omitempty] [omitzero] [strategy=…] [key=…]". TYPE is a struct's name, a scalar (bool, string, int32, float64, Duration,

@@ -29,11 +29,12 @@ def read(**files: str) -> tuple[Patch, ...]:
         ("kube-scheduler-first+strategic.json", "kube-scheduler", "strategic"),
         ("kubeletconfiguration12.yaml", "kubeletconfiguration", "strategic"),
         ("corednsdeployment+merge2.yaml", "corednsdeployment", "merge"),
+        ("kubeproxydaemonset+json.yaml", "kubeproxydaemonset", "json"),
         ("etcd.extra+merge.yaml", "etcd", "strategic"),  # the suffix ends at the first dot
     ],
 )
 def test_names_say_target_and_type(name: str, target: str, type_: str) -> None:
-    (patch,) = read(**{name: "a: b"})
+    (patch,) = read(**{name: "[]" if type_ == "json" else "a: b"})
     assert (patch.target, patch.type) == (target, type_)
 
 

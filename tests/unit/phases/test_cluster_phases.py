@@ -23,6 +23,7 @@ from pykubeadm.config.model import (
     Etcd,
     ExternalEtcd,
     InitConfiguration,
+    Patches,
     Proxy,
     Taint,
     Timeouts,
@@ -257,6 +258,17 @@ def test_disabled_addons_are_left_out_but_can_be_printed(node: FakeNode, api: Fa
     assert "kind: Deployment" in printed[0]
     assert "kind: DaemonSet" in printed[1]
     assert api.writes == []
+
+
+def test_add_ons_are_installed_with_the_users_patches(node: FakeNode, api: FakeApi) -> None:
+    node.put("/patches/corednsdeployment.yaml", "metadata: {labels: {mine: dns}}")
+    node.put("/patches/kubeproxydaemonset.yaml", "metadata: {labels: {mine: proxy}}")
+    config = configured()
+    config = replace(config, this_node=replace(config.this_node, patches=Patches(directory="/patches")))
+    perform(started(node, api, config)[0], addon)
+    for kind, name, label in (("Deployment", "coredns", "dns"), ("DaemonSet", "kube-proxy", "proxy")):
+        assert api.objects["apps/v1", kind, "kube-system", name]["metadata"]["labels"]["mine"] == label
+    assert "mine" not in api.objects["v1", "ConfigMap", "kube-system", "kube-proxy"]["metadata"]["labels"]
 
 
 def test_join_commands(node: FakeNode, api: FakeApi) -> None:

@@ -39,9 +39,11 @@ def _coredns(run: InitRun) -> Changes:
 def _kube_proxy(run: InitRun) -> Changes:
     from pykubeadm.addons.kube_proxy import kube_proxy
     from pykubeadm.addons.printing import print_manifest
+    from pykubeadm.phases.patching import patched_addon
 
     # kubeadm leaves the proxy variables out of what it prints (phases/addons/proxy/proxy.go).
-    documents = kube_proxy(run.configuration, {} if run.print_manifest else run.host.proxy_env, run.note)
+    made = kube_proxy(run.configuration, {} if run.print_manifest else run.host.proxy_env, run.note)
+    documents = [patched_addon(run.patches, document) for document in made]
     if run.print_manifest:
         run.result("manifest", print_manifest(documents).rstrip("\n"))
         return []

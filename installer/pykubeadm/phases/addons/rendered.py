@@ -15,13 +15,12 @@ from pykubeadm.patches.three_way import put_over
 from pykubeadm.phases.addons.coredns_image import Choice, coredns_choice
 from pykubeadm.phases.addons.merging import Update, update
 from pykubeadm.phases.cluster.state import ClusterState, image_of, tag_of
-from pykubeadm.phases.patching import patched
+from pykubeadm.phases.patching import patched_addon
 from pykubeadm.phases.replacing.run import ReplacingRun
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
 
-_PATCH_TARGET = "corednsdeployment"
 _KEPT_WITH_IMAGE = frozenset({"Deployment", "ConfigMap"})
 
 
@@ -96,9 +95,7 @@ def _update(run: ReplacingRun, rendered: Rendered, live: KubeObject | None) -> U
     """A patch that was given before is in what there is already, and one that adds to a list shall not add twice. So what the
     patches make of the new version's object is put over what is merged."""
     found = update(rendered.old, live, rendered.new)
-    if rendered.new["kind"] != "Deployment":
-        return found
-    return replace(found, wanted=put_over(rendered.new, found.wanted, patched(run.patches, _PATCH_TARGET, rendered.new)))
+    return replace(found, wanted=put_over(rendered.new, found.wanted, patched_addon(run.patches, rendered.new)))
 
 
 def _old(run: ReplacingRun, state: ClusterState) -> Configuration:

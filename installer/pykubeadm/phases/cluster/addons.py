@@ -5,19 +5,14 @@ from __future__ import annotations
 from pykubeadm.addons.coredns import DEFAULT_REPLICAS, coredns
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.port import Api
-from pykubeadm.phases.patching import patched
+from pykubeadm.phases.patching import patched_addon
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.kube_object import KubeObject
-
-_PATCH_TARGET = "corednsdeployment"
 
 
 def coredns_documents(run: ClusterRun, replicas: int) -> list[KubeObject]:
     """CoreDNS with the user's patches, in the order to apply it."""
-    return [
-        patched(run.patches, _PATCH_TARGET, document) if document["kind"] == "Deployment" else document
-        for document in coredns(run.configuration.cluster, replicas)
-    ]
+    return [patched_addon(run.patches, document) for document in coredns(run.configuration.cluster, replicas)]
 
 
 def replicas(api: Api) -> int:

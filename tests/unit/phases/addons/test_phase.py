@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from pykubeadm.addons.coredns import corefile
-from pykubeadm.errors import PhaseError
+from pykubeadm.config.source import Source
+from pykubeadm.errors import ConfigError, PhaseError
+from pykubeadm.patches.files import read_patches
 from pykubeadm.phases.addons.phase import addon
 from pykubeadm.phases.addons.rendered import conflicts
 from pykubeadm.phases.cluster.state import look_at
@@ -218,14 +220,32 @@ def test_what_changes_meanwhile_is_merged_again() -> None:
     assert _container(found)["image"].endswith(":v1.36.2")
 
 
-def test_a_patch_that_adds_to_a_list_adds_once() -> None:
-    from pykubeadm.config.source import Source
-    from pykubeadm.patches.files import read_patches
-
+@pytest.mark.parametrize(
+    ("target", "kind", "name"),
+    [("corednsdeployment", "Deployment", "coredns"), ("kubeproxydaemonset", "DaemonSet", "kube-proxy")],
+)
+def test_a_patch_that_adds_to_a_list_adds_once(target: str, kind: str, name: str) -> None:
     operation = b"[{op: add, path: /spec/template/spec/tolerations/-, value: {key: mine, operator: Exists}}]"
-    patches, _ = read_patches([Source("corednsdeployment+json.yaml", operation)])
+    patches, _ = read_patches([Source(f"{target}+json.yaml", operation)])
     api = cluster("v1.35.6")
     for _ in range(2):
         _upgraded(api, patches=patches)
-        tolerations = _object(api, "Deployment", "coredns")["spec"]["template"]["spec"]["tolerations"]
+        tolerations = _object(api, kind, name)["spec"]["template"]["spec"]["tolerations"]
         assert tolerations.count({"key": "mine", "operator": "Exists"}) == 1
+
+
+def test_a_patch_for_kube_proxy_is_merged_by_the_fields_of_a_daemonset() -> None:
+    text = b"""
+    spec:
+      updateStrategy: {rollingUpdate: {maxUnavailable: 3}}
+      template: {spec: {containers: [{name: kube-proxy, env: []}]}}
+    """
+    patches, _ = read_patches([Source("kubeproxydaemonset.yaml", text)])
+    api = cluster("v1.35.6")
+    _upgraded(api, patches=patches)
+    found = _object(api, "DaemonSet", "kube-proxy")
+    assert found["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == 3
+    assert _container(found)["image"].endswith(":v1.36.2")
+    wrong, _ = read_patches([Source("kubeproxydaemonset.yaml", b"spec: {minReadySeconds: soon}")])
+    with pytest.raises(ConfigError, match=r"kubeproxydaemonset\.yaml:1:25"):
+        _upgraded(cluster("v1.35.6"), patches=wrong)
