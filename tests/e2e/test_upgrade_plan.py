@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.cluster import kubectl, kubectl_json
+from lab.cluster import kubectl
 from lab.node import PROGRAMS, Node
 from tests.e2e.conftest import Versions, nodes_of
 from tests.e2e.joining import IGNORED
+from tests.e2e.untouched import snapshot, touched
 from tests.e2e.upgrading import manifests, old_control_plane, plan_tables
 
 SCHEDULER = "/etc/kubernetes/manifests/kube-scheduler.yaml"
@@ -20,12 +21,6 @@ SCHEDULER = "/etc/kubernetes/manifests/kube-scheduler.yaml"
 def old(versions: Versions, request: pytest.FixtureRequest) -> Iterator[Node]:
     with nodes_of(versions.old, request) as new_node:
         yield old_control_plane(new_node, versions, "plan")
-
-
-def _state(node: Node) -> object:
-    """What plan and diff may not change."""
-    objects = kubectl_json(node, "--namespace=kube-system", "get", "configmaps,deployments,daemonsets,jobs")["items"]
-    return manifests(node), {(each["kind"], each["metadata"]["name"]): each["metadata"]["uid"] for each in objects}
 
 
 def _plan(node: Node, *words: str) -> str:
@@ -58,10 +53,10 @@ def test_offers_the_next_minor_without_a_network(old: Node, versions: Versions) 
 
 
 def test_plan_and_diff_change_nothing(old: Node, versions: Versions) -> None:
-    before = _state(old)
+    before = snapshot(old)
     _plan(old, versions.new.version)
     old.run("pykubeadm", "upgrade", "diff", versions.new.version, timeout=60)
-    assert _state(old) == before
+    assert touched(before, snapshot(old)) == []
 
 
 def test_the_same_version_has_no_differences(old: Node) -> None:
