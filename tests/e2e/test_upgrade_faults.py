@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,11 +12,10 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from lab import assets
 from lab.cluster import kubectl, kubectl_json
 from lab.node import Node
 from tests.e2e import load
-from tests.e2e.conftest import NewNode, Versions, nodes_of
+from tests.e2e.conftest import Versions, nodes_of
 from tests.e2e.runs import kill_as_starts, outcome, phases_of
 from tests.e2e.upgrading import (
     TIMEOUT,
@@ -28,7 +29,7 @@ from tests.e2e.upgrading import (
 )
 
 pytestmark = pytest.mark.long
-MOMENTS = (0.4, 1.3, 2.2, 3.7, 5.1, 6.8, 9.3, 12.9, 17.2, 23.5)  # seconds after the beginning
+KILLS = 10
 REGISTRY = "registry.k8s.io"
 CTR = ("ctr", "--namespace", "k8s.io", "images")
 
@@ -51,11 +52,11 @@ def old(versions: Versions, request: pytest.FixtureRequest) -> Iterator[Old]:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that makes the upgrade impossible, how it is mended, and what must be said. `options` go with the run."""
+    """Something that makes the upgrade impossible, how it is fixed, and what must be said. `options` go with the run."""
 
     name: str
     make: Callable[[Node, str], None]
-    mend: Callable[[Node, str], None]
+    fix: Callable[[Node, str], None]
     said: tuple[str, ...]
     options: tuple[str, ...] = ()
 
@@ -70,10 +71,10 @@ def _away(image: str) -> tuple[Callable[[Node, str], None], Callable[[Node, str]
         node.run(*CTR, "tag", "--force", f"{REGISTRY}/{image}:{version}", f"{REGISTRY}/kept:{version}")
         node.run(*CTR, "remove", f"{REGISTRY}/{image}:{version}")
 
-    def mend(node: Node, version: str) -> None:
+    def fix(node: Node, version: str) -> None:
         node.run(*CTR, "tag", f"{REGISTRY}/kept:{version}", f"{REGISTRY}/{image}:{version}")
 
-    return make, mend
+    return make, fix
 
 
 def _argument(component: str, name: str, value: str) -> tuple[Callable[[Node, str], None], Callable[[Node, str], None]]:
@@ -152,7 +153,7 @@ def test_what_cannot_succeed_leaves_the_old_version(old: Old, fault: Fault) -> N
         wait_at(node, old.versions.old.version)
         assert stored_version(node) == old.versions.old.version
     finally:
-        fault.mend(node, version)
+        fault.fix(node, version)
 
 
 def test_the_api_server_crashes_meanwhile(old: Old) -> None:
@@ -186,24 +187,36 @@ def test_killed_at_every_boundary(versions: Versions, request: pytest.FixtureReq
         assert load.lost(node, writes) == set()
 
 
-def test_killed_at_any_moment(kubernetes: assets.Assets, new_node: NewNode) -> None:
-    """Upgrades to the same version with other settings: killed somewhere, the next run finishes them."""
-    versions = Versions(kubernetes, kubernetes)
-    node = old_control_plane(new_node, versions, "upr")
-    words = apply_words(versions.new.version)
-    for number, moment in enumerate(MOMENTS):
-        change, _ = _argument("apiServer", "v", str(2 + number % 2))
-        change(node, versions.new.version)
-        process = node.start_process("pykubeadm", *words)
-        time.sleep(moment)
-        node.run("pkill", "-KILL", "-f", "pykubeadm upgrade apply", check=False)
-        process.communicate(timeout=60)
-        upgrade(node, versions.new.version)
-        # Controller manager and scheduler end whenever the API is away: without, they would be waited for longer each time.
-        node.run("systemctl", "restart", "kubelet")
-        wait_at(node, versions.new.version)
-        assert f"--v={2 + number % 2}" in manifests(node)["kube-apiserver"]
-        assert outcome(upgrade(node, versions.new.version)) == "unchanged"
+def test_killed_at_random_moments(versions: Versions, request: pytest.FixtureRequest) -> None:
+    """Ten times in upgrades to the next minor, one after the other in the same one until that is done, then in another cluster's.
+    Each is finished by the runs that follow, without anything being started by hand, and no acknowledged write is lost."""
+    seed, terminal = time.time_ns(), request.config.get_terminal_writer()
+    moments = random.Random(seed)  # noqa: S311 - no secret
+    left = KILLS
+    while left:
+        with nodes_of(versions.old, request) as new_node:
+            node = old_control_plane(new_node, versions, f"upr{left}", tool="kubeadm")
+            with load.api_writes(node, node.address, per_second=5) as writes:
+                while left and (killed := _killed_after(node, versions, moments.uniform(0.3, 25))):
+                    left -= 1
+                    terminal.line(f"seed {seed}: {killed}", flush=True)
+                upgrade(node, versions.new.version)
+            wait_at(node, versions.new.version, seconds=400)  # controllers that ended are started again within 5 minutes
+            assert stored_version(node) == versions.new.version
+            assert outcome(upgrade(node, versions.new.version)) == "unchanged"
+            assert load.lost(node, writes) == set()
+
+
+def _killed_after(node: Node, versions: Versions, seconds: float) -> str:
+    """Kill an upgrade that long after its start; in which phase it was, "" if it had ended well before."""
+    process = node.start_process("pykubeadm", *apply_words(versions.new.version))
+    time.sleep(seconds)
+    ended = process.poll()
+    node.run("pkill", "-KILL", "-f", "pykubeadm upgrade apply", check=False)
+    output, _ = process.communicate(timeout=60)
+    assert ended in (None, 0), output
+    phases = re.findall(r'"phase":"([^"]+)"', output)  # the last line may have been cut
+    return "" if ended == 0 else f"killed after {seconds:.1f} s, in {phases[-1] if phases else 'no phase yet'}"
 
 
 def test_a_power_cut(versions: Versions, request: pytest.FixtureRequest) -> None:

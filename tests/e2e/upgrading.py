@@ -121,12 +121,12 @@ def wait_at(node: Node, version: str, *, seconds: float = 120) -> None:
     """Until this control plane is at `version` and nowhere between: manifests, programs, what the cluster knows."""
 
     def between() -> str | None:
-        told = manifest_versions(node)
-        wanted = {name: tag for name, tag in told.items() if name != "etcd"}
+        written = manifest_versions(node)
+        wanted = {name: tag for name, tag in written.items() if name != "etcd"}
         if set(wanted.values()) != {version}:
-            return f"the manifests are {told}"
-        if (running := running_versions(node)) != told:
-            return f"{told} should run, {running} does"
+            return f"the manifests are {written}"
+        if (running := running_versions(node)) != written:
+            return f"{written} should run, {running} does"
         live = kubectl(node, f"--server=https://{node.address}:6443", "get", "--raw", "/livez", check=False)
         if live != "ok":
             return f"the API server says {live}"
