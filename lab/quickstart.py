@@ -73,7 +73,7 @@ def real_cluster(found: assets.Assets) -> None:
     )
     say(f"the cluster is up\n\n{cluster.kubectl(on, 'get', 'nodes,pods', '--all-namespaces')}\n")
     docker = " ".join(docker_argv("exec", "-it", on.name))
-    print(f"""How to go on:
+    print(f"""How to continue:
   {docker} bash                     # KUBECONFIG={cluster.ADMIN_KUBECONFIG}
   {docker} kubectl --kubeconfig {cluster.ADMIN_KUBECONFIG} get all -A
   {docker} pykubeadm init --config {cluster.CONFIG}   # again: finds nothing to change
@@ -110,7 +110,7 @@ Not run, for want of Kubernetes' binaries: {", ".join(NOT_REHEARSED)}:
   no kubelet, no API server, no pods.
 Checks reported to only warn: {ignored}.
 
-How to go on:
+How to continue:
   PYKUBEADM_ASSETS=/folder/with/kubelet-and-the-others make quickstart
   {" ".join(docker_argv("exec", "-it", on.name))} bash
   make clean                        # remove it""")

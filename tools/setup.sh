@@ -89,4 +89,4 @@ pip=(.venv/bin/python -m pip --quiet --disable-pip-version-check)
 "${pip[@]}" install --require-hashes --requirement requirements-dev.lock
 # What builds is in the lock, too; in isolation pip would fetch the newest of it.
 "${pip[@]}" install --no-deps --no-build-isolation --editable .
-"${pip[@]}" check || fail "requirements-dev.lock is not what pyproject.toml asks for: \`make lock\` mends it"
+"${pip[@]}" check || fail "requirements-dev.lock is not what pyproject.toml asks for: \`make lock\` fixes it"

@@ -28,7 +28,7 @@ class UsageError(PykubeadmError):
 
 
 class DeclinedError(PykubeadmError):
-    """The user was asked whether to go on, and did not say yes."""
+    """The user was asked whether to continue, and did not say yes."""
 
 
 class Problem(NamedTuple):
@@ -86,7 +86,7 @@ class ApiError(PykubeadmError):
 
 
 class UnfinishedError(PykubeadmError):
-    """Something could not be done, and what comes after it does not need it: the run goes on, and fails with this at its end.
+    """Something could not be done, and what comes after it does not need it: the run continues, and fails with this at its end.
     `changes` are what was done all the same."""
 
     exit_status = 4

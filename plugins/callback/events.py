@@ -1,6 +1,6 @@
 # Copyright: the pykubeadm authors
 # Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
-"""Tells what happens as one JSON object a line, on a file descriptor that the caller handed over."""
+"""Reports what happens as one JSON object a line, on a file descriptor that the caller handed over."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would be installed, and installs nothing; URLs are not asked.
+    description: Reports what would be installed, and installs nothing; URLs are not asked.
   diff_mode:
     support: full
     description: Shows what is there before and after.

@@ -68,7 +68,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows the content before and after.

@@ -42,7 +42,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would be opened.
+    description: Reports what would be opened.
   diff_mode:
     support: full
     description: Lists the ports that would be opened.

@@ -49,7 +49,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would be imported or pulled.
+    description: Reports what would be imported or pulled.
   diff_mode:
     support: full
     description: Lists the images that come.

@@ -30,7 +30,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows the file and what is loaded before and after.

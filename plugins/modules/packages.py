@@ -71,7 +71,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would be installed, and installs nothing.
+    description: Reports what would be installed, and installs nothing.
   diff_mode:
     support: full
     description: Shows the packages' versions before and after.

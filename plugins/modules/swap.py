@@ -22,7 +22,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows fstab and what is on before and after.

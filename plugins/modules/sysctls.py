@@ -37,7 +37,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows file and values before and after.

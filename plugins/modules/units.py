@@ -72,7 +72,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would be done, and does nothing.
+    description: Reports what would be done, and does nothing.
   diff_mode:
     support: full
     description: Shows the units' states before and after.

@@ -44,7 +44,7 @@ def test_works_with_streams_that_are_closed(tree: Path, closed: str) -> None:
 def test_says_so_where_the_output_cannot_be_written(tree: Path, output: str) -> None:
     done = shell(tree, ">/dev/full", *CA, "--output", output)
     assert done.returncode == 1
-    assert done.stderr == "error: the output cannot be written: No space left on device; run the same command again to go on\n"
+    assert done.stderr == "error: the output cannot be written: No space left on device; run the same command again to continue\n"
 
 
 def test_a_reader_that_goes_away_is_no_bug(tree: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_signal_ends_it_in_words_with_status_130(number: signal.Signals) -> No
         time.sleep(0.05)
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
-    assert (process.returncode, errors.strip()) == (130, "interrupted; run the same command again to go on")
+    assert (process.returncode, errors.strip()) == (130, "interrupted; run the same command again to continue")
 
 
 def test_a_signal_is_the_last_event() -> None:

@@ -163,7 +163,7 @@ def _reset(ctx: click.Context, **values: Any) -> None:
             f"This takes apart {'the whole cluster' if not options.limit else 'a part of the cluster'}: {', '.join(names)}.",
             err=True,
         )
-        if not click.confirm("Go on?", err=True):
+        if not click.confirm("Continue?", err=True):
             raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --yes")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log):

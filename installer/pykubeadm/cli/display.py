@@ -209,4 +209,4 @@ def _closing(event: RunFinished, *, dry_run: bool) -> str:
         case "interrupted":
             return f"Interrupted after {event.elapsed:.1f}s"
         case _:
-            return f"Failed after {event.elapsed:.1f}s; run the same command again to go on from here"
+            return f"Failed after {event.elapsed:.1f}s; run the same command again to continue from here"

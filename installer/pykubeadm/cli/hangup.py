@@ -1,4 +1,4 @@
-"""A lost connection (ssh) does not end a run that changes the node: it goes on to its end without a terminal."""
+"""A lost connection (ssh) does not end a run that changes the node: it continues to its end without a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def survived() -> Iterator[None]:
 
 
 def outlasting(subscriber: Subscriber) -> Subscriber:
-    """What goes on where the terminal is gone, of which SIGHUP need not be the first sign: writing fails with EIO."""
+    """What continues where the terminal is gone, of which SIGHUP need not be the first sign: writing fails with EIO."""
 
     def show(event: Event) -> None:
         try:

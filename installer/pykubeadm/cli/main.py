@@ -55,7 +55,7 @@ def main() -> NoReturn:
     """Run the command line; the exit statuses are in docs/reference/exit-status.md."""
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _interrupt)  # runs of phases go on: cli/hangup.py
+        signal.signal(signal.SIGHUP, _interrupt)  # runs of phases continue: cli/hangup.py
     _open_standard_streams()
     settings = Globals()
     try:
@@ -67,7 +67,7 @@ def main() -> NoReturn:
         if not isinstance(error, BrokenPipeError):  # who reads no further, as head(1), wants no message
             with suppress(OSError):
                 click.echo(
-                    f"error: the output cannot be written: {error.strerror}; run the same command again to go on", err=True
+                    f"error: the output cannot be written: {error.strerror}; run the same command again to continue", err=True
                 )
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries again at its end
         status = 1
@@ -121,7 +121,7 @@ def _leave(settings: Globals) -> NoReturn:
     """End at once, as the user wants: not when the last command or request of another thread is through."""
     from pykubeadm.node.local import end_commands
 
-    sentence = "interrupted; run the same command again to go on"
+    sentence = "interrupted; run the same command again to continue"
     with suppress(OSError):
         if settings.output == "json":
             _failed(sentence, (), INTERRUPTED)

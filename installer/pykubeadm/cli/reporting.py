@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reporting(ctx: click.Context, output: str) -> Iterator[Subscriber]:
-    """Within, what it emits is shown as `output` says; it goes on where the terminal is lost meanwhile."""
+    """Within, what it emits is shown as `output` says; it continues where the terminal is lost meanwhile."""
     from pykubeadm.cli.display import stamped, subscriber
     from pykubeadm.cli.hangup import outlasting, survived
 

@@ -40,7 +40,7 @@ def approve_kubelet_serving(ctx: click.Context, kubeconfig: str | None, *, watch
     reported: set[str] = set()
     while True:
         try:
-            # Anew each time: the file's certificate is renewed once a year.
+            # Read again each time: the file's certificate is renewed once a year.
             _look(ClusterApi(credentials(ctx, kubeconfig)), reported, click.echo, dry_run=dry_run)
         except ApiError as error:
             if not watch:

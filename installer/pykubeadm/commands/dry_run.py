@@ -19,7 +19,7 @@ def rehearsal(machine: Node, emit: Subscriber, command: str) -> tuple[RecordingN
 
 @dataclass(slots=True)
 class _DryRun:
-    """Tells what each phase would have changed when it is through, and keeps the files at the end where an environment
+    """Reports what each phase would have changed once it is done, and keeps the files at the end where an environment
     variable names a directory for those of `command`; kubeadm's own name for it works, too."""
 
     node: RecordingNode

@@ -35,7 +35,7 @@ def run_rotate(
     connect: Connect | None = None,
     log: RunLog | None = None,
 ) -> None:
-    """Begin a rotation of `names`, or without them go on with the one that is under way. `given`: abort, finish,
+    """Begin a rotation of `names`, or without them continue the one that is under way. `given`: abort, finish,
     restart_workloads. Raises an error with the first cause on top; UsageError where the options exclude each other."""
     if options.limit:
         raise UsageError("--limit: CAs are rotated on all nodes")

@@ -1,7 +1,7 @@
 """`cluster upgrade`: control planes one after the other, then workers, a few at a time, each with its kubelet.
 
 Each host runs `upgrade apply` or `upgrade node`, which finish what an earlier run began on it. Whose turn it is, is found by
-looking, so whatever ended a run, the next one goes on.
+looking, so whatever ended a run, the next one continues.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The timer runs from boot on; the service saves as it was told to where a member of etcd is, and fails where that fails."""
+"""The timer runs from boot on; the service saves as it is configured to where a member of etcd is, and fails where that fails."""
 
 import pytest
 

@@ -95,7 +95,7 @@ def _restart(run: CertsRun) -> Changes:
     components = [component for name, component in _RESTARTED.items() if name in run.renewed]
     if not run.restart:
         if components:
-            run.note("info", f"restart {' and '.join(components)}: they go on with their old certificates", topic=RESTART.name)
+            run.note("info", f"restart {' and '.join(components)}: they continue with their old certificates", topic=RESTART.name)
         return ()
     if not run.was_down:
         return restart_components(run, components, phase=RESTART.name)

@@ -1,4 +1,4 @@
-"""What a restore has done so far, kept on the node until it is through: whoever runs the same command after a kill goes on."""
+"""What a restore has done so far, kept on the node until it is through: the same command, run after a kill, continues it."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def not_joined(run: InitRun) -> Check:
         if run.journal.became_by() != "join" and run.node.stat(_KUBELET_CONF) is None:
             what = f"was to become a {kind} of a cluster by a join that was cut off, or failed"
         return error(
-            f"this node{_name(run)} {what}: `init` makes a new cluster, which needs another machine; `pykubeadm join …` goes on "
-            "with this one"
+            f"this node{_name(run)} {what}: `init` makes a new cluster, which needs another machine; `pykubeadm join …` "
+            "continues with this one"
         )
 
     return Check("NotJoined", look)

@@ -117,7 +117,7 @@ def _connect(
         except ApiError as error:
             if administrator is None or not journal.owns(ADMIN_KUBECONFIG):
                 raise
-            say("warning", f"{error}; going on with {administrator.source}, which is there already")
+            say("warning", f"{error}; continuing with {administrator.source}, which is there already")
             trust = administrator
     else:
         trust = administrator or discover(join, node, now=now, report=report, say=say)

@@ -83,7 +83,7 @@ def _left_by_earlier_phases(node: Node) -> str:
         if node.stat(path) is not None:
             return path
     raise PhaseError(
-        f"this phase goes on where earlier ones stopped, but there is neither {ADMIN_KUBECONFIG} nor {BOOTSTRAP_CONF} here: "
+        f"this phase continues where earlier ones stopped, but there is neither {ADMIN_KUBECONFIG} nor {BOOTSTRAP_CONF} here: "
         "run the phases before it, or give --config"
     )
 

@@ -56,7 +56,7 @@ def join(
     kubeadm's flags with underscores; `source` is what --config names; `name` is what the run is called; `replaces` names a
     control plane that leaves for it."""
     whole = name == NAME
-    # Phases that have no flags for discovery go on with what the ones before them wrote.
+    # Phases that have no flags for discovery continue with what the ones before them wrote.
     run = begin(machine, options, emit, source=source, needs_discovery="discovery_file" in options, look_ahead=whole)
     run.replaces = replaces
     order_keys(run, steps_with_keys(run))

@@ -29,7 +29,7 @@ def reset(
     name: str = NAME,
 ) -> None:
     """Run the steps that `choose` picks on `machine`. `options` are kubeadm's flags with underscores; `source` is what
-    --config names; `confirm` asks the user whether to go on; `name` is what the run is called."""
+    --config names; `confirm` asks the user whether to continue; `name` is what the run is called."""
     run = begin(machine, options, emit, confirm, source=source)
     changed = execute(name, choose(run.reset.skip_phases), run, node_name=run.host.hostname)
     if name == NAME and changed and not run.dry_run:

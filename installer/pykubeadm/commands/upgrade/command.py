@@ -34,7 +34,7 @@ def upgrade(
     confirm: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run the steps of `upgrade PART` that `choose` picks on `machine`. `options` are kubeadm's flags with underscores, and
-    `kubernetes_version`; `source` is what --config names; `confirm` asks the user whether to go on; `name` is what the run is
+    `kubernetes_version`; `source` is what --config names; `confirm` asks the user whether to continue; `name` is what the run is
     called."""
     whole = name == f"upgrade {part}"
     if whole and not options.get("kubelet") and (options.get("drain_timeout") or options.get("delete_emptydir_data")):

@@ -41,7 +41,7 @@ def end_components(run: ClusterRun, components: Sequence[str]) -> tuple[str, ...
         every = cri.containers()
     except CrictlMissingError as error:
         for component in components:
-            run.note("warning", f"{component} was not restarted and goes on with its old certificate: {error}", topic="certs")
+            run.note("warning", f"{component} was not restarted and continues with its old certificate: {error}", topic="certs")
         return ()
     newest = {component: newest_container(every, component) for component in components}
     running = [container for container in newest.values() if container is not None and container.state == "running"]

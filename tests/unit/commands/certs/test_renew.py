@@ -260,7 +260,7 @@ def test_restarts_can_be_left_to_the_user() -> None:
     _, events = run_on(node, restart=False)
     assert runtime.stopped == []
     notes = [event.message for event in events if isinstance(event, Note)]
-    assert notes == ["restart kube-controller-manager and kube-scheduler: they go on with their old certificates"]
+    assert notes == ["restart kube-controller-manager and kube-scheduler: they continue with their old certificates"]
 
 
 @pytest.mark.usefixtures("healthy")
@@ -269,7 +269,7 @@ def test_without_crictl_the_user_is_warned() -> None:
     _, events = run_on(node)
     notes = [event.message for event in events if isinstance(event, Note)]
     assert [note.split(":")[0] for note in notes] == [
-        f"{name} was not restarted and goes on with its old certificate" for name in COMPONENTS[1:]
+        f"{name} was not restarted and continues with its old certificate" for name in COMPONENTS[1:]
     ]
 
 

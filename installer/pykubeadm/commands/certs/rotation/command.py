@@ -41,7 +41,7 @@ _KUBELET_CONF: Final = f"{KUBERNETES_DIR}/kubelet.conf"
 
 
 def rotate_ca(names: Sequence[str], options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
-    """Begin to rotate on `machine` what `names` say ("all", or some of `NAMES`), or with none go on with what is under way.
+    """Begin to rotate on `machine` what `names` say ("all", or some of `NAMES`), or with none continue what is under way.
     `options`: abort, certificate_key, finish, kubeconfig, restart_workloads."""
     run = _begin(_chosen(names), options, emit, machine)
     execute(NAME, STEPS, run, node_name=run.node_name)

@@ -44,7 +44,7 @@ _COMMAND: Final = "pykubeadm certs rotate-ca"
 
 
 def look(run: RotationRun) -> Changes:
-    """Begin the rotation that was asked for, turn back the one under way, or go on with it."""
+    """Begin the rotation that was asked for, turn back the one under way, or continue it."""
     run.rotation = _read(run)
     changes: list[str] = []
     if run.rotation is None:
@@ -120,7 +120,7 @@ def _turn_back(run: RotationRun) -> Changes:
         return ()
     if rotation.stage not in BACK:
         raise PhaseError(
-            f"the stage {rotation.stage} has begun, in which nodes drop the former CA: it cannot be aborted; go on with"
+            f"the stage {rotation.stage} has begun, in which nodes drop the former CA: it cannot be aborted; continue with"
             f" `{_COMMAND}`, and rotate again where the new CA is not to stay"
         )
     if not run.is_control_plane:

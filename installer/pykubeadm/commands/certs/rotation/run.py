@@ -12,11 +12,11 @@ from pykubeadm.util.dataclass import dataclass
 
 @dataclass(slots=True, kw_only=True)
 class RotationRun(ClusterRun):
-    """One `certs rotate-ca` on one node. `names` are what the user asked to begin with, () to go on with what is under way."""
+    """One `certs rotate-ca` on one node. `names` are what the user asked to begin with, () to continue what is under way."""
 
     has_control_plane: bool
     names: tuple[str, ...] = ()
-    finish: bool = False  # go on to the stage that cannot be aborted
+    finish: bool = False  # continue to the stage that cannot be aborted
     abort: bool = False
     restart_workloads: bool = False
     certificate_key: str = field(default="", repr=False)  # that the keys of CAs are encrypted with on their way to others

@@ -1,6 +1,6 @@
 """encryption: what is stored is written again, once all API servers write it in one way, and some of it is not written so yet.
 
-So the last control plane does it; and whoever was killed at it goes on with what is left.
+So the last control plane does it; and whoever was killed at it continues with what is left.
 """
 
 from __future__ import annotations
