@@ -62,6 +62,20 @@ def test_light_commands_import_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_no_command_imports_anything_heavy_before_it_runs() -> None:
+    """For its help, its completion, and to find out that a flag is wrong."""
+    script = (
+        "import importlib, pkgutil, sys\n"
+        "import pykubeadm.cli\n"
+        "for module in pkgutil.iter_modules(pykubeadm.cli.__path__, 'pykubeadm.cli.'):\n"
+        "    importlib.import_module(module.name)\n"
+        f"    heavy = sorted(set({HEAVY!r}) & set(sys.modules))\n"
+        "    assert not heavy, (module.name, heavy)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_version_in_every_form(run: Run) -> None:
     short = run("version", "-o", "short").stdout.strip()
     assert run("version").stdout == f"pykubeadm version: {short}\n"
