@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import field, replace
+from datetime import timedelta
 from typing import Any
 
 from pykubeadm.commands.environment import for_reading
@@ -21,6 +21,7 @@ from pykubeadm.node.cri import Cri
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.local import LocalNode
 from pykubeadm.util.dataclass import dataclass
+from pykubeadm.util.retry import every, try_again
 from pykubeadm.util.side_by_side import side_by_side
 from pykubeadm.workflow.events import Note, Subscriber
 
@@ -89,19 +90,19 @@ class Pull:
         self._say(f"{len(missing)} image{'' if len(missing) == 1 else 's'} pulled, {total}")
 
     def _one(self, name: str) -> None:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                self.cri.pull(name)
-            except NodeError as error:
-                self.failures[name] = str(error)
-                if attempt == _TRIES or any(word in str(error).lower() for word in _FINAL):
-                    return
-                time.sleep(self.pause)
-            else:
-                self.failures.pop(name, None)
-                size = self.cri.image_sizes().get(name)
-                self._say(f"Pulled {name}" + (f" ({_megabytes(size)})" if size else ""))
-                return
+        tries = iter(range(1, _TRIES))
+
+        def patience(failure: Exception, _spent: float) -> timedelta | None:
+            is_final = any(word in str(failure).lower() for word in _FINAL)
+            return timedelta.max if isinstance(failure, NodeError) and not is_final and next(tries, None) else None
+
+        try:
+            try_again(lambda: self.cri.pull(name), patience, pause=every(self.pause))
+        except NodeError as error:
+            self.failures[name] = str(error)
+            return
+        size = self.cri.image_sizes().get(name)
+        self._say(f"Pulled {name}" + (f" ({_megabytes(size)})" if size else ""))
 
     def _say(self, message: str) -> None:
         self.emit(Note(level="info", topic=TOPIC, message=message))

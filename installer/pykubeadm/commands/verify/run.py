@@ -17,14 +17,14 @@ from pykubeadm.commands.verify.trial import ROW_LABEL, Trial
 from pykubeadm.errors import ApiError, PykubeadmError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api, ApiStatusError
+from pykubeadm.kube.waits import WaitError, wait_for
 from pykubeadm.util.kube_object import ODD_SHAPE, KubeObject
 from pykubeadm.util.timestamp import parse_timestamp
 
 NAMESPACE_PREFIX: Final = "pykubeadm-verify-"
 NAMESPACE_LABEL: Final = "verify.pykubeadm/namespace"
 _AT_A_TIME: Final = 8
-_REMOVED_WITHIN: Final = 60.0  # seconds
-_LOOK_EVERY: Final = 0.3
+_REMOVED_WITHIN: Final = timedelta(minutes=1)
 _ABANDONED: Final = 3600.0  # seconds: no run takes that long
 _NO_SHELL: Final = (
     "needs an image with a shell, and the nodes report none that all of them have: name one with --image, such as"
@@ -116,20 +116,26 @@ def make_namespace(api: Api, name: str) -> None:
 def remove_namespace(api: Api, name: str) -> str:
     """Why it is not gone within a minute, "" where it is; one that is not goes when what keeps it is fixed."""
     why = "it is not gone yet"
-    end = time.monotonic() + _REMOVED_WITHIN
-    while time.monotonic() < end:
+
+    def what_keeps_it() -> str | None:
+        nonlocal why
         try:
             found = api.get("v1", "Namespace", name)
             if found is None:
-                return ""
+                return None
             if "deletionTimestamp" not in found["metadata"]:
                 api.delete("v1", "Namespace", name)
             conditions = (found.get("status") or {}).get("conditions") or ()
             why = next((str(each["message"]) for each in conditions if each.get("status") == "True"), why)
         except ApiError as error:
             why = str(error)
-        time.sleep(_LOOK_EVERY)
-    return why
+        return why
+
+    try:
+        wait_for({name: what_keeps_it}, _REMOVED_WITHIN, report=lambda _target, _reason: None)
+    except WaitError as late:
+        return late.reasons[name]
+    return ""
 
 
 def remove_abandoned(api: Api, now: float) -> None:

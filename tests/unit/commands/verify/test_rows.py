@@ -87,8 +87,7 @@ def test_pods_go_to_control_planes_where_there_is_nothing_else() -> None:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
-    monkeypatch.setattr(run, "_REMOVED_WITHIN", 0.5)
-    monkeypatch.setattr(run, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(run, "_REMOVED_WITHIN", timedelta(seconds=0.5))
     found = FakeApi()
     found.put(node("a", "example.org/busybox:1"))
     return found

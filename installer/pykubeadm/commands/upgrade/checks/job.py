@@ -6,7 +6,6 @@ admission refuses is tried again, as policies and webhooks take some time after 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -16,7 +15,7 @@ from pykubeadm.kube.port import Api, ApiStatusError
 from pykubeadm.phases.cluster.state import NAMESPACE
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.util.kube_object import KubeObject
-from pykubeadm.util.retry import RanOutError, every, try_again
+from pykubeadm.util.retry import Patience, RanOutError, every, try_again
 
 NAME: Final = "CreateJob"
 _PREFIX: Final = "upgrade-health-check"
@@ -79,8 +78,6 @@ def run_job(api: Api, job: KubeObject, seconds: float) -> Findings:
 
 
 def _create(api: Api, job: KubeObject, seconds: float) -> None:
-    from datetime import timedelta
-
     def create() -> None:
         try:
             api.create(job)
@@ -88,30 +85,35 @@ def _create(api: Api, job: KubeObject, seconds: float) -> None:
             if refusal.code != 409:  # ours, of an attempt whose answer was lost
                 raise
 
-    def patience(failure: Exception, _spent: float) -> timedelta | None:
-        return timedelta(seconds=seconds) if isinstance(failure, ApiError) else None
+    try_again(create, _for(seconds), pause=every(_LOOK_EVERY))
 
-    try_again(create, patience, pause=every(_LOOK_EVERY))
+
+class _NotEndedError(Exception):
+    """The Job runs on, or has not started; the reason."""
 
 
 def _await(api: Api, name: str, seconds: float) -> Findings:
-    end = time.monotonic() + seconds
-    why = "it was not started"
-    while time.monotonic() < end:
-        with suppress(ApiError):
-            found = api.get("batch/v1", "Job", name, NAMESPACE) or {}
-            ended = {
-                each["type"]: each for each in (found.get("status") or {}).get("conditions") or () if each["status"] == "True"
-            }
-            if "Complete" in ended or "SuccessCriteriaMet" in ended:
-                return FINE
-            if "Failed" in ended:
-                return error(
-                    f"the Job {name} that tests the cluster failed: {ended['Failed'].get('message', '')}; {_why(api, name)}"
-                )
-            why = _why(api, name)
-        time.sleep(_LOOK_EVERY)
-    return error(f"the Job {name} that tests the cluster did not end within {seconds:.0f} s: {why}")
+    def look() -> Findings:
+        found = api.get("batch/v1", "Job", name, NAMESPACE) or {}
+        conditions = (found.get("status") or {}).get("conditions") or ()
+        ended = {each["type"]: each for each in conditions if each["status"] == "True"}
+        if "Complete" in ended or "SuccessCriteriaMet" in ended:
+            return FINE
+        if "Failed" in ended:
+            return error(f"the Job {name} that tests the cluster failed: {ended['Failed'].get('message', '')}; {_why(api, name)}")
+        raise _NotEndedError(_why(api, name))
+
+    try:
+        return try_again(look, _for(seconds), pause=every(_LOOK_EVERY))
+    except RanOutError as late:
+        return error(f"the Job {name} that tests the cluster did not end within {seconds:.0f} s: {late.__cause__}")
+
+
+def _for(seconds: float) -> Patience:
+    from datetime import timedelta
+
+    limit = timedelta(seconds=seconds)
+    return lambda failure, _spent: limit if isinstance(failure, ApiError | _NotEndedError) else None
 
 
 def _why(api: Api, name: str) -> str:
