@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from pykubeadm.commands.join.kubelet_start import other_name
-from pykubeadm.commands.join.member import Member
+from pykubeadm.commands.join.member import JoinOwner
 from pykubeadm.commands.join.run import JoinRun
 from pykubeadm.config.model import LocalEtcd
 from pykubeadm.config.versions import pause_image
@@ -30,7 +30,7 @@ def run_join_preflight(run: JoinRun) -> Changes:
     machine = run.machine
     if run.prepared or machine is None or not machine.is_good():  # what was not there yet may be by now
         machine = Machine(run.node, run.host, run.journal, run.configuration.this_node.node_registration.cri_socket)
-    machine.owner = Member(run)
+    machine.owner = JoinOwner(run)
 
     def warn(message: str) -> None:
         run.note("warning", message, topic="preflight")

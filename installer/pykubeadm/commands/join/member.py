@@ -54,7 +54,7 @@ def is_this_machine(node: Looked, found: KubeObject) -> bool:
     return bool(boot) and info.get("bootID") == boot and info.get("machineID") in machines
 
 
-class Member:
+class JoinOwner:
     """The owner of what lies on a node that joins: of what the journal knows, and on a member of all that is there."""
 
     def __init__(self, run: JoinRun) -> None:

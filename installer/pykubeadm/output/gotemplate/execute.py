@@ -8,7 +8,7 @@ from typing import Any, Final
 from pykubeadm.output.go_text import printed
 from pykubeadm.output.gotemplate.functions import FUNCTIONS, kind
 from pykubeadm.output.gotemplate.tree import (
-    Command,
+    Call,
     Constant,
     Control,
     Dot,
@@ -114,9 +114,9 @@ class _Execution:
 
     def _pipeline(self, pipeline: Pipeline, dot: Any) -> Any:
         value: Any = None
-        for number, command in enumerate(pipeline.commands):
+        for number, call in enumerate(pipeline.calls):
             before = (value,) if number else ()
-            value = self._command(command, dot, before)
+            value = self._of_call(call, dot, before)
             if value is None:
                 value = _MISSING
         for name in pipeline.variables:
@@ -133,9 +133,9 @@ class _Execution:
                 return
         raise TemplateError(at, f"there is no variable {name} here")
 
-    def _command(self, command: Command, dot: Any, before: tuple[Any, ...]) -> Any:
+    def _of_call(self, call: Call, dot: Any, before: tuple[Any, ...]) -> Any:
         """`before` is what stands before the `|`."""
-        first, *arguments = command.operands
+        first, *arguments = call.operands
         if isinstance(first, Function):
             return self._call(first, arguments, dot, before)
         if isinstance(first, Nil):

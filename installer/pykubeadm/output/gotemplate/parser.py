@@ -9,7 +9,7 @@ from pykubeadm.output.go_text import unquoted
 from pykubeadm.output.gotemplate.functions import FUNCTIONS, UNSUPPORTED
 from pykubeadm.output.gotemplate.lexer import Token, tokens
 from pykubeadm.output.gotemplate.tree import (
-    Command,
+    Call,
     Constant,
     Control,
     Dot,
@@ -150,25 +150,25 @@ class _Parser:
     def _pipeline(self, closing: str, at: int, *, ranges: bool = False) -> Pipeline:
         """`closing`: "close", or ")" within parentheses."""
         variables, assigns = self._declared(ranges=ranges)
-        commands: list[Command] = []
+        calls: list[Call] = []
         while True:
             token = self._skip_spaces()
             if closing in (token.kind, token.text):
                 self._next += 1
                 break
-            commands.append(self._command())
+            calls.append(self._call())
             if self._peek().text == "|":
                 self._next += 1
-        if not commands:
+        if not calls:
             raise TemplateError(at, "there is no value here")
-        for command in commands[1:]:
-            first = command.operands[0]
+        for call in calls[1:]:
+            first = call.operands[0]
             if isinstance(first, Constant | Dot | Nil):
                 raise TemplateError(first.at, 'a value cannot take what is before the "|", only a function can')
-        return Pipeline(at, variables, assigns, tuple(commands))
+        return Pipeline(at, variables, assigns, tuple(calls))
 
     def _declared(self, *, ranges: bool) -> tuple[tuple[str, ...], bool]:
-        """The variables before `:=` or `=`, one or, of a range, two; none where they are the beginning of a command."""
+        """The variables before `:=` or `=`, one or, of a range, two; none where they are the beginning of a call."""
         began, names = self._next, []
         while self._skip_spaces().kind == "variable":
             names.append(self._take().text)
@@ -187,7 +187,7 @@ class _Parser:
         self._next = began
         return (), False
 
-    def _command(self) -> Command:
+    def _call(self) -> Call:
         operands = []
         while True:
             operands.append(self._operand())
@@ -197,7 +197,7 @@ class _Parser:
                 if token.kind != "close" and token.text not in ("|", ")"):
                     continue
             if token.kind == "close" or token.text in ("|", ")"):
-                return Command(tuple(operands))
+                return Call(tuple(operands))
             raise TemplateError(token.at, f'"{token.text}" cannot stand here; a blank parts arguments')
 
     def _operand(self) -> Operand:

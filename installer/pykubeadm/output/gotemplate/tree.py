@@ -47,7 +47,7 @@ class Fields:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Call:
     """The first is what is evaluated, the others are its arguments."""
 
     operands: tuple[Operand, ...]
@@ -60,7 +60,7 @@ class Pipeline:
     at: int
     variables: tuple[str, ...]
     assigns: bool
-    commands: tuple[Command, ...]
+    calls: tuple[Call, ...]
 
 
 @dataclass(frozen=True, slots=True)

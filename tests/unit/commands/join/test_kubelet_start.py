@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pykubeadm.commands.join.checks import join_checks
 from pykubeadm.commands.join.kubelet_start import kubelet_start
-from pykubeadm.commands.join.member import Member, as_member
+from pykubeadm.commands.join.member import JoinOwner, as_member
 from pykubeadm.commands.join.run import JoinRun
 from pykubeadm.config.model import Arg
 from pykubeadm.errors import PhaseError
@@ -195,7 +195,7 @@ def test_on_a_member_nothing_is_taken_for_another_clusters():
     node.put(KUBELET_CONF, "the kubelet's")
     node.put("/var/lib/kubelet/kubeadm-flags.env", "kubeadm's")
     run = to_join(node)
-    machine = Machine(node, run.host, Member(run), "")
+    machine = Machine(node, run.host, JoinOwner(run), "")
     [check] = [check for check in join_checks(run) if check.name == "FileAvailable--etc-kubernetes-kubelet.conf"]
     assert "nor is this node a member of the cluster as n1" in check.look(machine).errors[0]
     run.is_member = True
