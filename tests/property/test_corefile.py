@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from contextlib import suppress
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,5 +59,12 @@ def test_the_order_means_nothing(servers: tuple[Server, ...], chance: random.Ran
 
 @given(st.text(st.sampled_from('{}#" \n\\ab.'), max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    with suppress(CorefileError):
-        parse_corefile(text)
+    try:
+        servers = parse_corefile(text)
+    except CorefileError as refusal:
+        found = re.match(r"line (\d+): .", str(refusal))
+        assert found
+        assert 1 <= int(found[1]) <= text.count("\n") + 1
+    else:
+        assert all(server.keys for server in servers)
+        assert same_meaning(text, text)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -82,9 +84,12 @@ def test_what_the_source_raises_is_raised() -> None:
 
 
 def test_who_stops_reading_leaves_no_thread_behind() -> None:
-    pieces = FOR_KEY.encrypted(chunks(1000))
+    before = threading.enumerate()
+    pieces = FOR_KEY.encrypted(itertools.repeat(DATA))  # more than is encrypted ahead
     next(pieces)
+    assert len(threading.enumerate()) == len(before) + 1
     pieces.close()
+    assert threading.enumerate() == before
 
 
 def test_a_key_that_is_none_is_refused_before_anything_is_read() -> None:

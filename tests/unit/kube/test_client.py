@@ -160,6 +160,9 @@ def test_a_pod_that_is_gone_needs_no_eviction() -> None:
     with api_server() as server, client(server.url) as api:
         server.answer = 404, b'{"message": "pods \\"web-1\\" not found"}'
         api.evict(POD)
+        assert [path.partition("?")[0] for _method, path, *_rest in server.asked] == [
+            "/api/v1/namespaces/default/pods/web-1/eviction"
+        ]
 
 
 def test_the_budget_that_keeps_a_pod_is_named() -> None:
