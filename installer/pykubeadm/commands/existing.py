@@ -117,5 +117,5 @@ def stored_or_begun(api: Api, kubeconfig: str, record: Record | None, warn: Call
     except ApiError as error:  # an API server that is just starting gives answers, too
         if record is None:
             raise
-        warn(f"continuing with what an interrupted {record.command} to {record.target} has begun: {error}")
+        warn(f"continuing what an interrupted `{record.command}` to {record.target} has begun: {error}")
         return read_stored_cluster(record.cluster, warn)
