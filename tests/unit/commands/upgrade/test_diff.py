@@ -117,9 +117,9 @@ def test_that_an_upgrade_was_interrupted_here_is_a_warning() -> None:
     run, api = _run("v1.35.6")
     notes: list[str] = []
     run.emit = lambda event: notes.append(getattr(event, "message", ""))
-    write_record(run.node, Record(target="v1.36.2", cluster=""))
+    write_record(run.node, Record(command="upgrade apply", target="v1.36.2", cluster=""))
     _shown(run, api)
-    assert "`pykubeadm upgrade` to v1.36.2 was interrupted on this node" in notes[0]
+    assert "`pykubeadm upgrade apply` to v1.36.2 was interrupted on this node" in notes[0]
 
 
 def test_context_is_as_wide_as_asked_for() -> None:

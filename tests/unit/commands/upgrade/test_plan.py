@@ -214,12 +214,14 @@ def test_what_the_files_patches_keep_is_not_reported_as_undone(directory: str, u
 
 def test_an_upgrade_that_was_interrupted_here_comes_first() -> None:
     machine = FakeNode()
-    write_record(machine, Record(target="v1.36.2", cluster=""))
+    write_record(machine, Record(command="upgrade apply", target="v1.36.2", cluster=""))
     upgrade = UpgradeConfiguration(plan=Section(kubernetes_version="v1.36.3"))
     run, events = upgrade_run(cluster("v1.36.2"), "v1.36.3", stored="v1.36.2", part="plan", upgrade=upgrade, node=machine)
     plan_of(run, lambda _label: None, rehearsing=FakeApi)
     warnings = [event.message for event in events if isinstance(event, Note)]
-    assert warnings[0].startswith("`pykubeadm upgrade` to v1.36.2 was interrupted on this node: run it again first, to its end")
+    assert warnings[0].startswith(
+        "`pykubeadm upgrade apply` to v1.36.2 was interrupted on this node: run it again first, to its end"
+    )
 
 
 def test_the_configuration_is_shown_where_it_is_wanted() -> None:
