@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pykubeadm.commands.upgrade.plan import Plan, Upgrade
-    from pykubeadm.commands.upgrade.planned import Component
+    from pykubeadm.commands.upgrade.planned import PlannedComponent
     from pykubeadm.commands.upgrade.policy import Refusal
     from pykubeadm.output.forms import Form
     from pykubeadm.workflow.events import Subscriber
@@ -110,7 +110,7 @@ def _flag(pre_release: str) -> str:
     return " --allow-release-candidate-upgrades" if pre_release.startswith("rc") else " --allow-experimental-upgrades"
 
 
-def _rows(components: Iterable[Component]) -> Iterable[tuple[str, ...]]:
+def _rows(components: Iterable[PlannedComponent]) -> Iterable[tuple[str, ...]]:
     return ((each.name, each.node, each.current, each.target) for each in components)
 
 

@@ -14,7 +14,7 @@ from pykubeadm.commands.upgrade.begin import begin
 from pykubeadm.commands.upgrade.checks.every import cluster_checks
 from pykubeadm.commands.upgrade.checks.job import admission_check
 from pykubeadm.commands.upgrade.offers import Offer, known_versions, offer_of, offers
-from pykubeadm.commands.upgrade.planned import Component, ConfigVersion, components, config_versions
+from pykubeadm.commands.upgrade.planned import ConfigVersion, PlannedComponent, components, config_versions
 from pykubeadm.commands.upgrade.policy import Allowed, Refusal, refusals
 from pykubeadm.commands.upgrade.preview import warn_of_interrupted, with_patches
 from pykubeadm.commands.upgrade.run import UpgradeRun
@@ -40,7 +40,7 @@ class Upgrade:
     """A version to upgrade to, what it brings, and why the policy is against it."""
 
     offer: Offer
-    components: tuple[Component, ...]
+    components: tuple[PlannedComponent, ...]
     refusals: tuple[Refusal, ...]
 
 

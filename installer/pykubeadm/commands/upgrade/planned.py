@@ -15,13 +15,12 @@ from pykubeadm.phases.cluster.state import ClusterState, image_of, kubelet_versi
 from pykubeadm.util.component_config import is_generated
 from pykubeadm.util.dataclass import dataclass
 
-KUBELET = "kubelet"
-API_SERVER = "kube-apiserver"
-KUBEADM = "kubeadm"
+_KUBELET = "kubelet"
+_KUBEADM = "kubeadm"
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
+class PlannedComponent:
     """A component, `node` is "" where it is the cluster's, and the versions before and after."""
 
     name: str
@@ -40,7 +39,9 @@ class ConfigVersion:
     manual: bool
 
 
-def components(state: ClusterState, stored: ClusterConfiguration, offer: Offer, *, etcd_upgrade: bool) -> tuple[Component, ...]:
+def components(
+    state: ClusterState, stored: ClusterConfiguration, offer: Offer, *, etcd_upgrade: bool
+) -> tuple[PlannedComponent, ...]:
     """In kubeadm's order. Image tags that the configuration pins stay as they are."""
     target = str(offer.target)
     cluster = replace(stored, kubernetes_version=target)
@@ -48,10 +49,10 @@ def components(state: ClusterState, stored: ClusterConfiguration, offer: Offer, 
     for component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         found += _by_node(component, state.tags(component), target)
     if not stored.proxy.disabled:
-        found.append(Component("kube-proxy", str(state.versions.newest).removeprefix("v"), target))
+        found.append(PlannedComponent("kube-proxy", str(state.versions.newest).removeprefix("v"), target))
     if state.dns is not None and not stored.dns.disabled:
-        found.append(Component("CoreDNS", tag_of(image_of(state.dns, "coredns")), tag_of(coredns_image(cluster))))
-    found.append(Component(KUBEADM, _tool_for(offer), target))
+        found.append(PlannedComponent("CoreDNS", tag_of(image_of(state.dns, "coredns")), tag_of(coredns_image(cluster))))
+    found.append(PlannedComponent(_KUBEADM, _tool_for(offer), target))
     if etcd_upgrade:
         found += _by_node("etcd", state.tags("etcd"), etcd_tag(cluster))
     return tuple(found)
@@ -65,7 +66,9 @@ def config_versions(state: ClusterState) -> tuple[ConfigVersion, ...]:
     )
 
 
-def plan_document(upgrades: Sequence[tuple[Offer, Sequence[Component]]], versions: Sequence[ConfigVersion]) -> dict[str, Any]:
+def plan_document(
+    upgrades: Sequence[tuple[Offer, Sequence[PlannedComponent]]], versions: Sequence[ConfigVersion]
+) -> dict[str, Any]:
     """The UpgradePlan as kubeadm prints it (apis/output/v1alpha3/types.go)."""
     return {
         "kind": "UpgradePlan",
@@ -86,21 +89,21 @@ def plan_document(upgrades: Sequence[tuple[Offer, Sequence[Component]]], version
     }
 
 
-def _entry(component: Component) -> dict[str, str]:
+def _entry(component: PlannedComponent) -> dict[str, str]:
     entry = {"name": component.name, "currentVersion": component.current, "newVersion": component.target}
     return entry | ({"nodeName": component.node} if component.node else {})
 
 
-def _kubelets(state: ClusterState, target: str) -> Iterator[Component]:
+def _kubelets(state: ClusterState, target: str) -> Iterator[PlannedComponent]:
     """By version, then by node; none where all have the target already."""
     found = {name(node): kubelet_version(node) for node in state.nodes}
     if set(found.values()) - {target}:
-        yield from _by_node(KUBELET, found, target)
+        yield from _by_node(_KUBELET, found, target)
 
 
-def _by_node(component: str, versions: Mapping[str, str], target: str) -> Iterator[Component]:
+def _by_node(component: str, versions: Mapping[str, str], target: str) -> Iterator[PlannedComponent]:
     for node, version in sorted(versions.items(), key=lambda item: (item[1], item[0])):
-        yield Component(component, version, target, node)
+        yield PlannedComponent(component, version, target, node)
 
 
 def _tool_for(offer: Offer) -> str:
