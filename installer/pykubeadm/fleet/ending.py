@@ -38,6 +38,6 @@ def _error(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]])
     if not causes:
         return None
     sentences = [text if not host or text.startswith(host) else f"{host}: {text}" for text, (host, _) in causes.items()]
-    error = PhaseError("\n".join([*sentences, "run the same command again to continue from here"]))
+    error = PhaseError("\n".join([*sentences, "run the same command again to go on from here"]))
     error.exit_status = next(status for _host, status in causes.values())
     return error

@@ -84,17 +84,17 @@ def make_plan(fleet: Fleet, facts: Facts, digests: Mapping[str, Mapping[str, str
     """The plan for `hosts`, which are all of the file or some of them. `digests` say what each host would be prepared with
     (host → stage → digest; stages are "node", "load-balancer" and "network")."""
     planning = _Planning(fleet, facts, digests)
-    checked = [host for host in hosts if host.name in facts.nodes]
-    for host in checked:
+    looked_at = [host for host in hosts if host.name in facts.nodes]
+    for host in looked_at:
         _unreachable(planning, host)
-    for host in checked:
+    for host in looked_at:
         if planning.node(host).reachable and host.state != "absent":
             _prepare(planning, host)
-    may_begin = _members_of_etcd(planning, checked)
+    may_begin = _members_of_etcd(planning, looked_at)
     if facts.cluster is not None:
-        _existing(planning, checked, facts.cluster)
+        _existing(planning, looked_at, facts.cluster)
     elif may_begin:
-        _new_cluster(planning, checked)
+        _new_cluster(planning, looked_at)
     stage = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
     actions = sorted(planning.actions, key=lambda action: stage[action.kind])
     return Plan(tuple(actions), tuple(planning.problems), tuple(planning.notes))
@@ -345,10 +345,10 @@ def _node_drift(planning: _Planning, host: Host, found: NodeObject | None, clust
     if not found.ready and not any(action.host == host.name for action in planning.actions):
         planning.notes.append((host.name, f"its Node is not ready: {found.reason or 'its kubelet says nothing'}"))
     if upgrading := planning.node(host).upgrading:
-        sentence = f"`upgrade {upgrading}` was cut off there, or failed: `pykubeadm cluster upgrade` continues it"
+        sentence = f"`upgrade {upgrading}` was cut off there, or failed: `pykubeadm cluster upgrade` goes on"
         planning.notes.append((host.name, sentence))
     elif planning.node(host).reconfiguring:
-        sentence = "`reconfigure` was cut off there, or failed: `pykubeadm cluster reconfigure` continues it"
+        sentence = "`reconfigure` was cut off there, or failed: `pykubeadm cluster reconfigure` goes on"
         planning.notes.append((host.name, sentence))
     elif found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
         planning.notes.append((host.name, f"its kubelet is {found.version}, and the cluster {cluster.version}"))
@@ -381,7 +381,7 @@ def _remove(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
     if not (node.reachable or node.gone) or (not known and not node.has_state):
         return
     if host.name == cluster.seed:
-        sentence = "it is marked absent, and no other control plane answers that could continue without it"
+        sentence = "it is marked absent, and no other control plane answers that could go on without it"
         planning.problems.append((host.name, sentence))
         return
     reasons = ["it is marked absent"]
