@@ -50,6 +50,13 @@ def _check(run: UpgradeRun) -> str | None:
     return f"the kubelet is {run.target} already" if reported == run.target else None
 
 
+def _is_replaced(run: UpgradeRun) -> str | None:
+    """Not while the old kubelet is kept: a run was killed that had not seen the node Ready with the new one."""
+    if run.node.stat(BEFORE) is not None or (reason := _check(run)) is None:
+        return None
+    return reason if _not_ready(run) is None else None
+
+
 def _drain(run: UpgradeRun) -> Changes:
     from pykubeadm.phases.cluster.drain import drain
 
@@ -267,7 +274,7 @@ kubelet: Phase[UpgradeRun] = Phase(
         Phase(
             name="replace",
             summary="Install kubelet, kubectl and CNI plugins of the new version, and start the kubelet",
-            check=_check,
+            check=_is_replaced,
             apply=_replace,
             verify=_wait_ready,
             flags=_FLAGS[:3],

@@ -40,6 +40,7 @@ class Machine(FakeNode):
 
     api: FakeApi
     broken = ""  # the version that does not come up
+    unready = ""  # the version that comes up and does not become Ready
 
     def run(self, command: Command) -> Completed:
         done = super().run(command)
@@ -52,12 +53,13 @@ class Machine(FakeNode):
 
     def start(self) -> None:
         if self.text(KUBELET) != self.broken:
-            self.api.put(registered(self.text(KUBELET), self.api))
+            self.api.put(registered(self.text(KUBELET), self.api, ready=self.text(KUBELET) != self.unready))
 
 
-def registered(version: str, api: FakeApi) -> KubeObject:
+def registered(version: str, api: FakeApi, *, ready: bool = True) -> KubeObject:
     before = api.objects.get(("v1", "Node", "", NODE), {"metadata": {"name": NODE}, "spec": {}})
-    status = {"nodeInfo": {"kubeletVersion": version}, "conditions": [{"type": "Ready", "status": "True"}]}
+    condition = {"type": "Ready", "status": str(ready), "message": "" if ready else "cni plugin not initialized"}
+    status = {"nodeInfo": {"kubeletVersion": version}, "conditions": [condition]}
     return {**before, "apiVersion": "v1", "kind": "Node", "status": status}
 
 
@@ -199,9 +201,9 @@ def test_programs_that_cannot_be_had_leave_the_node_as_it_was(machine: Machine, 
     assert not is_cordoned(machine)
 
 
-@pytest.mark.usefixtures("roles")
-def test_a_kubelet_that_does_not_come_up_is_put_back(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine.broken = NEW
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits end after one look."""
 
     def wait(_run: UpgradeRun, _phase: str, targets: Mapping[str, Callable[[], str | None]], _timeout: object) -> None:
         [(target, probe)] = targets.items()
@@ -209,6 +211,11 @@ def test_a_kubelet_that_does_not_come_up_is_put_back(machine: Machine, monkeypat
             raise PhaseError(f"timed out after 240 s of waiting for {target} ({reason})")
 
     monkeypatch.setattr("pykubeadm.phases.waiting.wait", wait)
+
+
+@pytest.mark.usefixtures("roles", "impatient")
+def test_a_kubelet_that_does_not_come_up_is_put_back(machine: Machine) -> None:
+    machine.broken = NEW
     with pytest.raises(PhaseError) as caught:
         perform(machine)
     said = str(caught.value)
@@ -226,11 +233,36 @@ def test_a_run_that_was_killed_in_between_is_finished(machine: Machine, roles: R
     if restarted:
         machine.start()
     perform(machine)
-    assert roles["runs"] == (0 if restarted else 1)
+    assert roles["runs"] == 1
     assert node_of(machine)["status"]["nodeInfo"]["kubeletVersion"] == NEW
     assert not is_cordoned(machine)
     assert machine.stat(BEFORE) is None
     assert not [command for command in machine.ran if command.argv[0] == "ln"], "the new one must not be kept as the old one"
+
+
+@pytest.mark.usefixtures("roles", "impatient")
+def test_a_run_that_was_killed_before_the_node_was_ready_waits_for_it(machine: Machine) -> None:
+    """The old kubelet is what there is to go back to."""
+    machine.put(KUBELET, NEW)
+    machine.put(BEFORE, OLD)
+    machine.api.patch("v1", "Node", NODE, OURS, how="merge")
+    machine.unready = NEW
+    machine.start()
+    with pytest.raises(PhaseError, match=rf"with kubelet {NEW} \(cni plugin not initialized\)(.|\n)*the old kubelet {OLD} runs"):
+        perform(machine)
+    assert machine.text(KUBELET) == OLD
+
+
+@pytest.mark.usefixtures("roles", "impatient")
+def test_a_node_with_a_packaged_kubelet_that_is_not_ready_gets_no_pods(machine: Machine) -> None:
+    """Nothing says there that a run was killed."""
+    machine.commands["dpkg-query"] = completed(f"kubelet: {KUBELET}\n")
+    machine.put(KUBELET, NEW)
+    machine.api.patch("v1", "Node", NODE, OURS, how="merge")
+    machine.unready = NEW
+    machine.start()
+    with pytest.raises(PhaseError, match="cni plugin not initialized"):
+        perform(machine)
 
 
 def test_programs_of_the_old_version_are_not_installed_as_new(machine: Machine, roles: Roles) -> None:
