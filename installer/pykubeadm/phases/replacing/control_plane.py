@@ -129,7 +129,7 @@ def _brought(
     differing = [component for component in together if component.differs]
     names = [component.name for component in differing]
     with own_turn(run, names, PHASE) as members:
-        if ETCD in names and not record.snapshot:
+        if ETCD in names and (not record.snapshot or _is_unchanged(run, record, ETCD)):
             record = updated(run.node, record, snapshot=take_snapshot(run), etcd_members=members)
             changes.append(f"took a snapshot of etcd: {record.snapshot or 'not in a dry run'}")
         if differing:
@@ -139,6 +139,13 @@ def _brought(
         if together[-1].name == ETCD:  # the API server stays, and takes its time to come back to etcd
             await_ready(run, "kube-apiserver", needs=(ETCD,))
     return record
+
+
+def _is_unchanged(run: ReplacingRun, record: Record, name: str) -> bool:
+    """Whether the component's manifest is still the one that this run, or the one that it continues, has found."""
+    from pykubeadm.phases.static_pods.manifests import manifest_path
+
+    return run.node.read(manifest_path(name)) == run.node.read(f"{record.manifests}/{name}.yaml")
 
 
 def _replace(

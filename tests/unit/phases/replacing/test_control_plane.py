@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import replace
 from datetime import timedelta
@@ -403,6 +404,57 @@ def test_where_the_former_etcd_cannot_read_its_data_they_are_the_snapshots(
     assert moved.restarted == ["kube-apiserver"]
     assert node.manifests() == before
     assert any("what was written since is lost, and kept in /var/lib/etcd/member-removed-1" in text for text in warnings(events))
+
+
+def killed_before_manifests_change(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that has taken its snapshot by then."""
+
+    def interrupt(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pykubeadm.phases.replacing.static_pod.write_manifests", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            upgraded(node)
+
+
+def test_a_run_that_continues_before_etcd_was_changed_takes_the_snapshot_again(
+    node: ControlPlaneNode, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written while nobody ran the command again must not be lost to an old snapshot."""
+
+    killed_before_manifests_change(node, monkeypatch)
+    etcd.database = b"\2" * 512 + hashlib.sha256(b"\2" * 512).digest()
+    moved = Moved(node, monkeypatch)
+    with pytest.raises(PhaseError, match=f"runs {OLD} as before"):
+        upgraded(node, now=lambda: LATER + timedelta(days=3))
+    (snapshot,) = moved.restored
+    assert node.read(snapshot) == etcd.database
+
+
+def test_a_member_of_a_cluster_that_grew_meanwhile_does_not_get_an_old_copy(
+    node: ControlPlaneNode, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_before_manifests_change(node, monkeypatch)
+    etcd.all = (*etcd.all, *other_members())
+    moved = Moved(node, monkeypatch)
+    with pytest.raises(PhaseError, match="the other 2 members have them"):
+        upgraded(node)
+    assert moved.restored == []
+
+
+def test_a_run_that_continues_after_etcd_was_changed_keeps_the_snapshot(node: ControlPlaneNode, etcd: FakeEtcd) -> None:
+    """The former etcd could not read a snapshot of the new one's data."""
+
+    def interrupt(_name: str, _manifest: str) -> str:
+        raise KeyboardInterrupt
+
+    node.ails = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        upgraded(node)
+    etcd.database = b"\2" * 512 + hashlib.sha256(b"\2" * 512).digest()
+    node.ails = lambda _name, _manifest: ""
+    assert not any("snapshot" in change for change in upgraded(node))
 
 
 def test_data_that_are_gone_are_put_back_before_etcd_is_started(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
