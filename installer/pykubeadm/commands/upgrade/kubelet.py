@@ -7,6 +7,7 @@ and the node takes pods again. Every step looks at the node first, so that the n
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 from pykubeadm.commands.upgrade.run import UpgradeRun
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 NAME = "kubelet"
 KUBELET = "/usr/bin/kubelet"
 BEFORE = "/usr/bin/.kubelet-before"  # the old one, until the new one is Ready; beside it, so that it is a link and no copy
+_REPLACE = f"{NAME}/replace"
 _STEADY = 8.0  # seconds
 _ASKED = 6  # times, so that a load balancer leads to each of a few API servers
 _FLAGS = ("config", "dry-run", "kubeconfig", "delete-emptydir-data", "drain-timeout")
@@ -105,24 +107,54 @@ def _here(run: UpgradeRun, variables: Mapping[str, Any], tags: Sequence[str], re
 
 
 def replace_programs(run: UpgradeRun, play: Play, controller: Node) -> Changes:
-    """Have the roles bring the programs of the new version; `play` runs them for this node, from the machine `controller`, where
-    programs may lie. NodeError, with the old kubelet put back."""
-    from pykubeadm.node.facts import kubelet_version
+    """Have the roles bring the programs of the new version, and wait until the node is Ready with them; `play` runs the roles for
+    this node, from the machine `controller`, where programs may lie. NodeError or PhaseError, with the old kubelet put back."""
     from pykubeadm.phases.prepare import translated
 
     packaged = _is_packaged(run)
-    if kubelet_version(run.node) != run.target and not packaged and run.node.stat(KUBELET) is not None:
-        run.node.run(Command(("ln", "--physical", "--force", KUBELET, BEFORE), "keep the old kubelet"))
     variables = _variables(run, controller, packaged=packaged)
     tags = [NAME, *(["cni"] if variables["cni_plugins_source"] == "archive" else [])]
     changes: list[str] = []
-    run.kubelet_started = run.now()  # by the role, as its program changes
-    report = translated(run.emit, changes, phase=f"{NAME}/replace")
-    try:
-        play(run, variables, tags, report)
-    except NodeError as error:
-        raise NodeError(f"{error}; {_back(run)}") from error
+    report = translated(run.emit, changes, phase=_REPLACE)
+    with ExitStack() as turn:
+        try:
+            turn.enter_context(_own_turn(run))
+            if not packaged:
+                _keep_old(run)
+            run.kubelet_started = run.now()  # by the role, as its program changes
+            play(run, variables, tags, report)
+            if not run.dry_run:
+                _wait_ready(run)
+        except NodeError as error:
+            raise NodeError(_with_state(error, _back(run))) from error
+        except (PhaseError, ApiError) as error:
+            raise PhaseError(_with_state(error, _back(run))) from error
     return changes
+
+
+def _own_turn(run: UpgradeRun) -> AbstractContextManager[object]:
+    """Of a control plane whose static pods the new kubelet restarts, as one of another minor version does: other control planes'
+    run meanwhile. Which one it was is not known where a run was killed that replaced it."""
+    from pykubeadm.config.versions import parse_version
+    from pykubeadm.node.facts import kubelet_version
+    from pykubeadm.phases.replacing.components import API_SERVER, BASE
+    from pykubeadm.phases.replacing.turns import own_turn
+
+    if not run.is_control_plane:
+        return nullcontext()
+    before = kubelet_version(run.node)
+    if before and before != run.target:
+        old, new = parse_version(before), parse_version(run.target)
+        if (old.major, old.minor) == (new.major, new.minor):
+            return nullcontext()
+    return own_turn(run, BASE if run.has_local_etcd else (API_SERVER,), _REPLACE)
+
+
+def _keep_old(run: UpgradeRun) -> None:
+    from pykubeadm.node.facts import kubelet_version
+
+    if kubelet_version(run.node) != run.target and run.node.stat(KUBELET) is not None:
+        run.node.run(Command(("ln", "--physical", "--force", KUBELET, BEFORE), "keep the old kubelet"))
 
 
 def _wait_ready(run: UpgradeRun) -> None:
@@ -130,12 +162,14 @@ def _wait_ready(run: UpgradeRun) -> None:
 
     name, timeouts = _node_name(run), run.configuration.this_node.timeouts
     ready = {f"node {name} with kubelet {run.target}": lambda: _not_ready(run)}
-    try:
-        wait(run, f"{NAME}/replace", ready, timeouts.kubelet_health_check)
-        if run.is_control_plane:
-            wait(run, f"{NAME}/replace", {"the control plane of this node": _steady(run)}, timeouts.upgrade_manifests)
-    except PhaseError as error:
-        raise PhaseError(f"{error}\n{_back(run)}") from error
+    wait(run, _REPLACE, ready, timeouts.kubelet_health_check)
+    if run.is_control_plane:
+        wait(run, _REPLACE, {"the control plane of this node": _steady(run)}, timeouts.upgrade_manifests)
+
+
+def _with_state(error: PykubeadmError, state: str) -> str:
+    first, _, rest = str(error).partition("\n")
+    return f"{first}; {state}\n{rest}".rstrip()
 
 
 def _uncordon(run: UpgradeRun) -> Changes:
@@ -276,7 +310,6 @@ kubelet: Phase[UpgradeRun] = Phase(
             summary="Install kubelet, kubectl and CNI plugins of the new version, and start the kubelet",
             check=_is_replaced,
             apply=_replace,
-            verify=_wait_ready,
             flags=_FLAGS[:3],
         ),
         Phase(

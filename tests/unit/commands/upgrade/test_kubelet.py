@@ -17,10 +17,12 @@ from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Timeouts, UpgradeConfiguration
 from pykubeadm.config.versions import Version, parse_version
 from pykubeadm.errors import ApiError, NodeError, PhaseError
+from pykubeadm.etcd.client import Member
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import Command, Completed, File, UnitState
 from pykubeadm.phases.cluster.drain import CORDONED
+from pykubeadm.phases.replacing.turns import LEASE
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.events import Event, PhaseFinished
 from pykubeadm.workflow.phase import steps
@@ -28,6 +30,7 @@ from pykubeadm.workflow.runner import run_steps
 from tests.support.api import FakeApi
 from tests.support.init_runs import configuration
 from tests.support.node import FakeNode, completed
+from tests.support.upgrade_runs import FakeEtcd, other_members
 
 OLD, NEW = "v1.35.6", "v1.36.2"
 NODE = "cp1"
@@ -327,10 +330,94 @@ def test_a_workers_kubelet_waits_for_the_last_api_server(machine: Machine, roles
     assert roles["runs"] == 1
 
 
-def test_a_control_planes_kubelet_has_an_api_server_of_its_own(
-    machine: Machine, roles: Roles, servers: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def control_plane(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> FakeEtcd:
+    """The node is one; its etcd, the only member."""
+    etcd = FakeEtcd(all=(Member(1, NODE, ("https://192.0.2.10:2380",), ("https://192.0.2.10:2379",)),))
     monkeypatch.setattr(module, "_STEADY", 0.0)
+    monkeypatch.setattr("pykubeadm.phases.etcd.members.own_etcd_client", lambda _run: etcd)
+    monkeypatch.setattr("pykubeadm.phases.cluster.connection.endpoint_api", lambda _run: machine.api)
+    return etcd
+
+
+def whose_turn(machine: Machine) -> str | None:
+    """The holder of the Lease; None where nobody ever took it."""
+    lease = machine.api.get("coordination.k8s.io/v1", "Lease", LEASE, "kube-system")
+    return lease["spec"]["holderIdentity"] if lease else None
+
+
+def note_turns(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
+    """Whose turn it is when pods are evicted, and when a kubelet starts, by its version."""
+    seen: dict[str, str | None] = {}
+    start, evict = machine.start, machine.api.evict
+
+    def started() -> None:
+        seen[machine.text(KUBELET)] = whose_turn(machine)
+        start()
+
+    def evicted(pod: KubeObject) -> None:
+        seen["drain"] = whose_turn(machine)
+        evict(pod)
+
+    monkeypatch.setattr(machine, "start", started)
+    monkeypatch.setattr(machine.api, "evict", evicted)
+    return seen
+
+
+@pytest.mark.usefixtures("roles")
+def test_one_control_plane_after_the_other_gets_a_kubelet_that_restarts_its_static_pods(
+    machine: Machine, control_plane: FakeEtcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control_plane.all = (*control_plane.all, *other_members())
+    seen = note_turns(machine, monkeypatch)
+    perform(machine, has_control_plane=True)
+    assert seen == {"drain": None, NEW: NODE}
+    assert whose_turn(machine) == ""
+
+
+@pytest.mark.usefixtures("roles", "impatient")
+def test_the_old_kubelet_is_put_back_in_the_same_turn(
+    machine: Machine, control_plane: FakeEtcd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control_plane.all = (*control_plane.all, *other_members())
+    machine.broken = NEW
+    seen = note_turns(machine, monkeypatch)
+    with pytest.raises(PhaseError, match=f"the old kubelet {OLD} runs again"):
+        perform(machine, has_control_plane=True)
+    assert (seen[NEW], seen[OLD]) == (NODE, NODE)
+    assert whose_turn(machine) == ""
+
+
+@pytest.mark.usefixtures("roles")
+def test_a_kubelet_of_the_same_minor_version_restarts_nothing_and_waits_for_nobody(
+    machine: Machine, control_plane: FakeEtcd
+) -> None:
+    control_plane.all, control_plane.ailments = (*control_plane.all, *other_members()), {2: "dead", 3: "dead"}
+    machine.put(KUBELET, "v1.36.1")
+    machine.start()
+    perform(machine, has_control_plane=True)
+    assert machine.text(KUBELET) == NEW
+    assert whose_turn(machine) is None
+
+
+def test_while_etcd_needs_its_member_a_control_plane_keeps_its_kubelet(
+    machine: Machine, control_plane: FakeEtcd, roles: Roles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control_plane.all, control_plane.ailments = (*control_plane.all, *other_members()), {2: "connection refused"}
+    monkeypatch.setattr("pykubeadm.phases.etcd.members.wait_for_others", no_wait)
+    with pytest.raises(PhaseError, match=rf"it would have no majority.*connection refused.*uncordoned node {NODE}"):
+        perform(machine, has_control_plane=True)
+    assert roles["runs"] == 0
+    assert not is_cordoned(machine)
+
+
+def no_wait(_run: UpgradeRun, _phase: str, target: str, probe: Callable[[], str | None]) -> None:
+    if reason := probe():
+        raise PhaseError(f"timed out after 120 s of waiting for {target} ({reason})")
+
+
+@pytest.mark.usefixtures("control_plane")
+def test_a_control_planes_kubelet_has_an_api_server_of_its_own(machine: Machine, roles: Roles, servers: list[str]) -> None:
     servers[:] = [OLD]
     perform(machine, has_control_plane=True)
     assert roles["runs"] == 1
