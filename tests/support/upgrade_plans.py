@@ -86,6 +86,7 @@ def upgrade_run(api: FakeApi, target: str, *, stored: str = "v1.35.6", **fields:
             "journal": Journal(machine),
             "emit": events.append,
             "api": api,
+            "command": "upgrade apply",
             "part": "apply",
             "upgrade": UpgradeConfiguration(),
             "stored": replace(config.cluster, kubernetes_version=stored),

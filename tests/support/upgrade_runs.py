@@ -179,6 +179,7 @@ def upgrade_run(
         configuration=replace(config, this_node=replace(config.this_node, timeouts=timeouts)),
         api=api,
         **{
+            "command": "upgrade apply",
             "part": "apply",
             "upgrade": UpgradeConfiguration(),
             "stored": replace(config.cluster, kubernetes_version=stored),

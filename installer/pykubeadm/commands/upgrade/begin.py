@@ -75,9 +75,7 @@ def begin(
         from pykubeadm.kube.recording import RecordingApi
 
         api = RecordingApi(api, lambda text: emit(Planned(phase="", text=text)))
-    record = read_record(machine, "upgrade") if part in ("apply", "node") else None
-    if record and part == "apply":
-        _require_same(record, section.kubernetes_version)
+    record = _begun(machine, part, getattr(section, "kubernetes_version", ""))
     stored = stored_or_begun(api, kubeconfig, record, warn)
     configuration = node_configuration(machine, host)
     version = stored.kubernetes_version if part == "node" else section.kubernetes_version or stored.kubernetes_version
@@ -100,6 +98,7 @@ def begin(
         ignore_preflight_errors=frozenset(getattr(section, "ignore_preflight_errors", ())),
         kubeconfig_path=kubeconfig,
         api=api,
+        command=f"upgrade {part}",
         part=part,
         upgrade=upgrade,
         stored=stored,
@@ -114,13 +113,23 @@ def begin(
     )
 
 
-def _require_same(record: Record, version: str) -> None:
-    """What goes on is not judged again: it was, for the version that it was begun for."""
-    if record.target != version:
+def _begun(machine: Node, part: Part, version: str) -> Record | None:
+    """What an interrupted upgrade of this node has begun, for `upgrade PART` to finish; PreflightError where another is to.
+    What continues is not judged again: it was, for the version that it was begun for."""
+    if part not in ("apply", "node") or (record := read_record(machine, "upgrade")) is None:
+        return None
+    command = f"pykubeadm {record.command}" + (f" {record.target}" if record.command == "upgrade apply" else "")
+    if part == "apply" and record.target != version:
         raise PreflightError(
             f"an upgrade to {record.target} was interrupted on this node, so that it cannot be upgraded to {version} now: finish "
-            f"what was begun first (`pykubeadm upgrade apply {record.target}`)"
+            f"what was begun first (`{command}`)"
         )
+    if part == "node" and record.command == "upgrade apply":
+        raise PreflightError(
+            f"`{command}` was interrupted on this node: run that again first, which also brings the cluster's configuration to "
+            f"{record.target}; `upgrade node` is for the other nodes"
+        )
+    return record
 
 
 def _this_node(found: ThisNode, upgrade: UpgradeConfiguration, section: object) -> ThisNode:

@@ -20,7 +20,6 @@ class UpgradeRun(ReplacingRun):
     """One `upgrade` command (its `part`) on one node. The configuration has the version that the cluster is to have, in `plan`
     without a version the one that it has. Of `upgrade` the section `part` counts."""
 
-    command: str = "upgrade"
     part: Part
     upgrade: UpgradeConfiguration
     confirm: Callable[[], bool] = lambda: False  # asks the user

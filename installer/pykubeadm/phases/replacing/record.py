@@ -26,7 +26,7 @@ TMP_DIR: Final = f"{KUBERNETES_DIR}/tmp"  # noqa: S108 - kubeadm's, root's own
 class Record:
     """One upgrade or reconfiguration of one node. Paths are absolute, components in the order in which they are replaced."""
 
-    command: str = "upgrade"  # whose it is
+    command: str  # whose it is ("upgrade apply")
     target: str  # the version that it goes to
     cluster: str  # the ClusterConfiguration as it was stored in the cluster, YAML
     components: tuple[str, ...] = ()  # that may have been changed
@@ -43,7 +43,7 @@ class Record:
 
 def read_record(node: Node, command: str = "") -> Record | None:
     """What a run before this one began and did not finish; None where there is nothing. PhaseError where it is damaged, or where
-    another command than `command` is to finish it."""
+    another command than `command`, and its subcommands, is to finish it."""
     content = node.read(PATH)
     if content is None:
         return None
@@ -58,7 +58,7 @@ def read_record(node: Node, command: str = "") -> Record | None:
         ) from error
     if record is None:
         raise PhaseError(f"{PATH} is of another release of pykubeadm ({schema}); finish what it began with that one")
-    if command and record.command != command:
+    if command and command not in (record.command, record.command.partition(" ")[0]):
         raise PhaseError(f"`pykubeadm {record.command}` was interrupted on this node ({PATH}): run that again first, to its end")
     return record
 

@@ -153,8 +153,8 @@ def test_a_file_on_a_worker_is_refused(monkeypatch: pytest.MonkeyPatch, made: Ma
 
 
 def test_an_upgrade_that_was_interrupted_is_finished_first(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
-    write_record(made[0], Record(target="v1.36.2", cluster=""))
-    with pytest.raises(PhaseError, match="`pykubeadm upgrade` was interrupted on this node"):
+    write_record(made[0], Record(command="upgrade node", target="v1.36.2", cluster=""))
+    with pytest.raises(PhaseError, match="`pykubeadm upgrade node` was interrupted on this node"):
         reconfigure_run(monkeypatch, *made, file_of(document()))
 
 

@@ -213,11 +213,12 @@ def test_what_an_interrupted_run_had_read_counts_where_its_api_server_does_not_a
     with pytest.raises(ApiError):
         begun(kubernetes_version=NEW)
     stored = configuration(kubernetes_version=OLD).cluster.document()
-    write_record(LocalNode(str(tmp_path)), Record(target=NEW, cluster=to_yaml(stored)))
+    write_record(LocalNode(str(tmp_path)), Record(command="upgrade apply", target=NEW, cluster=to_yaml(stored)))
     api.failures = [refused]
     run, events = begun(kubernetes_version=NEW)
     assert (run.stored.kubernetes_version, run.resumed, run.interactive) == (OLD, True, False)
-    assert any(f"an interrupted upgrade to {NEW}" in warning for warning in warnings(events))
+    assert any(f"an interrupted `upgrade apply` to {NEW}" in warning for warning in warnings(events))
+    write_record(LocalNode(str(tmp_path)), Record(command="upgrade node", target=NEW, cluster=to_yaml(stored)))
     api.failures = [refused]
     assert begun("node")[0].target == NEW
 
@@ -225,7 +226,18 @@ def test_what_an_interrupted_run_had_read_counts_where_its_api_server_does_not_a
 def test_an_interrupted_upgrade_is_finished_before_one_to_another_version(begun: Begin, tmp_path: Path) -> None:
     """The version that it goes on to was judged when it was begun; no other is."""
     stored = to_yaml(configuration(kubernetes_version=OLD).cluster.document())
-    write_record(LocalNode(str(tmp_path)), Record(target=NEW, cluster=stored))
+    write_record(LocalNode(str(tmp_path)), Record(command="upgrade apply", target=NEW, cluster=stored))
     with pytest.raises(PreflightError, match=rf"upgrade to {NEW} was interrupted.* to v1\.37\.1 now.*upgrade apply {NEW}"):
         begun(kubernetes_version="v1.37.1")
     assert begun(kubernetes_version=NEW)[0].resumed
+
+
+def test_what_apply_began_is_not_finished_by_node_which_would_not_store_the_version(begun: Begin, tmp_path: Path) -> None:
+    stored = to_yaml(configuration(kubernetes_version=OLD).cluster.document())
+    write_record(LocalNode(str(tmp_path)), Record(command="upgrade apply", target=NEW, cluster=stored))
+    with pytest.raises(PreflightError, match=rf"`pykubeadm upgrade apply {NEW}` was interrupted on this node: run that again"):
+        begun("node")
+    write_record(LocalNode(str(tmp_path)), Record(command="upgrade node", target=NEW, cluster=stored))
+    assert begun("node")[0].resumed
+    with pytest.raises(PreflightError, match=r"cannot be upgraded to v1\.37\.1 now.*`pykubeadm upgrade node`"):
+        begun(kubernetes_version="v1.37.1")

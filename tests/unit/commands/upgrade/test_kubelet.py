@@ -147,6 +147,7 @@ def run_of(machine: Machine) -> tuple[UpgradeRun, list[Event]]:
         journal=Journal(machine),
         emit=events.append,
         api=machine.api,
+        command="upgrade node",
         part="node",
         upgrade=UpgradeConfiguration(),
         stored=config.cluster,

@@ -12,7 +12,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.phases.replacing.record import PATH, Record, read_record, write_record
 from tests.support.node import FakeNode
 
-RECORD = Record(target="v1.36.2", cluster="", components=("etcd",), began={"etcd": 1.5})
+RECORD = Record(command="upgrade apply", target="v1.36.2", cluster="", components=("etcd",), began={"etcd": 1.5})
 
 
 @pytest.fixture
@@ -30,7 +30,8 @@ def damage(node: FakeNode, change: Callable[[dict[str, Any]], object]) -> None:
 
 def test_it_is_read_as_it_was_written(node: FakeNode) -> None:
     assert read_record(node) == RECORD
-    with pytest.raises(PhaseError, match="`pykubeadm upgrade` was interrupted"):
+    assert read_record(node, "upgrade") == RECORD
+    with pytest.raises(PhaseError, match="`pykubeadm upgrade apply` was interrupted"):
         read_record(node, "reconfigure")
 
 
