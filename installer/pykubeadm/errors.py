@@ -106,3 +106,10 @@ class LockedError(PykubeadmError):
     """Another pykubeadm works on this node."""
 
     exit_status = 8
+
+
+def with_state(error: PykubeadmError, state: str) -> PykubeadmError:
+    """An error of the same family, the first line of which also says in which state things are now."""
+    family = next((known for known in (NodeError, ApiError) if isinstance(error, known)), PhaseError)
+    first, _, rest = str(error).partition("\n")
+    return family(f"{first}; {state}\n{rest}".rstrip())

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 from pykubeadm.commands.upgrade.run import UpgradeRun
-from pykubeadm.errors import ApiError, NodeError, PhaseError, PykubeadmError
+from pykubeadm.errors import ApiError, PhaseError, PykubeadmError, with_state
 from pykubeadm.node.diagnose import CONTROL_PLANE
 from pykubeadm.node.port import Command, Unit
 from pykubeadm.workflow.events import Waiting
@@ -125,10 +125,8 @@ def replace_programs(run: UpgradeRun, play: Play, controller: Node) -> Changes:
             play(run, variables, tags, report)
             if not run.dry_run:
                 _wait_ready(run)
-        except NodeError as error:
-            raise NodeError(_with_state(error, _back(run))) from error
-        except (PhaseError, ApiError) as error:
-            raise PhaseError(_with_state(error, _back(run))) from error
+        except PykubeadmError as error:
+            raise with_state(error, _back(run)) from error
     return changes
 
 
@@ -165,11 +163,6 @@ def _wait_ready(run: UpgradeRun) -> None:
     wait(run, _REPLACE, ready, timeouts.kubelet_health_check)
     if run.is_control_plane:
         wait(run, _REPLACE, {"the control plane of this node": _steady(run)}, timeouts.upgrade_manifests)
-
-
-def _with_state(error: PykubeadmError, state: str) -> str:
-    first, _, rest = str(error).partition("\n")
-    return f"{first}; {state}\n{rest}".rstrip()
 
 
 def _uncordon(run: UpgradeRun) -> Changes:
