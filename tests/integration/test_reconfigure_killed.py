@@ -8,9 +8,9 @@ from itertools import islice
 import pytest
 import yaml
 
-from pykubeadm.commands.reconfigure.kubelet import FORMER
 from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.errors import PhaseError
+from pykubeadm.phases.replacing.former_kubelet import FORMER
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.renewal import names_of_certificate

@@ -8,17 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
-from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, KUBELET_INSTANCE_CONFIG, STATE_DIR
+from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV
 from pykubeadm.errors import PhaseError, PykubeadmError
-from pykubeadm.node.port import Directory, File
+from pykubeadm.phases.replacing.former_kubelet import FORMER, drop_kubelet_files, former_kubelet_files, keep_kubelet_files
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pykubeadm.node.port import File
+
 _NAME: Final = "kubelet"
-_FILES: Final = (KUBELET_CONFIG, KUBELET_INSTANCE_CONFIG, KUBELET_FLAGS_ENV)
-FORMER: Final = f"{STATE_DIR}/kubelet-before"  # below which the files are at their own paths
 
 
 def _apply(run: ReconfigureRun) -> Changes:
@@ -30,13 +30,13 @@ def _apply(run: ReconfigureRun) -> Changes:
     is_stopped = unit.load == "loaded" and unit.active == "inactive"  # as by a run that was killed while it moved the kubelet
     if not files and run.node.stat(FORMER) is None and not is_stopped:
         return ()
-    _keep(run)
+    keep_kubelet_files(run)
     try:
         changes = start_kubelet(run, files)
         wait_for_kubelet(run)
     except PykubeadmError as error:
         raise PhaseError(f"{_first_line(error)}; {_put_back(run)}\n{_rest(error)}".rstrip()) from error
-    run.node.remove([FORMER])
+    drop_kubelet_files(run)
     return changes
 
 
@@ -84,32 +84,17 @@ def _read(content: bytes) -> Mapping[str, Any] | None:
         return None
 
 
-def _keep(run: ReconfigureRun) -> None:
-    """Copies of what is there, but where an earlier run has kept some: with those the kubelet was healthy."""
-    copies: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(FORMER, 0o700)]
-    for path in _FILES:
-        content = run.node.read(path)
-        if content is not None and run.node.stat(f"{FORMER}{path}") is None:
-            copies.append(File(f"{FORMER}{path}", content, 0o600))
-    run.node.write(copies)
-
-
 def _put_back(run: ReconfigureRun) -> str:
     """What has become of it, as the end of a sentence."""
     from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
     from pykubeadm.phases.kubelet.start import start_kubelet
 
-    files = []
-    for path in _FILES:
-        content, stat = run.node.read(f"{FORMER}{path}"), run.node.stat(path)
-        if content is not None:
-            files.append(File(path, content, stat.mode if stat else 0o644, replaces=True))
     try:
-        start_kubelet(run, files)
+        start_kubelet(run, former_kubelet_files(run))
         wait_for_kubelet(run)
     except PykubeadmError as error:
         return f"its former configuration was put back, and it does not become healthy with that either: {_first_line(error)}"
-    run.node.remove([FORMER])
+    drop_kubelet_files(run)
     return "its former configuration was put back, and it runs with that; correct the new one, then run this again"
 
 

@@ -103,6 +103,7 @@ def begin(
         upgrade=upgrade,
         stored=stored,
         has_control_plane=has_control_plane,
+        replaces_kubelet=bool(options.get("kubelet")),
         resumed=record is not None,
         confirm=confirm,
         interactive=part == "apply" and not (options.get("yes") or section.force_upgrade or dry_run or record),

@@ -1,7 +1,8 @@
 """kubelet: the node's own programs. kubeadm leaves them to the administrator; so do we without --kubelet.
 
-The node is drained first. If there are no programs, or the new kubelet does not become Ready, the old one is put back
-and the node takes pods again. Every step looks at the node first, so that the next run finishes one that was interrupted.
+The node is drained first. If there are no programs, or the new kubelet does not become Ready, the old one is put back with its
+files, and the node takes pods again once it is Ready with that. Every step looks at the node first, so that the next run finishes
+one that was interrupted.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.errors import ApiError, PhaseError, PykubeadmError, with_state
 from pykubeadm.node.diagnose import CONTROL_PLANE
 from pykubeadm.node.port import Command, Unit
+from pykubeadm.util.timestamp import parse_timestamp
 from pykubeadm.workflow.events import Waiting
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from typing import Any
 
     from pykubeadm.ansible.assets import Assets
@@ -56,7 +59,7 @@ def _is_replaced(run: UpgradeRun) -> str | None:
     """Not while the old kubelet is kept: a run was killed that had not seen the node Ready with the new one."""
     if run.node.stat(BEFORE) is not None or (reason := _check(run)) is None:
         return None
-    return reason if _not_ready(run) is None else None
+    return reason if _not_ready(run, run.target) is None else None
 
 
 def _drain(run: UpgradeRun) -> Changes:
@@ -124,7 +127,7 @@ def replace_programs(run: UpgradeRun, play: Play, controller: Node) -> Changes:
             run.kubelet_started = run.now()  # by the role, as its program changes
             play(run, variables, tags, report)
             if not run.dry_run:
-                _wait_ready(run)
+                _wait_ready(run, run.target)
         except PykubeadmError as error:
             raise with_state(error, _back(run)) from error
     return changes
@@ -155,11 +158,12 @@ def _keep_old(run: UpgradeRun) -> None:
         run.node.run(Command(("ln", "--physical", "--force", KUBELET, BEFORE), "keep the old kubelet"))
 
 
-def _wait_ready(run: UpgradeRun) -> None:
+def _wait_ready(run: UpgradeRun, version: str, since: datetime | None = None) -> None:
+    """PhaseError where the node does not become Ready with a kubelet of this version, as it was heard of `since`."""
     from pykubeadm.phases.waiting import wait
 
     name, timeouts = _node_name(run), run.configuration.this_node.timeouts
-    ready = {f"node {name} with kubelet {run.target}": lambda: _not_ready(run)}
+    ready = {f"node {name} with kubelet {version}": lambda: _not_ready(run, version, since)}
     wait(run, _REPLACE, ready, timeouts.kubelet_health_check)
     if run.is_control_plane:
         wait(run, _REPLACE, {"the control plane of this node": _steady(run)}, timeouts.upgrade_manifests)
@@ -167,23 +171,28 @@ def _wait_ready(run: UpgradeRun) -> None:
 
 def _uncordon(run: UpgradeRun) -> Changes:
     from pykubeadm.phases.cluster.drain import uncordon
+    from pykubeadm.phases.replacing.former_kubelet import drop_kubelet_files
 
     changes = uncordon(_api(run), _node_name(run))
     run.node.remove([BEFORE])
+    drop_kubelet_files(run)
     return changes
 
 
-def _not_ready(run: UpgradeRun) -> str | None:
-    """The reason why the node is not Ready with the new kubelet, None where it is."""
+def _not_ready(run: UpgradeRun, version: str, since: datetime | None = None) -> str | None:
+    """The reason why the node is not Ready with a kubelet of this version, None where it is. What was said before `since` does
+    not count."""
     try:
         found = _node(run)
     except ApiError as error:
         return str(error)
-    version = found["status"]["nodeInfo"]["kubeletVersion"]
-    if version != run.target:
-        return f"it still reports {version}"
+    reported = found["status"]["nodeInfo"]["kubeletVersion"]
+    if reported != version:
+        return f"it still reports {reported}"
     conditions = {condition["type"]: condition for condition in found["status"].get("conditions") or ()}
     ready = conditions.get("Ready", {})
+    if since and parse_timestamp(ready.get("lastHeartbeatTime") or "1970-01-01T00:00:00Z") < since.replace(microsecond=0):
+        return "its kubelet has not reported again yet"
     return None if ready.get("status") == "True" else str(ready.get("message") or "it is not Ready yet")
 
 
@@ -209,19 +218,36 @@ def _steady(run: UpgradeRun) -> Callable[[], str | None]:
 
 
 def _back(run: UpgradeRun) -> str:
-    """Put the old kubelet back and let the node take pods again; what came of it, as the end of a sentence."""
+    """Put the old kubelet back with its files, and let the node take pods again if it is Ready; what came of it, as the end of a
+    sentence."""
     from pykubeadm.node.facts import kubelet_version
 
-    done = []
+    is_kept, done = run.node.stat(BEFORE) is not None, list[str]()
     try:
-        if run.node.stat(BEFORE) is not None:
-            run.node.run(Command(("mv", "--force", BEFORE, KUBELET), "put the old kubelet back"))
-            run.node.ensure_unit(Unit("kubelet", state="restarted"))
-            done.append(f"the old kubelet {kubelet_version(run.node) or ''} runs again".replace("  ", " "))
+        since = _put_back(run) if is_kept else None
+        version = kubelet_version(run.node) or "of no known version"
+        done.append(f"the old kubelet {version} was put back" if is_kept else f"the kubelet {version} stays")
+        if is_kept:
+            _wait_ready(run, version, since)
+            done[:] = [f"the old kubelet {version} runs again"]
+        elif reason := _not_ready(run, version):
+            raise PhaseError(f"no other is kept, as of a package, which may be installed again; {reason}")
         done += _uncordon(run)
     except PykubeadmError as error:
-        done.append(str(error))
+        first = str(error).partition("\n")[0]
+        done.append(f"{first}; node {_node_name(run)} is not uncordoned")
     return "; ".join([*done, "run this again once that is fixed"])
+
+
+def _put_back(run: UpgradeRun) -> datetime:
+    """When the old kubelet was started with its files."""
+    from pykubeadm.phases.replacing.former_kubelet import former_kubelet_files
+
+    run.node.write(former_kubelet_files(run))
+    run.kubelet_started = run.now()
+    run.node.run(Command(("mv", "--force", BEFORE, KUBELET), "put the old kubelet back"))
+    run.node.ensure_unit(Unit("kubelet", state="restarted"))
+    return run.kubelet_started
 
 
 def _variables(run: UpgradeRun, controller: Node, *, packaged: bool) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class ReplacingRun(ClusterRun):
     stored_kube_proxy: Mapping[str, Any] = field(default_factory=dict)
     has_control_plane: bool  # whether one runs on this node
     machine: Machine | None = None  # what preflight has asked
+    replaces_kubelet: bool = False  # whether its program follows its files, so that both may have to be put back
     resumed: bool = False  # what an earlier run has begun to change here is not finished
     certificate_renewal: bool = True
     etcd_upgrade: bool = True

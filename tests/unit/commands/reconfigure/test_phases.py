@@ -12,7 +12,7 @@ import yaml
 from pykubeadm.commands.reconfigure.addon import addon
 from pykubeadm.commands.reconfigure.certificates import certs, names_missing
 from pykubeadm.commands.reconfigure.endpoint import kubeconfig
-from pykubeadm.commands.reconfigure.kubelet import FORMER, kubelet
+from pykubeadm.commands.reconfigure.kubelet import kubelet
 from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.commands.reconfigure.upload_config import upload_config
@@ -21,6 +21,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.node.port import UnitState
+from pykubeadm.phases.replacing.former_kubelet import FORMER
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.renewal import names_of_certificate

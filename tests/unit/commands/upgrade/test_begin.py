@@ -193,6 +193,11 @@ def test_who_is_asked(begun: Begin, options: dict[str, Any], asks: bool) -> None
     assert begun(kubernetes_version=NEW, **options)[0].interactive is asks
 
 
+@pytest.mark.parametrize("kubelet", [True, False])
+def test_whether_the_kubelet_is_replaced_is_known_to_what_comes_before(begun: Begin, kubelet: bool) -> None:
+    assert begun("node", kubelet=kubelet)[0].replaces_kubelet is kubelet
+
+
 def test_a_dry_run_writes_nowhere(begun: Begin, api: FakeApi) -> None:
     run, _events = begun(kubernetes_version=NEW, dry_run=True)
     assert run.node.dry_run

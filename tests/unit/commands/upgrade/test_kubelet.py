@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Timeouts, UpgradeConfiguration
 from pykubeadm.config.versions import Version, parse_version
+from pykubeadm.constants import KUBELET_CONFIG
 from pykubeadm.errors import ApiError, NodeError, PhaseError
 from pykubeadm.etcd.client import Member
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import Command, Completed, File, UnitState
 from pykubeadm.phases.cluster.drain import CORDONED
+from pykubeadm.phases.replacing.former_kubelet import FORMER, keep_kubelet_files
 from pykubeadm.phases.replacing.turns import LEASE
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.events import Event, PhaseFinished
@@ -42,7 +45,7 @@ class Machine(FakeNode):
     """A node with a kubelet that reports its version to the cluster whenever it starts, unless it is `broken`."""
 
     api: FakeApi
-    broken = ""  # the version that does not come up
+    broken = ""  # the version that does not come up, or what its configuration holds
     unready = ""  # the version that comes up and does not become Ready
 
     def run(self, command: Command) -> Completed:
@@ -55,13 +58,18 @@ class Machine(FakeNode):
         return done
 
     def start(self) -> None:
-        if self.text(KUBELET) != self.broken:
+        if not self.broken or self.broken not in (self.text(KUBELET), self.text(KUBELET_CONFIG)):
             self.api.put(registered(self.text(KUBELET), self.api, ready=self.text(KUBELET) != self.unready))
 
 
 def registered(version: str, api: FakeApi, *, ready: bool = True) -> KubeObject:
     before = api.objects.get(("v1", "Node", "", NODE), {"metadata": {"name": NODE}, "spec": {}})
-    condition = {"type": "Ready", "status": str(ready), "message": "" if ready else "cni plugin not initialized"}
+    condition = {
+        "type": "Ready",
+        "status": str(ready),
+        "message": "" if ready else "cni plugin not initialized",
+        "lastHeartbeatTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
     status = {"nodeInfo": {"kubeletVersion": version}, "conditions": [condition]}
     return {**before, "apiVersion": "v1", "kind": "Node", "status": status}
 
@@ -71,6 +79,7 @@ def machine() -> Machine:
     node = Machine()
     node.api = FakeApi()
     node.put(KUBELET, OLD)
+    node.put(KUBELET_CONFIG, "maxPods: 110")
     node.commands |= {
         "kubelet --version": lambda _command: completed(f"Kubernetes {node.text(KUBELET)}\n"),
         "ln": completed(),
@@ -244,6 +253,44 @@ def test_a_run_that_was_killed_in_between_is_finished(machine: Machine, roles: R
     assert not [command for command in machine.ran if command.argv[0] == "ln"], "the new one must not be kept as the old one"
 
 
+BAD = "maxPods: -1"
+
+
+@pytest.mark.usefixtures("roles", "impatient")
+def test_a_configuration_that_kubelets_refuse_is_put_back_with_the_old_kubelet(machine: Machine) -> None:
+    """Else the old one would not start with it either, now or when the machine does."""
+    keep_kubelet_files(run_of(machine)[0])
+    machine.put(KUBELET_CONFIG, BAD)
+    machine.broken = BAD
+    with pytest.raises(PhaseError, match=f"the old kubelet {OLD} runs again; uncordoned"):
+        perform(machine)
+    assert machine.text(KUBELET_CONFIG) == "maxPods: 110"
+    assert machine.stat(FORMER) is None
+
+
+@pytest.mark.usefixtures("roles", "impatient")
+def test_a_node_whose_old_kubelet_does_not_run_either_gets_no_pods(machine: Machine) -> None:
+    machine.put(KUBELET_CONFIG, BAD)
+    machine.broken = BAD
+    stale = registered(OLD, machine.api)
+    stale["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-01-31T12:00:00Z"
+    machine.api.put(stale)
+    with pytest.raises(PhaseError) as caught:
+        perform(machine)
+    said = str(caught.value)
+    assert f"the old kubelet {OLD} was put back; timed out" in said
+    assert f"(its kubelet has not reported again yet); node {NODE} is not uncordoned" in said
+    assert "runs again" not in said
+    assert is_cordoned(machine)
+
+
+@pytest.mark.usefixtures("roles")
+def test_what_was_kept_of_the_old_kubelet_goes_once_the_new_one_is_ready(machine: Machine) -> None:
+    keep_kubelet_files(run_of(machine)[0])
+    perform(machine)
+    assert machine.stat(FORMER) is None
+
+
 @pytest.mark.usefixtures("roles", "impatient")
 def test_a_run_that_was_killed_before_the_node_was_ready_waits_for_it(machine: Machine) -> None:
     """The old kubelet is what there is to go back to."""
@@ -265,8 +312,10 @@ def test_a_node_with_a_packaged_kubelet_that_is_not_ready_gets_no_pods(machine: 
     machine.api.patch("v1", "Node", NODE, OURS, how="merge")
     machine.unready = NEW
     machine.start()
-    with pytest.raises(PhaseError, match="cni plugin not initialized"):
+    said = f"the kubelet {NEW} stays; no other is kept.*cni plugin not initialized; .*not uncordoned"
+    with pytest.raises(PhaseError, match=said):
         perform(machine)
+    assert is_cordoned(machine)
 
 
 def test_programs_of_the_old_version_are_not_installed_as_new(machine: Machine, roles: Roles) -> None:

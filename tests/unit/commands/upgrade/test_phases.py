@@ -14,6 +14,7 @@ from pykubeadm.commands.upgrade.post_upgrade import post_upgrade
 from pykubeadm.commands.upgrade.upload_config import upload_config
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File
+from pykubeadm.phases.replacing.former_kubelet import FORMER
 from pykubeadm.phases.replacing.kubelet_config import kubelet_config
 from pykubeadm.util.component_config import HASH_ANNOTATION, is_generated
 from tests.support.api import FakeApi
@@ -144,6 +145,31 @@ def test_the_kubelet_gets_the_clusters_configuration_and_the_former_is_kept(
     assert any("+maxPods: 50" in warning for warning in warnings(events))
     assert run_phase(upgrade_run(node, api)[0], kubelet_config) == []
     assert node.unit_actions == []  # it reads its files when it starts next
+
+
+def test_the_files_of_a_kubelet_that_is_replaced_are_kept_by_the_first_run(cluster: tuple[ControlPlaneNode, FakeApi]) -> None:
+    """A later one finds those that are not proven yet."""
+    node, api = cluster
+    before, flags = node.text(KUBELET), 'KUBELET_KUBEADM_ARGS="--pod-infra-container-image=pause:3.10"\n'
+    node.put(FLAGS, flags)
+    document = api.objects[KUBELET_CONFIG]["data"]["kubelet"]
+    for pods in (50, 60):
+        api.objects[KUBELET_CONFIG]["data"]["kubelet"] = f"{document}maxPods: {pods}\n"
+        run = upgrade_run(node, api, replaces_kubelet=True)[0]
+        run_phase(run, kubelet_config)
+        run_phase(run, post_upgrade)
+    assert "maxPods: 60" in node.text(KUBELET)
+    assert (node.text(f"{FORMER}{KUBELET}"), node.text(f"{FORMER}{FLAGS}")) == (before, flags)
+
+
+def test_without_the_kubelet_nothing_is_kept(cluster: tuple[ControlPlaneNode, FakeApi]) -> None:
+    """What an interrupted run has kept would be older than the kubelet that somebody brings then."""
+    node, api = cluster
+    api.objects[KUBELET_CONFIG]["data"]["kubelet"] += "maxPods: 50\n"
+    run_phase(upgrade_run(node, api, replaces_kubelet=True)[0], kubelet_config)
+    assert node.stat(FORMER) is not None
+    run_phase(upgrade_run(node, api)[0], kubelet_config)
+    assert node.stat(FORMER) is None
 
 
 def test_what_was_changed_on_this_node_alone_is_shown(cluster: tuple[ControlPlaneNode, FakeApi]) -> None:
