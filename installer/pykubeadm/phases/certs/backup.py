@@ -13,7 +13,8 @@ KEPT = 5  # of the newest; keys that are no longer in use shall not pile up
 
 
 def back_up(run: Run, paths: Iterable[str], place: str = "") -> str:
-    """Copy the files that exist to a new directory (or `place`), which is returned, and remove the oldest of earlier ones."""
+    """Copy the files that exist to a new directory (or `place`), which is returned, and remove the oldest of earlier ones: never
+    this one, whatever the clock said when those got their names."""
     place = place or f"{BACKUPS}/certs-{run.now():%Y%m%dT%H%M%SZ}"
     files: list[File | Directory] = [Directory(STATE_DIR, 0o700), Directory(BACKUPS, 0o700), Directory(place, 0o700)]
     for path in paths:
@@ -21,10 +22,10 @@ def back_up(run: Run, paths: Iterable[str], place: str = "") -> str:
         if content is not None:
             files.append(File(f"{place}{path}", content, 0o600, secret=True))
     run.node.write(files)
-    earlier = [name for name in run.node.list_dir(BACKUPS) if name.startswith("certs-")]
-    unfinished = [name for name in earlier if _is_unfinished(run.node, f"{BACKUPS}/{name}")]
-    finished = [name for name in earlier if name not in unfinished]
-    run.node.remove([f"{BACKUPS}/{name}" for name in (*unfinished, *finished[:-KEPT])])
+    every = [f"{BACKUPS}/{name}" for name in run.node.list_dir(BACKUPS) if name.startswith("certs-")]
+    unfinished = [path for path in every if _is_unfinished(run.node, path)]
+    finished = sorted((path for path in every if path not in unfinished), key=lambda path: (path == place, path))
+    run.node.remove([*unfinished, *finished[:-KEPT]])
     return place
 
 

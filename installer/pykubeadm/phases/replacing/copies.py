@@ -30,7 +30,7 @@ def copy_files(run: ReplacingRun, kind: str, paths: Sequence[str], place: str = 
             raise PhaseError(f"{path} is gone; put it back, then run this again")
         files.append(File(f"{place}/{posixpath.basename(path)}", content, 0o600))
     run.node.write(files)
-    remove_oldest(run, kind)
+    remove_oldest(run, kind, place)
     return place
 
 
@@ -41,8 +41,10 @@ def new_directory(run: ReplacingRun, kind: str) -> str:
     return place
 
 
-def remove_oldest(run: ReplacingRun, kind: str) -> None:
-    """Those that other tools made stay."""
+def remove_oldest(run: ReplacingRun, kind: str, place: str) -> None:
+    """But never `place`, which is the newest whatever its name says: the clock may have been ahead. Those that other tools made
+    stay."""
     owned = {posixpath.dirname(path) for path in run.journal.owned()}
-    names = [name for name in run.node.list_dir(TMP_DIR) if name.startswith(f"{kind}-") and f"{TMP_DIR}/{name}" in owned]
-    run.node.remove([f"{TMP_DIR}/{name}" for name in sorted(names)[:-KEPT]])
+    places = [f"{TMP_DIR}/{name}" for name in run.node.list_dir(TMP_DIR) if name.startswith(f"{kind}-")]
+    ours = sorted((path for path in places if path in owned), key=lambda path: (path == place, path))
+    run.node.remove(ours[:-KEPT])

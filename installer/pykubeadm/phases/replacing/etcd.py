@@ -75,7 +75,7 @@ def take_snapshot(run: ReplacingRun) -> str:
     place = new_directory(run, _KIND)
     path = f"{place}/snapshot.db"
     save_snapshot(run.node, own_etcd_client(run), own_endpoint(run), path)
-    remove_oldest(run, _KIND)
+    remove_oldest(run, _KIND, place)
     return path
 
 
