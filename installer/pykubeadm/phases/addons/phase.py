@@ -19,15 +19,20 @@ _FLAGS = ("config", "kubeconfig", "dry-run")
 
 
 def _why_not(run: ReplacingRun) -> str | None:
-    """Others still have the old version: add-ons of the new one may need what only a new API server has. Where an image does not
-    say which version it is of, all are to have this node's (kubeadm: phases/upgrade/postupgrade.go)."""
+    """Others still have the old version: add-ons of the new one may need what only a new API server has. This node's manifest
+    counts, not its pod in the API, which is renewed later than what runs. Where an image does not say which version it is of, all
+    are to have this node's (kubeadm: phases/upgrade/postupgrade.go)."""
     from pykubeadm.config.versions import parse_version
     from pykubeadm.phases.cluster.connection import cluster_api
-    from pykubeadm.phases.cluster.state import image_version, look_at
+    from pykubeadm.phases.cluster.state import image_of, image_version, look_at
+    from pykubeadm.phases.replacing.components import API_SERVER
+    from pykubeadm.phases.static_pods.manifests import read_static_pod
 
     if run.dry_run:  # which shows what comes once all are upgraded
         return None
-    images, wanted = look_at(cluster_api(run)).images("kube-apiserver"), parse_version(run.target).release
+    images, wanted = look_at(cluster_api(run)).images(API_SERVER), parse_version(run.target).release
+    if (own := read_static_pod(run.node, API_SERVER)) is not None:
+        images[run.node_name] = image_of(own, API_SERVER)
 
     def is_behind(image: str) -> bool:
         version = image_version(image)

@@ -17,6 +17,7 @@ from pykubeadm.phases.addons.rendered import conflicts
 from pykubeadm.phases.cluster.state import look_at
 from pykubeadm.util.component_config import HASH_ANNOTATION
 from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.yaml_output import to_yaml
 from pykubeadm.workflow.events import Event, Note
 from pykubeadm.workflow.phase import steps
 from tests.support.api import FakeApi
@@ -163,6 +164,17 @@ def test_add_ons_are_left_to_the_last_control_plane() -> None:
     api.put(pod("kube-apiserver", "cp2", "v1.36.2"))
     assert proxy.check is not None
     assert proxy.check(run) is None
+
+
+def test_the_last_control_plane_does_not_wait_for_its_own_pod_to_be_renewed_in_the_api() -> None:
+    """Nobody would come after it."""
+    api = cluster("v1.36.2", names=("cp1", "cp2"))
+    api.put(pod("kube-apiserver", "cp1", "v1.35.6"))
+    run, _ = upgrade_run(api, "v1.36.2")
+    run.node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", to_yaml(pod("kube-apiserver", "cp1", "v1.36.2")))
+    for phase in addon.phases:
+        assert phase.check is not None
+        assert phase.check(run) is None
 
 
 @pytest.mark.parametrize(
