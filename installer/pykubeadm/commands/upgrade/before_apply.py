@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from typing import Final
 
+from pykubeadm.commands.upgrade.before_kubelet import drain_checks
 from pykubeadm.commands.upgrade.before_node import checked, machine_checks, pulled, warn
 from pykubeadm.commands.upgrade.checks.every import cluster_checks
 from pykubeadm.commands.upgrade.checks.job import NAME as CREATE_JOB
@@ -42,7 +43,7 @@ def run_apply_preflight(run: UpgradeRun) -> Changes:
         await_who_runs_jobs(run, state)
     image = pause_image(run.configuration.cluster)
     job = () if run.dry_run else (job_check(api, run.node_name, image, str(int(time.time() * 1000))),)
-    checked(run, (*machine_checks(run), *cluster_checks(run, state, (target,)), *job))
+    checked(run, (*machine_checks(run), *cluster_checks(run, state, (target,)), *drain_checks(run), *job))
     run.note("info", f"the cluster is upgraded from {state.versions.newest} to {target}", topic="preflight")
     if run.interactive and not run.confirm():
         raise DeclinedError("nothing was upgraded: it was not confirmed; answer y, or give --yes")

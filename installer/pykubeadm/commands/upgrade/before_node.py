@@ -20,7 +20,7 @@ def run_node_preflight(run: UpgradeRun) -> Changes:
     """Raises PreflightError with everything that is in the way. Returns the images that were pulled."""
     if not is_supported(parse_version(run.target)):
         raise PreflightError(f"the cluster is at {run.target}, which this pykubeadm does not know: upgrade pykubeadm first")
-    checked(run, (*machine_checks(run), *(() if run.resumed else _checks(run))))
+    checked(run, (*machine_checks(run), *(() if run.resumed else (*_checks(run), *_drain_checks(run)))))
     return pulled(run)
 
 
@@ -31,6 +31,14 @@ def _checks(run: UpgradeRun) -> Sequence[Check]:
     from pykubeadm.commands.upgrade.checks.every import node_checks
 
     return node_checks(run)
+
+
+def _drain_checks(run: UpgradeRun) -> Sequence[Check]:
+    if not run.replaces_kubelet:
+        return ()
+    from pykubeadm.commands.upgrade.before_kubelet import drain_checks
+
+    return drain_checks(run)
 
 
 def machine_checks(run: UpgradeRun) -> tuple[Check, ...]:

@@ -42,7 +42,7 @@ _ASKED = 6  # times, so that a load balancer leads to each of a few API servers
 _FLAGS = ("config", "dry-run", "kubeconfig", "delete-emptydir-data", "drain-timeout")
 
 
-def _check(run: UpgradeRun) -> str | None:
+def up_to_date(run: UpgradeRun) -> str | None:
     """On disk and in the cluster's eyes: a kubelet that was replaced and not started yet is none of the new version."""
     from pykubeadm.node.facts import kubelet_version
 
@@ -57,7 +57,7 @@ def _check(run: UpgradeRun) -> str | None:
 
 def _is_replaced(run: UpgradeRun) -> str | None:
     """Not while the old kubelet is kept: a run was killed that had not seen the node Ready with the new one."""
-    if run.node.stat(BEFORE) is not None or (reason := _check(run)) is None:
+    if run.node.stat(BEFORE) is not None or (reason := up_to_date(run)) is None:
         return None
     return reason if _not_ready(run, run.target) is None else None
 
@@ -320,7 +320,7 @@ kubelet: Phase[UpgradeRun] = Phase(
         Phase(
             name="drain",
             summary="Cordon the node and evict its pods, as their PodDisruptionBudgets allow",
-            check=_check,
+            check=up_to_date,
             apply=_drain,
             flags=_FLAGS,
         ),

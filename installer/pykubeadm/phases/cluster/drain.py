@@ -83,10 +83,8 @@ def drain(
 ) -> Changes:
     """Cordon the node and evict its pods; returns a sentence for each. PhaseError before anything is changed where pods must
     not be evicted, or after `timeout` with the pods that are left and why. `report` gets what is waited for."""
-    if refused := sort_pods(pods_of(api, node), delete_emptydir_data=delete_emptydir_data).refused:
-        listed = "; ".join(f"{pod}: {reason}" for pod, reason in refused.items())
-        flag = "" if delete_emptydir_data else "; --delete-emptydir-data has the data of emptyDirs deleted with their pods"
-        raise PhaseError(f"node {node} cannot be drained: {listed}; delete or move these pods first{flag}")
+    if refusal := why_not_drained(api, node, delete_emptydir_data=delete_emptydir_data):
+        raise PhaseError(refusal)
     changes = list(cordon(api, node))
     pods = sort_pods(pods_of(api, node), delete_emptydir_data=delete_emptydir_data).evicted
     emptying = _Emptying(api, node, {pod["metadata"]["uid"] for pod in pods})
@@ -97,6 +95,16 @@ def drain(
             f"{error}; the node stays cordoned: run this again once they can go, or kubectl uncordon {node} to leave it as it is"
         ) from error
     return [*changes, *(f"evicted {_name(pod)}" for pod in pods)]
+
+
+def why_not_drained(api: Api, node: str, *, delete_emptydir_data: bool) -> str:
+    """Which pods of the node a drain would refuse to evict, and what to do; "" where there are none."""
+    refused = sort_pods(pods_of(api, node), delete_emptydir_data=delete_emptydir_data).refused
+    if not refused:
+        return ""
+    listed = "; ".join(f"{pod}: {reason}" for pod, reason in refused.items())
+    flag = "" if delete_emptydir_data else "; --delete-emptydir-data has the data of emptyDirs deleted with their pods"
+    return f"node {node} cannot be drained: {listed}; delete or move these pods first{flag}"
 
 
 def pods_of(api: Api, node: str) -> list[KubeObject]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pykubeadm.commands.upgrade.before_apply import await_who_runs_jobs
+from pykubeadm.commands.upgrade.before_apply import await_who_runs_jobs, run_apply_preflight
 from pykubeadm.constants import LABEL_CONTROL_PLANE
 from pykubeadm.phases.cluster.state import ClusterState
 from tests.support.init_runs import warnings
-from tests.support.upgrade_runs import ControlPlaneNode, FakeEtcd, attach, cluster_of, made, upgrade_run
+from tests.support.upgrade_plans import node as node_object
+from tests.support.upgrade_plans import pod
+from tests.support.upgrade_runs import OLD, ControlPlaneNode, FakeEtcd, attach, cluster_of, made, upgrade_run
 
 
 def state(control_planes: int = 1) -> ClusterState:
@@ -51,3 +53,19 @@ def test_with_several_control_planes_others_run_the_job(node: ControlPlaneNode) 
     run, events = upgrade_run(node, cluster_of())
     await_who_runs_jobs(run, state(control_planes=3))
     assert warnings(events) == []
+
+
+@pytest.mark.parametrize("kubelet", [True, False])
+def test_whether_the_node_can_be_drained_is_checked_where_it_will_be(
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, kubelet: bool
+) -> None:
+    names: list[str] = []
+    module = "pykubeadm.commands.upgrade.before_apply"
+    monkeypatch.setattr(f"{module}.checked", lambda _run, checks: names.extend(check.name for check in checks))
+    monkeypatch.setattr(f"{module}.pulled", lambda _run: ())
+    api = cluster_of()
+    api.put(pod("kube-apiserver", "cp1", OLD))
+    api.put(node_object("cp1", OLD, control_plane=True))
+    run_apply_preflight(upgrade_run(node, api, replaces_kubelet=kubelet)[0])
+    assert "DiskSpace" in names
+    assert ("NodeDrain" in names) is kubelet
