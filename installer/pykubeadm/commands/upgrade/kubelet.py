@@ -212,7 +212,7 @@ def _steady(run: UpgradeRun) -> Callable[[], str | None]:
         since = 0.0 if reasons else since or now
         if reasons:
             return "; ".join(reasons)
-        return None if now - since >= _STEADY else "the new kubelet may start it again"
+        return None if now - since >= _STEADY else "the kubelet may start it again"
 
     return look
 
@@ -221,6 +221,8 @@ def _back(run: UpgradeRun) -> str:
     """Put the old kubelet back with its files, and let the node take pods again if it is Ready; what came of it, as the end of a
     sentence."""
     from pykubeadm.node.facts import kubelet_version
+    from pykubeadm.phases.cluster.drain import uncordon
+    from pykubeadm.phases.replacing.former_kubelet import drop_kubelet_files
 
     is_kept, done = run.node.stat(BEFORE) is not None, list[str]()
     try:
@@ -230,9 +232,10 @@ def _back(run: UpgradeRun) -> str:
         if is_kept:
             _wait_ready(run, version, since)
             done[:] = [f"the old kubelet {version} runs again"]
+            drop_kubelet_files(run)
         elif reason := _not_ready(run, version):
             raise PhaseError(f"no other is kept, as of a package, which may be installed again; {reason}")
-        done += _uncordon(run)
+        done += uncordon(_api(run), _node_name(run))
     except PykubeadmError as error:
         first = str(error).partition("\n")[0]
         done.append(f"{first}; node {_node_name(run)} is not uncordoned")
