@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from pykubeadm.errors import ApiError, NodeError, PhaseError
 from pykubeadm.etcd.client import Member
 from pykubeadm.kube.credentials import Credentials
 from pykubeadm.node.journal import Journal
-from pykubeadm.node.port import Command, Completed, File, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, UnitState
 from pykubeadm.phases.cluster.drain import CORDONED
 from pykubeadm.phases.replacing.former_kubelet import FORMER, keep_kubelet_files
 from pykubeadm.phases.replacing.turns import LEASE
@@ -47,8 +48,24 @@ class Machine(FakeNode):
     api: FakeApi
     broken = ""  # the version that does not come up, or what its configuration holds
     unready = ""  # the version that comes up and does not become Ready
+    left = -1  # changes before it is switched off; -1: it is not
+
+    def change(self) -> None:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+
+    def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
+        self.change()
+        return super().write(files)
+
+    def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
+        self.change()
+        return super().remove(paths)
 
     def run(self, command: Command) -> Completed:
+        if command.argv[0] in ("ln", "mv"):
+            self.change()
         done = super().run(command)
         if command.argv[:1] == ("ln",):
             self.files[BEFORE] = self.files[KUBELET]
@@ -137,7 +154,9 @@ def roles(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Roles:
         seen["tags"] = tags
         if seen["fails"]:
             raise NodeError(seen["fails"])
+        machine.change()
         machine.files[KUBELET] = File(KUBELET, NEW.encode(), 0o755)
+        machine.change()
         machine.start()
 
     monkeypatch.setattr(workspace, "workspace", with_variables)
@@ -316,6 +335,64 @@ def test_a_node_with_a_packaged_kubelet_that_is_not_ready_gets_no_pods(machine: 
     with pytest.raises(PhaseError, match=said):
         perform(machine)
     assert is_cordoned(machine)
+
+
+def killed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The machine as runs leave it that are killed before each of their changes, with how many they made."""
+    patch, evict = machine.api.patch, machine.api.evict
+
+    def patched(*given: Any, **named: Any) -> KubeObject:
+        machine.change()
+        return patch(*given, **named)
+
+    def evicted(pod: KubeObject) -> None:
+        machine.change()
+        evict(pod)
+
+    monkeypatch.setattr(machine.api, "patch", patched)
+    monkeypatch.setattr(machine.api, "evict", evicted)
+    files, objects = dict(machine.files), copy.deepcopy(machine.api.objects)
+    for changes in itertools.count():
+        machine.files, machine.api.objects, machine.left = dict(files), copy.deepcopy(objects), changes
+        with suppress(PhaseError):
+            try:
+                whole_run(machine)
+            except KeyboardInterrupt:
+                machine.left = -1
+                yield changes
+                continue
+        return
+
+
+def whole_run(machine: Machine) -> None:
+    """What it does with the kubelet's files, and its program."""
+    keep_kubelet_files(run_of(machine)[0])
+    machine.put(KUBELET_CONFIG, "maxPods: 50")
+    perform(machine)
+
+
+@pytest.mark.usefixtures("roles", "impatient")
+def test_killed_before_any_change_the_next_run_finishes_it(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for changes in killed(machine, monkeypatch):
+        whole_run(machine)
+        assert (machine.text(KUBELET), machine.text(KUBELET_CONFIG)) == (NEW, "maxPods: 50"), changes
+        assert not is_cordoned(machine), changes
+        assert (machine.stat(BEFORE), machine.stat(FORMER)) == (None, None), changes
+    assert changes > 8
+
+
+@pytest.mark.usefixtures("roles", "impatient")
+def test_killed_before_any_change_a_kubelet_that_is_not_ready_is_put_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.unready = NEW
+    for changes in killed(machine, monkeypatch):
+        with pytest.raises(PhaseError, match=f"the old kubelet {OLD} runs again"):
+            whole_run(machine)
+        assert (machine.text(KUBELET), machine.text(KUBELET_CONFIG)) == (OLD, "maxPods: 110"), changes
+        assert not is_cordoned(machine), changes
+        assert (machine.stat(BEFORE), machine.stat(FORMER)) == (None, None), changes
+    assert changes > 8
 
 
 def test_programs_of_the_old_version_are_not_installed_as_new(machine: Machine, roles: Roles) -> None:
