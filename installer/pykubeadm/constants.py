@@ -14,6 +14,7 @@ KUBELET_INSTANCE_CONFIG: Final = "/var/lib/kubelet/instance-config.yaml"
 KUBELET_FLAGS_ENV: Final = "/var/lib/kubelet/kubeadm-flags.env"
 # Nothing of our own lies below /etc/kubernetes or /var/lib/kubelet: journal and lock are here.
 STATE_DIR: Final = "/var/lib/pykubeadm"
+SNAPSHOTS_DIR: Final = "/var/lib/pykubeadm/snapshots"  # of etcd, where no other store is named; a reset leaves it
 CA_ROTATION_DIR: Final = "/var/lib/pykubeadm/ca-rotation"  # on a control plane, while its CAs are rotated
 
 API_SERVER_PORT: Final = 6443

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pykubeadm.constants import STATE_DIR
+from pykubeadm.constants import SNAPSHOTS_DIR, STATE_DIR
 from pykubeadm.errors import UsageError
 from pykubeadm.etcd.encryption import Decryption, Encryption, is_encrypted
 from pykubeadm.etcd.store import DirectoryStore, Store
@@ -18,8 +18,6 @@ from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pykubeadm.node.port import Node
-
-SNAPSHOTS = f"{STATE_DIR}/snapshots"  # the store where none is named
 
 
 def store_of(node: Node, named: str | None) -> Store:
@@ -30,7 +28,7 @@ def store_of(node: Node, named: str | None) -> Store:
         return S3Store(named, _private_directory())
     if named and "://" in named:
         raise UsageError(f"--store: {named} is neither a directory nor a place in a bucket (s3://BUCKET/PREFIX)")
-    return DirectoryStore(node, os.path.abspath(named) if named else SNAPSHOTS)
+    return DirectoryStore(node, os.path.abspath(named) if named else SNAPSHOTS_DIR)
 
 
 def encryption_of(options: Mapping[str, Any], node: Node) -> Encryption:

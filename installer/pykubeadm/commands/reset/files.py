@@ -11,7 +11,7 @@ from pykubeadm.commands.reset.accounts import ACCOUNT_FILES
 from pykubeadm.commands.reset.mounts import kubelet_directory, mounts_below, removable
 from pykubeadm.commands.reset.network import BRIDGE_CONFIGURATION, ROUTES, links_of
 from pykubeadm.commands.reset.run import ResetRun
-from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
+from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, SNAPSHOTS_DIR, STATE_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
 from pykubeadm.node.port import Command, Unit
@@ -43,8 +43,9 @@ _UNITS: Final = (
 _POD_LOGS: Final = "/var/log/pods"
 _POD_LOG: Final = re.compile(r"[^_]+_[^_]+_[0-9a-f-]{32,36}")  # NAMESPACE_NAME_UID, kubernetes: pkg/kubelet/kuberuntime
 _CONTAINER_LOGS: Final = "/var/log/containers"  # the kubelet's links into _POD_LOGS
-# Of the preparation of the node, which stays: what was downloaded, and what was not finished.
-_PREPARATION: Final = frozenset({"downloads.json", "prepared.json", "preparing"})
+# Of the preparation of the node, which stays: what was downloaded, and what was not finished; and the snapshots of etcd.
+_SNAPSHOTS: Final = posixpath.basename(SNAPSHOTS_DIR)
+_STAY: Final = frozenset({"downloads.json", "prepared.json", "preparing", _SNAPSHOTS})
 _LOCK: Final = "lock"  # held by this run
 
 
@@ -190,11 +191,16 @@ def _only_way(content: bytes) -> tuple[bytes, str, str] | None:
 
 
 def forget(run: ResetRun) -> Iterator[str]:
-    """The journal, last: until here it says what is ours. What the node was prepared with stays, and so does its record."""
+    """The journal, last: until here it says what is ours. What the node was prepared with stays, and so does its record; so do
+    snapshots of etcd, which may be all that is left of a cluster."""
+    yield from _remove_empty(run, SNAPSHOTS_DIR)
     names = run.node.list_dir(STATE_DIR)
-    ours = [f"{STATE_DIR}/{name}" for name in names if name not in _PREPARATION and name != _LOCK]
-    yield from _remove(run, *ours)
-    if not _PREPARATION & set(names):
+    yield from _remove(run, *(f"{STATE_DIR}/{name}" for name in names if name not in _STAY and name != _LOCK))
+    if _SNAPSHOTS in names:
+        run.note(
+            "info", f"{SNAPSHOTS_DIR} stays, with snapshots of etcd and the keys of its cluster; remove it if nobody needs them"
+        )
+    if not _STAY & set(names):
         run.node.remove([STATE_DIR])
 
 

@@ -14,7 +14,7 @@ from pykubeadm.commands.reset.run import KEEPABLE
 from pykubeadm.errors import NodeError
 from pykubeadm.node.port import Command, Completed, Directory, File
 from pykubeadm.node.recording import CommandRun, RecordingNode, Removal
-from pykubeadm.workflow.events import Planned
+from pykubeadm.workflow.events import Note, Planned
 from tests.support.reset_runs import ADMIN, ClusterNode, bare_node, clean, control_plane, refused, reset_run
 
 
@@ -302,3 +302,25 @@ def test_a_kubelet_directory_that_is_none_is_no_end() -> None:
     node.put("/var/log/pods", "a file")
     assert "cannot list /var/log/pods" in str(refused(node))
     assert node.stat("/etc/kubernetes/admin.conf") is None
+
+
+def test_snapshots_of_etcd_stay_with_a_word_about_them() -> None:
+    """They may be all that is left of the cluster."""
+    node = control_plane()
+    node.put("/var/lib/pykubeadm/snapshots/etcd-1.tar", "archive")
+    node.put("/var/lib/pykubeadm/journal.json", "{}")
+    node.remove(["/var/lib/pykubeadm/downloads.json"])
+    run, events = reset_run(node)
+    assert cleanup_node.apply is not None
+    cleanup_node.apply(run)
+    assert [path for path in node.files if path.startswith("/var/lib/pykubeadm")] == ["/var/lib/pykubeadm/snapshots/etcd-1.tar"]
+    [note] = [event.message for event in events if isinstance(event, Note)]
+    assert note.startswith("/var/lib/pykubeadm/snapshots stays")
+
+
+def test_a_store_without_snapshots_goes() -> None:
+    node = control_plane()
+    node.put("/var/lib/pykubeadm/snapshots/etcd-1.tar")
+    node.remove(["/var/lib/pykubeadm/snapshots/etcd-1.tar", "/var/lib/pykubeadm/downloads.json"])
+    clean(node)
+    assert node.stat("/var/lib/pykubeadm") is None
