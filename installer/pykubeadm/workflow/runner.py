@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from pykubeadm.errors import BUG, INTERRUPTED, PykubeadmError, UnfinishedError
 from pykubeadm.workflow.events import (
     Event,
+    Note,
     PhaseFailed,
     PhaseFinished,
     PhaseStarted,
@@ -40,6 +41,15 @@ def run_steps(
     recorder.begin(command, _timestamp())
     changed = 0
     unfinished: list[UnfinishedError] = []
+
+    def finish(outcome: str, exit_status: int) -> None:
+        """How the run ended counts and is reported, also where it cannot be recorded, such as on a full disk."""
+        try:
+            recorder.finish(outcome, _timestamp())
+        except PykubeadmError as error:
+            emit(Note(level="warning", topic="", message=f"how this run ended could not be recorded: {error}"))
+        emit(RunFinished(outcome=outcome, changed=changed, exit_status=exit_status))
+
     try:
         for step in steps:
             recorder.phase(step.path)
@@ -50,19 +60,15 @@ def run_steps(
                 changed += len(error.changes)
         _raise_together(unfinished)
     except PykubeadmError as error:
-        recorder.finish("failed", _timestamp())
-        emit(RunFinished(outcome="failed", changed=changed, exit_status=error.exit_status))
+        finish("failed", error.exit_status)
         raise
     except KeyboardInterrupt:
-        recorder.finish("interrupted", _timestamp())
-        emit(RunFinished(outcome="interrupted", changed=changed, exit_status=INTERRUPTED))
+        finish("interrupted", INTERRUPTED)
         raise
     except Exception:
-        recorder.finish("failed", _timestamp())
-        emit(RunFinished(outcome="failed", changed=changed, exit_status=BUG))
+        finish("failed", BUG)
         raise
-    recorder.finish("changed" if changed else "unchanged", _timestamp())
-    emit(RunFinished(outcome="changed" if changed else "unchanged", changed=changed, exit_status=0))
+    finish("changed" if changed else "unchanged", 0)
     return bool(changed)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import pytest
 
-from pykubeadm.errors import INTERRUPTED, MemberRemainsError, PhaseError, UnfinishedError
+from pykubeadm.errors import BUG, INTERRUPTED, MemberRemainsError, NodeError, PhaseError, UnfinishedError
 from pykubeadm.node.journal import Journal
-from pykubeadm.workflow.events import Event, PhaseFailed, PhaseFinished, RunFinished
+from pykubeadm.workflow.events import Event, Note, PhaseFailed, PhaseFinished, RunFinished
 from pykubeadm.workflow.phase import Phase, steps
 from pykubeadm.workflow.runner import run_steps
 from tests.support.node import FakeNode
@@ -154,3 +155,36 @@ def test_an_error_after_that_ends_the_run_at_once() -> None:
     with pytest.raises(PhaseError, match="no space left"):
         execute([phase("a", remain), phase("b", fail), phase("c")], run, node_with_journal())
     assert run.done == set()
+
+
+@pytest.mark.parametrize(
+    ("raised", "outcome", "status"),
+    [
+        (None, "changed", 0),
+        (PhaseError("the API server does not answer"), "failed", 4),
+        (KeyboardInterrupt(), "interrupted", INTERRUPTED),
+        (ZeroDivisionError(), "failed", BUG),
+    ],
+)
+def test_a_full_disk_does_not_hide_how_the_run_ended(
+    monkeypatch: pytest.MonkeyPatch, raised: BaseException | None, outcome: str, status: int
+) -> None:
+    node, events = node_with_journal(), list[Event]()
+    journal = Journal(node)
+
+    def full(_files: object) -> tuple[str, ...]:
+        raise NodeError("cannot write /var/lib/pykubeadm/journal.json: no space is left")
+
+    def end() -> None:
+        if raised is not None:
+            raise raised
+
+    monkeypatch.setattr(node, "write", full)
+    phases = tuple(steps([phase("a"), phase("b", end)]))
+    with nullcontext() if raised is None else pytest.raises(type(raised)) as caught:
+        run_steps("init", "cp1", phases, Run(), dry_run=False, recorder=journal, emit=events.append)
+    assert caught is None or caught.value is raised
+    assert isinstance(events[-1], RunFinished)
+    assert (events[-1].outcome, events[-1].exit_status) == (outcome, status)
+    [note] = [event.message for event in events if isinstance(event, Note)]
+    assert note.endswith("cannot write /var/lib/pykubeadm/journal.json: no space is left")
