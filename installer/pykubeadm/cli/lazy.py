@@ -43,7 +43,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         return
     settings = ctx.ensure_object(Globals)
     if param.name == "rootfs":
-        settings.rootfs = value
+        settings.rootfs = value or "/"  # as kubeadm has it: "" is its default, no root of its own
     else:
         settings.verbosity = value
 

@@ -36,6 +36,15 @@ def test_validate_below_another_root(file: Path) -> None:
     assert run("validate", "--config", "/cfg.yaml", "--rootfs", str(file.parent)).stdout == "ok\n"
 
 
+@pytest.mark.parametrize("words", [["--rootfs", ""], ["--rootfs="]])
+def test_an_empty_rootfs_is_this_machine_and_not_the_working_directory(
+    file: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of `--rootfs "$ROOT"` where there is no ROOT; "" is kubeadm's default."""
+    monkeypatch.chdir(file.parent)
+    assert run("validate", "--config", str(file), *words).stdout == "ok\n"
+
+
 def test_validate_names_the_file_as_given(file: Path) -> None:
     file.write_text(f"{CLUSTER}foo: 1\n---\n{KUBELET}bar: 2\n")
     result = run("validate", "--config", "/cfg.yaml", "--rootfs", str(file.parent))
