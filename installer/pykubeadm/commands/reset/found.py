@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pykubeadm.constants import (
     CERTIFICATES_DIR,
     KUBELET_CONFIG,
     KUBELET_FLAGS_ENV,
     KUBELET_INSTANCE_CONFIG,
-    MANIFESTS_DIR,
 )
 from pykubeadm.errors import NodeError
 from pykubeadm.node.port import Node
-from pykubeadm.phases.etcd.manifest import EtcdManifest, etcd_manifest, joining_etcd
+from pykubeadm.phases.etcd.manifest import NAME as ETCD
+from pykubeadm.phases.etcd.manifest import EtcdManifest, joining_etcd, manifest_of
+from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.phases.static_pods.present import absolute, host_path, present_document, present_pod
+from pykubeadm.phases.static_pods.stopped import API_SERVER, stopped_path
 from pykubeadm.util.dataclass import dataclass
 
 # A volume's name (kubeadm: phases/controlplane/volumes.go).
@@ -34,13 +37,19 @@ class Found:
 
 def look(node: Node, certificates_dir: str) -> Found:
     """What is on `node`; `certificates_dir` is the user's. Files that cannot be read say nothing."""
-    named = (certificates_dir, CERTIFICATES_DIR, host_path(present_pod(node, "kube-apiserver"), _CERTIFICATES_VOLUME))
+    named = (certificates_dir, CERTIFICATES_DIR, host_path(_pod(node, API_SERVER), _CERTIFICATES_VOLUME))
     folders = tuple(dict.fromkeys(path for path in map(absolute, named) if path))
+    etcd = _pod(node, ETCD)
     return Found(
-        is_control_plane=node.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None,
-        etcd=etcd_manifest(node) or next(filter(None, (joining_etcd(node, f"{path}/etcd") for path in folders)), None),
+        is_control_plane=any(node.stat(path(API_SERVER)) is not None for path in (manifest_path, stopped_path)),
+        etcd=manifest_of(etcd) if etcd else next(filter(None, (joining_etcd(node, f"{path}/etcd") for path in folders)), None),
         certificates_dirs=folders,
     )
+
+
+def _pod(node: Node, name: str) -> Mapping[str, Any]:
+    """A component's pod, also where `etcd stop` has stopped it; {} where there is none that can be read."""
+    return present_pod(node, name) or present_document(node, stopped_path(name))
 
 
 def runtime_endpoint(node: Node) -> str:

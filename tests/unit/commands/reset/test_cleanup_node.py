@@ -212,6 +212,24 @@ def test_data_are_found_by_the_journal_where_the_manifest_is_gone() -> None:
     assert node.state() == bare_node().state()
 
 
+def test_a_control_plane_that_etcd_stop_stopped_goes_whole() -> None:
+    """Its manifests wait in a directory of ours, and the journal has them no longer."""
+    node = control_plane()
+    _somewhere_else(node)
+    node.put("/data/etcd/member/snap/db", "{}")
+    for name in ("etcd", "kube-apiserver"):
+        content = node.text(f"/etc/kubernetes/manifests/{name}.yaml")
+        node.remove([f"/etc/kubernetes/manifests/{name}.yaml"])
+        node.put(f"/var/lib/pykubeadm/stopped/{name}.yaml", content)
+    run, _events = reset_run(node)
+    assert run.found.is_control_plane
+    assert cleanup_node.apply is not None
+    cleanup_node.apply(run)
+    assert node.stat("/data/etcd/member") is None
+    assert node.stat("/srv/pki/ca.key") is None
+    assert node.stat("/var/lib/pykubeadm/stopped") is None
+
+
 def test_an_absurd_data_directory_loses_nothing_but_etcds_own() -> None:
     node = control_plane()
     manifest = node.text("/etc/kubernetes/manifests/etcd.yaml").replace("/var/lib/etcd", "/home/u")
