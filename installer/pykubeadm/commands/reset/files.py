@@ -32,12 +32,15 @@ _BRIDGE_NETWORK: Final = "bridge"
 # For volume plugins, made by the kubelet (kubernetes: cmd/kubelet/app/options).
 _PLUGINS: Final = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
 _PLUGIN_DIRECTORIES: Final = (_PLUGINS, *(_PLUGINS.rsplit("/", number)[0] for number in (1, 2, 3)))
-# The phase serving-approver's, our roles' certificates and cni.
 _UNIT_FILES: Final = "/etc/systemd/system"
+# Our roles' certificates and snapshots, which a node is prepared with for the cluster that it leaves.
+_TIMERS: Final = ("pykubeadm-certificates.timer", "pykubeadm-snapshots.timer")
+# The phase serving-approver's, those roles', our role cni's.
 _UNITS: Final = (
     "pykubeadm-serving-approver.service",
-    "pykubeadm-certificates.timer",
+    *_TIMERS,
     "pykubeadm-certificates.service",
+    "pykubeadm-snapshots.service",
     "pykubeadm-routes.service",
 )
 _POD_LOGS: Final = "/var/log/pods"
@@ -45,7 +48,8 @@ _POD_LOG: Final = re.compile(r"[^_]+_[^_]+_[0-9a-f-]{32,36}")  # NAMESPACE_NAME_
 _CONTAINER_LOGS: Final = "/var/log/containers"  # the kubelet's links into _POD_LOGS
 # Of the preparation of the node, which stays: what was downloaded, and what was not finished; and the snapshots of etcd.
 _SNAPSHOTS: Final = posixpath.basename(SNAPSHOTS_DIR)
-_STAY: Final = frozenset({"downloads.json", "prepared.json", "preparing", _SNAPSHOTS})
+_PREPARED: Final = "prepared.json"
+_STAY: Final = frozenset({"downloads.json", _PREPARED, "preparing", _SNAPSHOTS})
 _LOCK: Final = "lock"  # held by this run
 
 
@@ -143,12 +147,15 @@ def stop_units(run: ResetRun) -> Iterator[str]:
 
 
 def remove_units(run: ResetRun) -> Iterator[str]:
-    """One that failed would stay in systemd's memory without its file, and be in the way of the next `init`."""
+    """One that failed would stay in systemd's memory without its file, and be in the way of the next `init`. Where roles made
+    some, the record of what the node was prepared with is no longer true."""
     present = [name for name in _UNITS if run.node.stat(f"{_UNIT_FILES}/{name}") is not None]
     if not present:
         return
     forgotten = ("systemctl", "reset-failed", "--", *present)
     run.node.run(Command(forgotten, f"forget the failures of {', '.join(present)}", check=False))
+    if set(_TIMERS).intersection(present):
+        yield from _remove(run, f"{STATE_DIR}/{_PREPARED}")
     yield from _remove(run, *(f"{_UNIT_FILES}/{name}" for name in present))
     run.node.run(Command(("systemctl", "daemon-reload"), "have systemd forget the units", check=False))
 

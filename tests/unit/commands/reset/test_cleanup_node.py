@@ -12,7 +12,7 @@ import pytest
 from pykubeadm.commands.reset.cleanup_node import cleanup_node
 from pykubeadm.commands.reset.run import KEEPABLE
 from pykubeadm.errors import NodeError
-from pykubeadm.node.port import Command, Completed, Directory, File
+from pykubeadm.node.port import Command, Completed, Directory, File, UnitState
 from pykubeadm.node.recording import CommandRun, RecordingNode, Removal
 from pykubeadm.workflow.events import Note, Planned
 from tests.support.reset_runs import ADMIN, ClusterNode, bare_node, clean, control_plane, refused, reset_run
@@ -39,6 +39,21 @@ def test_systemd_forgets_units_that_failed_while_it_still_has_their_files() -> N
         ("systemctl", "reset-failed", "--", "pykubeadm-certificates.timer", "pykubeadm-routes.service"),
         ("systemctl", "daemon-reload"),
     ]
+
+
+def test_no_timer_of_the_cluster_is_left_to_work_on_the_next_one() -> None:
+    """As one that would prune the snapshots of the cluster that was."""
+    node = control_plane()
+    node.put("/var/lib/pykubeadm/prepared.json", "{}")
+    for name in ("pykubeadm-snapshots.timer", "pykubeadm-snapshots.service"):
+        node.put(f"/etc/systemd/system/{name}")
+        node.units[name] = UnitState("loaded", "active", "waiting", "enabled")
+    clean(node)
+    assert node.state() == bare_node().state()  # without the record that a role has brought the timer
+    assert (node.units["pykubeadm-snapshots.timer"].active, node.units["pykubeadm-snapshots.timer"].enabled) == (
+        "inactive",
+        "disabled",
+    )
 
 
 def test_nothing_is_to_be_done_on_a_clean_node() -> None:
