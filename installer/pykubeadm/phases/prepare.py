@@ -6,10 +6,11 @@ Looking costs milliseconds and starts no Ansible, so `init` on a node that was p
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from pykubeadm.constants import STATE_DIR
+from pykubeadm.constants import FALSE, STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File, Looked, Node, Unit
 from pykubeadm.phases.run import ClusterRun
@@ -29,19 +30,24 @@ _UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/s
 _KUBELET_PLACES = ("/usr/bin/kubelet", "/usr/local/bin/kubelet")
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 _FORWARDING6 = "/proc/sys/net/ipv6/conf/default/forwarding"
+_KUBELET_ENVIRONMENT = ("/etc/default/kubelet", "/etc/sysconfig/kubelet")  # of kubeadm's unit: KUBELET_EXTRA_ARGS
+_FAIL_SWAP_ON = re.compile(r"--fail-swap-on=(\w+)", re.ASCII)
 _SWAPS = "/proc/swaps"
 _CONTAINER = "/run/systemd/container"
 _SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock")
 
 
-def missing(node: Node, configuration: Configuration) -> dict[str, str]:
-    """Tag of the playbook → what is missing on the node, in words; {} where nothing is that the roles would bring."""
+def missing(node: Node, configuration: Configuration, ignored: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Tag of the playbook → what is missing on the node, in words; {} where nothing is that the roles would bring. What the user
+    has preflight ignore (`ignored`, in lower case) is as they want it on a node that has a runtime and a kubelet."""
     found: dict[str, str] = {}
     units = [f"{folder}/kubelet.service" for folder in _UNIT_FOLDERS]
-    settings = _forwarding(configuration)
+    settings = [path for path in _forwarding(configuration) if not _is_ignored(ignored, f"FileContent-{path.replace('/', '-')}")]
     wanted = configuration.this_node.node_registration.cri_socket.removeprefix("unix://")
     sockets = (wanted,) if wanted else _SOCKETS
-    seen = node.ahead(read=(*settings, _SWAPS, MARK), stat=(*sockets, *_KUBELET_PLACES, *units, _CONTAINER))
+    seen = node.ahead(
+        read=(*settings, _SWAPS, MARK, *_KUBELET_ENVIRONMENT), stat=(*sockets, *_KUBELET_PLACES, *units, _CONTAINER)
+    )
     if not any(_is_socket(seen, path) for path in sockets):
         found["runtime"] = f"no container runtime listens on {' or '.join(sockets)}"
         found["cni"] = "its network plugins come with the runtime"
@@ -51,7 +57,7 @@ def missing(node: Node, configuration: Configuration) -> dict[str, str]:
         found["kubelet"] = "there is no unit kubelet.service"
     if any((seen.read(setting) or b"1").strip() == b"0" for setting in settings):
         found["kernel"] = "IP forwarding is off"
-    if _swap_is_on(seen) and configuration.kubelet.get("failSwapOn") is not False:
+    if _swap_is_on(seen) and _fails_with_swap(seen, configuration) and not _is_ignored(ignored, "Swap"):
         found["cgroups"] = "swap is on"
     if "runtime" in found or "kubelet" in found:
         found |= {
@@ -63,6 +69,20 @@ def missing(node: Node, configuration: Configuration) -> dict[str, str]:
         found["images"] = "a new runtime has no images"
     unfinished = (seen.read(MARK) or b"").decode(errors="replace").split()
     return dict.fromkeys(unfinished, "an earlier run was interrupted") | found
+
+
+def _is_ignored(ignored: frozenset[str], check: str) -> bool:
+    """Whether a check of preflight is."""
+    return not ignored.isdisjoint(("all", check.lower()))
+
+
+def _fails_with_swap(node: Looked, configuration: Configuration) -> bool:
+    """Whether the kubelet will not start where swap is on. A flag wins over its configuration, and of flags the last one,
+    which is in the file with the environment of its unit (kubeadm: 10-kubeadm.conf)."""
+    words = " ".join((node.read(path) or b"").decode(errors="replace") for path in _KUBELET_ENVIRONMENT)
+    arguments = configuration.this_node.node_registration.kubelet_extra_args
+    given = [*(arg.value for arg in arguments if arg.name == "fail-swap-on"), *_FAIL_SWAP_ON.findall(words)]
+    return given[-1] not in FALSE if given else configuration.kubelet.get("failSwapOn") is not False
 
 
 def _forwarding(configuration: Configuration) -> Sequence[str]:
@@ -91,7 +111,7 @@ def _has_systemd(run: ClusterRun) -> bool:
 
 def check(run: ClusterRun) -> str | None:
     """The reason why nothing is to be done, None where something is."""
-    if missing(run.node, run.configuration):
+    if missing(run.node, run.configuration, run.ignore_preflight_errors):
         return None
     return "a container runtime and a kubelet are there"
 
@@ -105,7 +125,7 @@ def apply(run: ClusterRun) -> Sequence[str]:
 
     run.prepared = True
     changes: list[str] = list(_start_runtime(run.node))
-    absent = missing(run.node, run.configuration)
+    absent = missing(run.node, run.configuration, run.ignore_preflight_errors)
     if not absent:
         return changes
     if run.node.remote:
@@ -146,7 +166,7 @@ def part_of(run: ClusterRun) -> Literal["control-plane", "worker"]:
 
 
 def verify(run: ClusterRun) -> None:
-    left = missing(run.node, run.configuration)
+    left = missing(run.node, run.configuration, run.ignore_preflight_errors)
     if left:
         raise PhaseError(
             f"the node was prepared, but still {'; '.join(left.values())}; pykubeadm node prepare --check --diff shows more"

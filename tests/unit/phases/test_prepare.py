@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pykubeadm.config.model import Networking
+from pykubeadm.config.model import Arg, Networking
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases import prepare
@@ -68,6 +68,34 @@ def test_swap(ready):
     assert prepare.missing(ready, replace(base, kubelet={"failSwapOn": False})) == {}
     ready.put("/run/systemd/container", "docker")
     assert prepare.missing(ready, base) == {}
+
+
+@pytest.mark.parametrize("ignored", ["swap", "all"])
+def test_swap_that_the_user_has_ignored_stays_on(ready, ignored):
+    swap_on(ready)
+    run, _events = init_run(ready, ignore_preflight_errors=frozenset({ignored}))
+    assert prepare.check(run) is not None
+    assert list(prepare.apply(run)) == []
+
+
+@pytest.mark.parametrize("path", ["/etc/default/kubelet", "/etc/sysconfig/kubelet"])
+def test_swap_that_the_kubelet_takes_by_its_flags_stays_on(ready, path):
+    swap_on(ready)
+    ready.put(path, 'KUBELET_EXTRA_ARGS="--v=2 --fail-swap-on=false"\n')
+    assert prepare.missing(ready, configuration()) == {}
+    ready.put(path, "KUBELET_EXTRA_ARGS=--fail-swap-on=true\n")
+    base = configuration()
+    assert prepare.missing(ready, replace(base, kubelet={"failSwapOn": False})).keys() == {"cgroups"}
+    ready.put(path, "KUBELET_EXTRA_ARGS=\n")
+    registration = replace(base.this_node.node_registration, kubelet_extra_args=(Arg(name="fail-swap-on", value="false"),))
+    assert prepare.missing(ready, replace(base, this_node=replace(base.this_node, node_registration=registration))) == {}
+
+
+@pytest.mark.parametrize("ignored", ["filecontent--proc-sys-net-ipv4-ip_forward", "all"])
+def test_forwarding_that_the_user_has_ignored_stays_off(ready, ignored):
+    ready.put("/proc/sys/net/ipv4/ip_forward", "0\n")
+    run, _events = init_run(ready, ignore_preflight_errors=frozenset({ignored}))
+    assert prepare.check(run) is not None
 
 
 def test_an_interrupted_run_is_finished(ready):
