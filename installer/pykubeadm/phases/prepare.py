@@ -27,6 +27,8 @@ NAME = "prepare"
 MARK = f"{STATE_DIR}/preparing"
 # systemd.unit(5), "System Unit Search Path"
 _UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+_UNIT = "kubelet.service"
+_STARTED = re.compile(r"^ExecStart=[-@:+!|]*(/\S+)", re.MULTILINE)  # systemd.service(5)
 _KUBELET_PLACES = ("/usr/bin/kubelet", "/usr/local/bin/kubelet")
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 _FORWARDING6 = "/proc/sys/net/ipv6/conf/default/forwarding"
@@ -41,7 +43,7 @@ def missing(node: Node, configuration: Configuration, ignored: frozenset[str] = 
     """Tag of the playbook → what is missing on the node, in words; {} where nothing is that the roles would bring. What the user
     has preflight ignore (`ignored`, in lower case) is as they want it on a node that has a runtime and a kubelet."""
     found: dict[str, str] = {}
-    units = [f"{folder}/kubelet.service" for folder in _UNIT_FOLDERS]
+    units = [f"{folder}/{_UNIT}" for folder in _UNIT_FOLDERS]
     settings = [path for path in _forwarding(configuration) if not _is_ignored(ignored, f"FileContent-{path.replace('/', '-')}")]
     wanted = configuration.this_node.node_registration.cri_socket.removeprefix("unix://")
     sockets = (wanted,) if wanted else _SOCKETS
@@ -51,10 +53,11 @@ def missing(node: Node, configuration: Configuration, ignored: frozenset[str] = 
     if not any(_is_socket(seen, path) for path in sockets):
         found["runtime"] = f"no container runtime listens on {' or '.join(sockets)}"
         found["cni"] = "its network plugins come with the runtime"
-    if not any(seen.stat(path) for path in _KUBELET_PLACES):
+    present = [unit for unit in units if seen.stat(unit)]
+    if not (any(seen.stat(path) for path in _KUBELET_PLACES) or _has_kubelet_elsewhere(node, present)):
         found["kubelet"] = "there is no kubelet"
-    elif not any(seen.stat(unit) for unit in units):  # systemd would take 10 ms to answer
-        found["kubelet"] = "there is no unit kubelet.service"
+    elif not present and node.unit(_UNIT).load != "loaded":  # systemd takes 10 ms to answer
+        found["kubelet"] = f"there is no unit {_UNIT}"
     if any((seen.read(setting) or b"1").strip() == b"0" for setting in settings):
         found["kernel"] = "IP forwarding is off"
     if _swap_is_on(seen) and _fails_with_swap(seen, configuration) and not _is_ignored(ignored, "Swap"):
@@ -69,6 +72,14 @@ def missing(node: Node, configuration: Configuration, ignored: frozenset[str] = 
         found["images"] = "a new runtime has no images"
     unfinished = (seen.read(MARK) or b"").decode(errors="replace").split()
     return dict.fromkeys(unfinished, "an earlier run was interrupted") | found
+
+
+def _has_kubelet_elsewhere(node: Node, units: Sequence[str]) -> bool:
+    """Whether there is one in another directory of PATH or where its unit says: in /opt/bin where /usr is read-only."""
+    from pykubeadm.phases.preflight.paths import is_in_path
+
+    started = (program for unit in units for program in _STARTED.findall((node.read(unit) or b"").decode(errors="replace")))
+    return is_in_path(node, "kubelet") or any(node.stat(program) is not None for program in started)
 
 
 def _is_ignored(ignored: frozenset[str], check: str) -> bool:

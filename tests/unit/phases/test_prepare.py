@@ -10,6 +10,7 @@ from pykubeadm.config.model import Arg, Networking
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases import prepare
+from pykubeadm.transport.route import Route
 from tests.support.init_runs import configuration, init_run
 from tests.support.node import FakeNode
 
@@ -36,6 +37,31 @@ def test_a_ready_node_is_left_alone(ready):
     assert prepare.check(run) == "a container runtime and a kubelet are there"
     assert ready.ran == []
     assert prepare.prepare.when(run)
+
+
+def test_a_kubelet_elsewhere_in_path_is_one(ready):
+    """As where /usr cannot be written to."""
+    ready.remove(["/usr/bin/kubelet", "/usr/lib/systemd/system/kubelet.service"])
+    ready.put("/opt/bin/kubelet")
+    ready.put("/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/opt/bin/kubelet\n")
+    assert prepare.missing(ready, configuration()) == {}
+    ready.put("/etc/systemd/system/kubelet.service", "[Service]\nEnvironmentFile=/etc/kubelet\n")
+    assert "kubelet" in prepare.missing(ready, configuration())
+    ready.route = Route(environment={"PATH": "/usr/bin:/opt/bin"})
+    assert prepare.missing(ready, configuration()) == {}
+
+
+def test_a_unit_whose_kubelet_is_gone_is_none(ready):
+    ready.remove(["/usr/bin/kubelet"])
+    ready.put("/usr/lib/systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet\n")
+    assert prepare.missing(ready, configuration())["kubelet"] == "there is no kubelet"
+
+
+def test_a_unit_that_systemd_has_from_elsewhere_is_one(ready):
+    ready.remove(["/usr/lib/systemd/system/kubelet.service"])
+    assert prepare.missing(ready, configuration())["kubelet"] == "there is no unit kubelet.service"
+    ready.units["kubelet.service"] = UnitState("loaded", "inactive", "dead", "enabled")
+    assert prepare.missing(ready, configuration()) == {}
 
 
 def test_everything_is_missing_on_a_bare_node(ready):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from functools import partial
 
+from pykubeadm.node.port import Node
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.pki.table import TABLE
@@ -120,11 +121,13 @@ def _file_content(path: str, wanted: str, remedy: str, machine: Machine) -> Find
 
 
 def _in_path(command: str, machine: Machine) -> Findings:
-    directories = dict.fromkeys([*filter(None, machine.node.route.environment.get("PATH", "").split(":")), *_SYSTEM_PATH])
-    places = [f"{directory}/{command}" for directory in directories if directory.startswith("/")]
-    there = machine.node.ahead(stat=places)
-    for place in places:
-        found = there.stat(place)
-        if found is not None and found.kind in ("file", "link"):
-            return FINE
+    if is_in_path(machine.node, command):
+        return FINE
     return error(f"{command} is not in PATH; install the package {_PACKAGES.get(command, command)}")
+
+
+def is_in_path(node: Node, command: str) -> bool:
+    directories = dict.fromkeys([*filter(None, node.route.environment.get("PATH", "").split(":")), *_SYSTEM_PATH])
+    places = [f"{directory}/{command}" for directory in directories if directory.startswith("/")]
+    there = node.ahead(stat=places)
+    return any(found.kind in ("file", "link") for found in map(there.stat, places) if found is not None)
