@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pykubeadm.ansible.assets import NODE_FOLDER, Assets
 from pykubeadm.config.model import Configuration
 from pykubeadm.config.versions import pause_image
+from pykubeadm.util.socket_url import socket_path
 
 Part = Literal["control-plane", "worker"]
 
@@ -132,7 +133,7 @@ def _extra_ports(configuration: Configuration, part: Part) -> list[str]:
 
 def _socket(configuration: Configuration) -> str:
     """The runtime's socket as a path; /var/run is /run."""
-    path = configuration.this_node.node_registration.cri_socket.removeprefix("unix://") or CONTAINERD_SOCKET
+    path = socket_path(configuration.this_node.node_registration.cri_socket) or CONTAINERD_SOCKET
     return "/run/" + path.removeprefix("/var/run/") if path.startswith("/var/run/") else path
 
 

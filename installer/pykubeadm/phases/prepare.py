@@ -14,6 +14,7 @@ from pykubeadm.constants import FALSE, STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File, Looked, Node, Unit
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.util.socket_url import socket_path
 from pykubeadm.workflow.events import Event, NodeTask, Note
 from pykubeadm.workflow.phase import Phase
 
@@ -45,7 +46,7 @@ def missing(node: Node, configuration: Configuration, ignored: frozenset[str] = 
     found: dict[str, str] = {}
     units = [f"{folder}/{_UNIT}" for folder in _UNIT_FOLDERS]
     settings = [path for path in _forwarding(configuration) if not _is_ignored(ignored, f"FileContent-{path.replace('/', '-')}")]
-    wanted = configuration.this_node.node_registration.cri_socket.removeprefix("unix://")
+    wanted = socket_path(configuration.this_node.node_registration.cri_socket)
     sockets = (wanted,) if wanted else _SOCKETS
     seen = node.ahead(
         read=(*settings, _SWAPS, MARK, *_KUBELET_ENVIRONMENT), stat=(*sockets, *_KUBELET_PLACES, *units, _CONTAINER)

@@ -110,6 +110,7 @@ def test_ip_families():
     [
         ("unix:///var/run/containerd/containerd.sock", "containerd", "/run/containerd/containerd.sock"),
         ("unix:///var/run/crio/crio.sock", "crio", "/run/crio/crio.sock"),
+        ("unix:/run/crio/crio.sock", "crio", "/run/crio/crio.sock"),
         ("unix:///var/run/cri-dockerd.sock", "none", "/run/cri-dockerd.sock"),
         ("", "containerd", "/run/containerd/containerd.sock"),
     ],

@@ -87,6 +87,12 @@ def test_ipv6_is_forwarded_where_the_cluster_has_it(ready):
     assert prepare.missing(ready, configuration(networking=networking)).keys() == {"kernel"}
 
 
+def test_a_socket_url_may_have_one_slash(ready):
+    base = configuration()
+    registration = replace(base.this_node.node_registration, cri_socket=f"unix:{SOCKET}")
+    assert prepare.missing(ready, replace(base, this_node=replace(base.this_node, node_registration=registration))) == {}
+
+
 def test_swap(ready):
     swap_on(ready)
     assert prepare.missing(ready, configuration()).keys() == {"cgroups"}

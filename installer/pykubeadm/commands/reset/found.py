@@ -20,6 +20,7 @@ from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.phases.static_pods.present import absolute, host_path, present_document, present_pod
 from pykubeadm.phases.static_pods.stopped import API_SERVER, stopped_path
 from pykubeadm.util.dataclass import dataclass
+from pykubeadm.util.socket_url import socket_path
 
 # A volume's name (kubeadm: phases/controlplane/volumes.go).
 _CERTIFICATES_VOLUME: Final = "k8s-certs"
@@ -64,7 +65,7 @@ def runtime_endpoint(node: Node) -> str:
 def _url(endpoint: str) -> str:
     if endpoint.startswith("/"):
         return f"unix://{endpoint}"
-    return endpoint if endpoint.startswith("unix:///") else ""
+    return endpoint if endpoint.startswith("unix:") and socket_path(endpoint).startswith("/") else ""
 
 
 def _text(node: Node, path: str) -> str:

@@ -15,6 +15,7 @@ from pykubeadm.node.facts import kubelet_version
 from pykubeadm.node.port import Looked, Node
 from pykubeadm.phases.preflight.sockets import Listener, listeners
 from pykubeadm.util.dataclass import dataclass
+from pykubeadm.util.socket_url import socket_path
 
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ class Machine:
         return text(self.node, path)
 
     def _runtime(self) -> Runtime:
-        path = self.cri_socket.removeprefix("unix://")
+        path = socket_path(self.cri_socket)
         if path.startswith("/") and self.node.stat(path) is None:
             return Runtime(failure=f"there is no container runtime at {self.cri_socket}")
         try:

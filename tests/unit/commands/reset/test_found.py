@@ -91,6 +91,7 @@ def test_a_data_directory_must_be_one(path: str) -> None:
     [
         ("instance-config.yaml", "containerRuntimeEndpoint: unix:///run/crio/crio.sock", "unix:///run/crio/crio.sock"),
         ("config.yaml", "containerRuntimeEndpoint: /run/crio/crio.sock", "unix:///run/crio/crio.sock"),
+        ("config.yaml", "containerRuntimeEndpoint: unix:/run/crio/crio.sock", "unix:/run/crio/crio.sock"),
         ("config.yaml", 'containerRuntimeEndpoint: ""', ""),
         ("config.yaml", "containerRuntimeEndpoint: tcp://10.0.0.1:1", ""),
         (
