@@ -152,6 +152,8 @@ def _socket(given: str, host: HostFacts, report: Report, path: tuple[str, ...]) 
 
 def _endpoint(endpoint: APIEndpoint, host: HostFacts, report: Report, path: tuple[str, ...]) -> APIEndpoint:
     given = parse_ip(endpoint.advertise_address)
+    if given and given.is_loopback and host.loopback:  # kubeadm: SetAPIEndpointDynamicDefaults
+        return replace(endpoint, advertise_address=host.loopback)
     if given and not given.is_unspecified:
         return replace(endpoint, advertise_address=str(given))
     if endpoint.advertise_address and not given:

@@ -26,6 +26,7 @@ class HostFacts:
     hostname: str
     default_ipv4: str | None = None  # address of the interface with the default route
     default_ipv6: str | None = None
+    loopback: str | None = None  # address on the loopback interface that other nodes can reach, IPv4 before IPv6
     addresses: frozenset[str] = frozenset()  # every address of every interface
     cri_sockets: tuple[str, ...] = ()  # known runtime sockets that exist, as URLs ("unix:///var/run/…")
     resolved_active: bool = False  # systemd-resolved runs, so kubelet takes /run/systemd/resolve/resolv.conf

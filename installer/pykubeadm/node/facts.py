@@ -41,6 +41,7 @@ def host_facts(node: Node) -> HostFacts:
         hostname=_hostname(machine),
         default_ipv4=_default_ipv4(machine, interfaces),
         default_ipv6=_default_ipv6(machine, interfaces),
+        loopback=next((address for version in (4, 6) for address in _loopback(interfaces) if _usable(address, version)), None),
         addresses=frozenset(address for addresses in interfaces.values() for address in addresses),
         cri_sockets=tuple(url for url, path in zip(CRI_SOCKETS, _SOCKETS, strict=True) if _is_socket(tree, path)),
         resolved_active=_resolved_runs(tree),
@@ -116,13 +117,19 @@ def _interfaces_of_proc(node: Looked) -> Interfaces:
 
 
 def _default_ipv4(node: Looked, interfaces: Interfaces) -> str | None:
-    """The first global unicast address of the interface of the first default route that has one."""
+    """The first global unicast address of the interface of the first default route that has one, or else of the loopback one:
+    where routers find this machine by BGP, the others may have link-local addresses alone (RFC 5549)."""
     defaults = [route for route in _routes(node) if route[1] == "00000000" and route[7] == "00000000" and int(route[3], 16) & 1]
     for route in sorted(defaults, key=lambda route: int(route[6])):
-        for address in interfaces.get(route[0], ()):
+        for address in (*interfaces.get(route[0], ()), *_loopback(interfaces)):
             if _usable(address, 4):
                 return address
     return None
+
+
+def _loopback(interfaces: Interfaces) -> tuple[str, ...]:
+    """Addresses of the loopback interface; the kernel's tables name no interface for one that is no subnet's."""
+    return (*interfaces.get("lo", ()), *interfaces.get("", ()))
 
 
 def _default_ipv6(node: Looked, interfaces: Interfaces) -> str | None:
@@ -135,7 +142,7 @@ def _default_ipv6(node: Looked, interfaces: Interfaces) -> str | None:
         if len(route) == 10 and int(route[0], 16) == 0 and route[1] == "00" and not int(route[8], 16) & 0x200
     ]
     for route in sorted(defaults, key=lambda route: int(route[5], 16)):
-        for address in interfaces.get(route[9], ()):
+        for address in (*interfaces.get(route[9], ()), *_loopback(interfaces)):
             if _usable(address, 6):
                 return address
     return None

@@ -90,6 +90,8 @@ def test_the_node_name_is_trimmed_and_in_lower_case() -> None:
         ("", HostFacts("n", default_ipv6="fd00::1"), "fd00::1"),
         ("'0.0.0.0'", HostFacts("n", default_ipv4="10.0.0.1", default_ipv6="fd00::1"), "10.0.0.1"),
         ("'::'", HostFacts("n", default_ipv4="10.0.0.1", default_ipv6="fd00::1"), "fd00::1"),
+        ("127.0.0.1", HostFacts("n", default_ipv4="10.0.0.1", loopback="10.1.1.1"), "10.1.1.1"),
+        ("'::1'", HostFacts("n", loopback="10.1.1.1"), "10.1.1.1"),
         ("'010.0.0.7'", HostFacts("n"), "10.0.0.7"),
         ("'fd00:0::00a'", HostFacts("n"), "fd00::a"),
     ],

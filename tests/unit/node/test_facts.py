@@ -75,6 +75,27 @@ def test_addresses_are_found_with_and_without_ip(node, answer):
     assert facts.addresses == {"127.0.0.1", "::1", "192.0.2.2", "fe80::fc:ff:fe00:1", "2001:db8::2", "198.51.100.7"}
 
 
+@pytest.mark.parametrize("has_ip", [True, False])
+def test_an_address_on_the_loopback_interface_counts_where_the_others_are_link_local(node, has_ip):
+    """As with BGP over unnumbered interfaces (RFC 5549)."""
+    links = [
+        {"ifname": "lo", "addr_info": [{"local": text} for text in ("127.0.0.1", "10.1.1.1", "::1", "2001:db8::7")]},
+        {"ifname": "eth0", "addr_info": [{"local": "fe80::fc:ff:fe00:1"}]},
+    ]
+    node.commands["ip -j addr"] = completed(json.dumps(links)) if has_ip else completed(status=127)
+    node.put("/proc/net/route", "\n".join(line for line in ROUTES.splitlines()[:3] if not line.startswith("eth1")))
+    node.put("/proc/net/fib_trie", FIB_TRIE.replace("192.0.2.2\n", "10.1.1.1\n").replace("198.51.100.7", "127.0.0.2"))
+    node.put("/proc/net/if_inet6", IF_INET6.replace("02 02 40 00 80     eth0", "07 01 80 00 80       lo"))
+    facts = host_facts(node)
+    assert (facts.default_ipv4, facts.loopback) == ("10.1.1.1", "10.1.1.1")
+    assert facts.default_ipv6 == "2001:db8::7"
+
+
+def test_a_loopback_interface_as_usual_has_no_address_for_others(node):
+    node.commands["ip -j addr"] = completed(json.dumps(IP_ADDR))
+    assert host_facts(node).loopback is None
+
+
 def test_without_a_default_route_there_is_no_default_address(node):
     node.put("/proc/net/route", ROUTES.splitlines()[0] + "\n" + "\n".join(ROUTES.splitlines()[3:]) + "\n")
     node.put("/proc/net/ipv6_route", V6_ROUTES.splitlines()[2] + "\n")
