@@ -21,6 +21,7 @@ from pykubeadm.tokens.jws import JWS_PREFIX, is_signed_with
 from pykubeadm.transport.route import Dial
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.retry import RanOutError, every, try_again
+from pykubeadm.util.timestamp import parse_timestamp
 
 T = TypeVar("T")
 
@@ -146,7 +147,7 @@ def _cluster_info(server: str, ca: bytes | None, now: Callable[[], datetime], di
 def _young_for(info: Answer, youth: timedelta, now: datetime) -> timedelta:
     """How much of its youth the cluster has left, by the clock of its API server; none where its age is not known."""
     try:
-        made = datetime.fromisoformat(info.document["metadata"]["creationTimestamp"])
+        made = parse_timestamp(info.document["metadata"]["creationTimestamp"])
     except (KeyError, TypeError, ValueError):
         return timedelta()
     return youth - (now + info.ahead - made)

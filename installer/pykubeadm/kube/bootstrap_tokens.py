@@ -15,6 +15,7 @@ from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.timestamp import parse_timestamp
 
 _NAME_PREFIX = "bootstrap-token-"
 _USAGE_PREFIX = "usage-bootstrap-"
@@ -86,7 +87,7 @@ def _stored(secret: KubeObject) -> StoredToken:
         raise ValueError(f"holds the token {data['token-id']}, which its name does not say")
     expiration = data.get("expiration")
     try:
-        expires = datetime.fromisoformat(expiration) if expiration else None
+        expires = parse_timestamp(expiration) if expiration else None
     except ValueError as error:
         raise ValueError(f'has the expiration "{expiration}", which is not an RFC 3339 time') from error
     return StoredToken(

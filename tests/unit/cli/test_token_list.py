@@ -1,6 +1,7 @@
 """What `token list` prints, and what `token create` refuses."""
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -90,6 +91,20 @@ def test_secrets_that_are_no_tokens_are_reported_and_left_out():
     found, damaged = listed(api)
     assert len(found) == 1
     assert damaged == ["Secret kube-system/bootstrap-token-ffffff has no token-secret"]
+
+
+@pytest.mark.parametrize("expiration", ["2030-01-01", "2030-01-01T00:00:00", "tomorrow"])
+def test_a_token_whose_expiry_is_no_time_does_not_hide_the_others(expiration):
+    """As where it was edited by hand."""
+    api = stored(BootstrapToken(token="abcdef.0123456789abcdef"))
+    edited = token_secret(BootstrapToken(token="ffffff.0123456789abcdef"), NOW)
+    edited["data"]["expiration"] = b64encode(expiration.encode()).decode()
+    api.put(edited)
+    found, damaged = listed(api)
+    assert len(printed(found, "text").splitlines()) == 2
+    assert damaged == [
+        f'Secret kube-system/bootstrap-token-ffffff has the expiration "{expiration}", which is not an RFC 3339 time'
+    ]
 
 
 def test_an_id_is_given_once_and_deleted_once():

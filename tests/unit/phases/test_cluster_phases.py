@@ -117,6 +117,16 @@ def test_an_expired_token_gets_new_life(node: FakeNode, api: FakeApi) -> None:
     assert perform(run, bootstrap_token) == ["updated Secret kube-system/bootstrap-token-abcdef"]
 
 
+@pytest.mark.parametrize("expiration", ["2030-01-01", "tomorrow", "\udcff"])
+def test_a_token_whose_expiry_is_no_time_gets_one(node: FakeNode, api: FakeApi, expiration: str) -> None:
+    """As where it was edited by hand; it cannot be used by then."""
+    run, _ = started(node, api)
+    perform(run, bootstrap_token)
+    secret = api.objects["v1", "Secret", "kube-system", "bootstrap-token-abcdef"]
+    secret["data"]["expiration"] = base64.b64encode(expiration.encode(errors="surrogateescape")).decode()
+    assert perform(run, bootstrap_token) == ["updated Secret kube-system/bootstrap-token-abcdef"]
+
+
 def test_a_token_that_nobody_named_is_made_once(node: FakeNode, api: FakeApi) -> None:
     for token in ("aaaaaa.0123456789abcdef", "bbbbbb.0123456789abcdef"):
         init = with_token(BootstrapToken(token=token, ttl=timedelta(hours=24)))

@@ -12,6 +12,7 @@ from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
 from pykubeadm.tokens.bootstrap import Token, parse_token
 from pykubeadm.tokens.documents import token_secret
 from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.timestamp import parse_timestamp
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
@@ -88,8 +89,12 @@ def _reusable(wanted: KubeObject, present: Iterable[KubeObject], now: datetime) 
 
 
 def _holds(secret: KubeObject, now: datetime) -> bool:
-    expiration = _value(secret, "expiration")
-    return not expiration or datetime.fromisoformat(expiration) > now
+    """Whether the token can be used still; one whose expiry is no time cannot (kubernetes: cluster-bootstrap/util/secrets)."""
+    try:
+        expiration = _value(secret, "expiration")
+        return not expiration or parse_timestamp(expiration) > now
+    except ValueError:
+        return False
 
 
 def _token_text(secret: KubeObject) -> str:
