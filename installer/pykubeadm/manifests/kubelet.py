@@ -74,8 +74,9 @@ def kubelet_flags(registration: NodeRegistration, host: HostFacts, *, register_w
     flags = {}
     if register_with_taints and registration.taints:
         flags["register-with-taints"] = ",".join(_taint(taint) for taint in registration.taints)
-    name = kubelet_name(registration) or host.hostname
-    if name != host.hostname:
+    own = host.hostname.strip().lower()  # the name that the kubelet takes by itself (k8s.io/component-helpers/node/util)
+    name = kubelet_name(registration) or own
+    if name != own:
         flags["hostname-override"] = name
     return flags_environment(command_line(flags, registration.kubelet_extra_args))
 

@@ -68,6 +68,12 @@ def test_flags_name_the_node_only_where_it_is_not_the_host() -> None:
     assert flags(NodeRegistration(name="cp2")) == 'KUBELET_KUBEADM_ARGS="--hostname-override=cp2"\n'
 
 
+def test_capitals_in_the_hosts_name_make_no_flag() -> None:
+    """The kubelet takes its name in lower case by itself."""
+    found = kubelet_flags(NodeRegistration(name="node-a"), HostFacts("Node-A"), register_with_taints=False)
+    assert found == 'KUBELET_KUBEADM_ARGS=""\n'
+
+
 def test_taints_are_flags_of_nodes_that_join() -> None:
     taints = (Taint(key="a", value="b", effect="NoExecute"), Taint(key="c", effect="NoSchedule"))
     registration = NodeRegistration(name="cp1", taints=taints)
