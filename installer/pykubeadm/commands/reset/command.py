@@ -33,4 +33,5 @@ def reset(
     run = begin(machine, options, emit, confirm, source=source)
     changed = execute(name, choose(run.reset.skip_phases), run, node_name=run.host.hostname)
     if name == NAME and changed and not run.dry_run:
-        run.result("reset", _DONE.format(name=run.host.hostname), node=run.host.hostname)
+        node = run.found.node_name or run.host.hostname.strip().lower()
+        run.result("reset", _DONE.format(name=node), node=node)

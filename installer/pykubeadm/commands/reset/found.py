@@ -29,8 +29,10 @@ _ENDPOINT_FLAG: Final = re.compile(r"--container-runtime-endpoint[= ]([^\s\"']+)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`certificates_dirs` are all that may hold the cluster's certificates: the user's, the API server's, the default one."""
+    """`node_name` is that of its Node, "" where nothing says so; `certificates_dirs` are all that may hold the cluster's
+    certificates: the user's, the API server's, the default one."""
 
+    node_name: str
     is_control_plane: bool
     etcd: EtcdManifest | None
     certificates_dirs: tuple[str, ...]
@@ -42,10 +44,20 @@ def look(node: Node, certificates_dir: str) -> Found:
     folders = tuple(dict.fromkeys(path for path in map(absolute, named) if path))
     etcd = _pod(node, ETCD)
     return Found(
+        node_name=_node_name(node),
         is_control_plane=any(node.stat(path(API_SERVER)) is not None for path in (manifest_path, stopped_path)),
         etcd=manifest_of(etcd) if etcd else next(filter(None, (joining_etcd(node, f"{path}/etcd") for path in folders)), None),
         certificates_dirs=folders,
     )
+
+
+def _node_name(node: Node) -> str:
+    from pykubeadm.phases.cluster.found import node_name
+
+    try:
+        return node_name(node)
+    except NodeError:
+        return ""
 
 
 def _pod(node: Node, name: str) -> Mapping[str, Any]:

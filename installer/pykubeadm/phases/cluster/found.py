@@ -105,7 +105,7 @@ def _apiserver(node: Node) -> Mapping[str, Any]:
 def _with_node_files(node: Node, host: HostFacts) -> HostFacts:
     """The machine's facts as the node's own files have them, where they do."""
     sockets = tuple(filter(None, (_runtime_endpoint(node),))) or host.cri_sockets[:1] or CRI_SOCKETS[:1]
-    name = _node_name(node) or host.hostname
+    name = node_name(node) or host.hostname
     endpoint = own_endpoint(node)
     if endpoint is None:
         return replace(host, hostname=name, cri_sockets=sockets)
@@ -123,7 +123,7 @@ def _runtime_endpoint(node: Node) -> str:
         return ""
 
 
-def _node_name(node: Node) -> str:
+def node_name(node: Node) -> str:
     """As the kubelet is known in the cluster: by the name of its user, else by its certificate, as after a join that name is
     another. "" where it has no kubeconfig, or one of something else."""
     from pykubeadm.phases.kubeconfig.held import held_client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from click.testing import CliRunner
 from pykubeadm.cli.lazy import Globals
 from pykubeadm.cli.reset import reset
 from pykubeadm.commands.reset.begin import begin
+from pykubeadm.commands.reset.command import reset as run_reset
+from pykubeadm.commands.reset.phases import PHASES
 from pykubeadm.commands.reset.preflight import preflight
 from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError, DeclinedError
 from pykubeadm.node.local import LocalNode
-from tests.support.reset_runs import control_plane, reset_run
+from pykubeadm.workflow.events import Event, Result
+from pykubeadm.workflow.phase import without
+from tests.support.reset_runs import ADMIN, control_plane, reset_run
 
 HEAD = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n"
 CONTAINERD, CRIO = "unix:///var/run/containerd/containerd.sock", "unix:///var/run/crio/crio.sock"
@@ -134,6 +139,21 @@ def test_all_that_is_wrong_with_flags_is_said_at_once(tmp_path: Path) -> None:
 def test_another_root_has_no_kernel_of_its_own(tmp_path: Path) -> None:
     """Programs of a tree on this machine would act on this machine's network."""
     assert begun(tmp_path, keep=("logs",)).keep == {"logs", "interfaces", "rules"}
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "name"),
+    [(ADMIN.replace("kubernetes-admin", "system:node:w7"), "w7"), ("kind: Config", "ip-10-0-0-7"), ("a: [", "ip-10-0-0-7")],
+)
+def test_the_node_to_be_deleted_is_named_as_the_cluster_knows_it(kubelet: str, name: str) -> None:
+    node, events = control_plane(), list[Event]()
+    node.put("/proc/sys/kernel/hostname", "IP-10-0-0-7\n")
+    node.put("/etc/kubernetes/kubelet.conf", kubelet)
+    options = {"force": True, "ignore_preflight_errors": ("all",), "skip_phases": ("remove-etcd-member",)}
+    run_reset(options, events.append, confirm=lambda: False, choose=partial(without, PHASES), machine=node)
+    [result] = [event for event in events if isinstance(event, Result)]
+    assert f"`kubectl delete node {name}`" in result.text
+    assert result.data == {"node": name}
 
 
 @pytest.mark.parametrize("answer", [True, False])

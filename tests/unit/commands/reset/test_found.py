@@ -41,7 +41,7 @@ def test_a_control_plane_says_where_everything_is() -> None:
 
 
 def test_a_bare_node_says_nothing() -> None:
-    assert look(FakeNode(), PKI) == Found(is_control_plane=False, etcd=None, certificates_dirs=(PKI,))
+    assert look(FakeNode(), PKI) == Found(node_name="", is_control_plane=False, etcd=None, certificates_dirs=(PKI,))
 
 
 @pytest.mark.parametrize(
