@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.cluster.wait_control_plane import wait_control_plane, wait_for_components, wait_for_kubelet
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.static_pods.control_plane import control_plane
+from pykubeadm.phases.static_pods.restart import healthy_again
 from pykubeadm.workflow.events import Waiting
 from tests.support.init_runs import NOW, configuration, init_run, perform, warnings
 from tests.support.node import FakeNode, completed
@@ -103,6 +104,23 @@ def test_a_kubelet_that_replaces_pods_is_left_in_peace() -> None:
     run, _ = init_run(node)
     run.replaced["etcd"] = NOW
     assert perform(run, kubelet_start) == []
+
+
+@pytest.mark.parametrize(
+    ("replaced", "said"),
+    [
+        (NOW - timedelta(seconds=5), "the kubelet has not started it again yet"),
+        (NOW - timedelta(hours=1), None),
+        (NOW + timedelta(hours=1), None),  # the clock was set back meanwhile
+    ],
+)
+def test_a_component_is_expected_to_be_started_again_only_for_a_while(replaced: datetime, said: str | None) -> None:
+    node = machine()
+    crictl = f"crictl --timeout 10s --runtime-endpoint {SOCKET} --image-endpoint {SOCKET} ps"
+    node.commands[crictl] = completed(containers(etcd="running"))
+    run, _ = init_run(node)
+    run.replaced["etcd"] = replaced
+    assert healthy_again(run, "etcd", lambda: None) == said
 
 
 def test_a_kubelet_is_left_alone_where_the_runtime_cannot_be_asked() -> None:

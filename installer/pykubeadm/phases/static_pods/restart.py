@@ -60,11 +60,11 @@ def _await(run: ClusterRun, component: str, phase: str) -> None:
 def healthy_again(run: ClusterRun, component: str, healthy: Probe) -> str | None:
     """One look at a component that this run may have replaced: what answers right after that is still the former one. (Should
     the pod that runs be the wanted one already, as after a manifest was changed and changed back behind the kubelet's back,
-    there will be no other.)"""
+    there will be no other; and after the clock was set back none seems to be newer.)"""
     from pykubeadm.node.diagnose import runs_since
 
     since = run.replaced.get(component)
-    if since is not None and run.now() - since < STARTED_WITHIN:
+    if since is not None and timedelta() <= run.now() - since < STARTED_WITHIN:
         socket = run.configuration.this_node.node_registration.cri_socket
         if not runs_since(run.node, socket, component, since.timestamp()):
             return "the kubelet has not started it again yet"
