@@ -199,8 +199,9 @@ def started_at(found):
 
 
 def newest(paths):
-    """(path, seconds since the epoch) of the last change among the files; a directory's own time counts (removed files)."""
-    newest_found = ("", 0.0)
+    """(path, seconds since the epoch) of the last change among the files; a directory's own time counts (removed files). What is
+    still to come was written while the clock was ahead, and says nothing."""
+    newest_found, now = ("", 0.0), time.time()
     for path in paths:
         candidates = [path]
         for folder, _folders, names in os.walk(path):
@@ -211,7 +212,7 @@ def newest(paths):
             except OSError:
                 continue
             # ctime, not mtime: a rename over the old file counts, and so does an unpacked file with an old mtime.
-            if found.st_ctime > newest_found[1]:
+            if newest_found[1] < found.st_ctime <= now:
                 newest_found = (candidate, found.st_ctime)
     return newest_found
 

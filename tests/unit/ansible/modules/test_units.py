@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.pykubeadm.kube.plugins.modules import units
 
@@ -33,5 +35,20 @@ def test_a_wrong_configuration_does_not_end_the_process_that_runs(tmp_path):
         ensure(here, configuration=[str(tmp_path)])
     assert not [line for line in here.commands if "restart" in line]
     here.answers["/usr/bin/x check"] = ""
+    ensure(here, configuration=[str(tmp_path)])
+    assert here.commands[-1] == "systemctl restart x.service"
+
+
+def test_a_file_of_a_time_when_the_clock_was_ahead_is_no_reason_to_restart(tmp_path, monkeypatch):
+    (tmp_path / "x.conf").touch()
+    shown = (
+        f"LoadState=loaded\n{SHOWN}StateChangeTimestampMonotonic={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000 - 10**7}\n"
+    )
+    here = Machine({"systemctl show": shown, "/usr/bin/x check": ""})
+    right = time.time() - 3600
+    with monkeypatch.context() as set_right:
+        set_right.setattr(units.time, "time", lambda: right)
+        ensure(here, configuration=[str(tmp_path)])
+    assert not [line for line in here.commands if "restart" in line]
     ensure(here, configuration=[str(tmp_path)])
     assert here.commands[-1] == "systemctl restart x.service"
