@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from pykubeadm.errors import NodeError
+from pykubeadm.node.causes import recognise
 from pykubeadm.node.cri import Cri, CrictlMissingError
 from pykubeadm.phases.preflight.check import FINE, Check, Findings, error, warning
 from pykubeadm.phases.preflight.machine import Machine
@@ -20,7 +21,9 @@ def _answers(machine: Machine) -> Findings:
     if runtime.crictl_missing:
         return warning(f"the container runtime cannot be asked: {runtime.failure}")
     if runtime.failure:
-        return error(f"{runtime.failure}; install and start one (containerd, CRI-O), or name its socket with --cri-socket")
+        known = next(iter(recognise(runtime.failure.splitlines(), "the container runtime")), None)
+        advice = known.advice if known else "install and start one (containerd, CRI-O), or name its socket with --cri-socket"
+        return error(f"{runtime.failure}; {advice}")
     if (condition := runtime.unready) is not None:
         why = ": ".join(filter(None, (condition.get("reason"), condition.get("message")))) or "it gives no reason"
         return error(f"the container runtime is not ready: {why}; see `journalctl -u containerd`")

@@ -368,6 +368,21 @@ def test_a_runtime_that_is_dead_or_not_ready(look, node):
     assert error(look(runtime.CRI), "not ready: Starting: soon")
 
 
+def test_a_runtime_without_its_kubernetes_interface(look, node):
+    """As containerd.io from Docker's repository is configured."""
+    crictl(
+        node,
+        "info",
+        "",
+        1,
+        'time="now" level=fatal msg="validate service connection: validate CRI v1 runtime API for endpoint '
+        '\\"unix:///var/run/containerd/containerd.sock\\": rpc error: code = Unimplemented desc = unknown service '
+        'runtime.v1.RuntimeService"',
+    )
+    errors, _warnings = look(runtime.CRI)
+    assert errors[0].endswith("take cri out of disabled_plugins in /etc/containerd/config.toml and restart containerd")
+
+
 def test_without_crictl_the_runtime_cannot_be_asked(look, node):
     node.commands = {line: answer for line, answer in node.commands.items() if not line.startswith("crictl")}
     assert warning(look(runtime.CRI), "cannot be asked.*there is no crictl")
