@@ -59,7 +59,7 @@ def run_playbook(
     command += ["--check"] if check else []
     command += ["--diff"] if diff else []
     command += [f"-{'v' * verbosity}"] if verbosity else []
-    with tempfile.TemporaryFile() as output:
+    with _output(space) as output:
         process, reading = _start(command, space, output, strategy)
         _running.add(process)
         try:
@@ -78,6 +78,14 @@ def run_playbook(
         if status != 0 or summary is None:
             raise NodeError(f"ansible-playbook ended with status {status} before it was through: {said}")
     return summary
+
+
+def _output(space: Workspace) -> IO[bytes]:
+    """A file for what ansible-playbook prints."""
+    try:
+        return tempfile.TemporaryFile(dir=space.directory)
+    except OSError as error:
+        raise NodeError(f"cannot write to {space.directory}: {error.strerror}; make room there") from error
 
 
 def _start(command: Sequence[str], space: Workspace, output: IO[bytes], strategy: str) -> tuple[subprocess.Popen[bytes], int]:

@@ -49,27 +49,46 @@ def workspace(
 ) -> Iterator[Workspace]:
     """A workspace with `variables` for all nodes, which the user's `inventories`, or an inventory given as a document (`hosts`),
     may override; without any, the one node is this machine, under the name `host_name`. Removed at the end; readable by us alone,
-    for variables may hold secrets."""
+    for variables may hold secrets. NodeError where there is no room for it."""
     if not (collection_dir() / "galaxy.yml").is_file():
         raise NodeError(f"the node roles are not below {collection_dir()}; install pykubeadm again")
-    with tempfile.TemporaryDirectory(prefix="pykubeadm-ansible-") as directory:
-        home = os.path.join(directory, "ansible_collections", "pykubeadm")
-        os.makedirs(home)
-        os.symlink(collection_dir(), os.path.join(home, "kube"))
-        with open(os.path.join(directory, "ansible.cfg"), "w", encoding="utf-8"):
-            pass  # empty: the environment says it all, and the user's own file is not read
-        defaults = _write(directory, "defaults.yml", {"all": {"vars": dict(variables)}})
-        if hosts is not None:
-            inventories = (*inventories, _write(directory, "hosts.yml", hosts))
-        if not inventories:
-            local = {
-                "ansible_connection": "local",
-                "ansible_python_interpreter": sys.executable,
-                "ansible_become": False,
-                "ansible_remote_tmp": os.path.join(directory, "tmp"),  # or it makes ~/.ansible, even in check mode
-            }
-            inventories = (_write(directory, "local.yml", {"all": {"hosts": {host_name: local}}}),)
+    with _room("make a temporary directory"):
+        temporary = tempfile.TemporaryDirectory(prefix="pykubeadm-ansible-")
+    with temporary as directory:
+        with _room(f"write to {directory}"):
+            _link_collection(directory)
+            defaults = _write(directory, "defaults.yml", {"all": {"vars": dict(variables)}})
+            if hosts is not None:
+                inventories = (*inventories, _write(directory, "hosts.yml", hosts))
+            if not inventories:
+                inventories = (_write(directory, "local.yml", {"all": {"hosts": {host_name: _local(directory)}}}),)
         yield Workspace(directory, _environment(directory), (defaults, *inventories))
+
+
+@contextmanager
+def _room(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NodeError(f"cannot {what}: {error.strerror}; make room there, or name another directory with TMPDIR") from error
+
+
+def _link_collection(directory: str) -> None:
+    home = os.path.join(directory, "ansible_collections", "pykubeadm")
+    os.makedirs(home)
+    os.symlink(collection_dir(), os.path.join(home, "kube"))
+    with open(os.path.join(directory, "ansible.cfg"), "w", encoding="utf-8"):
+        pass  # empty: the environment says it all, and the user's own file is not read
+
+
+def _local(directory: str) -> dict[str, Any]:
+    """This machine in an inventory."""
+    return {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_become": False,
+        "ansible_remote_tmp": os.path.join(directory, "tmp"),  # or it makes ~/.ansible, even in check mode
+    }
 
 
 def _write(directory: str, name: str, document: object) -> str:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from pathlib import Path
 
+import pytest
 import yaml
 
 from pykubeadm.ansible.workspace import workspace
+from pykubeadm.errors import NodeError
 
 
 class Loader(yaml.SafeLoader):
@@ -62,3 +66,26 @@ def test_a_machine_that_died_is_given_up_unless_the_user_says_how_ssh_is_called(
     monkeypatch.setenv("ANSIBLE_SSH_ARGS", "-4")
     with workspace({}) as space:
         assert space.environment["ANSIBLE_SSH_ARGS"] == "-4"
+
+
+def test_a_full_disk_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as written:
+        written.setattr(os, "symlink", full)
+        with pytest.raises(NodeError, match=rf"cannot write to {tmp_path}/pykubeadm-\S+: No space left on device; make room"):
+            workspace({}).__enter__()
+    assert os.listdir(tmp_path) == []
+    with monkeypatch.context() as searched:
+        searched.setattr(tempfile, "tempdir", None)
+        searched.setattr(tempfile, "_get_default_tempdir", full)
+        with pytest.raises(NodeError, match="cannot make a temporary directory: No space left on device; make room"):
+            workspace({}).__enter__()
+
+
+def test_errors_while_it_is_used_are_not_its_own():
+    with pytest.raises(BrokenPipeError), workspace({}):
+        raise BrokenPipeError
