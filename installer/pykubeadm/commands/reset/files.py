@@ -121,16 +121,19 @@ def _leases(run: ResetRun, networks: set[str]) -> Iterator[str]:
     addresses of pods that are gone: files that begin with the pod's id."""
     for name in run.node.list_dir(_LEASES):
         folder = f"{_LEASES}/{name}"
+        if not _is_directory(run, folder):
+            continue
         taken = [entry for entry in run.node.list_dir(folder) if not entry.startswith(("last_reserved_ip.", "lock"))]
-        left = [
-            entry for entry in taken if (run.node.read(f"{folder}/{entry}") or b"").decode().split("\n")[0].strip() in run.pods
-        ]
+        left = [entry for entry in taken if _holder(run, f"{folder}/{entry}") in run.pods]
         yield from [folder] if name in networks or left == taken else [f"{folder}/{entry}" for entry in left]
 
 
 def _holder(run: ResetRun, lease: str) -> str:
-    """The id of the pod, or container, that has the address."""
-    return (run.node.read(lease) or b"").decode(errors="replace").partition("\n")[0].strip()
+    """The id of the pod, or container, that has the address; "" where nothing says so."""
+    try:
+        return (run.node.read(lease) or b"").decode(errors="replace").partition("\n")[0].strip()
+    except NodeError:  # a directory, as no plugin makes it
+        return ""
 
 
 def _results(run: ResetRun, networks: set[str]) -> Iterator[str]:
@@ -216,6 +219,10 @@ def _remove(run: ResetRun, *paths: str) -> Iterator[str]:
 
 
 def _remove_empty(run: ResetRun, directory: str) -> Iterator[str]:
-    stat = run.node.stat(directory)
-    if stat is not None and stat.kind == "directory" and not run.node.list_dir(directory):
+    if _is_directory(run, directory) and not run.node.list_dir(directory):
         yield from _remove(run, directory)
+
+
+def _is_directory(run: ResetRun, path: str) -> bool:
+    stat = run.node.stat(path)
+    return stat is not None and stat.kind == "directory"

@@ -328,6 +328,20 @@ def test_directories_that_a_run_of_ours_made_go_when_they_are_empty() -> None:
     assert node.stat("/etc/kubernetes/policies") is not None
 
 
+def test_leases_of_other_networks_may_be_anything() -> None:
+    node = control_plane()
+    others = {
+        "/var/lib/cni/networks/podman/10.88.0.3": b"\xff\xfe",
+        "/var/lib/cni/networks/podman/10.88.0.4/x": b"",
+        "/var/lib/cni/networks/notes": b"",
+    }
+    for path, content in others.items():
+        node.put(path, content)
+    clean(node)
+    assert all(path in node.files for path in others)
+    assert node.stat("/etc/kubernetes/admin.conf") is None
+
+
 def test_a_kubelet_directory_that_is_none_is_no_end() -> None:
     """As when a file lies in the place of a directory that is listed."""
     node = control_plane()
