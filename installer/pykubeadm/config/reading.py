@@ -93,16 +93,27 @@ class Reading:
             raise ConfigError(self.problems)
 
 
-def open_source(source: Source, note: Notes, known: Kinds = KINDS) -> Reading:
+def open_source(source: Source, note: Notes, known: Kinds = KINDS, *, others: bool = False) -> Reading:
+    """`others` says whether documents of other programs may be in the file, which are noted and left out."""
     documents, problems = load(source)
     reading = Reading(source, note, problems)
     for document in documents:
-        _admit(document, reading, known)
+        if others and _is_of_others(document, known):
+            note(f"{source.name}: {document.kind} of {document.api_version} is not read here")
+        else:
+            _admit(document, reading, known)
     kinds = reading.documents
     if "InitConfiguration" in kinds and "JoinConfiguration" in kinds:
         sentence = "a node either starts a cluster or joins one: InitConfiguration and JoinConfiguration do not go into one file"
         reading.problems.append(kinds["JoinConfiguration"].problem(("kind",), sentence))
     return reading
+
+
+def _is_of_others(document: Document, known: Kinds) -> bool:
+    """Whether neither its API group nor its kind is one that could be meant. (One without a group kubeadm refuses, too.)"""
+    group = document.api_version.rpartition("/")[0]
+    ours = {api.rpartition("/")[0] for api in known}
+    return bool(group) and group not in ours and all(document.kind not in kinds for kinds in known.values())
 
 
 def _admit(document: Document, reading: Reading, known: Kinds) -> None:
@@ -138,7 +149,7 @@ def _unknown_api(document: Document, known: Kinds) -> tuple[Path, str]:
 
 def open_for(source: Source, note: Notes, mixed: Sequence[str], *kinds: str) -> Reading:
     """A file for a command that needs one of `kinds`; `mixed` are its flags that cannot stand beside a file."""
-    reading = open_source(source, note)
+    reading = open_source(source, note, others=True)
     reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in mixed]
     _want(reading, *kinds)
     return reading
@@ -147,8 +158,8 @@ def open_for(source: Source, note: Notes, mixed: Sequence[str], *kinds: str) -> 
 def _want(reading: Reading, *kinds: str) -> None:
     """A problem where none of the kinds that the command needs is there; notes on those it does not read."""
     if not reading.problems and not reading.documents.keys() & set(kinds):
-        there = ", ".join(reading.documents)
-        reading.problems.append(Problem(reading.source.name, 1, 1, "", f"the file holds no {' or '.join(kinds)}, only {there}"))
+        there = f", only {', '.join(reading.documents)}" if reading.documents else ""
+        reading.problems.append(Problem(reading.source.name, 1, 1, "", f"the file holds no {' or '.join(kinds)}{there}"))
     components = (KUBELET_API[1], KUBE_PROXY_API[1]) if "ClusterConfiguration" in kinds else ()
     for kind in reading.documents:
         if kind not in (*kinds, *components):

@@ -10,6 +10,7 @@ import pytest
 
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.join_flags import JoinFlags
+from pykubeadm.config.read_all import read_all
 from pykubeadm.config.read_init import read_init
 from pykubeadm.config.read_join import read_join
 from pykubeadm.config.source import Source
@@ -142,6 +143,34 @@ def test_a_file_without_the_document_that_is_needed_has_one_problem() -> None:
     with pytest.raises(ConfigError) as caught:
         read_join(Source("x.yaml", CLUSTER.encode()), JoinFlags(), world())
     assert str(caught.value) == "x.yaml:1:1: the file holds no JoinConfiguration, only ClusterConfiguration"
+
+
+OTHERS = "apiVersion: tools.example.com/v1\nkind: Site\nname: a\n"
+
+
+def test_documents_of_other_programs_are_noted_and_left_out() -> None:
+    """As kubeadm's init, join and reset do; its `config validate` refuses them, and so does ours."""
+    notes: list[str] = []
+    source = Source("x.yaml", f"{INIT}---\n{OTHERS}---\n{CLUSTER}".encode())
+    read_init(source, InitFlags(), world(notes))
+    assert "x.yaml: Site of tools.example.com/v1 is not read here" in notes
+    with pytest.raises(ConfigError, match='"Site" is not known'):
+        read_all(source, world())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (OTHERS, "x.yaml:1:1: the file holds no InitConfiguration or ClusterConfiguration"),
+        (OTHERS.replace("tools.example.com/", "") + f"---\n{CLUSTER}", '"Site" is not known'),
+        (OTHERS.replace("Site", "KubeletConfiguration") + f"---\n{CLUSTER}", "is not known for KubeletConfiguration"),
+        (OTHERS.replace("tools.example.com/v1", "kubeadm.k8s.io/v1beta4") + f"---\n{CLUSTER}", '"Site" is not known'),
+    ],
+)
+def test_what_may_be_meant_for_us_is_not_taken_for_others(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_init(Source("x.yaml", text.encode()), InitFlags(), world())
+    assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize("names", [("all", "Swap"), ("ALL", "numcpu")])
