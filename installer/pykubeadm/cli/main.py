@@ -142,9 +142,9 @@ def _open_standard_streams() -> None:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115  stays open
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # no name or message may fail because of a character
+            stream.reconfigure(errors="backslashreplace")  # no name, message or answer may fail because of a character
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

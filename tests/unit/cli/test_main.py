@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pykubeadm.cli.main import main
+from pykubeadm.errors import DeclinedError
 
 HEAVY = ("cryptography", "http.client", "jinja2", "rich", "paramiko", "yaml")
 LIGHT = [["version"], ["version", "-o", "json"], ["--help"], ["token", "generate"], ["token", "--help"]]
@@ -163,3 +165,10 @@ def test_patches_that_cannot_be_read_are_reported_before_anything_is_changed(run
     assert "/patches/etcd.yaml:1:" in done.stderr
     assert "/patches/kube-apiserver0+merge.yaml:1:1: a patch of type merge must be a mapping" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["patches"]
+
+
+def test_an_answer_in_another_encoding_is_a_no(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), encoding="utf-8"))
+    done = run("reset", "--rootfs", str(tmp_path), "--ignore-preflight-errors=all")
+    assert done.returncode == DeclinedError.exit_status
+    assert "answer y, or give --force" in done.stderr
