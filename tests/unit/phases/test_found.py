@@ -7,7 +7,7 @@ from pykubeadm.config.host import HostFacts
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from pykubeadm.kube.port import ApiUnreachableError
-from pykubeadm.phases.cluster.found import Found, find_configuration
+from pykubeadm.phases.cluster.found import Found, find_configuration, own_endpoint
 from pykubeadm.phases.cluster.stored import administrator
 from tests.support.api import FakeApi
 from tests.support.control_plane_files import CONFIG
@@ -134,3 +134,15 @@ def test_damaged_files_of_the_node_are_as_if_they_were_not_there(damaged: str) -
         ("machine", "192.0.2.1"),
         ("cp1", "192.0.2.200"),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "port"),
+    [("192.0.2.1:6443", 6443), ("[fd00::1]:6443", 6443), ("192.0.2.1:x", None), ("192.0.2.1:99999", None), (":6443", None)],
+)
+def test_an_endpoint_that_is_none_says_nothing(text: str, port: int | None) -> None:
+    node = control_plane()
+    path = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+    node.put(path, node.text(path).replace("192.0.2.1:6443", repr(text)))
+    found = own_endpoint(node)
+    assert (found.bind_port if found else None) == port

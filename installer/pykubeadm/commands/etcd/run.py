@@ -9,22 +9,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.etcd.place import Given, decryption_of, store_of
-from pykubeadm.constants import ADMIN_KUBECONFIG, ENDPOINT_ANNOTATION
+from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.store import Store
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.journaled import JournaledNode
-from pykubeadm.phases.cluster.found import find_configuration
+from pykubeadm.phases.cluster.found import endpoint_of, find_configuration
 from pykubeadm.phases.cluster.stored import administrator
 from pykubeadm.phases.etcd.manifest import EtcdManifest, manifest_of
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.stopped import EVERYTHING, manifest_content, require_manifests
 from pykubeadm.util.dataclass import dataclass
-from pykubeadm.util.ip import split_host_port
 
 if TYPE_CHECKING:
-    from pykubeadm.config.model import APIEndpoint
     from pykubeadm.etcd.archive import Archive
     from pykubeadm.node.port import Node
     from pykubeadm.util.kube_object import KubeObject
@@ -51,7 +49,7 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, given:
         machine, host, source=None, connect=None, reader=administrator(ADMIN_KUBECONFIG), note=lambda _sentence: None
     )
     configuration = found.configuration
-    endpoint = _endpoint(machine)
+    endpoint = endpoint_of(_pod(machine, "kube-apiserver"))  # which may be stopped
     if endpoint is not None:
         configuration = replace(configuration, this_node=replace(configuration.this_node, local_api_endpoint=endpoint))
     journal, store = Journal(machine), store_of(machine, options.get("store"))
@@ -81,12 +79,3 @@ def _pod(node: Node, name: str) -> KubeObject:
         return load_section(manifest_content(node, name) or b"").data
     except DocumentError as error:
         raise PhaseError(f"the manifest of {name} {error}") from error
-
-
-def _endpoint(node: Node) -> APIEndpoint | None:
-    """Where this node's API server listens, which may be stopped."""
-    from pykubeadm.config.model import APIEndpoint
-
-    annotations = (_pod(node, "kube-apiserver").get("metadata") or {}).get("annotations") or {}
-    address, port = split_host_port(str(annotations.get(ENDPOINT_ANNOTATION) or ""))
-    return APIEndpoint(advertise_address=address, bind_port=int(port)) if address and port else None

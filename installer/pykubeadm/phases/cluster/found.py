@@ -15,6 +15,7 @@ from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import APIEndpoint, Configuration, Etcd, ExternalEtcd
 from pykubeadm.config.read_init import read_init
 from pykubeadm.config.reading import Environment
+from pykubeadm.config.rules import port_text
 from pykubeadm.config.section import DocumentError
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS, ENDPOINT_ANNOTATION, KUBELET_INSTANCE_CONFIG, KUBERNETES_DIR
@@ -80,9 +81,14 @@ def node_configuration(node: Node, host: HostFacts) -> Configuration:
 
 def own_endpoint(node: Node) -> APIEndpoint | None:
     """Where this node's API server listens, by its manifest; None where there is none, or it does not say so."""
-    annotations = (_apiserver(node).get("metadata") or {}).get("annotations") or {}
+    return endpoint_of(_apiserver(node))
+
+
+def endpoint_of(pod: Mapping[str, Any]) -> APIEndpoint | None:
+    """Where an API server listens, by its static pod; None where that does not say so."""
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
     address, port = split_host_port(str(annotations.get(ENDPOINT_ANNOTATION) or ""))
-    return APIEndpoint(advertise_address=address, bind_port=int(port)) if address and port else None
+    return None if not address or port_text(port) else APIEndpoint(advertise_address=address, bind_port=int(port))
 
 
 def _of_file(node: Node, host: HostFacts, source: Source, note: Callable[[str], None]) -> Configuration:
