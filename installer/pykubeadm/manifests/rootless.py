@@ -110,8 +110,21 @@ def _entries(text: str) -> dict[str, list[str]]:
 
 def _limits(login_defs: str) -> dict[str, tuple[int, int]]:
     values = dict(line.split()[:2] for line in login_defs.splitlines() if line.startswith("SYS_") and len(line.split()) > 1)
-    low, high = _SYSTEM_IDS
-    return {kind: (int(values.get(f"SYS_{kind}_MIN", low)), int(values.get(f"SYS_{kind}_MAX", high))) for kind in ("UID", "GID")}
+    ends = dict(zip(("MIN", "MAX"), map(str, _SYSTEM_IDS), strict=True))
+
+    def limit(kind: str, end: str) -> int:
+        name = f"SYS_{kind}_{end}"
+        return _number(name, values.get(name, ends[end]))
+
+    return {kind: (limit(kind, "MIN"), limit(kind, "MAX")) for kind in ("UID", "GID")}
+
+
+def _number(name: str, text: str) -> int:
+    """100, 0144 or 0x64 (login.defs(5)); PhaseError for what is no number."""
+    try:
+        return int(text, 8 if text.startswith("0") and text.isdigit() else 0)
+    except ValueError:
+        raise PhaseError(f'{name} in /etc/login.defs is "{text}", which is not a number; correct it') from None
 
 
 def _require_system_accounts(

@@ -57,6 +57,17 @@ def test_ids_are_taken_from_the_systems_range() -> None:
     assert accounts.gids["kubeadm-etcd"] == 901
 
 
+@pytest.mark.parametrize("first", ["900", "0x384", "01604"])
+def test_the_range_may_be_octal_or_hexadecimal(first: str) -> None:
+    accounts = with_accounts(PASSWD, GROUP, f"SYS_UID_MIN {first}\n")
+    assert min(accounts.uids[name] for name in accounts.uids if name.startswith("kubeadm")) == 900
+
+
+def test_a_range_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(PhaseError, match=r'SYS_GID_MAX in /etc/login\.defs is "many", which is not a number; correct it'):
+        with_accounts(PASSWD, GROUP, "SYS_GID_MAX many\n")
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [("kubeadm-kas:x:1000:1000:::/bin/false", "UID 1000"), ("kubeadm-kas:x:500:500:::/bin/bash", "the shell /bin/bash")],
