@@ -62,7 +62,7 @@ def test_what_is_not_there(place: Place) -> None:
     for path in (place.at("none"), place.at("none/below"), place.at("file/below")):
         assert place.node.read(path) is None
         assert place.node.stat(path) is None
-    assert place.node.list_dir(place.at("none")) == ()
+        assert place.node.list_dir(path) == ()
 
 
 @of()

@@ -138,7 +138,12 @@ def present(root: str, paths: Sequence[str], patience: float) -> bool:
 def entries(root: str, path: str) -> tuple[str, ...]:
     """Sorted names in a directory; () where it does not exist."""
     with explained("list", path), suppress(FileNotFoundError):
-        return tuple(sorted(os.listdir(resolve(root, path))))
+        place = resolve(root, path)
+        try:
+            return tuple(sorted(os.listdir(place)))
+        except NotADirectoryError:
+            if os.path.exists(place):
+                raise
     return ()
 
 
