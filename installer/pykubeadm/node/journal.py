@@ -199,12 +199,8 @@ def _parse(content: bytes) -> dict[str, Any] | None:
     as_written = (
         isinstance(state["files"], dict)
         and all(isinstance(digest, str) for digest in state["files"].values())
-        and isinstance(state["directories"], list)
-        and isinstance(state["units"], list)
-        and all(isinstance(unit, str) for unit in state["units"])
-        and isinstance(state["remade"], list)
-        and all(isinstance(path, str) for path in state["remade"])
-        and isinstance(state["runs"], list)
+        and all(isinstance(state[name], list) for name in ("directories", "units", "remade", "runs"))
+        and all(isinstance(text, str) for name in ("directories", "units", "remade") for text in state[name])
         and all(isinstance(run, dict) for run in state["runs"])
     )
     return state if as_written else None

@@ -51,6 +51,7 @@ def test_it_never_holds_what_the_files_hold() -> None:
         '{"schema": "pykubeadm.journal/v1", "files": {"/a": 1}}',
         '{"schema": "pykubeadm.journal/v1", "units": {}}',
         '{"schema": "pykubeadm.journal/v1", "remade": [1]}',
+        '{"schema": "pykubeadm.journal/v1", "directories": [null]}',
         '{"schema": "pykubeadm.journal/v1", "runs": [5]}',
     ],
 )
