@@ -18,6 +18,7 @@ from pykubeadm.node.port import Directory, File, FileStat
 
 # Begins with a dot: the kubelet skips such names in the manifests directory (kubernetes: pkg/kubelet/config/file.go).
 _TEMPORARY = ".pykubeadm-tmp-"
+_LABEL = "security.selinux"  # xattr(7)
 _LOOK_EVERY = 0.02  # seconds
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
 
@@ -185,7 +186,7 @@ def replace(root: str, wanted: Sequence[File | Directory]) -> tuple[str, ...]:
                     if not _is_up_to_date(target, entry):
                         temporary = f"{parent}/{_TEMPORARY}{number}"
                         staged.append((temporary, target, entry.path))
-                        _stage(temporary, entry)
+                        _stage(temporary, entry, target)
                         changed.append(entry.path)
             _commit(staged, made)
         except BaseException:
@@ -274,19 +275,27 @@ def _is_up_to_date(target: str, entry: File) -> bool:
         return file.read() == entry.content
 
 
-def _stage(temporary: str, entry: File) -> None:
-    """Write the new content beside its target, with the final mode and owner before the first byte."""
+def _stage(temporary: str, entry: File, target: str) -> None:
+    """Write the new content beside its target, with the final mode, owner and label before the first byte."""
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, entry.mode & 0o700)
     try:
         found = os.fstat(descriptor)
         if not has_owner(found.st_uid, found.st_gid, entry):
             os.fchown(descriptor, entry.uid, entry.gid)
         os.fchmod(descriptor, entry.mode)
+        _label_as(target, descriptor)
         view = memoryview(entry.content)
         while view:
             view = view[os.write(descriptor, view) :]
     finally:
         os.close(descriptor)
+
+
+def _label_as(target: str, descriptor: int) -> None:
+    """Keep SELinux's label of a file that is replaced: /etc/passwd has another than new files in /etc. Where there is no such
+    file, no label, or none may be given, the new file has its directory's, as any."""
+    with suppress(OSError):
+        os.setxattr(descriptor, _LABEL, os.getxattr(target, _LABEL))
 
 
 def _commit(staged: Sequence[tuple[str, str, str]], made: dict[str, None]) -> None:

@@ -35,6 +35,29 @@ def test_files_get_their_content_and_mode_whatever_the_umask(root):
     assert [mode(root + path) for path in ("/a/b", "/a/b/c", "/x", "/x/y", "/x/y/z")] == [0o711, 0o644, 0o755, 0o755, 0o600]
 
 
+def test_a_file_that_is_replaced_keeps_its_selinux_label(root, monkeypatch):
+    """/etc/passwd has another than new files in /etc."""
+    labels: dict[int, bytes] = {}
+
+    def inode(file):
+        return os.stat(file).st_ino
+
+    def label(file, name):
+        assert name == "security.selinux"
+        if inode(file) not in labels:
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+        return labels[inode(file)]
+
+    monkeypatch.setattr(os, "getxattr", label)
+    monkeypatch.setattr(os, "setxattr", lambda file, _name, value: labels.update({inode(file): value}))
+    files.replace(root, [File("/etc/passwd", b"1")])
+    assert labels == {}
+    labels[inode(f"{root}/etc/passwd")] = b"passwd_file_t"
+    files.replace(root, [File("/etc/passwd", b"2"), File("/etc/other", b"")])
+    assert labels.get(inode(f"{root}/etc/passwd")) == b"passwd_file_t"
+    assert inode(f"{root}/etc/other") not in labels
+
+
 def test_new_content_is_never_open_to_others_before_its_mode_is_set(root, monkeypatch):
     real, modes = os.open, []
 
