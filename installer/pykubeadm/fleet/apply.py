@@ -36,7 +36,7 @@ from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.leaving import forget, remove, reset_node
 from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Machines
-from pykubeadm.fleet.options import UNTIL, Options
+from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.plan import Action, Plan
 from pykubeadm.fleet.preparing import Preparation
 from pykubeadm.fleet.progress import HostEvents, of_host
@@ -99,10 +99,6 @@ class Applying:
 def apply(found: Found, machines: Machines, options: Options, emit: Subscriber) -> dict[str, Outcome]:
     """Carry out the plan that was found; how it went, by host. The caller says what failed."""
     plan = found.plan
-    if options.until:
-        dropped = {*UNTIL[UNTIL.index(options.until) + 1 :], "label", "network"}
-        dropped |= {"etcd"} if options.until == "prepare" else set()
-        plan = replace(plan, actions=tuple(action for action in plan.actions if action.kind not in dropped))
     run = Applying(found, plan, machines, options, emit)
     run.leaving = {action.host: Future() for action in plan.of("remove", "forget")}
     run.members = {action.host: Future() for action in plan.of("etcd")}

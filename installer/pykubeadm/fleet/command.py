@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.apply import Outcome, apply
@@ -89,6 +90,8 @@ def run_apply(
             problems += found.plan.problems
             for host, problem in problems:
                 emit(Note(level="warning", topic=host, message=problem))
+            if options.until:
+                found = replace(found, plan=found.plan.until(options.until))
             if not found.plan.empty:
                 emit(Planned(phase="plan", text="\n".join(lines(found.plan))))
                 outcomes = apply(found, machines, options, emit)

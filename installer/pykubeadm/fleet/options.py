@@ -8,12 +8,11 @@ from dataclasses import field
 from pykubeadm.fleet.machines import DEFAULT_FORKS
 from pykubeadm.util.dataclass import dataclass
 
-UNTIL = ("prepare", "init", "join")  # where a run can end early
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`limit` names hosts, () means all; `timeout` is in seconds for the whole run, 0 for no end."""
+    """`limit` names hosts, () means all; `until` is the kind of action after which the run ends, "" for none; `timeout` is in
+    seconds for the whole run, 0 for no end."""
 
     limit: tuple[str, ...] = ()
     forks: int = DEFAULT_FORKS

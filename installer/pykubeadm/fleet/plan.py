@@ -63,6 +63,12 @@ class Plan:
     def of(self, *kinds: Kind) -> tuple[Action, ...]:
         return tuple(action for action in self.actions if action.kind in kinds)
 
+    def until(self, kind: str) -> Plan:
+        """Without what is begun after the actions of this kind."""
+        last = next(number for number, kinds in enumerate(STAGES) if kind in kinds)
+        kept = {each for kinds in STAGES[: last + 1] for each in kinds}
+        return replace(self, actions=tuple(action for action in self.actions if action.kind in kept))
+
     def for_host(self, name: str) -> tuple[Action, ...]:
         return tuple(action for action in self.actions if action.host == name)
 

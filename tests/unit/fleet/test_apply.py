@@ -222,6 +222,16 @@ def test_until_ends_early(monkeypatch):
     assert sorted(desk.done) == ["prepare c1", "prepare w1"]
 
 
+@pytest.mark.parametrize(("until", "more"), [("prepare", set()), ("init", set()), ("join", {"reset w1", "forget w1", "join w2"})])
+def test_until_ends_before_hosts_leave(until, more, monkeypatch):
+    hosts = [host("c1", "control-plane"), host("w1", state="absent"), host("w2")]
+    facts = [control_plane("c1"), worker("w1"), bare("w2")]
+    desk = Desk(monkeypatch, *hosts, facts=facts, found=cluster("c1", node("c1"), node("w1")))
+    monkeypatch.setattr(apply, "admit", lambda *_: None)
+    desk.apply(until=until)
+    assert set(desk.done) == {"prepare w2"} | more
+
+
 def test_the_time_ends_what_is_not_done(monkeypatch):
     desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
     forever = threading.Event()
