@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from datetime import timedelta
 from functools import partial
@@ -70,13 +70,14 @@ class Outcome:
 class Applying:
     """One run. `cluster` is there once hosts can join; `leaving` are the removals, of which joining control planes wait for those
     of control planes; `authority` is etcd's CA and `members` are the hosts of the part etcd, which the first control plane waits
-    for."""
+    for; `turns` are as many as hosts may join or leave at a time."""
 
     found: Found
     plan: Plan
     machines: Machines
     options: Options
     emit: Subscriber
+    turns: threading.Semaphore
     admission: Admission = field(default_factory=new_admission)
     cluster: Future[Open] = field(default_factory=Future)
     leaving: dict[str, Future[None]] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Applying:
 def apply(found: Found, machines: Machines, options: Options, emit: Subscriber) -> dict[str, Outcome]:
     """Carry out the plan that was found; how it went, by host. The caller says what failed."""
     plan = found.plan
-    run = Applying(found, plan, machines, options, emit)
+    run = Applying(found, plan, machines, options, emit, threading.Semaphore(options.forks))
     run.leaving = {action.host: Future() for action in plan.of("remove", "forget")}
     run.members = {action.host: Future() for action in plan.of("etcd")}
     try:
@@ -252,7 +253,8 @@ def _do_join(run: Applying, action: Action) -> int:
     admission = found.admission
     source = join_source(run.described.cluster, run.described.configuration, host, run.found.address(host.name), admission)
     emit = of_host(host.name, "join", run.emit)
-    join({}, emit, choose=_but_prepare(PHASES), machine=run.machines.node(host), source=source)
+    with _turn(run):
+        join({}, emit, choose=_but_prepare(PHASES), machine=run.machines.node(host), source=source)
     return emit.changes
 
 
@@ -281,7 +283,8 @@ def _do_remove(run: Applying, action: Action) -> int:
         with suppress(PykubeadmError):
             _result(run, run.leaving[gone.host], f"{gone.host} to be forgotten")
     emit = of_host(host.name, "remove", run.emit)
-    remove(found, host, run.machines.node(host), run.endpoint, emit)
+    with _turn(run):
+        remove(found, host, run.machines.node(host), run.endpoint, emit)
     run.leaving[host.name].set_result(None)
     return 1
 
@@ -363,6 +366,17 @@ _DO: Mapping[str, Callable[[Applying, Action], int]] = {
     "forget": _do_forget,
     "label": _do_label,
 }
+
+
+@contextmanager
+def _turn(run: Applying) -> Iterator[None]:
+    """Taken only for work that waits for no other host: else a host that waits would keep the one it waits for from its turn."""
+    if not run.turns.acquire(timeout=run.options.left):
+        raise NodeError("--timeout ended the run before it was this host's turn")
+    try:
+        yield
+    finally:
+        run.turns.release()
 
 
 def _but_prepare(phases: Sequence[Phase[Any]]) -> Choose:

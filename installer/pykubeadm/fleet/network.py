@@ -76,7 +76,7 @@ def apply_network(
     with workspace(shared, given.get("inventories", ()), hosts=_with(given.get("hosts") or {}, variables)) as space:
         if plugin == "bridge":
             limit = ",".join(host.name for host in hosts)
-            run_playbook(space, "bridge", report, limit=limit, forks=len(hosts), strategy="free")
+            run_playbook(space, "bridge", report, limit=limit, forks=min(len(hosts), machines.forks), strategy="free")
         else:
             run_playbook(space, "network", report, limit=cluster.seed.name)
     for host in hosts:

@@ -92,7 +92,7 @@ class Preparation:
                         self._report,
                         limit=",".join(reached),
                         tags=self._tags,
-                        forks=len(reached),
+                        forks=min(len(reached), self._machines.forks),
                         strategy="free",
                     )
         except PykubeadmError as error:

@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -230,6 +231,29 @@ def test_until_ends_before_hosts_leave(until, more, monkeypatch):
     monkeypatch.setattr(apply, "admit", lambda *_: None)
     desk.apply(until=until)
     assert set(desk.done) == {"prepare w2"} | more
+
+
+def test_no_more_hosts_at_a_time_than_forks(monkeypatch):
+    names = ("w1", "w2", "w3", "w4")
+    desk = Desk(monkeypatch, host("c1", "control-plane"), *map(host, names), facts=[bare("c1"), *map(bare, names)])
+    at_once, most, forks = [], [], []
+
+    def play(*given, **more):
+        forks.append(more["forks"])
+        return desk.play(*given, **more)
+
+    def join(name):
+        at_once.append(name)
+        most.append(len(at_once))
+        time.sleep(0.05)
+        at_once.remove(name)
+
+    for name in names:
+        desk.does["join", name] = partial(join, name)
+    monkeypatch.setattr("pykubeadm.ansible.playbook.run_playbook", play)
+    desk.apply(forks=2)
+    assert max(most) == 2
+    assert forks == [2]
 
 
 def test_the_time_ends_what_is_not_done(monkeypatch):
