@@ -37,12 +37,12 @@ INI = """\
 c1 ansible_host=10.0.0.11 ansible_user=admin ansible_port=2222
 [workers]
 w1 ansible_host=10.0.0.21 ansible_ssh_common_args='-J jump@bastion -o UserKnownHostsFile=/k'
+newer kubelet_version=1.36.2
+older kubelet_version=1.35.6
 [workers:vars]
 ansible_become_password=of-the-workers
 [others]
 here ansible_connection=local
-newer kubelet_version=1.36.2
-older kubelet_version=1.35.6
 forwarding ansible_ssh_common_args='-W x'
 """
 SCRIPT = """\

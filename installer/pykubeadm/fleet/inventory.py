@@ -56,6 +56,11 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     own = {name: _own(name, said["host"], problems) for name, said in found.items()}
     if problems:
         raise ConfigError(problems)
+    if nothing := [name for name in found if not parts[name] and own[name].state != "absent"]:
+        raise UsageError(
+            f"--inventory: no part in the cluster is known of {', '.join(nothing)}; put every host into one of the groups "
+            f"{', '.join(GROUPS.values())}, or give an inventory without other machines"
+        )
     hosts = tuple(_host(name, said, parts[name], options[name], own[name]) for name, said in found.items())
     versions = {str(said["kubelet_version"]) for said in found.values()} - {""}
     if len(versions) > 1:
@@ -82,16 +87,15 @@ def _hostvars(paths: Sequence[str]) -> dict[str, Mapping[str, Any]]:
 
 
 def parts_of(found: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Each host's parts: by the groups control_planes, workers, load_balancers and etcd, else by firewall_part. Where neither
-    says which hosts are control planes, the first one is, and the others are workers; a machine that is alone is both."""
+    """Each host's parts: by the groups control_planes, workers, load_balancers and etcd, else by firewall_part; () for a host of
+    which neither says anything. Where nothing is said of any, and there are no other groups either, the first host is a control
+    plane and the others are workers; a machine that is alone is both."""
     parts = {name: tuple(part for part, group in GROUPS.items() if group in said["groups"]) for name, said in found.items()}
     for name, said in found.items():
         if not parts[name] and said["firewall_part"] in GROUPS:
             parts[name] = (said["firewall_part"],)
-    unsaid = [name for name in parts if not parts[name]]
-    if unsaid and not any(CONTROL_PLANE in of for of in parts.values()):
-        parts[unsaid[0]] = (CONTROL_PLANE,)
-    parts |= {name: (WORKER,) for name, of in parts.items() if not of}
+    if not any(parts.values()) and all(set(said["groups"]) <= {"ungrouped"} for said in found.values()):
+        parts = {name: (WORKER,) if at else (CONTROL_PLANE,) for at, name in enumerate(parts)}
     if list(parts.values()) == [(CONTROL_PLANE,)]:
         parts = dict.fromkeys(parts, (CONTROL_PLANE, WORKER))
     return parts

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykubeadm.config.fleet import PARTS, Cluster, HttpProxy, LoadBalancer, Mirror, Ssh
-from pykubeadm.errors import ConfigError
+from pykubeadm.errors import ConfigError, UsageError
 from pykubeadm.fleet import inventory as inventories
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.inventory import GROUPS, parts_of
@@ -31,21 +31,37 @@ def said(*groups: str, part: str = "") -> dict[str, object]:
         ({"a": said("ungrouped"), "b": said("ungrouped")}, {"a": ("control-plane",), "b": ("worker",)}),
         ({"a": said("ungrouped")}, {"a": ("control-plane", "worker")}),
         ({"a": said("control_planes"), "b": said("etcd")}, {"a": ("control-plane",), "b": ("etcd",)}),
-        ({"a": said("control_planes"), "b": said("db")}, {"a": ("control-plane",), "b": ("worker",)}),
     ],
 )
 def test_groups_then_variables_then_the_order_say_what_a_host_is(found, parts):
     assert parts_of(found) == parts
 
 
+def test_a_host_that_nothing_is_said_of_is_not_guessed_into_a_cluster(monkeypatch):
+    kubespray = {"m1": said("kube_control_plane", "etcd"), "w1": said("kube_node"), "w2": said("kube_node")}
+    gone = {"old": said("db") | {"host": {"state": "absent"}}}
+    monkeypatch.setattr(
+        inventories, "_hostvars", lambda _paths: {name: every_word(**of) for name, of in (kubespray | gone).items()}
+    )
+    with pytest.raises(UsageError, match=r"is known of w1, w2; .* groups control_planes, workers, load_balancers, etcd"):
+        inventories.read_inventories(["hosts"])
+
+
 GROUP = st.sampled_from([*GROUPS.values(), "ungrouped"])
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.tuples(st.lists(GROUP), st.sampled_from(["", *PARTS])), min_size=1))
-def test_every_host_is_something(hosts):
+def test_either_every_host_is_something_or_what_is_said_is_all(hosts):
     parts = parts_of({name: said(*groups, part=part) for name, (groups, part) in hosts.items()})
     assert set(parts) == set(hosts)
-    assert all(of and set(of) <= set(PARTS) for of in parts.values())
+    assert all(set(of) <= set(PARTS) for of in parts.values())
+    silent = {name for name, (groups, part) in hosts.items() if not part and not set(groups) & set(GROUPS.values())}
+    assert {name for name, of in parts.items() if not of} == (set() if silent == set(hosts) else silent)
+
+
+def test_hosts_in_groups_of_other_names_are_not_guessed():
+    assert parts_of({"m1": said("kube_control_plane"), "m2": said("kube_control_plane")}) == {"m1": (), "m2": ()}
+    assert parts_of({"x": said("db")}) == {"x": ()}
 
 
 def every_word(**more: object) -> dict[str, object]:
