@@ -78,3 +78,15 @@ def plan_of(
 def said(plan: Plan) -> list[str]:
     """The plan in short: "kind host"."""
     return [f"{action.kind} {action.host}" for action in plan.actions]
+
+
+def grouped(*groups: str, part: str = "") -> dict[str, Any]:
+    """What an inventory says of a host's part."""
+    return {"groups": list(groups), "firewall_part": part}
+
+
+def every_word(*groups: str, **more: Any) -> dict[str, Any]:
+    """What playbooks/inventory.yml says of a host."""
+    words = dict.fromkeys(("user", "identity_file", "ssh_args", "become_password", "kubelet_version", "manifest", "runtime"), "")
+    ways = {"connection": "ssh", "address": "10.0.0.1", "port": 0, "load_balancer_address": "", "host": {}}
+    return grouped(*(groups or ("control_planes",))) | words | ways | {"network": "none", "pod_cidrs": []} | more

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API
 from pykubeadm.config.defaults import filled
 from pykubeadm.config.fleet import FLEET_API, FLEET_KIND, Cluster, Fleet
-from pykubeadm.config.read_init import init_from
+from pykubeadm.config.init_flags import InitFlags
+from pykubeadm.config.read_init import init_from, read_init
 from pykubeadm.config.reading import KINDS, Environment, open_source
 from pykubeadm.config.release import offline
 from pykubeadm.config.report import Report
-from pykubeadm.config.source import Source
+from pykubeadm.config.source import Path, Source
+from pykubeadm.config.validate_cluster import check_cluster
 from pykubeadm.config.validate_fleet import check_fleet
-from pykubeadm.errors import Problem
+from pykubeadm.config.versions import NEWEST_KNOWN, parse_version
+from pykubeadm.errors import ConfigError, Problem
+from pykubeadm.util.dataclass import dataclass
+
+_INVENTORY_AT: Mapping[Path, str] = {
+    ("kubernetesVersion",): "--inventory: kubelet_version",
+    ("networking", "podSubnet"): "--inventory: cni_cluster_cidrs",
+}
 
 
-def read_fleet(source: Source, environment: Environment, *, inventory: Cluster | None = None) -> Fleet:
-    """A cluster file. Where the hosts are those of an `inventory`, it names none, and needs no Cluster document.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What an inventory says of a cluster. `kubernetes_version` and `pod_subnet` are as typed, "" where it does not say."""
+
+    cluster: Cluster
+    kubernetes_version: str = ""
+    pod_subnet: str = ""
+
+
+def read_fleet(source: Source, environment: Environment, *, inventory: Listed | None = None) -> Fleet:
+    """A cluster file. Where the hosts are those of an `inventory`, it names none, and needs no Cluster document; what the file
+    does not say is as the inventory says.
 
     Raises ConfigError with every problem.
     """
@@ -34,14 +54,50 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Cluster |
     if inventory is not None:
         if cluster.hosts:
             report.problem(("hosts",), "the hosts are those of the inventory; name them there or here")
-        balancer = cluster.load_balancer if report.wrote(("loadBalancer",)) else inventory.load_balancer
-        cluster = replace(cluster, hosts=inventory.hosts, load_balancer=balancer)
+        cluster = _over(inventory.cluster, cluster, report)
         report = Report(reading.problems, environment.note, source="inventory")
     given = reading.documents.get("ClusterConfiguration")
     names_version = given is not None and bool(given.data.get("kubernetesVersion"))
     configuration = init_from(reading, environment if names_version else replace(environment, ask=offline))[1]
-    cluster = filled(cluster)
-    check_fleet(cluster, configuration.cluster, report)
-    reading.finish()
     written = given.data if given is not None else {}
-    return Fleet(cluster, configuration, names_version, describes_cluster=given is not None, cluster_document=written)
+    fleet = Fleet(filled(cluster), configuration, names_version, describes_cluster=given is not None, cluster_document=written)
+    if inventory is not None and not reading.problems:
+        fleet = _with_said(fleet, inventory, Report(reading.problems, environment.note, flags=_INVENTORY_AT))
+    check_fleet(fleet.cluster, fleet.configuration.cluster, report)
+    reading.finish()
+    return fleet
+
+
+def read_listed(inventory: Listed, environment: Environment) -> Fleet:
+    """The cluster of an inventory alone. Raises ConfigError with every problem."""
+    problems: list[Problem] = []
+    configuration = read_init(None, InitFlags(kubernetes_version=NEWEST_KNOWN), environment)[1]
+    fleet = Fleet(inventory.cluster, configuration, names_version=False)
+    fleet = _with_said(fleet, inventory, Report(problems, environment.note, flags=_INVENTORY_AT))
+    check_fleet(fleet.cluster, fleet.configuration.cluster, Report(problems, environment.note, source="inventory"))
+    if problems:
+        raise ConfigError(problems)
+    return fleet
+
+
+def _over(inventory: Cluster, cluster: Cluster, report: Report) -> Cluster:
+    """The document's settings, and where it has none the inventory's; the hosts are the inventory's."""
+    names = {"load_balancer": "loadBalancer", "network": "network", "runtime": "runtime"}
+    unwritten = {name: getattr(inventory, name) for name, alias in names.items() if not report.wrote((alias,))}
+    return replace(cluster, hosts=inventory.hosts, **unwritten)
+
+
+def _with_said(fleet: Fleet, inventory: Listed, report: Report) -> Fleet:
+    """What the ClusterConfiguration does not say as the inventory says it."""
+    cluster, names_version = fleet.configuration.cluster, fleet.names_version
+    if inventory.kubernetes_version and not names_version:
+        names_version = True
+        try:
+            cluster = replace(cluster, kubernetes_version=str(parse_version(inventory.kubernetes_version)))
+        except ValueError as error:
+            report.problem(("kubernetesVersion",), str(error))
+    if inventory.pod_subnet and not cluster.networking.pod_subnet:
+        cluster = replace(cluster, networking=replace(cluster.networking, pod_subnet=inventory.pod_subnet))
+    if cluster != fleet.configuration.cluster:
+        check_cluster(cluster, "", report)
+    return replace(fleet, configuration=replace(fleet.configuration, cluster=cluster), names_version=names_version)

@@ -11,13 +11,10 @@ from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
 from pykubeadm.commands.source import read_source
 from pykubeadm.config.fleet import ETCD, LOAD_BALANCER, Cluster, Fleet, Host, Ssh
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd, LocalEtcd, NodeRegistration
-from pykubeadm.config.read_fleet import read_fleet
-from pykubeadm.config.read_init import read_init
+from pykubeadm.config.read_fleet import Listed, read_fleet, read_listed
 from pykubeadm.config.reading import Environment
 from pykubeadm.config.release import look_up
-from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.constants import CRI_SOCKETS
 from pykubeadm.errors import UsageError
 from pykubeadm.manifests.addresses import etcd_client_url
@@ -69,28 +66,14 @@ def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_
         if not os.path.exists(inventory):
             raise UsageError(f"--inventory: {inventory} does not exist")
     found = read_inventories(inventories)
-    if path:
-        fleet = read_fleet(read_source(path, "/"), _environment(note), inventory=found.cluster)
-    else:
-        fleet = _without_file(found.cluster, _environment(note))
-    if found.kubernetes_version and not fleet.names_version:
-        cluster = replace(fleet.configuration.cluster, kubernetes_version=f"v{found.kubernetes_version.removeprefix('v')}")
-        fleet = replace(fleet, configuration=replace(fleet.configuration, cluster=cluster), names_version=True)
+    listed = Listed(found.cluster, found.kubernetes_version, found.pod_subnet)
+    fleet = (
+        read_fleet(read_source(path, "/"), _environment(note), inventory=listed)
+        if path
+        else read_listed(listed, _environment(note))
+    )
     absolute = tuple(os.path.abspath(inventory) for inventory in inventories)
     return Described(_resolved(fleet), absolute, found.ssh_options, passwords | dict(found.sudo_passwords))
-
-
-def _without_file(cluster: Cluster, environment: Environment) -> Fleet:
-    from pykubeadm.config.report import Report
-    from pykubeadm.config.validate_fleet import check_fleet
-    from pykubeadm.errors import ConfigError, Problem
-
-    problems: list[Problem] = []
-    configuration = read_init(None, InitFlags(kubernetes_version=NEWEST_KNOWN), environment)[1]
-    check_fleet(cluster, configuration.cluster, Report(problems, environment.note, source="inventory"))
-    if problems:
-        raise ConfigError(problems)
-    return Fleet(cluster, configuration, names_version=False)
 
 
 def _environment(note: Notes) -> Environment:

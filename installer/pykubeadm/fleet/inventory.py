@@ -38,7 +38,8 @@ class Inventory:
     """What inventories say. By host: `ssh_options` are those of ssh_config(5), `sudo_passwords` what an inventory holds."""
 
     cluster: Cluster
-    kubernetes_version: str  # "" where the inventory does not say
+    kubernetes_version: str  # "" where the inventory does not say, as typed
+    pod_subnet: str  # "" where it does not say
     ssh_options: Mapping[str, Sequence[str]]
     sudo_passwords: Mapping[str, str] = field(repr=False)
 
@@ -65,9 +66,13 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     versions = {str(said["kubelet_version"]) for said in found.values()} - {""}
     if len(versions) > 1:
         raise UsageError(f"--inventory: kubelet_version is {' and '.join(sorted(versions))}; a cluster has one version")
-    cluster = Cluster(hosts=hosts, network=_network(found), load_balancer=_load_balancer(found))
+    network = _network(found)
+    pods: list[str] = []
+    if network.plugin != "none":
+        pods = next((said["pod_cidrs"] for said in found.values() if said["pod_cidrs"]), [])
+    cluster = Cluster(hosts=hosts, network=network, load_balancer=_load_balancer(found), runtime=_runtime(found))
     passwords = {name: str(said["become_password"]) for name, said in found.items() if said["become_password"]}
-    return Inventory(cluster, "".join(versions), options, passwords)
+    return Inventory(cluster, "".join(versions), ",".join(map(str, pods)), options, passwords)
 
 
 def _hostvars(paths: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -140,6 +145,13 @@ def _network(found: Mapping[str, Mapping[str, Any]]) -> Network:
         if said["network"] in ("flannel", "manifest"):
             return Network(plugin=str(said["network"]), manifest=str(said["manifest"]))
     return Network()
+
+
+def _runtime(found: Mapping[str, Mapping[str, Any]]) -> str:
+    runtimes = sorted({str(said["runtime"]) for said in found.values()} - {"", "none"})
+    if len(runtimes) > 1:
+        raise UsageError(f"--inventory: prepare_runtime is {' and '.join(runtimes)}; a cluster has one runtime")
+    return "".join(runtimes) or Cluster().runtime
 
 
 def _load_balancer(found: Mapping[str, Mapping[str, Any]]) -> LoadBalancer:

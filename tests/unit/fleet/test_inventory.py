@@ -15,22 +15,18 @@ from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.inventory import GROUPS, parts_of
 from pykubeadm.fleet.machines import settings
 from pykubeadm.fleet.variables import complete_inventory, digest, inventory
-from tests.support.fleets import fleet, host
-
-
-def said(*groups: str, part: str = "") -> dict[str, object]:
-    return {"groups": list(groups), "firewall_part": part}
+from tests.support.fleets import every_word, fleet, grouped, host
 
 
 @pytest.mark.parametrize(
     ("found", "parts"),
     [
-        ({"a": said("control_planes"), "b": said("workers")}, {"a": ("control-plane",), "b": ("worker",)}),
-        ({"a": said("control_planes", "workers")}, {"a": ("control-plane", "worker")}),
-        ({"a": said(part="worker"), "b": said(part="control-plane")}, {"a": ("worker",), "b": ("control-plane",)}),
-        ({"a": said("ungrouped"), "b": said("ungrouped")}, {"a": ("control-plane",), "b": ("worker",)}),
-        ({"a": said("ungrouped")}, {"a": ("control-plane", "worker")}),
-        ({"a": said("control_planes"), "b": said("etcd")}, {"a": ("control-plane",), "b": ("etcd",)}),
+        ({"a": grouped("control_planes"), "b": grouped("workers")}, {"a": ("control-plane",), "b": ("worker",)}),
+        ({"a": grouped("control_planes", "workers")}, {"a": ("control-plane", "worker")}),
+        ({"a": grouped(part="worker"), "b": grouped(part="control-plane")}, {"a": ("worker",), "b": ("control-plane",)}),
+        ({"a": grouped("ungrouped"), "b": grouped("ungrouped")}, {"a": ("control-plane",), "b": ("worker",)}),
+        ({"a": grouped("ungrouped")}, {"a": ("control-plane", "worker")}),
+        ({"a": grouped("control_planes"), "b": grouped("etcd")}, {"a": ("control-plane",), "b": ("etcd",)}),
     ],
 )
 def test_groups_then_variables_then_the_order_say_what_a_host_is(found, parts):
@@ -38,8 +34,8 @@ def test_groups_then_variables_then_the_order_say_what_a_host_is(found, parts):
 
 
 def test_a_host_that_nothing_is_said_of_is_not_guessed_into_a_cluster(monkeypatch):
-    kubespray = {"m1": said("kube_control_plane", "etcd"), "w1": said("kube_node"), "w2": said("kube_node")}
-    gone = {"old": said("db") | {"host": {"state": "absent"}}}
+    kubespray = {"m1": grouped("kube_control_plane", "etcd"), "w1": grouped("kube_node"), "w2": grouped("kube_node")}
+    gone = {"old": grouped("db") | {"host": {"state": "absent"}}}
     monkeypatch.setattr(
         inventories, "_hostvars", lambda _paths: {name: every_word(**of) for name, of in (kubespray | gone).items()}
     )
@@ -52,7 +48,7 @@ GROUP = st.sampled_from([*GROUPS.values(), "ungrouped"])
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.tuples(st.lists(GROUP), st.sampled_from(["", *PARTS])), min_size=1))
 def test_either_every_host_is_something_or_what_is_said_is_all(hosts):
-    parts = parts_of({name: said(*groups, part=part) for name, (groups, part) in hosts.items()})
+    parts = parts_of({name: grouped(*groups, part=part) for name, (groups, part) in hosts.items()})
     assert set(parts) == set(hosts)
     assert all(set(of) <= set(PARTS) for of in parts.values())
     silent = {name for name, (groups, part) in hosts.items() if not part and not set(groups) & set(GROUPS.values())}
@@ -60,15 +56,8 @@ def test_either_every_host_is_something_or_what_is_said_is_all(hosts):
 
 
 def test_hosts_in_groups_of_other_names_are_not_guessed():
-    assert parts_of({"m1": said("kube_control_plane"), "m2": said("kube_control_plane")}) == {"m1": (), "m2": ()}
-    assert parts_of({"x": said("db")}) == {"x": ()}
-
-
-def every_word(**more: object) -> dict[str, object]:
-    """What playbooks/inventory.yml says of a host."""
-    words = dict.fromkeys(("user", "identity_file", "ssh_args", "become_password", "kubelet_version", "network", "manifest"), "")
-    ways = {"connection": "ssh", "address": "10.0.0.1", "port": 0, "load_balancer_address": "", "host": {}}
-    return said("control_planes") | words | ways | more
+    assert parts_of({"m1": grouped("kube_control_plane"), "m2": grouped("kube_control_plane")}) == {"m1": (), "m2": ()}
+    assert parts_of({"x": grouped("db")}) == {"x": ()}
 
 
 def test_what_a_host_has_of_its_own_is_in_its_variable(monkeypatch):

@@ -1,0 +1,80 @@
+"""Inventories, files and what both say together."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykubeadm.errors import ConfigError
+from pykubeadm.fleet import inventory as inventories
+from pykubeadm.fleet.file import Described, describe
+from tests.support.fleets import every_word
+
+KUBEADM = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
+CLUSTER = "apiVersion: pykubeadm.cluster/v1\nkind: Cluster\n"
+FLANNEL = {"network": "flannel", "pod_cidrs": ["10.244.0.0/16"]}
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch):
+    """What a file's text and an inventory with these hosts say together."""
+
+    def describing(text: str = "", /, **hosts) -> Described:
+        found = hosts or {"c1": {}}
+        monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {name: every_word(**own) for name, own in found.items()})
+        file, inventory = tmp_path / "cluster.yaml", tmp_path / "hosts"
+        file.write_text(text)
+        inventory.touch()
+        return describe(str(file) if text else None, [str(inventory)], pytest.fail)
+
+    return describing
+
+
+@pytest.mark.parametrize("text", ["", KUBEADM, CLUSTER, CLUSTER + "---\n" + KUBEADM])
+def test_an_inventory_says_which_network_runs_as_pods_and_in_which_addresses(text, said):
+    found = said(text, c1=FLANNEL)
+    assert found.cluster.network.plugin == "flannel"
+    assert found.configuration.cluster.networking.pod_subnet == "10.244.0.0/16"
+
+
+def test_a_file_says_it_over_an_inventory(said):
+    text = CLUSTER + "network: {plugin: bridge}\nruntime: containerd\n---\n" + KUBEADM + "networking: {podSubnet: 10.9.0.0/16}\n"
+    found = said(text, c1=FLANNEL | {"runtime": "crio"})
+    assert (found.cluster.network.plugin, found.cluster.runtime) == ("bridge", "containerd")
+    assert found.configuration.cluster.networking.pod_subnet == "10.9.0.0/16"
+
+
+def test_addresses_of_a_bridge_stay_the_role_s_business(said):
+    found = said(c1={"network": "bridge", "pod_cidrs": ["10.244.0.0/16"]})
+    assert (found.cluster.network.plugin, found.configuration.cluster.networking.pod_subnet) == ("none", "")
+
+
+@pytest.mark.parametrize("text", ["", KUBEADM])
+def test_an_inventory_says_the_runtime(text, said):
+    registration = said(text, c1={"runtime": "crio"}).configuration.this_node.node_registration
+    assert registration.cri_socket == "unix:///var/run/crio/crio.sock"
+
+
+@pytest.mark.parametrize("text", ["", KUBEADM])
+@pytest.mark.parametrize(
+    ("own", "sentence"),
+    [
+        ({"kubelet_version": "1.36"}, '--inventory: kubelet_version: "1.36" is not a version such as "v1.36.2"'),
+        ({"kubelet_version": "latest"}, '--inventory: kubelet_version: "latest" is not a version'),
+        ({"kubelet_version": "1.20.0"}, "--inventory: kubelet_version: v1.20.0 is not supported"),
+        ({"kubelet_version": " 1.36.2"}, '--inventory: kubelet_version: " 1.36.2" is not a version'),
+        (FLANNEL | {"pod_cidrs": ["10.96.0.0/12"]}, "--inventory: cni_cluster_cidrs: 10.96.0.0/12 overlaps the Services'"),
+    ],
+)
+def test_what_an_inventory_says_of_the_cluster_is_checked_as_a_file_s(own, sentence, text, said):
+    with pytest.raises(ConfigError) as refused:
+        said(text, c1=own)
+    assert str(refused.value).startswith(sentence)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("version", ["1.35.1", "v1.35.1"])
+def test_the_version_is_the_inventory_s_where_a_file_has_none(version, said):
+    found = said(KUBEADM, c1={"kubelet_version": version})
+    assert (found.configuration.cluster.kubernetes_version, found.fleet.names_version) == ("v1.35.1", True)
+    found = said(KUBEADM + "kubernetesVersion: v1.36.0\n", c1={"kubelet_version": version})
+    assert found.configuration.cluster.kubernetes_version == "v1.36.0"
