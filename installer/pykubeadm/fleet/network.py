@@ -73,7 +73,7 @@ def apply_network(
 
     shared = shared_variables(described, assets_of(described)) | {"network_host": cluster.seed.name}
     given = inventory_of(described, hosts)
-    with workspace(shared, given.get("inventories", ()), hosts=_with(given.get("hosts") or {}, variables)) as space:
+    with workspace(shared, given.get("inventories", ()), hosts=_with(given["hosts"], variables)) as space:
         if plugin == "bridge":
             limit = ",".join(host.name for host in hosts)
             run_playbook(space, "bridge", report, limit=limit, forks=min(len(hosts), machines.forks), strategy="free")
@@ -86,8 +86,9 @@ def apply_network(
 
 def _with(document: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The inventory with the network's variables of each host, over what it says of them."""
-    everyone = dict(document.get("all") or {})
-    return {"all": everyone | {"hosts": {name: dict(own) for name, own in variables.items()}}}
+    everyone = document["all"]
+    said: Mapping[str, Mapping[str, Any]] = everyone.get("hosts") or {}
+    return {"all": {**everyone, "hosts": {name: {**said.get(name, {}), **own} for name, own in variables.items()}}}
 
 
 def _with_addresses(described: Described, cluster: Open, emit: HostEvents, joined: Collection[str]) -> dict[str, NodeObject]:

@@ -17,7 +17,7 @@ from pykubeadm.errors import NodeError, PykubeadmError
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.look import PREPARED
-from pykubeadm.fleet.variables import digest, inventory, network_digest, own_variables, shared_variables
+from pykubeadm.fleet.variables import digest, inventory, network_digest, over_inventories, own_variables, shared_variables
 from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.phases.prepare import MARK
 from pykubeadm.workflow.events import NodeProgress, Note
@@ -153,12 +153,9 @@ class Preparation:
 
 
 def inventory_of(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:
-    """What `workspace` needs to know of the hosts: the user's inventories, or one made of the file."""
+    """What `workspace` needs to know of the hosts: the user's inventories and what goes over them, or one made of the file."""
     if described.inventories:
-        passwords = {name: {"ansible_become_password": text} for name, text in described.sudo_passwords.items() if name}
-        shared = described.sudo_passwords.get("", "")
-        document: dict[str, Any] = {"all": {"vars": {"ansible_become_password": shared} if shared else {}}}
-        return {"inventories": described.inventories} | ({"hosts": document} if shared and not passwords else {})
+        return {"inventories": described.inventories, "hosts": over_inventories(described, hosts)}
     return {"hosts": inventory(described, hosts, secrets=True)}
 
 

@@ -54,14 +54,18 @@ def inventory(described: Described, hosts: Sequence[Host], *, secrets: bool = Fa
     `secrets`."""
     groups: dict[str, Any] = {}
     for host in hosts:
-        of_host = connection(described, host) | own_variables(described.cluster, described.configuration, host)
-        if secrets and (password := sudo_password(described, host)):
-            of_host["ansible_become_password"] = password
+        reached = connection(described, host) | (_become(described, host) if secrets else {})
+        of_host = reached | own_variables(described.cluster, described.configuration, host)
         for part, group in GROUPS.items():
             if part in host.parts and (part != WORKER or CONTROL_PLANE not in host.parts):
                 groups.setdefault(group, {"hosts": {}})["hosts"][host.name] = of_host
                 of_host = {}  # a host in two groups has its variables in the first
     return {"all": {"children": groups}}
+
+
+def over_inventories(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:
+    """What goes over the user's inventories, as an inventory: how these hosts are reached with what the file says of that."""
+    return {"all": {"hosts": {host.name: connection(described, host) | _become(described, host) for host in hosts}}}
 
 
 def complete_inventory(described: Described) -> dict[str, Any]:
@@ -76,11 +80,18 @@ def connection(described: Described, host: Host) -> dict[str, Any]:
     ssh = ssh_of(described.cluster, host)
     arguments = [*(("-F", os.path.abspath(os.path.expanduser(ssh.config_file))) if ssh.config_file else ())]
     arguments += [f"-oProxyJump={ssh.proxy_jump}"] if ssh.proxy_jump else []
+    options = described.ssh_options.get(host.name, ())  # with the same jump, if there is one
+    arguments += [f"-o{option}" for option in options if not option.lower().startswith("proxyjump=")]
     found: dict[str, Any] = {"ansible_host": host.address or host.name}
     found |= {"ansible_user": ssh.user} if ssh.user else {}
     found |= {"ansible_port": ssh.port} if ssh.port else {}
     found |= {"ansible_ssh_private_key_file": ssh.identity_file} if ssh.identity_file else {}
     return found | ({"ansible_ssh_common_args": shlex.join(arguments)} if arguments else {})
+
+
+def _become(described: Described, host: Host) -> dict[str, Any]:
+    password = sudo_password(described, host)
+    return {"ansible_become_password": password} if password else {}
 
 
 def sudo_password(described: Described, host: Host) -> str:

@@ -7,6 +7,8 @@ import pytest
 from pykubeadm.errors import ConfigError
 from pykubeadm.fleet import inventory as inventories
 from pykubeadm.fleet.file import Described, describe
+from pykubeadm.fleet.machines import settings
+from pykubeadm.fleet.preparing import inventory_of
 from tests.support.fleets import every_word
 
 KUBEADM = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
@@ -18,13 +20,14 @@ FLANNEL = {"network": "flannel", "pod_cidrs": ["10.244.0.0/16"]}
 def said(tmp_path, monkeypatch):
     """What a file's text and an inventory with these hosts say together."""
 
-    def describing(text: str = "", /, **hosts) -> Described:
+    def describing(text: str = "", /, password: str = "", **hosts) -> Described:
         found = hosts or {"c1": {}}
-        monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {name: every_word(**own) for name, own in found.items()})
+        words = {name: every_word(**({"address": f"10.0.0.{at}"} | own)) for at, (name, own) in enumerate(found.items(), 1)}
+        monkeypatch.setattr(inventories, "_hostvars", lambda _paths: words)
         file, inventory = tmp_path / "cluster.yaml", tmp_path / "hosts"
         file.write_text(text)
         inventory.touch()
-        return describe(str(file) if text else None, [str(inventory)], pytest.fail)
+        return describe(str(file) if text else None, [str(inventory)], pytest.fail, sudo_password=password)
 
     return describing
 
@@ -78,3 +81,33 @@ def test_the_version_is_the_inventory_s_where_a_file_has_none(version, said):
     assert (found.configuration.cluster.kubernetes_version, found.fleet.names_version) == ("v1.35.1", True)
     found = said(KUBEADM + "kubernetesVersion: v1.36.0\n", c1={"kubelet_version": version})
     assert found.configuration.cluster.kubernetes_version == "v1.36.0"
+
+
+def for_ansible(described: Described) -> dict[str, dict[str, object]]:
+    """The variables of each host that Ansible gets over those of the inventory."""
+    given = inventory_of(described, described.cluster.hosts)
+    assert given["inventories"] == described.inventories
+    return dict(given["hosts"]["all"]["hosts"])
+
+
+def test_ansible_reaches_hosts_as_pykubeadm_does(said):
+    text = CLUSTER + "ssh: {user: admin, identityFile: /key, proxyJump: bastion, configFile: /config}\n"
+    found = said(
+        text, c1={"ssh_args": "-o 'ProxyCommand=ssh -W %h:%p b'"}, w1={"groups": ["workers"], "user": "root", "port": 2222}
+    )
+    ansible = for_ansible(found)
+    assert ansible["c1"]["ansible_ssh_common_args"] == "-F /config -oProxyJump=bastion '-oProxyCommand=ssh -W %h:%p b'"
+    for host in found.cluster.hosts:
+        ours, theirs = settings(found, host), ansible[host.name]
+        assert (ours.host, ours.user, ours.port or None) == (
+            theirs["ansible_host"],
+            theirs["ansible_user"],
+            theirs.get("ansible_port"),
+        )
+        assert ours.identity_files == (theirs["ansible_ssh_private_key_file"],)
+
+
+def test_the_password_that_was_asked_for_is_of_all_hosts_without_one_of_their_own(said):
+    found = said(c1={}, w1={"groups": ["workers"], "become_password": "its own"}, password="asked for")
+    passwords = {name: of["ansible_become_password"] for name, of in for_ansible(found).items()}
+    assert passwords == {"c1": "asked for", "w1": "its own"}
