@@ -321,8 +321,9 @@ def _member(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
                 )
             )
         planning.actions.append(_join(host, node, *reasons))
-    elif CONTROL_PLANE in host.parts and not node.control_plane:
-        sentence = "it is a worker and is to be a control plane; mark it absent first, then join it again"
+    elif (CONTROL_PLANE in host.parts) != node.control_plane:
+        parts = ("control plane", "worker") if node.control_plane else ("worker", "control plane")
+        sentence = f"it is a {parts[0]} and is to be a {parts[1]}; mark it absent first, then join it again"
         planning.problems.append((host.name, sentence))
         return
     elif found is None:

@@ -156,6 +156,15 @@ def test_a_host_of_another_cluster_is_refused():
     assert "another cluster" in plan.problems[0][1]
 
 
+def test_a_control_plane_that_is_to_be_a_worker_is_said():
+    described = fleet(host("c1", "control-plane"), host("c2"))
+    plan = plan_of(described, control_plane("c1"), control_plane("c2"), found=cluster("c1", node("c1"), node("c2")))
+    assert plan.empty
+    [(name, sentence)] = plan.problems
+    assert name == "c2"
+    assert sentence == "it is a control plane and is to be a worker; mark it absent first, then join it again"
+
+
 def test_a_machine_that_was_replaced_takes_the_place_of_the_one_before():
     described = fleet(host("c1", "control-plane"), host("c2", "control-plane"))
     found = cluster("c1", node("c1"), node("c2", ready=False), members=(member(1, "c1"), member(2, "c2", ailment="silent")))
