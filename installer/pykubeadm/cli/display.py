@@ -36,17 +36,18 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 
-def stamped(subscriber: Subscriber) -> Callable[[Event], None]:
+def stamped(subscriber: Subscriber, *, by_topic: bool = False) -> Callable[[Event], None]:
     """What the run emits to: adds the time and hands on, each warning once in the run: phases that use the same file find the
-    same wrong with it."""
+    same wrong with it. With `by_topic`, once for each topic: those are hosts."""
     began = time.monotonic()
-    warnings: set[str] = set()
+    warnings: set[tuple[str, str]] = set()
 
     def emit(event: Event) -> None:
         if isinstance(event, Note) and event.level == "warning":
-            if event.message in warnings:
+            said = (event.topic if by_topic else "", event.message)
+            if said in warnings:
                 return
-            warnings.add(event.message)
+            warnings.add(said)
         subscriber(replace(event, time=time.time(), elapsed=time.monotonic() - began))
 
     return emit

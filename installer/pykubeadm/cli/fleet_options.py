@@ -79,7 +79,7 @@ def emit_of(ctx: click.Context, described: Described) -> Subscriber:
 
     settings = ctx.ensure_object(Globals)
     names = tuple(host.name for host in described.cluster.hosts)
-    return stamped(fleet_subscriber(settings.output, names, verbosity=settings.verbosity))
+    return stamped(fleet_subscriber(settings.output, names, verbosity=settings.verbosity), by_topic=True)
 
 
 @contextmanager

@@ -28,16 +28,23 @@ def finish(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]],
 
 
 def _error(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]]) -> PykubeadmError | None:
-    """The first cause first: what comes of another host's failure is the same error, and is not said again."""
-    causes: dict[str, tuple[str, int]] = {}
+    """The first cause first, with all hosts that it was found on: what comes of another host's failure is that very error, and is
+    not said again."""
+    causes: dict[str, tuple[dict[str, None], int]] = {}  # sentence → hosts, exit status
     for host, sentence in problems:
-        causes.setdefault(sentence, (host, NodeError.exit_status))
+        causes.setdefault(sentence, ({}, NodeError.exit_status))[0][host] = None
+    errors: set[int] = set()
     for outcome in outcomes.values():
-        if outcome.error:
-            causes.setdefault(str(outcome.error), (outcome.host, outcome.error.exit_status))
+        if outcome.error and id(outcome.error) not in errors:
+            errors.add(id(outcome.error))
+            causes.setdefault(str(outcome.error), ({}, outcome.error.exit_status))[0][outcome.host] = None
     if not causes:
         return None
-    sentences = [text if not host or text.startswith(host) else f"{host}: {text}" for text, (host, _) in causes.items()]
+    sentences = [_sentence(text, list(hosts)) for text, (hosts, _status) in causes.items()]
     error = PhaseError("\n".join([*sentences, "run the same command again to go on from here"]))
-    error.exit_status = next(status for _host, status in causes.values())
+    error.exit_status = next(status for _hosts, status in causes.values())
     return error
+
+
+def _sentence(text: str, hosts: Sequence[str]) -> str:
+    return text if text.startswith(hosts[0]) else f"{', '.join(hosts)}: {text}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pykubeadm.cli.display import PlainDisplay, stamped, subscriber
@@ -34,3 +36,11 @@ def test_a_warning_is_given_once_in_a_run(capsys: pytest.CaptureFixture[str]) ->
         emit(Note(level="warning", topic="certs/ca", message="ca.key can be read by all"))
         shown = "".join(capsys.readouterr())
         assert [shown.count(text) for text in ("ca.crt expired", "looked at ca.crt", "ca.key can be read")] == [1, 2, 1]
+
+
+def test_the_same_warning_of_two_hosts_is_shown_of_both(capsys: pytest.CaptureFixture[str]) -> None:
+    emit = stamped(subscriber("json", verbosity=0), by_topic=True)
+    for topic in ("w1", "w2", "w1"):
+        emit(Note(level="warning", topic=topic, message="it is a part of another cluster"))
+    shown = [json.loads(line)["topic"] for line in capsys.readouterr().out.splitlines()]
+    assert shown == ["w1", "w2"]
