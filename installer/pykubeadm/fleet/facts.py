@@ -102,8 +102,9 @@ class ClusterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was found: `nodes` are those that the run is for, and all hosts of etcd where one of them is of that part;
-    `cluster` is None where no control plane's API answers, and `silence` says why, by the names of those that were asked."""
+    """Everything that was found: `nodes` are those that the run is for, all hosts of etcd where one of them is of that part, and
+    all control planes where none answers; `cluster` is None where no control plane's API answers, and `silence` says why, by the
+    names of those that were asked."""
 
     nodes: Mapping[str, NodeFacts]
     cluster: ClusterFacts | None = None

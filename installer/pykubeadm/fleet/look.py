@@ -40,7 +40,8 @@ Reporter = Callable[[str, str], None]  # a host and "", or why it could not be c
 
 def look(described: Described, machines: Machines, hosts: Sequence[Host], report: Reporter = lambda _host, _error: None) -> Facts:
     """What is found on `hosts`, and the cluster as the first healthy control plane among them, or else of the file, knows it.
-    Where one has the part etcd, all hosts of etcd are looked at: whether it begins, joins or leaves depends on the others."""
+    Where one has the part etcd, all hosts of etcd are looked at: whether it begins, joins or leaves depends on the others. All
+    control planes are, where no API server answers: one of them may have a cluster."""
 
     def one(host: Host) -> NodeFacts:
         try:
@@ -56,6 +57,9 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], report
     candidates = [host for host in hosts if facts[host.name].control_plane]
     silence: dict[str, str] = {}
     cluster = _cluster(machines, candidates, silence) or _cluster(machines, _others(described, hosts), silence)
+    if cluster is None and any(host.is_node for host in hosts):
+        others = machines.on_each(one, _others(described, hosts))
+        facts |= {name: value for name, value in others.items() if isinstance(value, NodeFacts)}
     return Facts(facts, cluster, silence)
 
 

@@ -221,8 +221,10 @@ def _part(host: Host) -> str:
 
 def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     """No control plane answers: there is none yet, or one whose init was cut off, or all are down."""
-    control_planes = planning.fleet.cluster.having(CONTROL_PLANE)
-    first = _first(planning, control_planes)
+    if problem := _against_leaving(planning, hosts):
+        planning.problems.append(("", problem))
+        return
+    first = _first(planning, hosts)
     if first is None:
         return
     node = planning.node(first)
@@ -249,11 +251,31 @@ def _init(host: Host, reason: str) -> Action:
     return Action("init", host.name, "make it the first control plane", (reason,), part=CONTROL_PLANE)
 
 
-def _first(planning: _Planning, control_planes: Sequence[Host]) -> Host | None:
-    """Where init is to run: where an earlier one began, else on the first control plane, one with files of a cluster (a CA of the
-    user's) before others. None where that is not sure: what a join that was cut off leaves is of a cluster that others have."""
-    if (host := begun(planning.fleet.cluster, planning.facts)) is not None:
-        return host
+def _against_leaving(planning: _Planning, hosts: Sequence[Host]) -> str:
+    """Why hosts that are marked absent cannot leave, where no API server answers and nobody is to join; "" if they can."""
+    if not planning.fleet.cluster.having(CONTROL_PLANE):
+        return "no control plane would be left: `pykubeadm cluster reset` without --limit takes the whole cluster apart"
+    leaving = [host.name for host in hosts if host.state == "absent" and ETCD not in host.parts]
+    if not leaving or any(host.state != "absent" for host in hosts):
+        return ""
+    return f"{planning.facts.nobody}, so {', '.join(leaving)} cannot leave the cluster: bring one back first"
+
+
+def _first(planning: _Planning, hosts: Sequence[Host]) -> Host | None:
+    """Where init is to run: where an earlier one began, else on the first control plane of `hosts`, but on one with files of a
+    cluster (a CA of the user's) before others. None, with a problem, where that is not sure: what a join that was cut off leaves
+    is of a cluster that others have."""
+    control_planes = planning.fleet.cluster.having(CONTROL_PLANE)
+    first = begun(planning.fleet.cluster, planning.facts) or _where_to_begin(planning, hosts, control_planes)
+    if first is None or first in hosts:
+        return first
+    down = planning.node(first).control_plane and not planning.node(first).unfinished
+    begins = planning.facts.nobody if down else f"the cluster begins on {first.name}"
+    planning.problems.append(("", f"{begins}, and {first.name} is not in --limit"))
+    return None
+
+
+def _where_to_begin(planning: _Planning, hosts: Sequence[Host], control_planes: Sequence[Host]) -> Host | None:
     hidden = [host.name for host in control_planes if not _seen(planning, host)]
     if hidden:
         planning.problems.append(
@@ -261,7 +283,8 @@ def _first(planning: _Planning, control_planes: Sequence[Host]) -> Host | None:
         )
         return None
     may_begin = [host for host in control_planes if planning.node(host).unfinished != "join"]
-    return next((host for host in may_begin if planning.node(host).has_state), control_planes[0])
+    with_files = [host for host in may_begin if planning.node(host).has_state]
+    return next(iter([*with_files, *(host for host in control_planes if host in hosts), *control_planes]))
 
 
 def begun(cluster: Cluster, facts: Facts) -> Host | None:

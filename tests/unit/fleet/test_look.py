@@ -186,7 +186,21 @@ def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_c
     assert asked == ["c2", "c3"]
 
 
-@pytest.mark.parametrize(("limit", "seen"), [("e1", {"e1", "e2"}), ("w1", {"w1"})])
+@pytest.mark.parametrize("answers", [False, True])
+def test_control_planes_beyond_the_limit_are_looked_at_where_no_cluster_answers(monkeypatch, answers):
+    hosts = (host("c1", "control-plane"), host("c2", "control-plane"), host("w1"), host("w2"))
+
+    @contextmanager
+    def connect(which):
+        yield machine(which.name)
+
+    monkeypatch.setattr(looking, "_cluster", lambda *_: cluster("c1") if answers else None)
+    with Machines(connect) as machines:
+        facts = look(described(*hosts), machines, [hosts[0], hosts[2]])
+    assert set(facts.nodes) == ({"c1", "w1"} if answers else {"c1", "c2", "w1"})
+
+
+@pytest.mark.parametrize(("limit", "seen"), [("e1", {"e1", "e2"}), ("w1", {"w1", "c1"})])
 def test_of_hosts_of_etcd_all_are_looked_at_where_one_is(limit, seen):
     hosts = (host("e1", "etcd", state="absent"), host("e2", "etcd"), host("c1", "control-plane"), host("w1"))
 

@@ -99,6 +99,42 @@ def test_a_cluster_begins_where_the_user_put_its_ca():
     assert said(plan_of(described, ready("c1"), ready("c2", has_state=True))) == ["init c2", "join c1"]
 
 
+@pytest.mark.parametrize("limit", [("c1",), ("c1", "w1")])
+def test_without_an_api_server_not_all_control_planes_leave_by_themselves(limit):
+    described = fleet(*(host(name, *parts, state="absent") for name, parts in (("c1", ["control-plane"]), ("w1", ["worker"]))))
+    plan = plan_of(described, control_plane("c1"), worker("w1"), limit=limit)
+    assert plan.empty
+    [(name, sentence)] = plan.problems
+    assert name == ""
+    assert "no control plane would be left" in sentence
+    assert "`pykubeadm cluster reset` without --limit" in sentence
+
+
+def test_without_an_api_server_none_leaves_and_nothing_is_said_of_making_a_cluster():
+    described = fleet(host("c1", "control-plane"), host("w1", state="absent"))
+    plan = plan_of(described, control_plane("c1"), worker("w1"), limit=("w1",), silence={"c1": "refused"})
+    assert plan.empty
+    sentence = "no control plane's API server answers (c1: refused), so w1 cannot leave the cluster: bring one back first"
+    assert plan.problems == (("", sentence),)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(("c1", "w1"), "c1"), (("c2", "w1"), "c2")])
+def test_a_cluster_begins_on_a_control_plane_of_the_limit(limit, expected):
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane"), host("w1"))
+    plan = plan_of(described, ready("c1"), ready("c2"), ready("w1"), limit=limit)
+    assert said(plan) == [f"init {expected}", "join w1"]
+
+
+@pytest.mark.parametrize("facts", [control_plane("c1"), ready("c1", has_state=True), ready("c1")])
+def test_a_cluster_that_begins_elsewhere_is_not_begun_twice(facts):
+    described = fleet(host("c1", "control-plane"), host("c2", "control-plane"), host("w1"))
+    plan = plan_of(described, facts, ready("c2"), ready("w1"), limit=("w1",) if facts == ready("c1") else ("c2", "w1"))
+    assert not plan.of("init", "join")
+    [(_name, sentence)] = plan.problems
+    assert sentence.endswith("c1 is not in --limit")
+    assert sentence.startswith("no control plane's API server answers" if facts.control_plane else "the cluster begins on c1")
+
+
 def test_why_the_api_of_a_control_plane_cannot_be_asked_is_said():
     plan = plan_of(ONE_AND_ONE, control_plane("c1"), worker("w1"), silence={"c1": "could not get Namespace x: Unauthorized"})
     assert next(lines(plan)) == "c1: make it the first control plane (could not get Namespace x: Unauthorized)"
