@@ -221,8 +221,12 @@ def _part(host: Host) -> str:
 
 def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     """No control plane answers: there is none yet, or one whose init was cut off, or all are down."""
-    if problem := _against_leaving(planning, hosts):
-        planning.problems.append(("", problem))
+    if not planning.fleet.cluster.having(CONTROL_PLANE):
+        sentence = "no control plane would be left: `pykubeadm cluster reset` without --limit takes the whole cluster apart"
+        planning.problems.append(("", sentence))
+        return
+    if all(host.state == "absent" and ETCD not in host.parts for host in hosts):
+        _none_leaves(planning, hosts)
         return
     first = _first(planning, hosts)
     if first is None:
@@ -232,7 +236,9 @@ def _new_cluster(planning: _Planning, hosts: Sequence[Host]) -> None:
     if node.control_plane and not node.unfinished:
         reason = planning.facts.silence.get(first.name) or "its API server does not answer"
     planning.actions.append(_init(first, reason))
-    planning.actions += [_join(host, planning.node(host)) for host in hosts if _can_join(planning, host, first.name)]
+    for host in hosts:
+        if host != first and host.state != "absent" and host.is_node and planning.node(host).reachable:
+            _join_begun(planning, host, first)
     if planning.fleet.cluster.network.plugin != "none":
         planning.actions.append(_network(planning, first.name, "there is no pod network yet"))
     for host in hosts:
@@ -251,14 +257,12 @@ def _init(host: Host, reason: str) -> Action:
     return Action("init", host.name, "make it the first control plane", (reason,), part=CONTROL_PLANE)
 
 
-def _against_leaving(planning: _Planning, hosts: Sequence[Host]) -> str:
-    """Why hosts that are marked absent cannot leave, where no API server answers and nobody is to join; "" if they can."""
-    if not planning.fleet.cluster.having(CONTROL_PLANE):
-        return "no control plane would be left: `pykubeadm cluster reset` without --limit takes the whole cluster apart"
-    leaving = [host.name for host in hosts if host.state == "absent" and ETCD not in host.parts]
-    if not leaving or any(host.state != "absent" for host in hosts):
-        return ""
-    return f"{planning.facts.nobody}, so {', '.join(leaving)} cannot leave the cluster: bring one back first"
+def _none_leaves(planning: _Planning, hosts: Sequence[Host]) -> None:
+    """Hosts that are marked absent, and nothing but these, where no API server answers."""
+    leaving = [host.name for host in hosts if planning.node(host).has_state or not planning.node(host).reachable]
+    if leaving:
+        sentence = f"{planning.facts.nobody}, so {', '.join(leaving)} cannot leave the cluster: bring one back first"
+        planning.problems.append(("", sentence))
 
 
 def _first(planning: _Planning, hosts: Sequence[Host]) -> Host | None:
@@ -296,8 +300,17 @@ def begun(cluster: Cluster, facts: Facts) -> Host | None:
     return None
 
 
-def _can_join(planning: _Planning, host: Host, first: str) -> bool:
-    return host.name != first and host.state != "absent" and host.is_node and planning.node(host).reachable
+def _join_begun(planning: _Planning, host: Host, first: Host) -> None:
+    """A host that is to join the cluster that begins on `first`, unless it has joined one."""
+    node, ca = planning.node(host), planning.node(first).ca
+    if not node.joined or node.unfinished:
+        planning.actions.append(_join(host, node))
+    elif not ca or node.ca != ca:
+        planning.problems.append((host.name, _of_another(first.name)))
+
+
+def _of_another(name: str) -> str:
+    return f"it is a part of another cluster than {name}; mark it absent to take it out of that one first"
 
 
 def _join(host: Host, node: NodeFacts, *reasons: str) -> Action:
@@ -323,8 +336,7 @@ def _member(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
     """A host that is to be a part of the cluster."""
     node, found = planning.node(host), cluster.nodes.get(host.name)
     if node.ca and node.ca != cluster.ca:
-        sentence = f"it is a part of another cluster than {cluster.seed}; mark it absent to take it out of that one first"
-        planning.problems.append((host.name, sentence))
+        planning.problems.append((host.name, _of_another(cluster.seed)))
         return
     if node.unfinished == "init":
         planning.actions.append(_init(host, "an earlier run of init was cut off"))

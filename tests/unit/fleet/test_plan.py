@@ -99,6 +99,23 @@ def test_a_cluster_begins_where_the_user_put_its_ca():
     assert said(plan_of(described, ready("c1"), ready("c2", has_state=True))) == ["init c2", "join c1"]
 
 
+def test_who_has_joined_does_not_join_again_while_the_api_server_is_down():
+    described = fleet(host("c1", "control-plane"), host("w1"), host("w2"))
+    plan = plan_of(described, control_plane("c1"), worker("w1"), ready("w2"))
+    assert said(plan) == ["init c1", "join w2"]
+    assert not plan.problems
+
+
+OTHERS = [ready("c1"), ready("c1", has_state=True, ca="the user's"), control_plane("c1", ca="the first's")]
+
+
+@pytest.mark.parametrize("first", OTHERS)
+def test_a_node_of_another_cluster_does_not_join_the_one_that_begins(first):
+    plan = plan_of(ONE_AND_ONE, first, worker("w1"))
+    assert said(plan) == ["init c1"]
+    assert plan.problems == (("w1", "it is a part of another cluster than c1; mark it absent to take it out of that one first"),)
+
+
 @pytest.mark.parametrize("limit", [("c1",), ("c1", "w1")])
 def test_without_an_api_server_not_all_control_planes_leave_by_themselves(limit):
     described = fleet(*(host(name, *parts, state="absent") for name, parts in (("c1", ["control-plane"]), ("w1", ["worker"]))))
@@ -108,6 +125,13 @@ def test_without_an_api_server_not_all_control_planes_leave_by_themselves(limit)
     assert name == ""
     assert "no control plane would be left" in sentence
     assert "`pykubeadm cluster reset` without --limit" in sentence
+
+
+def test_who_has_left_is_in_nobody_s_way():
+    described = fleet(host("c1", "control-plane"), host("w1", state="absent"))
+    plan = plan_of(described, control_plane("c1"), ready("w1"), limit=("w1",))
+    assert plan.empty
+    assert not plan.problems
 
 
 def test_without_an_api_server_none_leaves_and_nothing_is_said_of_making_a_cluster():
