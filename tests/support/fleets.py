@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
 from pykubeadm.config.fleet import Cluster, Fleet, Host, LoadBalancer, Network
 from pykubeadm.config.model import ClusterConfiguration, Configuration
 from pykubeadm.config.versions import NEWEST_KNOWN
@@ -50,7 +51,9 @@ def unreachable(name: str) -> NodeFacts:
 
 
 def node(name: str, **more: Any) -> NodeObject:
-    return replace(NodeObject(name, ready=True, version=NEWEST_KNOWN, pod_cidrs=("10.244.0.0/24",)), **more)
+    """Control planes, which are called c1, c2 and so on, have their taint."""
+    taints = (CONTROL_PLANE_TAINT.document(),) if name.startswith("c") else ()
+    return replace(NodeObject(name, ready=True, version=NEWEST_KNOWN, pod_cidrs=("10.244.0.0/24",), taints=taints), **more)
 
 
 def cluster(seed: str, *nodes: NodeObject, members: tuple[EtcdMember, ...] = (), **more: Any) -> ClusterFacts:

@@ -69,7 +69,11 @@ class Host(Model):
     ssh: Ssh = field(default=Ssh(), metadata=_says("How to reach this one; overrides the settings for all."))
     labels: Mapping[str, str] = field(default_factory=dict, metadata=_says("Labels of its Node."))
     taints: tuple[Taint, ...] | None = field(
-        default=None, metadata=_says("Taints of its Node (default: the control plane's on control planes).")
+        default=None,
+        metadata=_says(
+            "Taints of its Node (default: the control plane's on control planes that are no workers). Those that programs set,"
+            " such as node.kubernetes.io/not-ready, are kept."
+        ),
     )
     kubelet_extra_args: tuple[Arg, ...] = field(default=(), metadata=_says("Flags of its kubelet, as in nodeRegistration."))
     ignore_preflight_errors: tuple[str, ...] = field(

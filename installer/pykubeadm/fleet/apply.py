@@ -37,7 +37,7 @@ from pykubeadm.fleet.leaving import forget, remove, reset_node
 from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.options import Options
-from pykubeadm.fleet.plan import Action, Plan
+from pykubeadm.fleet.plan import Action, Plan, is_of_program
 from pykubeadm.fleet.preparing import Preparation
 from pykubeadm.fleet.progress import HostEvents, of_host
 from pykubeadm.util.dataclass import dataclass
@@ -327,7 +327,7 @@ def _do_label(run: Applying, action: Action) -> int:
     body: dict[str, Any] = {"metadata": {"labels": dict(action.labels)}}
     live = _node_of(run, found, action.host)
     if action.taints is not None:
-        kept = [taint for taint in live.get("spec", {}).get("taints") or () if taint["key"].startswith("node.kubernetes.io/")]
+        kept = [taint for taint in live.get("spec", {}).get("taints") or () if is_of_program(taint)]
         body["spec"] = {"taints": [*action.taints, *kept]}
     retrying(lambda: found.api.patch("v1", "Node", action.host, body, how="merge"), found.api.call_timeout)
     changes = tuple(f"label {key}={value}" for key, value in action.labels.items())

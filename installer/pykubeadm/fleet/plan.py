@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Literal
 
@@ -375,10 +375,8 @@ def _node_drift(planning: _Planning, host: Host, found: NodeObject | None, clust
     has = found.labels if found else {}
     labels: dict[str, str | None] = {key: value for key, value in host.labels.items() if has.get(key) != value}
     reasons = [f"label {key} is {has[key]}" if key in has else f"there is no label {key}" for key in labels]
-    taints = None
-    wanted = wanted_taints(host)
-    if found is not None and host.taints is not None and _own(found.taints) != _own(wanted):
-        taints = wanted
+    taints = _other_taints(host, found) if found else None
+    if taints is not None:
         reasons.append("its taints are others")
     if reasons:
         planning.actions.append(Action("label", host.name, "label its Node", tuple(reasons), labels=labels, taints=taints))
@@ -405,13 +403,26 @@ def wanted_taints(host: Host) -> tuple[Mapping[str, Any], ...]:
     return ()
 
 
-def _own(taints: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """Without those that Kubernetes sets by itself."""
-    return {
-        (str(taint["key"]), str(taint.get("value") or ""), str(taint["effect"]))
-        for taint in taints
-        if not str(taint["key"]).startswith("node.kubernetes.io/")
-    }
+def _other_taints(host: Host, found: NodeObject) -> tuple[Mapping[str, Any], ...] | None:
+    """The taints that the Node of a host should have, None where it has them. Where the file names none, only that of control
+    planes counts."""
+    has = [taint for taint in found.taints if not is_of_program(taint)]
+    wanted = wanted_taints(host)
+    if host.taints is None:
+        key = CONTROL_PLANE_TAINT.key
+        if CONTROL_PLANE not in host.parts or any(taint["key"] == key for taint in has) == bool(wanted):
+            return None
+        wanted = (*(taint for taint in has if taint["key"] != key), *wanted)
+    return wanted if _compared(has) != _compared(wanted) else None
+
+
+def _compared(taints: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
+    return {(str(taint["key"]), str(taint.get("value") or ""), str(taint["effect"])) for taint in taints}
+
+
+def is_of_program(taint: Mapping[str, Any]) -> bool:
+    """Whether it is set and removed by what looks after nodes: node.kubernetes.io/not-ready, node.cilium.io/agent-not-ready."""
+    return str(taint["key"]).startswith("node.") and "/" in str(taint["key"])
 
 
 def _remove(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
 from pykubeadm.config.model import Taint
 from pykubeadm.fleet.facts import NodeFacts
 from pykubeadm.fleet.plan import STAGES, lines
@@ -248,6 +249,36 @@ def test_labels_and_taints_that_are_otherwise_are_set_and_those_of_others_left()
     assert action.reasons == ("label disk is hdd", "its taints are others")
     fixed = replace(has, labels={"disk": "ssd"}, taints=(*has.taints, taint.document()))
     assert plan_of(described, control_plane("c1"), worker("w1"), found=cluster("c1", node("c1"), fixed)).empty
+
+
+def test_taints_of_programs_that_look_after_nodes_are_left():
+    taint = Taint(key="dedicated", value="db", effect="NoSchedule")
+    described = fleet(host("c1", "control-plane"), host("w1", taints=(taint,)))
+    theirs = [
+        {"key": key, "effect": "NoSchedule"}
+        for key in ("node.cilium.io/agent-not-ready", "node.cloudprovider.kubernetes.io/uninitialized")
+    ]
+    found = cluster("c1", node("c1"), node("w1", taints=(*theirs, taint.document())))
+    assert plan_of(described, control_plane("c1"), worker("w1"), found=found).empty
+
+
+MASTERS = CONTROL_PLANE_TAINT.document()
+OTHER = {"key": "example.com/other", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "has", "gets"),
+    [
+        (("control-plane",), (OTHER,), (OTHER, MASTERS)),
+        (("control-plane", "worker"), (MASTERS, OTHER), (OTHER,)),
+        (("control-plane",), (OTHER, MASTERS), None),
+        (("control-plane", "worker"), (OTHER,), None),
+    ],
+)
+def test_a_control_plane_has_its_taint_where_it_is_no_worker(parts, has, gets):
+    found = cluster("c1", node("c1", taints=has), node("w1"))
+    plan = plan_of(fleet(host("c1", *parts), host("w1")), control_plane("c1"), worker("w1"), found=found)
+    assert [(action.kind, action.taints) for action in plan.actions] == ([("label", gets)] if gets else [])
 
 
 def test_what_is_not_applied_is_said():
