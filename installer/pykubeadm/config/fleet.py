@@ -109,7 +109,10 @@ class Network(Model):
     """The pod network."""
 
     plugin: str = field(
-        default="none", metadata=_says("The network to install; none: you install one (default: none).", NETWORKS)
+        default="none",
+        metadata=_says(
+            "The network to install; none: you install one (default: none). bridge and flannel need a podSubnet.", NETWORKS
+        ),
     )
     manifest: str = field(default="", metadata=_says("The path or URL of the manifest, with plugin: manifest."))
 
@@ -123,9 +126,10 @@ class Mirror(Model):
     )
     urls: tuple[str, ...] = field(default=(), metadata=_says("The mirrors' URLs, asked in this order."))
     only: bool = field(
-        default=False, metadata=_says("Whether to use only the mirrors, never the registry itself (default: false).")
+        default=False,
+        metadata=_says("Whether to use only the mirrors, never the registry itself (default: false). containerd only."),
     )
-    ca: str = field(default="", metadata=_says("The path, on the nodes, of the mirrors' CA certificate."))
+    ca: str = field(default="", metadata=_says("The path, on the nodes, of the mirrors' CA certificate. containerd only."))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,7 +63,7 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Listed | 
     fleet = Fleet(filled(cluster), configuration, names_version, describes_cluster=given is not None, cluster_document=written)
     if inventory is not None and not reading.problems:
         fleet = _with_said(fleet, inventory, Report(reading.problems, environment.note, flags=_INVENTORY_AT))
-    check_fleet(fleet.cluster, fleet.configuration.cluster, report)
+    check_fleet(fleet.cluster, fleet.configuration.cluster, report, is_file=environment.is_file)
     reading.finish()
     return fleet
 
@@ -74,7 +74,8 @@ def read_listed(inventory: Listed, environment: Environment) -> Fleet:
     configuration = read_init(None, InitFlags(kubernetes_version=NEWEST_KNOWN), environment)[1]
     fleet = Fleet(inventory.cluster, configuration, names_version=False)
     fleet = _with_said(fleet, inventory, Report(problems, environment.note, flags=_INVENTORY_AT))
-    check_fleet(fleet.cluster, fleet.configuration.cluster, Report(problems, environment.note, source="inventory"))
+    report = Report(problems, environment.note, source="inventory")
+    check_fleet(fleet.cluster, fleet.configuration.cluster, report, is_file=environment.is_file)
     if problems:
         raise ConfigError(problems)
     return fleet

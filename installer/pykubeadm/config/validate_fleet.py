@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from pykubeadm.config import rules
@@ -33,31 +33,40 @@ from pykubeadm.util.ip import parse_ip
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SSH_NAME = re.compile(r"[A-Za-z0-9_:][\w.:-]*", re.ASCII)  # of a host or user: nothing that ssh(1) takes for an option
+_INTERFACE = re.compile(r"[A-Za-z0-9][\w.@-]{0,14}", re.ASCII)  # as long as Linux has them (IFNAMSIZ)
+_NO_PROXY = re.compile(r"[^\s,]+")
+_SSH_PORT = 22
+_LONGEST_PREFIX = 128
 _JUMP = re.compile(rf"({_SSH_NAME.pattern}@)?{_SSH_NAME.pattern}", re.ASCII)
 
 
-def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report) -> None:
-    """`kubeadm` is the file's ClusterConfiguration, as given."""
+def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report, *, is_file: Callable[[str], bool]) -> None:
+    """`kubeadm` is the file's ClusterConfiguration, with defaults; `is_file` looks at this machine."""
     if not cluster.hosts:
         report.problem(("hosts",), "there are no hosts; name the machines of the cluster")
     elif not cluster.having(CONTROL_PLANE):
         report.problem(("hosts",), f"there is no control plane; give a host that is present the part {CONTROL_PLANE}")
     for index, host in enumerate(cluster.hosts):
         _host(host, ("hosts", index), report)
-    _unique(cluster.hosts, report)
+    _unique(cluster, report)
     _internal_addresses(cluster, report)
     _found_by_others(cluster, kubeadm, report)
     _ssh(cluster.ssh, ("ssh",), report)
     report.problem(("runtime",), rules.one_of(cluster.runtime, RUNTIMES))
-    _network(cluster.network, report)
+    _network(cluster.network, kubeadm, report, is_file)
     _load_balancer(cluster.load_balancer, cluster, kubeadm, report)
     if cluster.having(ETCD) and kubeadm.etcd.external:
         report.problem(("hosts",), f"hosts have the part {ETCD}, and the ClusterConfiguration has an external etcd; choose one")
     for index, mirror in enumerate(cluster.registry_mirrors):
         _mirror(mirror, ("registryMirrors", index), report)
+        if cluster.runtime == "crio":
+            _mirror_of_crio(mirror, ("registryMirrors", index), report)
     for name in ("http", "https"):
         if value := getattr(cluster.proxy, name):
             _http_url(value, ("proxy", name), report)
+    for index, entry in enumerate(cluster.proxy.no_proxy):
+        if not _NO_PROXY.fullmatch(entry):
+            report.problem(("proxy", "noProxy", index), f'"{entry}" is not a name or network, such as .example.com or 10.0.0.0/8')
     _variables(cluster.variables, ("variables",), report)
 
 
@@ -100,16 +109,17 @@ def _etcd_host(host: Host, path: Path, report: Report) -> None:
         report.problem(path, "control planes reach etcd by an IP address: give the host one, as its address or internalAddress")
 
 
-def _unique(hosts: Iterable[Host], report: Report) -> None:
+def _unique(cluster: Cluster, report: Report) -> None:
     """Names, and where ssh finds machines: one machine is one host."""
     names: dict[str, int] = {}
     places: dict[tuple[str, int], int] = {}
-    for index, host in enumerate(hosts):
+    for index, host in enumerate(cluster.hosts):
         if host.name and names.setdefault(host.name, index) != index:
             report.problem(("hosts", index, "name"), f"{host.name} is given twice; the first is hosts[{names[host.name]}]")
-        place = (host.address or host.name, host.ssh.port)
-        if place[0] and places.setdefault(place, index) != index and names.get(host.name) == index:
-            report.problem(("hosts", index, "address"), f"{place[0]} is the address of hosts[{places[place]}], too")
+        address = host.address or host.name
+        place = (str(parse_ip(address) or address), host.ssh.port or cluster.ssh.port or _SSH_PORT)
+        if address and places.setdefault(place, index) != index and names.get(host.name) == index:
+            report.problem(("hosts", index, "address"), f"{address} is the address of hosts[{places[place]}], too")
 
 
 def _internal_addresses(cluster: Cluster, report: Report) -> None:
@@ -158,10 +168,14 @@ def _ssh(ssh: Ssh, path: Path, report: Report) -> None:
         report.problem((*path, "proxyJump"), f'"{ssh.proxy_jump}" is not [user@]host[:port]')
 
 
-def _network(network: Network, report: Report) -> None:
+def _network(network: Network, kubeadm: ClusterConfiguration, report: Report, is_file: Callable[[str], bool]) -> None:
     report.problem(("network", "plugin"), rules.one_of(network.plugin, NETWORKS))
     if network.plugin == "manifest" and not network.manifest:
         report.problem(("network",), "plugin manifest needs the manifest's path or URL in manifest")
+    if network.plugin == "manifest" and network.manifest and "://" not in network.manifest and not is_file(network.manifest):
+        report.problem(("network", "manifest"), f"{network.manifest} is not a file here")
+    if network.plugin in ("bridge", "flannel") and not kubeadm.networking.pod_subnet:
+        report.problem(("network", "plugin"), f"{network.plugin} needs networking.podSubnet in the ClusterConfiguration")
     if network.manifest and network.plugin != "manifest":
         report.problem(("network", "manifest"), "means nothing without plugin: manifest")
 
@@ -171,14 +185,20 @@ def _load_balancer(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterCon
     report.problem((*where, "port"), rules.port(balancer.port))
     if not 1 <= balancer.router_id <= 255:
         report.problem((*where, "routerId"), f"{balancer.router_id} is not a VRRP router id; those are 1 to 255")
-    if not 1 <= balancer.prefix <= 128:
+    if not 1 <= balancer.prefix <= _LONGEST_PREFIX:
         report.problem((*where, "prefix"), f"{balancer.prefix} is not a prefix length")
+    if balancer.interface and not _INTERFACE.fullmatch(balancer.interface):
+        report.problem((*where, "interface"), f'"{balancer.interface}" is not the name of a network interface')
+    _listens(balancer, cluster, kubeadm, report)
     if balancer.address:
         report.problem((*where, "address"), rules.address(balancer.address))
         if not machines:
             report.problem((*where, "address"), f"no host has the part {LOAD_BALANCER}, so nobody would have this address")
         if not balancer.interface:
             report.problem(where, "the address needs the interface that carries it")
+        address = parse_ip(balancer.address)
+        if address and address.max_prefixlen < balancer.prefix <= _LONGEST_PREFIX:
+            report.problem((*where, "prefix"), f"{balancer.prefix} is not a prefix length of {address}")
     elif len(machines) > 1:
         report.problem(where, "several load balancers need an address that moves between them")
     shared = [host.name for host in machines if CONTROL_PLANE in host.parts]
@@ -192,6 +212,25 @@ def _load_balancer(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterCon
             f"several control planes need one address: give hosts the part {LOAD_BALANCER}, or set controlPlaneEndpoint in the "
             "ClusterConfiguration",
         )
+
+
+def _listens(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterConfiguration, report: Report) -> None:
+    """An endpoint that is an address of a load balancer of ours has its port."""
+    given, machines = kubeadm.control_plane_endpoint, cluster.having(LOAD_BALANCER)
+    known = {parse_ip(text) for host in machines for text in (balancer.address, host.internal_address, host.address)} - {None}
+    endpoint = rules.split_endpoint(given)
+    if endpoint and parse_ip(endpoint[0]) in known and endpoint[1] != str(balancer.port):
+        sentence = f"controlPlaneEndpoint is {given}, and the load balancer listens on port {balancer.port}"
+        report.problem(("loadBalancer", "port"), sentence)
+
+
+def _mirror_of_crio(mirror: Mirror, path: Path, report: Report) -> None:
+    if mirror.only:
+        report.problem((*path, "only"), "CRI-O asks the registry itself, too, where no mirror has an image; use containerd")
+    if mirror.ca:
+        place = urlsplit(next(iter(mirror.urls), "")).netloc or "HOST"
+        sentence = f"CRI-O finds it as /etc/containers/certs.d/{place}/ca.crt: put it there on the nodes, and leave ca out"
+        report.problem((*path, "ca"), sentence)
 
 
 def _mirror(mirror: Mirror, path: Path, report: Report) -> None:
@@ -217,3 +256,5 @@ def _variables(variables: Mapping[str, object], path: Path, report: Report) -> N
     for name in variables:
         if not _VARIABLE.fullmatch(name) or name.startswith("ansible_"):
             report.problem((*path, name), f'"{name}" is not a variable of a role; put how the machine is reached into ssh')
+        elif name == "kubelet_version":
+            report.problem((*path, name), "the version is kubernetesVersion in the ClusterConfiguration")

@@ -79,7 +79,11 @@ def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_
 def _environment(note: Notes) -> Environment:
     """For reading what is not of this machine: whatever a node has of its own is asked there, later."""
     nowhere = HostFacts(hostname="node", default_ipv4="192.0.2.1", cri_sockets=CRI_SOCKETS[:1])
-    return Environment(host=nowhere, new_token=lambda: PLACEHOLDER_TOKEN, ask=look_up, note=note)
+    return Environment(host=nowhere, new_token=lambda: PLACEHOLDER_TOKEN, ask=look_up, is_file=_is_file, note=note)
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(os.path.expanduser(path))
 
 
 def _resolved(fleet: Fleet) -> Fleet:

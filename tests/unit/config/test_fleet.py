@@ -45,7 +45,9 @@ maxPods: 50
 
 
 def read(text: str) -> Fleet:
-    environment = Environment(host=ANY_HOST, new_token=lambda: "abcdef.0123456789abcdef")
+    environment = Environment(
+        host=ANY_HOST, new_token=lambda: "abcdef.0123456789abcdef", is_file=lambda path: path != "gone.yaml"
+    )
     return read_fleet(Source("cluster.yaml", text.encode()), environment)
 
 
@@ -75,6 +77,10 @@ def test_hosts_and_kubeadms_documents_are_read_from_one_file():
     assert fleet.configuration.cluster.networking.pod_subnet == "10.244.0.0/16"
     assert fleet.configuration.kubelet["maxPods"] == 50
     assert fleet.names_version
+
+
+ONE = hosts("name: c1, parts: [control-plane]")
+BALANCED = hosts("name: c1, address: 10.0.0.1, parts: [control-plane]", "name: l1, address: 10.0.0.2, parts: [load-balancer]")
 
 
 def test_every_problem_is_said_with_its_place():
@@ -184,6 +190,51 @@ def test_every_problem_is_said_with_its_place():
             "choose one",
         ),
         (hosts("name: c1, parts: [control-plane]") + "network: {plugin: manifest}\n", "5:10", "needs the manifest's path"),
+        (ONE + "network: {plugin: manifest, manifest: gone.yaml}\n", "5:39", "gone.yaml is not a file here"),
+        (ONE + "network: {plugin: bridge}\n", "5:19", "bridge needs networking.podSubnet in the ClusterConfiguration"),
+        (ONE + "network: {plugin: flannel}\n", "5:19", "flannel needs networking.podSubnet in the ClusterConfiguration"),
+        (
+            BALANCED + "loadBalancer: {address: 10.0.0.9, interface: eth0, prefix: 64}\n",
+            "6:60",
+            "64 is not a prefix length of 10.0.0.9",
+        ),
+        (
+            BALANCED + "loadBalancer: {address: 10.0.0.9, interface: 'eth0; x'}\n",
+            "6:46",
+            '"eth0; x" is not the name of a network interface',
+        ),
+        (
+            BALANCED + "loadBalancer: {address: 10.0.0.9, interface: eth0, port: 8443}\n---\n"
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: 10.0.0.9\n",
+            "6:58",
+            "controlPlaneEndpoint is 10.0.0.9:6443, and the load balancer listens on port 8443",
+        ),
+        (
+            hosts(
+                "name: c1, address: 10.0.0.1, parts: [control-plane]",
+                "name: w1, address: 10.0.0.1, ssh: {port: 22}, parts: [worker]",
+            ),
+            "5:23",
+            "10.0.0.1 is the address of hosts[0], too",
+        ),
+        (
+            hosts("name: c1, address: 'fd00::1', parts: [control-plane]", "name: w1, address: 'fd00:0::1', parts: [worker]"),
+            "5:23",
+            "fd00:0::1 is the address of hosts[0], too",
+        ),
+        (ONE + "proxy: {noProxy: [example.com, 'a b']}\n", "5:32", '"a b" is not a name or network'),
+        (ONE + "proxy: {noProxy: ['']}\n", "5:19", '"" is not a name or network'),
+        (ONE + "variables: {kubelet_version: 1.36.0}\n", "5:30", "the version is kubernetesVersion in the ClusterConfiguration"),
+        (
+            ONE + "runtime: crio\nregistryMirrors:\n- {registry: docker.io, urls: ['https://m'], only: true}\n",
+            "7:52",
+            "CRI-O asks the registry itself, too",
+        ),
+        (
+            ONE + "runtime: crio\nregistryMirrors:\n- {registry: docker.io, urls: ['https://m:5000'], ca: /ca.crt}\n",
+            "7:55",
+            "CRI-O finds it as /etc/containers/certs.d/m:5000/ca.crt",
+        ),
         (hosts("name: c1, parts: [control-plane]") + "proxy: {http: squid}\n", "5:15", '"squid" is not an http or https URL'),
         ("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n", "1:1", "the file holds no Cluster"),
         (
