@@ -64,7 +64,8 @@ class Host(Model):
         ),
     )
     state: str = field(
-        default="present", metadata=_says("absent: taken out of the cluster and reset (default: present).", STATES)
+        default="present",
+        metadata=_says("absent: taken out of the cluster and reset; a load balancer is stopped (default: present).", STATES),
     )
     ssh: Ssh = field(default=Ssh(), metadata=_says("How to reach this one; overrides the settings for all."))
     labels: Mapping[str, str] = field(default_factory=dict, metadata=_says("Labels of its Node."))

@@ -33,7 +33,7 @@ from pykubeadm.fleet.etcd_hosts import (
 )
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
-from pykubeadm.fleet.leaving import forget, remove, reset_node
+from pykubeadm.fleet.leaving import forget, remove, reset_node, stop_balancing
 from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.options import Options
@@ -278,11 +278,16 @@ def _do_remove(run: Applying, action: Action) -> int:
     host = run.found.host(action.host)
     if ETCD in host.parts:
         return _do_leave_etcd(run, host)
+    emit = of_host(host.name, "remove", run.emit)
+    if LOAD_BALANCER in host.parts:  # first: its address moves while its API server still answers
+        stop_balancing(run.machines.node(host), emit)
+    if host.parts == (LOAD_BALANCER,):
+        run.leaving[host.name].set_result(None)
+        return 1
     found = _result(run, run.cluster, "the cluster")
     for gone in run.plan.of("forget"):  # first: once the dead are out of etcd, it may well spare this one
         with suppress(PykubeadmError):
             _result(run, run.leaving[gone.host], f"{gone.host} to be forgotten")
-    emit = of_host(host.name, "remove", run.emit)
     with _turn(run):
         remove(found, host, run.machines.node(host), run.endpoint, emit)
     run.leaving[host.name].set_result(None)

@@ -38,6 +38,7 @@ class NodeFacts:
     ca: str = ""
     kubelet: str = ""
     idle_units: tuple[str, ...] = ()  # units of its load balancer that do not run
+    balancing: tuple[str, ...] = ()  # of one that is marked absent: those that run
     etcd: bool = False  # a member of etcd was begun on it, as on a host of that part
     etcd_version: str = ""  # of that member, "" where it does not say
     etcd_ailment: str = ""  # why that member is not healthy

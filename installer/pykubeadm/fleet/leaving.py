@@ -13,6 +13,7 @@ from pykubeadm.errors import PreflightError
 from pykubeadm.fleet.admission import Open
 from pykubeadm.fleet.cluster import etcd_of
 from pykubeadm.fleet.progress import HostEvents
+from pykubeadm.node.port import Unit
 from pykubeadm.phases.cluster.drain_timeout import DRAIN_TIMEOUT
 from pykubeadm.workflow.events import Note, PhaseFinished, PhaseStarted, Waiting
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pykubeadm.node.port import Node
     from pykubeadm.phases.cluster.leaving import Leaving
 
+LOAD_BALANCER_UNITS = ("haproxy.service", "keepalived.service")
 _TURN = threading.RLock()  # of control planes, which leave one after the other: whom etcd can spare depends on who has left it
 
 
@@ -111,6 +113,13 @@ def reset_node(node: Node, emit: HostEvents, *, certificates_dir: str | None = N
         choose=lambda skipped: without(PHASES, (*skipped, *skip_phases)),
         machine=node,
     )
+
+
+def stop_balancing(node: Node, emit: HostEvents) -> None:
+    """The load balancer gives its address up, and does not start again; its configuration stays."""
+    units = [Unit(name, enabled=False, state="stopped") for name in LOAD_BALANCER_UNITS]
+    changes = [f"{unit.name} {done}" for unit in units for done in node.ensure_unit(unit)]
+    emit(PhaseFinished(phase="load-balancer", outcome="changed" if changes else "unchanged", changes=tuple(changes)))
 
 
 def forget(cluster: Open, name: str, endpoint: str, emit: HostEvents) -> None:

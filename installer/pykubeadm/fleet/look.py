@@ -15,6 +15,7 @@ from pykubeadm.fleet.cluster import answers, api_of, fingerprint, look_at_cluste
 from pykubeadm.fleet.etcd_hosts import look_at_member
 from pykubeadm.fleet.facts import ClusterFacts, Facts, NodeFacts
 from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.leaving import LOAD_BALANCER_UNITS
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.variables import for_host
 from pykubeadm.node.facts import host_facts
@@ -33,7 +34,6 @@ _CA = f"{CERTIFICATES_DIR}/ca.crt"
 _KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
 _API_SERVER, _ETCD = (f"{MANIFESTS_DIR}/{name}.yaml" for name in ("kube-apiserver", "etcd"))
 _API_SERVER_VERSION = re.compile(rb"""image: ["']?\S*kube-apiserver:(v\d+\.\d+\.\d+)""")
-_LOAD_BALANCER_UNITS = ("haproxy.service", "keepalived.service")
 
 Reporter = Callable[[str, str], None]  # a host and "", or why it could not be checked
 
@@ -117,8 +117,9 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
     control_plane, version = manifest is not None, _API_SERVER_VERSION.search(manifest or b"")
     # Nodes that kubeadm made workers have it in the default place, whatever certificatesDir says.
     ca = fingerprint(seen.read(f"{certificates_dir(seen, directory)}/ca.crt") or seen.read(_CA))
-    balances = LOAD_BALANCER in host.parts and host.state != "absent"
-    units = _LOAD_BALANCER_UNITS if described.cluster.load_balancer.address else _LOAD_BALANCER_UNITS[:1]
+    absent = host.state == "absent"
+    units = LOAD_BALANCER_UNITS if absent or described.cluster.load_balancer.address else LOAD_BALANCER_UNITS[:1]
+    idle = {unit: node.unit(unit).active != "active" for unit in units} if LOAD_BALANCER in host.parts else {}
     facts = NodeFacts(
         host.name,
         prepared=_stamps(seen, PREPARED) | _stamps(seen, NETWORK),
@@ -130,13 +131,14 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         upgrading=rest.partition(" ")[0] if command == "upgrade" and did_not_end else "",
         reconfiguring=command == "reconfigure" and did_not_end,
         ca=ca,
-        idle_units=tuple(unit for unit in units if node.unit(unit).active != "active") if balances else (),
+        idle_units=() if absent else tuple(unit for unit, is_idle in idle.items() if is_idle),
+        balancing=tuple(unit for unit, is_idle in idle.items() if not is_idle) if absent else (),
     )
     if not host.has_kubelet:
         return replace(facts, address=host.internal_address or host.address)
     found = host_facts(node)
     address = host.internal_address or found.default_ipv4 or found.default_ipv6 or ""
-    still_missing = missing(node, for_host(described.configuration, host)) if host.state != "absent" else {}
+    still_missing = missing(node, for_host(described.configuration, host)) if not absent else {}
     if ETCD in host.parts:
         facts = look_at_member(described, host, node, facts)
     return replace(facts, hostname=found.hostname, address=address, missing=still_missing)

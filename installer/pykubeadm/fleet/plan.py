@@ -101,6 +101,10 @@ def make_plan(fleet: Fleet, facts: Facts, digests: Mapping[str, Mapping[str, str
         _existing(planning, looked_at, facts.cluster)
     elif may_begin:
         _new_cluster(planning, looked_at)
+    leaving = {action.host for action in planning.actions if action.kind == "remove"}
+    for host in looked_at:
+        if planning.node(host).balancing and host.name not in leaving:
+            planning.actions.append(Action("remove", host.name, "stop its load balancer", ("it is marked absent",), _part(host)))
     stage = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
     actions = sorted(planning.actions, key=lambda action: stage[action.kind])
     return Plan(tuple(actions), tuple(planning.problems), tuple(planning.notes))

@@ -16,11 +16,11 @@ from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
 from pykubeadm.fleet import admission, apply, command, leaving, preparing, ready
 from pykubeadm.fleet.admission import Open, opened
 from pykubeadm.fleet.command import run_apply
-from pykubeadm.fleet.facts import Facts
+from pykubeadm.fleet.facts import Facts, NodeFacts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.preparing import LAST_TASK
-from pykubeadm.node.port import File
+from pykubeadm.node.port import File, UnitState
 from pykubeadm.workflow.events import NodeProgress, RunFinished
 from tests.support.api import FakeApi
 from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
@@ -190,6 +190,17 @@ def test_the_dead_are_forgotten_before_the_living_leave(monkeypatch):
     desk.does["forget", "c3"] = lambda: time.sleep(0.2)
     desk.apply()
     assert desk.done == ["forget c3", "reset c2", "forget c2"]
+
+
+def test_a_load_balancer_that_leaves_is_stopped_and_no_cluster_is_needed_for_it(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("lb", "load-balancer", state="absent")]
+    facts = [bare("c1"), NodeFacts("lb", balancing=("haproxy.service",))]
+    desk = Desk(monkeypatch, *hosts, facts=facts)
+    desk.nodes["lb"].units["haproxy.service"] = UnitState("loaded", "active", "running", "enabled")
+    desk.does["init", "c1"] = raising(PhaseError("it fails"))
+    with pytest.raises(PykubeadmError, match="c1: it fails"):
+        desk.apply()
+    assert desk.nodes["lb"].unit_actions == [("haproxy.service", "disabled"), ("haproxy.service", "stopped")]
 
 
 def test_nothing_that_lets_nodes_in_outlasts_the_run(monkeypatch):

@@ -140,6 +140,13 @@ def test_a_load_balancer_whose_units_do_not_run_is_seen():
     assert facts.idle_units == ("haproxy.service",)
 
 
+def test_a_load_balancer_that_is_marked_absent_and_runs_is_seen():
+    node, balancer = machine("lb"), host("lb", "load-balancer", state="absent")
+    node.units["keepalived.service"] = UnitState("loaded", "active", "running", "enabled")
+    facts = look_at_node(described(host("c1", "control-plane"), balancer), balancer, node)
+    assert (facts.balancing, facts.idle_units) == (("keepalived.service",), ())
+
+
 def test_machines_that_cannot_be_reached_are_named_and_the_others_looked_at():
     hosts = (host("c1", "control-plane"), host("w1"), host("w2"))
 

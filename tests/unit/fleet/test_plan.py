@@ -304,6 +304,17 @@ def test_a_load_balancer_is_made_and_repaired():
     assert "load_balancer" in action.tags
 
 
+@pytest.mark.parametrize("parts", [("load-balancer",), ("control-plane", "load-balancer")])
+def test_a_load_balancer_that_is_marked_absent_is_stopped(parts):
+    described = fleet(host("c1", "control-plane"), host("c2", *parts, state="absent"))
+    is_node = "control-plane" in parts
+    machine = control_plane("c2") if is_node else NodeFacts("c2")
+    found = cluster("c1", node("c1"), *([node("c2")] if is_node else []))
+    plan = plan_of(described, control_plane("c1"), replace(machine, balancing=("haproxy.service",)), found=found)
+    assert said(plan) == ["remove c2"]
+    assert plan_of(described, control_plane("c1"), NodeFacts("c2"), found=cluster("c1", node("c1"))).empty
+
+
 def test_a_bridge_is_applied_again_when_nodes_come():
     described = fleet(host("c1", "control-plane"), host("w1"), plugin="bridge")
     settled = cluster("c1", node("c1"), node("w1"))
