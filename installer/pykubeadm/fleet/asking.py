@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pykubeadm.config.fleet import CONTROL_PLANE
 from pykubeadm.constants import ADMIN_KUBECONFIG
-from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.errors import NodeError, PhaseError, PykubeadmError, UsageError
 from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.node.port import Command, Completed
@@ -46,13 +47,16 @@ def run_on_each(
 
 
 def admin_kubeconfig(described: Described, options: Options, *, connect: Connect | None = None) -> str:
-    """The administrator's kubeconfig, of a control plane whose API server answers. PhaseError where there is none."""
+    """The administrator's kubeconfig, of a control plane of the limit whose API server answers. PhaseError where there is none,
+    UsageError where the limit names none."""
+    hosts = [host for host in described.limited(options.limit) if host in described.cluster.having(CONTROL_PLANE)]
+    if not hosts:
+        raise UsageError(f"--limit: {', '.join(options.limit)} has no kubeconfig of the administrator: name a control plane")
     with Machines(connect or over_ssh(described), forks=options.forks) as machines:
-        hosts = described.cluster.having("control-plane")
         facts = look(described, machines, hosts)
-        if facts.cluster is None:
-            errors = [node.error for node in facts.nodes.values() if node.error]
+        seed = next((host for host in hosts if facts.cluster and host.name == facts.cluster.seed), None)
+        if seed is None:
+            errors = [node.error for node in facts.of([host.name for host in hosts]) if node.error]
             nobody = "no control plane's API server answers: `pykubeadm cluster apply` makes the cluster"
             raise PhaseError("\n".join([*errors, nobody]))
-        seed = next(host for host in described.cluster.hosts if host.name == facts.cluster.seed)
         return (machines.node(seed).read(ADMIN_KUBECONFIG) or b"").decode()
