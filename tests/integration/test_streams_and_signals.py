@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from tests.support.control_plane_files import CONFIG
 
 PYKUBEADM = (sys.executable, "-m", "pykubeadm")
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+HIDDEN, SHOWN = b"\x1b[?25l", b"\x1b[?25h"  # the cursor, on a terminal
 CA = ("init", "phase", "certs", "ca", "--config", "/kubeadm.yaml")
 
 
@@ -160,3 +162,28 @@ def test_a_configuration_may_come_through_a_pipe(tree: Path, line: str) -> None:
     command = ["bash", "-c", line.format(file=tree / "kubeadm.yaml"), "bash", *PYKUBEADM, "config", "validate"]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_over_a_fleet_hands_the_terminal_back(tmp_path: Path, sent: signal.Signals) -> None:
+    file, log = tmp_path / "cluster.yaml", tmp_path / "state"
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an sshd that never answers
+        host = f"{{name: c1, address: 127.0.0.1, ssh: {{port: {silent.getsockname()[1]}}}, parts: [control-plane]}}"
+        file.write_text(f"apiVersion: pykubeadm.cluster/v1\nkind: Cluster\nhosts: [{host}]\n")
+        ours, theirs = os.openpty()
+        environment = ENVIRONMENT | {"TERM": "xterm", "HOME": str(tmp_path), "XDG_STATE_HOME": str(log)}
+        command = [*PYKUBEADM, "cluster", "apply", "--file", str(file)]
+        process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        while HIDDEN not in shown:
+            shown += os.read(ours, 4096)
+        process.send_signal(sent)
+        with suppress(OSError):  # EIO: the other side is closed
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        os.close(ours)
+    assert process.wait(20) == 130
+    assert shown.rfind(SHOWN) > shown.rfind(HIDDEN)
+    assert b"Interrupted after" in shown
+    assert "interrupted" in next(log.rglob("*.log")).read_text()

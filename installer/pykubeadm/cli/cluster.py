@@ -51,8 +51,9 @@ def _apply(ctx: click.Context, **values: Any) -> None:
 
     described = described_of(values)
     options, log = options_of(values), RunLog(log_path("cluster apply"))
-    with ending_well(log):
-        run_apply(described, options, log.keeping(emit_of(ctx, described)), log=log)
+    emit = log.keeping(emit_of(ctx, described))
+    with ending_well(log, emit):
+        run_apply(described, options, emit, log=log)
 
 
 def _init(hosts: tuple[str, ...], control_planes: int) -> None:
@@ -166,7 +167,7 @@ def _reset(ctx: click.Context, **values: Any) -> None:
         if not click.confirm("Continue?", err=True):
             raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --yes")
     emit = log.keeping(emit_of(ctx, described))
-    with ending_well(log):
+    with ending_well(log, emit):
         if options.limit:
             run_apply(without_hosts(described, names), replace(options, limit=tuple(names)), emit, log=log)
         else:
@@ -274,12 +275,13 @@ def _upgrade(ctx: click.Context, **values: Any) -> None:
 
     described = described_of(values)
     options, log = options_of(values), RunLog(log_path("cluster upgrade"))
-    with ending_well(log):
+    emit = log.keeping(emit_of(ctx, described))
+    with ending_well(log, emit):
         run_upgrade(
             described,
             options,
             values["max_unavailable"],
-            log.keeping(emit_of(ctx, described)),
+            emit,
             delete_emptydir_data=values["delete_emptydir_data"],
             log=log,
         )
@@ -315,8 +317,9 @@ def _reconfigure(ctx: click.Context, *, dry_run: bool, **values: Any) -> None:
 
     described = described_of(values)
     options, log = options_of(values), RunLog(log_path("cluster reconfigure"))
-    with ending_well(log):
-        run_reconfigure(described, options, log.keeping(emit_of(ctx, described)), dry_run=dry_run, log=log)
+    emit = log.keeping(emit_of(ctx, described))
+    with ending_well(log, emit):
+        run_reconfigure(described, options, emit, dry_run=dry_run, log=log)
 
 
 cluster.add_command(

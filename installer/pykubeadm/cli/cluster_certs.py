@@ -56,8 +56,9 @@ def _renew(ctx: click.Context, name: str, **values: Any) -> None:
 
     described = described_of(values)
     options, log = options_of(values), RunLog(log_path("cluster certs renew"))
-    with ending_well(log):
-        run_renew(described, name, options, log.keeping(emit_of(ctx, described)), log=log)
+    emit = log.keeping(emit_of(ctx, described))
+    with ending_well(log, emit):
+        run_renew(described, name, options, emit, log=log)
 
 
 def _rotate(ctx: click.Context, names: tuple[str, ...], **values: Any) -> None:
@@ -66,8 +67,9 @@ def _rotate(ctx: click.Context, names: tuple[str, ...], **values: Any) -> None:
 
     described = described_of(values)
     options, log = options_of(values), RunLog(log_path("cluster certs rotate-ca"))
-    with ending_well(log):
-        run_rotate(described, names, values, options, log.keeping(emit_of(ctx, described)), log=log)
+    emit = log.keeping(emit_of(ctx, described))
+    with ending_well(log, emit):
+        run_rotate(described, names, values, options, emit, log=log)
 
 
 certs.add_command(

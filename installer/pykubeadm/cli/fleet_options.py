@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pykubeadm.fleet.file import Described
     from pykubeadm.fleet.log import RunLog
     from pykubeadm.fleet.options import Options
-    from pykubeadm.workflow.events import Subscriber
+    from pykubeadm.workflow.events import Event, Subscriber
 
 
 def sources() -> list[click.Parameter]:
@@ -82,11 +82,17 @@ def emit_of(ctx: click.Context, described: Described) -> Subscriber:
     return stamped(fleet_subscriber(settings.output, names, verbosity=settings.verbosity), by_topic=True)
 
 
+def _silent(_event: Event) -> None:
+    return
+
+
 @contextmanager
-def ending_well(log: RunLog) -> Iterator[None]:
-    """However the run ends, nothing of it goes on, and where it failed, the user knows where to look."""
+def ending_well(log: RunLog, emit: Subscriber = _silent) -> Iterator[None]:
+    """However the run ends, nothing of it goes on, what shows it (`emit`) hands the terminal back, and where it failed, the user
+    knows where to look."""
     from pykubeadm.ansible.playbook import end_playbooks
-    from pykubeadm.errors import PykubeadmError
+    from pykubeadm.errors import BUG, INTERRUPTED, PykubeadmError
+    from pykubeadm.workflow.events import RunFinished
 
     try:
         yield
@@ -94,6 +100,10 @@ def ending_well(log: RunLog) -> Iterator[None]:
         click.echo(f"The log of this run is {log.path}", err=True)
         raise
     except KeyboardInterrupt:
+        emit(RunFinished(outcome="interrupted", changed=0, exit_status=INTERRUPTED))
         log.line("", "interrupted")
         end_playbooks()
+        raise
+    except Exception:
+        emit(RunFinished(outcome="failed", changed=0, exit_status=BUG))
         raise
