@@ -27,6 +27,9 @@ _KEPT = (
 )
 
 
+_VAULT_PASSWORD, _VAULT_IDENTITIES = "ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_VAULT_IDENTITY_LIST"
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """`environment` is what ansible-playbook runs with; `inventories` are in the order of rising precedence."""
@@ -111,8 +114,13 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def _environment(directory: str) -> dict[str, str]:
-    """Ours alone: the user's ansible.cfg could switch on anything. SSH settings of the user's environment are kept."""
+    """Ours alone: the user's ansible.cfg could switch on anything. The user's settings of SSH and of vaults are kept, the latter
+    with whole paths, as Ansible runs elsewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_") or name in _KEPT}
+    if password := os.environ.get(_VAULT_PASSWORD):
+        kept[_VAULT_PASSWORD] = _whole(password)
+    if identities := os.environ.get(_VAULT_IDENTITIES):
+        kept[_VAULT_IDENTITIES] = ",".join(_identity(each.strip()) for each in identities.split(","))
     # The user's own collections stay visible, for the connection plugins that an inventory may name.
     collections = [directory, *filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":"))]
     return (
@@ -139,3 +147,13 @@ def _environment(directory: str) -> dict[str, str]:
             "LC_ALL": "C.UTF-8",
         }
     )
+
+
+def _whole(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _identity(text: str) -> str:
+    """LABEL@PATH or PATH; nobody is there to be prompted."""
+    label, at, path = text.rpartition("@")
+    return text if path == "prompt" else f"{label}{at}{_whole(path)}"

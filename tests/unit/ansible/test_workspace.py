@@ -59,6 +59,16 @@ def test_the_users_ansible_settings_are_left_out(monkeypatch):
         assert Path(space.environment["ANSIBLE_CONFIG"]).read_text() == ""
 
 
+def test_the_users_vaults_can_be_opened_from_wherever_ansible_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "password")
+    monkeypatch.setenv("ANSIBLE_VAULT_IDENTITY_LIST", "prod@~/prod.txt, dev@prompt,one")
+    with workspace({}) as space:
+        assert space.environment["ANSIBLE_VAULT_PASSWORD_FILE"] == f"{tmp_path}/password"
+        assert space.environment["ANSIBLE_VAULT_IDENTITY_LIST"] == f"prod@/home/me/prod.txt,dev@prompt,{tmp_path}/one"
+
+
 def test_a_machine_that_died_is_given_up_unless_the_user_says_how_ssh_is_called(monkeypatch):
     monkeypatch.delenv("ANSIBLE_SSH_ARGS", raising=False)
     with workspace({}) as space:
