@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
+from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
 from pykubeadm.config.fleet import FLEET_API, FLEET_KIND
+from pykubeadm.config.host import ANY_HOST
+from pykubeadm.config.read_fleet import read_fleet
+from pykubeadm.config.reading import Environment
 from pykubeadm.config.rules import subdomain
-from pykubeadm.errors import UsageError
+from pykubeadm.config.source import Source
+from pykubeadm.errors import ConfigError, UsageError
 from pykubeadm.fleet.inventory import is_address
 
 _HOST = r"\[[0-9A-Fa-f:.]+\]|[^:@\s\[\]]+"
 _PLACE = re.compile(rf"(?:(?P<user>[^@\s]+)@)?(?P<host>{_HOST})(?::(?P<port>\d{{1,5}}))?", re.ASCII)
+# What no YAML takes for something else than text: no number, no boolean.
+_PLAIN = re.compile(r"(?!(?:y|n|yes|no|true|false|on|off|null)$)[a-z][\w.-]*|\d+(?:\.\d+){3}", re.ASCII | re.IGNORECASE)
 
 _HEAD = """\
 # A cluster, as `pykubeadm cluster apply` makes it; `pykubeadm cluster validate` checks this file.
@@ -69,7 +77,9 @@ def starting_file(places: Sequence[str], control_planes: int, version: str) -> s
     endpoint = "# The address of the load balancer or VIP, with its port.\n" if several else ""
     endpoint += "controlPlaneEndpoint: api.example.com:6443\n" if several else "#controlPlaneEndpoint: api.example.com:6443\n"
     head = _HEAD.format(api=FLEET_API, kind=FLEET_KIND)
-    return head + hosts + (_BALANCED if several else "") + _REST.format(version=version, endpoint=endpoint)
+    text = head + hosts + (_BALANCED if several else "") + _REST.format(version=version, endpoint=endpoint)
+    _check(text)
+    return text
 
 
 def _host(place: str, part: str, number: int) -> str:
@@ -80,8 +90,21 @@ def _host(place: str, part: str, number: int) -> str:
     name = f"{'worker' if part == 'worker' else 'control'}{number}" if is_address(address) else address.lower()
     if problem := subdomain(name):
         raise UsageError(problem)
-    ssh = [f"user: {found['user']}"] if found["user"] else []
+    ssh = [f"user: {_text(found['user'])}"] if found["user"] else []
     ssh += [f"port: {found['port']}"] if found["port"] else []
-    lines = [f"  - name: {name}", f'    address: "{address}"' if ":" in address else f"    address: {address}"]
+    lines = [f"  - name: {_text(name)}", f"    address: {_text(address)}"]
     lines += [f"    parts: [{part}]", *([f"    ssh: {{{', '.join(ssh)}}}"] if ssh else [])]
     return "\n".join(lines) + "\n"
+
+
+def _text(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def _check(text: str) -> None:
+    """What `validate` would say of the hosts."""
+    environment = Environment(host=ANY_HOST, new_token=lambda: PLACEHOLDER_TOKEN)
+    try:
+        read_fleet(Source("", text.encode()), environment)
+    except ConfigError as error:
+        raise UsageError("\n".join(f"{problem.path}: {problem.sentence}" for problem in error.problems)) from error

@@ -38,6 +38,11 @@ def test_user_port_and_names_are_taken_from_what_is_given():
     assert (third.name, third.address) == ("worker2", "fd00::1")
 
 
+@pytest.mark.parametrize("name", ["123", "no", "null", "1e3", "12:30", "true@y", "off@Yes", "0x1f"])
+def test_names_that_yaml_would_take_for_something_else_stay_text(name):
+    assert read(starting_file([name], 1, NEWEST_KNOWN)).cluster.hosts
+
+
 @pytest.mark.parametrize(
     ("places", "control_planes", "sentence"),
     [
@@ -45,6 +50,10 @@ def test_user_port_and_names_are_taken_from_what_is_given():
         (["a"], 2, "2 of 1 hosts"),
         (["a b"], 1, "is not .user@.host"),
         (["a_b"], 1, "not a DNS name"),
+        (["root@h1", "admin@h1"], 1, "h1 is given twice"),
+        (["a,b@h"], 1, "is not a user name"),
+        (["h:0"], 1, "0 is not a port"),
+        (["h:99999"], 1, "99999 is not a port"),
     ],
 )
 def test_what_is_no_host_is_refused(places, control_planes, sentence):
