@@ -63,10 +63,13 @@ def options_of(values: dict[str, Any]) -> Options:
     from pykubeadm.fleet.options import Options
     from pykubeadm.util.duration import parse_duration
 
+    timeout = values.get("timeout")
     try:
-        seconds = parse_duration(values["timeout"]).total_seconds() if values.get("timeout") else 0.0
+        seconds = 0.0 if timeout is None else parse_duration(timeout).total_seconds()
     except ValueError as error:
         raise UsageError(f"--timeout: {error}") from error
+    if timeout is not None and seconds <= 0:
+        raise UsageError(f"--timeout: {timeout} must be more than 0s; leave it out for a run without an end")
     limit = tuple(name.strip() for name in (values["limit"] or "").split(",") if name.strip())
     if values["limit"] is not None and not limit:  # not all of them: a variable that is not set must not reset a whole cluster
         raise UsageError("--limit names no host: leave it out for all hosts")

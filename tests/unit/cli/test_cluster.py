@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from pykubeadm.cli.cluster import cluster
 from pykubeadm.cli.fleet_display import PlainFleet, fleet_subscriber
+from pykubeadm.cli.fleet_options import options_of
 from pykubeadm.commands.certs.expiration import Expirations
 from pykubeadm.errors import EXPIRES_SOON, ConfigError, DeclinedError, NodeError, UsageError
 from pykubeadm.phases.certs.expiration import Expiration
@@ -137,3 +138,10 @@ def test_when_certificates_expire_is_shown_by_host_and_the_status_says_the_worst
     assert (shown.return_value, shown.stderr) == (5, "cp2 cannot be reached\n")
     document = json.loads(run("certs", "check-expiration", "-o", "json").stdout)
     assert [(host["name"], host["certificates"][0]["name"]) for host in document["hosts"]] == [("cp1", "apiserver")]
+
+
+@pytest.mark.parametrize("timeout", ["0s", "-5m", "soon", ""])
+def test_a_time_that_is_none_is_refused(timeout):
+    with pytest.raises(UsageError, match="--timeout: ") as refused:
+        options_of({"timeout": timeout, "limit": None, "forks": 1})
+    assert timeout in str(refused.value)
