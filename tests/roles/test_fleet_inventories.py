@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pykubeadm.ansible import playbook
+from pykubeadm.config.model import Arg, Taint
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet import inventory
 from pykubeadm.fleet.file import describe
@@ -43,6 +44,7 @@ older kubelet_version=1.35.6
 ansible_become_password=of-the-workers
 [others]
 here ansible_connection=local
+tainted pykubeadm_host='{"taints": [{"key": "gpu", "effect": "NoSchedule"}], "kubeletExtraArgs": [{"name": "v", "value": "4"}]}'
 forwarding ansible_ssh_common_args='-W x'
 """
 SCRIPT = """\
@@ -108,6 +110,12 @@ def test_ini_gives_the_way_to_each_host(of):
     assert (control.host, control.user, control.port, control.sudo_password) == ("10.0.0.11", "admin", 2222, None)
     assert (worker.jump, worker.sudo_password) == ("jump@bastion", "of-the-workers")
     assert "UserKnownHostsFile=/k" in worker.options
+
+
+def test_ini_says_what_a_host_has_of_its_own(of):
+    tainted = next(host for host in of("c1", "tainted").cluster.hosts if host.name == "tainted")
+    assert tainted.taints == (Taint(key="gpu", effect="NoSchedule"),)
+    assert tainted.kubelet_extra_args == (Arg(name="v", value="4"),)
 
 
 def test_a_script_and_a_file_of_kubeadms_documents_go_together(tmp_path):

@@ -102,6 +102,8 @@ class HostVariable(Model):
     internal_address: str = ""
     state: str = "present"
     labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] | None = None
+    kubelet_extra_args: tuple[Arg, ...] = ()
     ignore_preflight_errors: tuple[str, ...] = ()
 
 

@@ -107,17 +107,24 @@ def parts_of(found: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...
 
 
 def _own(name: str, value: Any, problems: list[Problem]) -> HostVariable:
-    """What the variable of a host says, in Ansible's spelling; `problems` gets what is wrong with it."""
+    """What the variable of a host says, with the names of cluster.yaml, or these in Ansible's spelling; `problems` gets what is
+    wrong with it."""
     source, variable = f"--inventory: {name}", "pykubeadm_host"
     if not isinstance(value, Mapping):
         problems.append(Problem(source, 0, 0, variable, f"must be a mapping, not {describe(value)}"))
         return HostVariable()
-    aliases = {of.name: field_alias(of.name) for of in fields(HostVariable)}
+    names = [of.name for of in fields(HostVariable)]
+    aliases = {spelling: field_alias(of) for of in names for spelling in (of, field_alias(of))}
     known = {key: value for key, value in value.items() if key in aliases}
+    problems += [
+        Problem(source, 0, 0, f"{variable}.{of}", f"{field_alias(of)} is given, too, which is the same")
+        for of in names
+        if of != field_alias(of) and {of, field_alias(of)} <= known.keys()
+    ]
     problems += [
         Problem(source, 0, 0, f"{variable}.{key}", unknown_field(str(key), list(aliases))) for key in value if key not in aliases
     ]
-    moved: dict[Path, Path] = {(alias,): (variable, key) for key, alias in aliases.items()}
+    moved: dict[Path, Path] = {(alias,): (variable, key) for key, alias in aliases.items() if key in known}
     data = {aliases[key]: item for key, item in known.items()}
     found, wrong, _broken = decode(HostVariable, Document(source, "", "", data, {(): (0, 0)}, moved=moved))
     problems += wrong
@@ -135,6 +142,8 @@ def _host(name: str, said: Mapping[str, Any], parts: tuple[str, ...], options: S
         state=own.state,
         ssh=ssh,
         labels=own.labels,
+        taints=own.taints,
+        kubelet_extra_args=own.kubelet_extra_args,
         ignore_preflight_errors=own.ignore_preflight_errors,
     )
 

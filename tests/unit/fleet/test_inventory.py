@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykubeadm.config.fleet import PARTS, Cluster, HttpProxy, LoadBalancer, Mirror, Ssh
+from pykubeadm.config.model import Arg, Taint
 from pykubeadm.errors import ConfigError, UsageError
 from pykubeadm.fleet import inventory as inventories
 from pykubeadm.fleet.file import Described
@@ -68,8 +69,27 @@ def test_what_a_host_has_of_its_own_is_in_its_variable(monkeypatch):
     assert found.ignore_preflight_errors == ("all",)
 
 
+@pytest.mark.parametrize("arguments", ["kubeletExtraArgs", "kubelet_extra_args"])
+def test_taints_and_flags_of_the_kubelet_are_said_as_in_the_cluster_file(monkeypatch, arguments):
+    own = {
+        "taints": [{"key": "gpu", "value": "a100", "effect": "NoSchedule"}],
+        arguments: [{"name": "node-ip", "value": "10.1.0.1"}],
+    }
+    said_of = {"a": every_word(host=own), "b": every_word(host={"taints": []}), "c": every_word()}
+    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: said_of)
+    a, b, c = inventories.read_inventories(["hosts"]).cluster.hosts
+    assert a.taints == (Taint(key="gpu", value="a100", effect="NoSchedule"),)
+    assert a.kubelet_extra_args == (Arg(name="node-ip", value="10.1.0.1"),)
+    assert (b.taints, c.taints, c.kubelet_extra_args) == ((), None, ())
+
+
 def test_all_that_is_wrong_with_hosts_variables_is_said_at_once(monkeypatch):
-    own = {"a": "abc", "b": {"labels": ["a"], "ignore_preflight_errors": "all"}, "c": {"lables": {}, "internalAdress": "::1"}}
+    own = {
+        "a": "abc",
+        "b": {"labels": ["a"], "ignore_preflight_errors": "all"},
+        "c": {"lables": {}, "internalAdress": "::1"},
+        "d": {"internal_address": "::1", "internalAddress": "::2", "taints": "gpu", "kubeletExtraArgs": [{"nam": "v"}]},
+    }
     monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {name: every_word(host=host) for name, host in own.items()})
     with pytest.raises(ConfigError) as refused:
         inventories.read_inventories(["hosts"])
@@ -77,8 +97,11 @@ def test_all_that_is_wrong_with_hosts_variables_is_said_at_once(monkeypatch):
         '--inventory: a: pykubeadm_host: must be a mapping, not the text "abc"',
         '--inventory: b: pykubeadm_host.ignore_preflight_errors: must be a list, not the text "all"',
         "--inventory: b: pykubeadm_host.labels: must be a mapping, not a list",
-        '--inventory: c: pykubeadm_host.internalAdress: there is no such field; did you mean "internal_address"?',
+        '--inventory: c: pykubeadm_host.internalAdress: there is no such field; did you mean "internalAddress"?',
         '--inventory: c: pykubeadm_host.lables: there is no such field; did you mean "labels"?',
+        "--inventory: d: pykubeadm_host.internal_address: internalAddress is given, too, which is the same",
+        '--inventory: d: pykubeadm_host.kubeletExtraArgs[0].nam: there is no such field; did you mean "name"?',
+        '--inventory: d: pykubeadm_host.taints: must be a list, not the text "gpu"',
     ]
 
 
