@@ -244,8 +244,8 @@ cluster.add_command(
         "status",
         callback=click.pass_context(_status),
         params=[*sources(), *choosing(), *document_options("text")],
-        help="Show hosts, versions, etcd and certificates, and what is not as the file says. The exit status is 0 where all is "
-        "well, 11 where `apply` has something to do, 5 where something is wrong.",
+        help="Show hosts, versions, etcd, certificates and add-ons, and what is not as the file says. The exit status is 0 where "
+        "all is well, 11 where `apply` has something to do, 5 where something is wrong.",
         short_help="Show how the cluster is, and what is not as the file says",
     )
 )

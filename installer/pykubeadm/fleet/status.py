@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, Host
 from pykubeadm.errors import PykubeadmError
+from pykubeadm.fleet.addons import AddOn, look_at_addons
 from pykubeadm.fleet.certs import place
+from pykubeadm.fleet.cluster import api_of
 from pykubeadm.fleet.command import plan_fleet
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
@@ -32,6 +34,7 @@ class Status:
 
     version: str
     hosts: tuple[Mapping[str, Any], ...]
+    addons: tuple[AddOn, ...]
     drift: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -42,6 +45,7 @@ class Status:
             "apiVersion": "pykubeadm.cluster/v1",
             "kubernetesVersion": self.version,
             "hosts": [dict(host) for host in self.hosts],
+            "addons": [addon.document() for addon in self.addons],
             "drift": list(self.drift),
             "problems": list(self.problems),
         }
@@ -55,6 +59,7 @@ def run_status(described: Described, options: Options, emit: Subscriber, *, conn
         facts = found.facts.nodes
         holders = [host for host in found.hosts if facts[host.name].control_plane or facts[host.name].etcd]
         ends = machines.on_each(lambda host: first_end(machines.node(host), place(described, host)), holders)
+        addons = _addons(found, machines, problems)
     if found.facts.cluster is None:
         problems.append(found.facts.nobody)
     rows = tuple(_row(found, host, ends.get(host.name)) for host in found.hosts)
@@ -67,7 +72,20 @@ def run_status(described: Described, options: Options, emit: Subscriber, *, conn
             )
     problems += [_named(host, sentence) for host, sentence in (*found.plan.problems, *found.plan.notes)]
     version = found.facts.cluster.version if found.facts.cluster else ""
-    return Status(version, rows, tuple(lines(found.plan)), tuple(dict.fromkeys(problems)))
+    return Status(version, rows, addons, tuple(lines(found.plan)), tuple(dict.fromkeys(problems)))
+
+
+def _addons(found: Found, machines: Machines, problems: list[str]) -> tuple[AddOn, ...]:
+    """`problems` get what is wrong with them."""
+    if found.facts.cluster is None:
+        return ()
+    try:
+        addons = look_at_addons(api_of(machines.node(found.host(found.facts.cluster.seed))), found)
+    except PykubeadmError as error:
+        problems.append(f"the add-ons could not be checked: {error}")
+        return ()
+    problems += [addon.ailment for addon in addons if addon.ailment]
+    return addons
 
 
 def _named(host: str, sentence: str) -> str:
@@ -112,6 +130,10 @@ def table(status: Status) -> Iterator[str]:
     titles = ("NAME", "PARTS", "STATE", "VERSION", "ADDRESS", "ETCD", "CERTIFICATES UNTIL")
     rows = [(str(row["name"]), ",".join(row["parts"]), *(str(row[key]) for key in _SHOWN)) for row in status.hosts]
     yield from aligned([titles, *rows])
+    if status.addons:
+        yield ""
+        of_addons = [(addon.name, f"{addon.ready}/{addon.desired}", addon.version) for addon in status.addons]
+        yield from aligned([("ADD-ON", "READY", "VERSION"), *of_addons])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
