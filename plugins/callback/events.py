@@ -109,6 +109,7 @@ class CallbackModule(CallbackBase):
             if hidden
             else [str(warning) for warning in data.get("warnings") or [] if "remote_tmp" not in str(warning)],
             facts={} if hidden else (data.get("ansible_facts") or {}).get("pykubeadm") or {},
+            output="" if hidden else output_of(data),
             seconds=round(time.monotonic() - began, 3),
         )
 
@@ -232,3 +233,11 @@ def changes_of(data):
     for key in ("paths", "actions", "installed", "held", "loaded", "imported", "pulled", "opened"):
         found += [str(value) for value in data.get(key) or []]
     return found + ["%s was %s" % pair for pair in (data.get("drifted") or {}).items()]
+
+
+def output_of(data):
+    """What a command wrote, with the command; of a loop, all of them."""
+    items = [output_of(item) for item in data.get("results") or [] if isinstance(item, dict)]
+    command = data.get("cmd") or ""
+    line = "$ " + (" ".join(map(str, command)) if isinstance(command, list) else str(command)) if command else ""
+    return "\n".join(filter(None, [line, *(str(data.get(key) or "") for key in ("stdout", "stderr")), *items]))

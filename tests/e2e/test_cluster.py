@@ -73,7 +73,7 @@ def test_bare_nodes_become_a_cluster_that_is_left_alone_when_applied_again_and_i
     assert [(host["name"], host["state"]) for host in shown["hosts"]] == [(control.name, "Ready"), (worker.name, "Ready")]
     assert control.address in desk.run("kubeconfig").stdout
     ran = desk.run("run", "--", "id", "-un").stdout.splitlines()
-    assert [line.split() for line in ran] == [[control.name, "root"], [worker.name, "root"]]
+    assert sorted(line.split() for line in ran) == sorted([[control.name, "root"], [worker.name, "root"]])
     look_after(desk, control)
 
     desk.run("reset", "--yes")

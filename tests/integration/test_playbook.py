@@ -12,7 +12,7 @@ import yaml
 
 from pykubeadm.ansible.playbook import run_playbook
 from pykubeadm.ansible.results import TaskEnded, TaskStarted
-from pykubeadm.ansible.workspace import workspace
+from pykubeadm.ansible.workspace import Workspace, workspace
 from pykubeadm.errors import NodeError
 
 
@@ -25,6 +25,30 @@ def test_events_and_sums():
     assert (ended.host, ended.outcome) == ("n1", "ok")
     assert ended.facts["cpus"] > 0
     assert (summary.hosts["n1"].calls, summary.hosts["n1"].changed) == (1, 0)
+
+
+COMMANDS = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Say it
+      ansible.builtin.command: printf '%s\\n' {{ item }}
+      loop: [one, two]
+    - name: Say a secret
+      ansible.builtin.command: printf hunter2
+      no_log: true
+"""
+
+
+def test_what_commands_of_a_playbook_write_comes_with_their_tasks(tmp_path, monkeypatch):
+    (tmp_path / "commands.yml").write_text(COMMANDS)
+    monkeypatch.setattr(Workspace, "playbook", lambda _self, name: str(tmp_path / f"{name}.yml"))
+    events = []
+    with workspace({}, host_name="n1") as space:
+        run_playbook(space, "commands", events.append)
+    said, secret = (event for event in events if isinstance(event, TaskEnded))
+    assert said.output == "$ printf %s\\n one\none\n$ printf %s\\n two\ntwo"
+    assert secret.output == ""
 
 
 def test_an_inventory_that_cannot_be_read(tmp_path):

@@ -21,7 +21,8 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """A task ended on one node. `outcome`: "ok", "changed", "skipped", "failed", "unreachable" or "ignored"."""
+    """A task ended on one node. `outcome`: "ok", "changed", "skipped", "failed", "unreachable" or "ignored"; `output` is what the
+    command that it ran wrote."""
 
     host: str
     role: str
@@ -32,6 +33,7 @@ class TaskEnded:
     diff: str = ""
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    output: str = ""
     seconds: float = 0.0
 
     @property

@@ -206,9 +206,11 @@ def _kubeconfig(**values: Any) -> None:
 def _run(command: tuple[str, ...], **values: Any) -> int:
     from pykubeadm.errors import NodeError, PykubeadmError
     from pykubeadm.fleet.asking import run_on_each
+    from pykubeadm.fleet.log import RunLog, log_path
     from pykubeadm.node.port import Completed
 
     described = described_of(values)
+    options, log = options_of(values), RunLog(log_path("cluster run"))
     width = max(len(host.name) for host in described.cluster.hosts)
 
     def show(name: str, ended: Completed | PykubeadmError) -> None:
@@ -221,7 +223,8 @@ def _run(command: tuple[str, ...], **values: Any) -> int:
         if ended.status:
             click.echo(f"{name:<{width}}  ended with status {ended.status}", err=True)
 
-    return NodeError.exit_status if run_on_each(described, command, options_of(values), show) else 0
+    with ending_well(log):
+        return NodeError.exit_status if run_on_each(described, command, options, show, log=log) else 0
 
 
 cluster.add_command(

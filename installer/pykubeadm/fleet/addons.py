@@ -66,9 +66,7 @@ def _network(found: Found, there: Sequence[AddOn]) -> Iterator[AddOn]:
         yield AddOn(plugin, ailment="there is no flannel: no DaemonSet installs a pod network")
     elif plugin == "bridge":
         wanted = [host.name for host in found.hosts if host.state != "absent" and nodes[host.name].joined]
-        without = [
-            name for name in wanted if nodes[name].prepared.get("network") != found.digests.get(name, {}).get("network")
-        ]
+        without = [name for name in wanted if nodes[name].prepared.get("network") != found.digests.get(name, {}).get("network")]
         ailment = f"{', '.join(without)} has none, or other routes" if without else ""
         yield AddOn(plugin, len(wanted) - len(without), len(wanted), ailment=ailment and f"bridge: {ailment}")
 

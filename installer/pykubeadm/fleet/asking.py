@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from pykubeadm.node.port import Command, Completed
 if TYPE_CHECKING:
     from pykubeadm.config.fleet import Host
     from pykubeadm.fleet.file import Described
+    from pykubeadm.fleet.log import RunLog
     from pykubeadm.fleet.options import Options
 
 _LONGEST = 24 * 3600.0  # seconds that a command may take where the user gives no end
@@ -27,10 +29,12 @@ def run_on_each(
     show: Callable[[str, Completed | PykubeadmError], None],
     *,
     connect: Connect | None = None,
+    log: RunLog | None = None,
 ) -> int:
-    """Run a command as root on every host, side by side; `show` gets how each one ended. Returns how many hosts failed."""
-    failed = 0
-    with Machines(connect or over_ssh(described), forks=options.forks) as machines:
+    """Run a command as root on every host, side by side; `show` gets how each one ended, when it ended, one at a time. Returns
+    how many hosts failed."""
+    failed, showing = 0, threading.Lock()
+    with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
 
         def one(host: Host) -> Completed:
             left = options.left
@@ -39,10 +43,18 @@ def run_on_each(
             timeout = _LONGEST if left is None else left
             return machines.node(host).run(Command(tuple(argv), "run what was asked for", check=False, timeout=timeout))
 
-        hosts = described.limited(options.limit)
-        for name, ended in machines.on_each(one, hosts).items():
-            show(name, ended)
-            failed += isinstance(ended, PykubeadmError) or ended.status != 0
+        def shown(host: Host) -> None:
+            nonlocal failed
+            ended: Completed | PykubeadmError
+            try:
+                ended = one(host)
+            except PykubeadmError as error:
+                ended = error
+            with showing:
+                show(host.name, ended)
+                failed += isinstance(ended, PykubeadmError) or ended.status != 0
+
+        machines.on_each(shown, described.limited(options.limit))
     return failed
 
 

@@ -14,6 +14,7 @@ from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 if TYPE_CHECKING:
     from pykubeadm.commands.etcd.members import Report
     from pykubeadm.fleet.file import Described
+    from pykubeadm.fleet.log import RunLog
     from pykubeadm.fleet.options import Options
     from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
@@ -30,7 +31,13 @@ def members(described: Described, options: Options, emit: Subscriber, *, connect
 
 
 def save_snapshot(
-    described: Described, given: Mapping[str, Any], options: Options, emit: Subscriber, *, connect: Connect | None = None
+    described: Described,
+    given: Mapping[str, Any],
+    options: Options,
+    emit: Subscriber,
+    *,
+    connect: Connect | None = None,
+    log: RunLog | None = None,
 ) -> None:
     """Keep an archive; `given` are the flags of `etcd snapshot save`, which name files of the control plane. Raises what that
     raises, and UsageError for paths that depend on where we are."""
@@ -41,14 +48,14 @@ def save_snapshot(
         if not path.startswith("/") and "://" not in path:
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag}: {path} would lie on a control plane: give the whole path there, from / on")
-    with _first(described, options, connect) as node:
+    with _first(described, options, connect, log) as node:
         save(given, emit, machine=node)
 
 
 @contextmanager
-def _first(described: Described, options: Options, connect: Connect | None) -> Iterator[Node]:
+def _first(described: Described, options: Options, connect: Connect | None, log: RunLog | None = None) -> Iterator[Node]:
     """The first control plane that can be reached and is one. PhaseError with what is in the way on each."""
-    with Machines(connect or over_ssh(described), forks=options.forks) as machines:
+    with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
         errors = []
         for host in control_planes(described, options):
             try:

@@ -1,17 +1,18 @@
-"""The log file of a run: every event, and every change and command on every machine, with secrets masked."""
+"""The log file of a run: every event, and every change, command and task on every machine, with all output and masked secrets."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pykubeadm.errors import NodeError
-from pykubeadm.node.port import Command, Completed, Directory, File, Node, Unit, UnitState
+from pykubeadm.node.port import Command, Completed, Directory, File, Looked, Node, Unit, UnitState
 from pykubeadm.util.redact import Redactor
 from pykubeadm.workflow.events import (
     Event,
@@ -23,8 +24,10 @@ from pykubeadm.workflow.events import (
     Subscriber,
 )
 
-_LINES = 20  # of a command's output
-_WIDTH = 300
+if TYPE_CHECKING:
+    from pykubeadm.ansible.results import PlaybookEvent
+
+_MOST: Final = 1 << 20  # characters of a command's output; of a longer one the first and the last half as many
 
 
 class RunLog:
@@ -59,6 +62,27 @@ class RunLog:
 
         return both
 
+    def keeping_tasks(self, report: Callable[[PlaybookEvent], None]) -> Callable[[PlaybookEvent], None]:
+        """The same for what comes of a playbook: each task that was not skipped, on each machine."""
+        from pykubeadm.ansible.results import TaskEnded
+
+        def both(event: PlaybookEvent) -> None:
+            if isinstance(event, TaskEnded) and event.outcome != "skipped":
+                said = (event.message if event.outcome != "ok" else "", ", ".join(event.changes), bounded(event.output))
+                task = f"[{event.role_name or 'ansible'}] {event.task}: {event.outcome} ({event.seconds:.2f}s)"
+                self.line(event.host, "\n".join([task, *filter(None, said)]))
+            report(event)
+
+        return both
+
+
+def bounded(output: str) -> str:
+    """The output, cut between two lines where it is too long: half a secret would not be recognized as one."""
+    if len(output) <= _MOST:
+        return output
+    head, tail = output[: _MOST // 2].rpartition("\n")[0], output[-_MOST // 2 :].partition("\n")[2]
+    return f"{head}\n[{len(output) - len(head) - len(tail)} characters are left out here]\n{tail}"
+
 
 def log_path(command: str) -> str:
     """Where the log of a run of this command goes, that begins now: below $XDG_STATE_HOME, or ~/.local/state."""
@@ -85,32 +109,36 @@ def _lines_of(event: Event) -> Iterator[tuple[str, str]]:
 
 def logged(inner: Node, host: str, log: RunLog) -> Node:
     """`inner`, with what is run and changed there written down. Content of files is not."""
-    return cast("Node", _Logged(inner, host, log))
+    return cast("Node", _Logged(inner, host, log, {}))
 
 
 class _Logged:
-    """Whatever only reads goes to the node itself."""
+    """Whatever only reads goes to the node itself. `before` has what stands for the last output of each command."""
 
-    def __init__(self, inner: Node, host: str, log: RunLog) -> None:
-        self._inner = inner
+    def __init__(self, inner: Node | Looked, host: str, log: RunLog, before: dict[str, bytes]) -> None:
+        self._inner: Any = inner
         self._host = host
         self._log = log
+        self._before = before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
+    def ahead(self, *, read: Sequence[str] = (), stat: Sequence[str] = (), run: Sequence[Command] = ()) -> Looked:
+        return cast("Looked", _Logged(self._inner.ahead(read=read, stat=stat, run=run), self._host, self._log, self._before))
+
     def write(self, files: Sequence[File | Directory]) -> tuple[str, ...]:
-        changed = self._inner.write(files)
+        changed: tuple[str, ...] = self._inner.write(files)
         self._log.line(self._host, f"write {', '.join(file.path for file in files)}: changed {', '.join(changed) or 'nothing'}")
         return changed
 
     def save(self, path: str, chunks: Iterable[bytes], mode: int) -> int:
-        size = self._inner.save(path, chunks, mode)
+        size: int = self._inner.save(path, chunks, mode)
         self._log.line(self._host, f"save {path}: {size} bytes")
         return size
 
     def remove(self, paths: Sequence[str]) -> tuple[str, ...]:
-        removed = self._inner.remove(paths)
+        removed: tuple[str, ...] = self._inner.remove(paths)
         if removed:
             self._log.line(self._host, f"remove {', '.join(removed)}")
         return removed
@@ -118,16 +146,26 @@ class _Logged:
     def run(self, command: Command) -> Completed:
         began = time.monotonic()
         try:
-            completed = self._inner.run(command)
+            completed: Completed = self._inner.run(command)
         except NodeError as error:
             self._log.line(self._host, f"$ {command}\n{error}")
             raise
-        output = "\n".join(line[:_WIDTH] for line in (completed.stdout + completed.stderr).splitlines()[:_LINES])
-        self._log.line(self._host, f"$ {command} → {completed.status} ({time.monotonic() - began:.2f}s)\n{output}".rstrip())
+        ended = f"$ {command} → {completed.status} ({time.monotonic() - began:.2f}s)"
+        self._log.line(self._host, f"{ended}{self._output(command, completed)}")
         return completed
 
+    def _output(self, command: Command, completed: Completed) -> str:
+        """Of one that is run again and again until something comes, what it says is written down where it is something else."""
+        parts = ("", completed.stdout.rstrip("\n")), ("[stderr]\n", completed.stderr.rstrip("\n"))
+        said = "\n".join(f"{title}{bounded(text)}" for title, text in parts if text)
+        digest = hashlib.sha256(said.encode(errors="replace")).digest()
+        if not said or self._before.get(str(command)) == digest:
+            return ", with the same output as before" if said else ""
+        self._before[str(command)] = digest
+        return f"\n{said}"
+
     def ensure_unit(self, unit: Unit, *, known: UnitState | None = None) -> tuple[str, ...]:
-        actions = self._inner.ensure_unit(unit, known=known)
+        actions: tuple[str, ...] = self._inner.ensure_unit(unit, known=known)
         if actions:
             self._log.line(self._host, f"unit {unit.name}: {', '.join(actions)}")
         return actions

@@ -16,6 +16,7 @@ from pykubeadm.fleet.log import RunLog, logged
 from pykubeadm.fleet.variables import sudo_password
 
 if TYPE_CHECKING:
+    from pykubeadm.ansible.results import PlaybookEvent
     from pykubeadm.node.port import Node
     from pykubeadm.node.ssh import SshSettings
 
@@ -66,6 +67,10 @@ class Machines:
         with self._lock:
             self._open.append(connection)
         return logged(node, host.name, self._log) if self._log else node
+
+    def noting(self, report: Callable[[PlaybookEvent], None]) -> Callable[[PlaybookEvent], None]:
+        """`report`, with what a playbook does on machines written down in the log, where there is one."""
+        return self._log.keeping_tasks(report) if self._log else report
 
     def on_each(self, call: Callable[[Host], T], hosts: Sequence[Host], *, at_a_time: int = 0) -> dict[str, T | PykubeadmError]:
         """`call` for each host, side by side, `at_a_time` of them where that is given; what it returned or the error that it

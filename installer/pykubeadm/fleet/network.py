@@ -76,9 +76,9 @@ def apply_network(
     with workspace(shared, given.get("inventories", ()), hosts=_with(given["hosts"], variables)) as space:
         if plugin == "bridge":
             limit = ",".join(host.name for host in hosts)
-            run_playbook(space, "bridge", report, limit=limit, forks=min(len(hosts), machines.forks), strategy="free")
+            run_playbook(space, "bridge", machines.noting(report), limit=limit, forks=min(len(hosts), machines.forks), strategy="free")
         else:
-            run_playbook(space, "network", report, limit=cluster.seed.name)
+            run_playbook(space, "network", machines.noting(report), limit=cluster.seed.name)
     for host in hosts:
         stamp(machines.node(host), NETWORK, {"network": network_digest(variables[host.name])})
     emit(PhaseFinished(phase="", outcome="changed", changes=tuple(changes)))

@@ -89,7 +89,7 @@ class Preparation:
                     run_playbook(
                         space,
                         "prepare",
-                        self._report,
+                        self._machines.noting(self._report),
                         limit=",".join(reached),
                         tags=self._tags,
                         forks=min(len(reached), self._machines.forks),

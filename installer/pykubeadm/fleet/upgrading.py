@@ -255,7 +255,7 @@ def _from_here(run: _Upgrading, host: Host, step: Step[Any]) -> Step[Any]:
         from pykubeadm.ansible.workspace import workspace
 
         with workspace(dict(variables) | ways, **inventory_of(run.described, [host])) as space:
-            run_playbook(space, "prepare", report, limit=host.name, tags=tags)
+            run_playbook(space, "prepare", run.machines.noting(report), limit=host.name, tags=tags)
 
     def apply(upgrade_run: UpgradeRun) -> Changes:
         return replace_programs(upgrade_run, play, LocalNode())

@@ -6,7 +6,8 @@ from pykubeadm.ansible.results import HostSummary, Summary, TaskEnded, TaskStart
 
 ENDED = {
     "event": "result", "host": "n1", "role": "pykubeadm.kube.containerd", "task": "Install packages", "outcome": "failed",
-    "message": "no repository\nhas containerd", "changes": [], "diff": "", "warnings": ["old"], "facts": {}, "seconds": 1.5,
+    "message": "no repository\nhas containerd", "changes": [], "diff": "", "warnings": ["old"], "facts": {}, "output": "",
+    "seconds": 1.5,
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from pykubeadm.commands.certs.expiration import Expirations
 from pykubeadm.errors import EXPIRES_SOON, ConfigError, DeclinedError, NodeError, UsageError
 from pykubeadm.phases.certs.expiration import Expiration
 from pykubeadm.workflow.events import NodeProgress, Note, RunFinished, RunStarted
+from tests.support.node import FakeNode, completed
 
 
 def run(*arguments: str, stdin: str = ""):
@@ -70,6 +72,22 @@ def test_a_limit_that_names_nobody_is_not_all_hosts(command, limit, monkeypatch)
     refused = run(command, "--limit", limit, *(["--yes"] if command == "reset" else [])).exception
     assert isinstance(refused, UsageError)
     assert str(refused) == "--limit names no host: leave it out for all hosts"
+
+
+@pytest.mark.usefixtures("file")
+def test_run_keeps_a_log_and_shows_who_said_what(tmp_path, monkeypatch):
+    @contextmanager
+    def connect(host):
+        yield FakeNode(host.name, commands={"id -un": completed("root\n", status=int(host.name == "worker1"))})
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("pykubeadm.fleet.asking.over_ssh", lambda _described: connect)
+    ran = CliRunner().invoke(cluster, ["run", "--", "id", "-un"], standalone_mode=False)
+    assert ran.return_value == NodeError.exit_status
+    assert sorted(ran.stdout.splitlines()) == ["control1  root", "worker1   root"]
+    assert "worker1   ended with status 1\n" in ran.stderr
+    [log] = (tmp_path / "state" / "pykubeadm").glob("cluster-run-*.log")
+    assert "control1 $ id -un → 0" in log.read_text()
 
 
 @pytest.mark.parametrize("command", ["plan", "status", "kubeconfig", "certs check-expiration", "etcd members"])

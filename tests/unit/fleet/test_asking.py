@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from pykubeadm.fleet import asking
 from pykubeadm.fleet.asking import admin_kubeconfig, run_on_each
 from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.log import RunLog
 from pykubeadm.fleet.options import Options
 from tests.support.fleets import cluster, control_plane, fleet, host
 from tests.support.node import FakeNode, completed
@@ -68,3 +70,43 @@ def test_the_kubeconfig_is_of_the_control_planes_of_the_limit(monkeypatch):
     for limit, sentence in ((("w1",), "name a control plane"), (("typo",), "there is no host typo")):
         with pytest.raises(UsageError, match=sentence):
             admin_kubeconfig(described, Options(limit=limit), connect=connect)
+
+
+DESCRIBED = Described(fleet(host("c1", "control-plane"), host("w1")))
+
+
+def test_the_log_holds_the_command_and_all_of_its_output_on_each_host(tmp_path):
+    long = "".join(f"line {number} {'x' * 400}\n" for number in range(500))
+
+    @contextmanager
+    def connect(which):
+        found = completed(f"{long}password: hunter2\n", stderr="not good\n", status=3)
+        yield FakeNode(which.name, commands={"report": found})
+
+    log = RunLog(str(tmp_path / "run.log"))
+    assert run_on_each(DESCRIBED, ["report"], Options(), lambda *_: None, connect=connect, log=log) == 2
+    written = (tmp_path / "run.log").read_text()
+    for name in ("c1", "w1"):
+        assert f" {name} $ report → 3 (" in written
+    assert written.count(f"    line 499 {'x' * 400}\n") == 2
+    assert written.count("    not good\n") == 2
+    assert "hunter2" not in written
+
+
+def test_what_a_host_says_is_shown_while_another_one_is_not_through():
+    shown, first = [], threading.Event()
+
+    def slow(_command):
+        assert first.wait(10), "nothing was shown before all were through"
+        return completed("late")
+
+    @contextmanager
+    def connect(which):
+        yield FakeNode(which.name, commands={"uptime": slow if which.name == "c1" else completed("early")})
+
+    def show(name, ended):
+        shown.append((name, ended.stdout))
+        first.set()
+
+    assert run_on_each(DESCRIBED, ["uptime"], Options(), show, connect=connect) == 0
+    assert shown == [("w1", "early"), ("c1", "late")]

@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from pykubeadm.ansible.results import TaskEnded
 from pykubeadm.errors import NodeError
 from pykubeadm.fleet.log import RunLog, logged
 from pykubeadm.node.port import Command, File, Unit, UnitState
@@ -41,6 +42,55 @@ def test_commands_their_output_and_changes_are_written_down(log, tmp_path):
     assert "w1 remove /etc/x" in written
     assert "w1 unit kubelet.service: restarted" in written
     assert stat.S_IMODE((tmp_path / "logs" / "run.log").stat().st_mode) == 0o600
+
+
+def test_a_look_up_ahead_is_written_down(log):
+    look = Command.look_up(("crictl", "version"), "ask for the version")
+    node = logged(FakeNode(commands={"crictl version": completed("1.36\n")}), "w1", log)
+    assert node.ahead(run=[look]).run(look).stdout == "1.36\n"
+    assert "w1 $ crictl version → 0" in text(log)
+    assert "    1.36\n" in text(log)
+
+
+def test_output_is_written_down_again_when_it_is_another_one(log):
+    outputs = iter(["starting\n", "starting\n", "running\n", "starting\n"])
+    node = logged(FakeNode(commands={"crictl ps": lambda _command: completed(next(outputs))}), "w1", log)
+    for _ in range(4):
+        node.run(Command(("crictl", "ps")))
+    assert text(log).count("$ crictl ps → 0") == 4
+    assert text(log).count("with the same output as before") == 1
+    assert text(log).count("    starting\n") == 2
+
+
+def test_of_very_long_output_the_beginning_and_the_end_are_written_down(log):
+    lines = [f"{number:07d} {'x' * 92}" for number in range(30_000)]
+    node = logged(FakeNode(commands={"journalctl": completed("\n".join(lines))}), "w1", log)
+    node.run(Command(("journalctl",)))
+    written = text(log)
+    assert 1 << 20 <= len(written) + 2 * 101 <= (1 << 20) * 1.1
+    assert lines[0] in written
+    assert lines[-1] in written
+    assert lines[15_000] not in written
+    assert "characters are left out here]" in written
+
+
+def test_tasks_of_a_playbook_are_written_down_with_what_their_commands_said(log):
+    seen = []
+    report = log.keeping_tasks(seen.append)
+    task = TaskEnded(
+        "w1", "pykubeadm.kube.cni", "Apply the network", "changed", output="$ kubectl apply\ntoken: hunter2\napplied"
+    )
+    report(task)
+    report(TaskEnded("w1", "pykubeadm.kube.cni", "Look", "skipped"))
+    report(TaskEnded("w1", "", "Pull", "failed", message="no such image"))
+    assert len(seen) == 3
+    written = text(log)
+    assert "w1 [cni] Apply the network: changed" in written
+    assert "    $ kubectl apply\n" in written
+    assert "    applied\n" in written
+    assert "w1 [ansible] Pull: failed (0.00s)\n    no such image\n" in written
+    assert "hunter2" not in written
+    assert "Look" not in written
 
 
 def test_a_command_that_fails_is_written_down(log):
