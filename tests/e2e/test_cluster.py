@@ -69,7 +69,9 @@ def test_bare_nodes_become_a_cluster_that_is_left_alone_when_applied_again_and_i
     assert desk.run("plan", status=0).stdout == "Nothing to do: the cluster is as the file says\n"
     results.append(f"an unchanged apply of 2 nodes: {seconds:.1f} s")
 
+    cluster.wait_rolled_out(control, "daemonset/kube-proxy", "deployment/coredns")
     shown = json.loads(desk.run("status", "-o", "json").stdout)
+    assert [(addon["name"], addon["ready"]) for addon in shown["addons"]] == [("coredns", 2), ("kube-proxy", 2), ("bridge", 2)]
     assert [(host["name"], host["state"]) for host in shown["hosts"]] == [(control.name, "Ready"), (worker.name, "Ready")]
     assert control.address in desk.run("kubeconfig").stdout
     ran = desk.run("run", "--", "id", "-un").stdout.splitlines()

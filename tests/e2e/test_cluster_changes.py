@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -44,6 +45,7 @@ def change(desk: Desk) -> None:
     desk.write()
     documents = list(yaml.safe_load_all(desk.file.read_text()))
     next(each for each in documents if each["kind"] == "KubeletConfiguration")["maxPods"] = 77
+    documents[0]["hosts"][1]["kubeletExtraArgs"] = [{"name": "v", "value": "3"}]
     desk.file.write_text(yaml.safe_dump_all(documents, sort_keys=False))
 
 
@@ -61,8 +63,12 @@ def test_a_file_that_says_what_the_cluster_is_changes_nothing(pair: Pair) -> Non
 def test_it_is_reconfigured_although_it_is_killed(pair: Pair, results: list[str]) -> None:
     desk, control, worker = pair
     change(desk)
-    planned = desk.run("plan", status=0)
-    assert "`pykubeadm cluster reconfigure` brings it there" in planned.stderr
+    cluster.wait_rolled_out(control, "daemonset/kube-proxy", "deployment/coredns")
+    planned = desk.run("plan", status=11)
+    assert planned.stdout == "Nothing to do for `pykubeadm cluster apply`; run `pykubeadm cluster reconfigure`\n"
+    for differs in ("ClusterConfiguration is not the file's in apiServer", "KubeletConfiguration is not the file's in maxPods"):
+        assert differs in planned.stderr
+    assert "is not the file's in maxPods" in "".join(json.loads(desk.run("status", "-o", "json", status=11).stdout)["drift"])
     shown = desk.run("reconfigure", "--dry-run").stdout
     assert "+    - --event-ttl=30m0s" in shown
     assert shown.count("maxPods: 77\n") == 2, "of this node's kubelet, and of the ConfigMap"
@@ -75,11 +81,12 @@ def test_it_is_reconfigured_although_it_is_killed(pair: Pair, results: list[str]
     desk.run("reconfigure")
     results.append(f"cluster reconfigure, after it was killed: {time.monotonic() - began:.0f} s")
     assert kubelets(pair) == {control.name: 77, worker.name: 77}
+    assert "--v=3" in worker.read("/var/lib/kubelet/kubeadm-flags.env")
     names = control.shell(f"openssl x509 -noout -ext subjectAltName -in {PKI}/apiserver.crt")
     assert f"DNS:{NAME}" in names
     assert ready_nodes(control) == [control.name, worker.name]
     assert "Nothing to do" in desk.run("reconfigure").stdout
-    assert "reconfigure" not in desk.run("plan", status=0).stderr
+    assert desk.run("plan", status=0).stdout == "Nothing to do: the cluster is as the file says\n"
 
 
 def test_what_cannot_be_changed_is_refused_in_one_sentence(pair: Pair) -> None:

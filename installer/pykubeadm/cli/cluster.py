@@ -24,7 +24,7 @@ _UNTIL = ("prepare", "init", "join")
 
 def _plan(ctx: click.Context, **values: Any) -> int:
     from pykubeadm.errors import NodeError
-    from pykubeadm.fleet.command import CHANGES_WANTED, planned, run_plan
+    from pykubeadm.fleet.command import CHANGES_WANTED, further, planned, run_plan
     from pykubeadm.fleet.plan import lines
 
     described = described_of(values)
@@ -38,11 +38,13 @@ def _plan(ctx: click.Context, **values: Any) -> int:
             click.echo(line)
         for host, problem in found.plan.problems:
             click.echo(problem if problem.startswith(host) else f"{host}: {problem}", err=True)
-        if found.plan.empty and not found.plan.problems:
+        if commands := further(found.plan):
+            click.echo(f"{'Nothing to do for `pykubeadm cluster apply`;' if found.plan.empty else 'After that'} run {commands}")
+        elif found.plan.empty and not found.plan.problems:
             click.echo("Nothing to do: the cluster is as the file says")
     if found.plan.problems:
         return NodeError.exit_status
-    return 0 if found.plan.empty else CHANGES_WANTED
+    return CHANGES_WANTED if found.plan.actions or found.plan.drift else 0
 
 
 def _apply(ctx: click.Context, **values: Any) -> None:
@@ -125,8 +127,8 @@ cluster.add_command(
         "plan",
         callback=click.pass_context(_plan),
         params=[*sources(), *choosing(), output_option()],
-        help="Show what `apply` would do on each machine; change nothing. The exit status is 0 if there is nothing to do, 11 "
-        "if there is, and 5 if something prevents it.",
+        help="Show what `apply` would do on each machine, and what else is not as the file says, with the command that changes "
+        "it; change nothing. The exit status is 0 if there is nothing to do, 11 if there is, and 5 if something prevents it.",
         short_help="Show what apply would do; change nothing",
     )
 )
@@ -248,7 +250,7 @@ cluster.add_command(
         callback=click.pass_context(_status),
         params=[*sources(), *choosing(), *document_options("text")],
         help="Show hosts, versions, etcd, certificates and add-ons, and what is not as the file says. The exit status is 0 where "
-        "all is well, 11 where `apply` has something to do, 5 where something is wrong.",
+        "all is well, 11 where there is something to do, as `plan` shows it, 5 where something is wrong.",
         short_help="Show how the cluster is, and what is not as the file says",
     )
 )

@@ -63,9 +63,9 @@ def etcd_of(node: Node, api: Api) -> EtcdClient | None:
 
 def look_at_cluster(seed: str, node: Node, api: Api) -> ClusterFacts:
     """What the cluster says of itself at the control plane `seed`. Raises what the API raises."""
-    from pykubeadm.phases.cluster.stored import administrator, stored_cluster_document
+    from pykubeadm.phases.cluster.stored import administrator, stored_at_once
 
-    stored = stored_cluster_document(api, administrator(ADMIN_KUBECONFIG))
+    stored, kubelet, kube_proxy = stored_at_once(api, administrator(ADMIN_KUBECONFIG))
     nodes = {str(found["metadata"]["name"]): node_object(found) for found in api.list("v1", "Node")}
     members, etcd_error = _members(node, api)
     return ClusterFacts(
@@ -76,6 +76,8 @@ def look_at_cluster(seed: str, node: Node, api: Api) -> ClusterFacts:
         members=members,
         etcd_error=etcd_error,
         stored=stored,
+        kubelet=kubelet,
+        kube_proxy=kube_proxy,
     )
 
 

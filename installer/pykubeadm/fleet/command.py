@@ -22,7 +22,7 @@ from pykubeadm.fleet.ready import wait_ready
 from pykubeadm.workflow.events import Event, NodeProgress, Note, Planned, RunFinished, RunStarted, Subscriber
 
 PHASES = ("look", "prepare", "init", "join", "network", "ready")
-CHANGES_WANTED = 11  # the exit status of `cluster plan` where there is something to do
+CHANGES_WANTED = 11  # the exit status of `cluster plan` where there is something to do, for `apply` or another command
 
 
 def plan_fleet(described: Described, machines: Machines, options: Options, emit: Subscriber) -> Found:
@@ -39,7 +39,7 @@ def plan_fleet(described: Described, machines: Machines, options: Options, emit:
     described = of_version(described, _version(described, facts))
     digests = digests_of(described, network_variables(described, nodes))
     plan = make_plan(wanted, facts, digests, hosts)
-    for host, sentence in plan.notes:
+    for host, sentence in (*plan.notes, *((each.host, each.sentence) for each in plan.drift)):
         emit(Note(level="warning", topic=host, message=sentence))
     return Found(described, hosts, facts, plan, digests)
 
@@ -76,6 +76,11 @@ def planned(plan: Plan) -> Iterator[Event]:
         yield Note(level="warning", topic=host, message=problem)
 
 
+def further(plan: Plan) -> str:
+    """The commands that do what `apply` leaves alone, for a sentence; "" where there is nothing of that."""
+    return ", then ".join(f"`{command}`" for command in plan.commands)
+
+
 def run_apply(
     described: Described, options: Options, emit: Subscriber, *, connect: Connect | None = None, log: RunLog | None = None
 ) -> None:
@@ -95,6 +100,8 @@ def run_apply(
             if not found.plan.empty:
                 emit(Planned(phase="plan", text="\n".join(lines(found.plan))))
                 outcomes = apply(found, machines, options, emit)
+                if commands := further(found.plan):
+                    emit(Note(level="warning", topic="", message=f"not all is as the file says yet: run {commands}"))
                 if not options.until and (unready := wait_ready(found, machines, outcomes, options, emit)):
                     problems.append(("", unready))
     except PykubeadmError as error:

@@ -18,7 +18,8 @@ class NodeFacts:
     digest); `unfinished` the command that a run was cut off in, or failed in ("init", "join"; not one of its phases by itself),
     `upgrading` the same of an upgrade ("apply", "node"), `reconfiguring` whether it was a reconfiguration; `ca` stands for the
     cluster's CA that is on the machine, "" where there is none; `kubelet` is the version of the kubelet's program ("v1.36.2"),
-    which is asked for where the machine has a member of etcd.
+    which is asked for where the machine has a member of etcd, and `kubelet_files` are those that the kubelet is configured with
+    (path → content).
     """
 
     name: str
@@ -37,6 +38,7 @@ class NodeFacts:
     reconfiguring: bool = False
     ca: str = ""
     kubelet: str = ""
+    kubelet_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     idle_units: tuple[str, ...] = ()  # units of its load balancer that do not run
     balancing: tuple[str, ...] = ()  # of one that is marked absent: those that run
     etcd: bool = False  # a member of etcd was begun on it, as on a host of that part
@@ -88,8 +90,9 @@ class EtcdMember:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """The cluster, as one healthy control plane (`seed`, a host's name) knows it. `stored` is its ClusterConfiguration, `network`
-    stands for the pod network that was applied from there, "" for none."""
+    """The cluster, as one healthy control plane (`seed`, a host's name) knows it. `stored` is its ClusterConfiguration, `kubelet`
+    and `kube_proxy` are its Kubelet- and KubeProxyConfiguration, {} where it has none that can be read; `network` stands for the
+    pod network that was applied from there, "" for none."""
 
     seed: str
     ca: str
@@ -98,6 +101,8 @@ class ClusterFacts:
     members: tuple[EtcdMember, ...] = ()
     etcd_error: str = ""  # why the members are not known
     stored: Mapping[str, Any] = field(default_factory=dict)
+    kubelet: Mapping[str, Any] = field(default_factory=dict)
+    kube_proxy: Mapping[str, Any] = field(default_factory=dict)
     network: str = ""
 
 

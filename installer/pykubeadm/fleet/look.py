@@ -9,7 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, Host
-from pykubeadm.constants import ADMIN_KUBECONFIG, CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, STATE_DIR
+from pykubeadm.constants import (
+    ADMIN_KUBECONFIG,
+    CERTIFICATES_DIR,
+    KUBELET_CONFIG,
+    KUBELET_FLAGS_ENV,
+    KUBELET_INSTANCE_CONFIG,
+    KUBERNETES_DIR,
+    MANIFESTS_DIR,
+    STATE_DIR,
+)
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.cluster import answers, api_of, fingerprint, look_at_cluster
 from pykubeadm.fleet.etcd_hosts import look_at_member
@@ -34,6 +43,7 @@ _CA = f"{CERTIFICATES_DIR}/ca.crt"
 _KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
 _API_SERVER, _ETCD = (f"{MANIFESTS_DIR}/{name}.yaml" for name in ("kube-apiserver", "etcd"))
 _API_SERVER_VERSION = re.compile(rb"""image: ["']?\S*kube-apiserver:(v\d+\.\d+\.\d+)""")
+_KUBELET_FILES = (KUBELET_CONFIG, KUBELET_INSTANCE_CONFIG, KUBELET_FLAGS_ENV)
 
 Reporter = Callable[[str, str], None]  # a host and "", or why it could not be checked
 
@@ -107,7 +117,8 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
     journal = Journal(node)
     directory = described.configuration.cluster.certificates_dir
     seen = node.ahead(
-        read=(f"{directory}/ca.crt", _CA, PREPARED, NETWORK, _API_SERVER), stat=(_KUBELET_CONF, ADMIN_KUBECONFIG, _ETCD)
+        read=(f"{directory}/ca.crt", _CA, PREPARED, NETWORK, _API_SERVER, *_KUBELET_FILES),
+        stat=(_KUBELET_CONF, ADMIN_KUBECONFIG, _ETCD),
     )
     last = journal.last_run() or {}
     command, _, rest = str(last.get("command") or "").partition(" ")
@@ -131,6 +142,7 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         upgrading=rest.partition(" ")[0] if command == "upgrade" and did_not_end else "",
         reconfiguring=command == "reconfigure" and did_not_end,
         ca=ca,
+        kubelet_files={path: content for path in _KUBELET_FILES if (content := seen.read(path)) is not None},
         idle_units=() if absent else tuple(unit for unit, is_idle in idle.items() if is_idle),
         balancing=tuple(unit for unit, is_idle in idle.items() if not is_idle) if absent else (),
     )

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Cluster, Fleet, Host
-from pykubeadm.config.versions import parse_version
+from pykubeadm.fleet.drift import RECONFIGURE, UPGRADE, Drift, drift_of
 from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, Facts, NodeFacts, NodeObject
 from pykubeadm.util.dataclass import dataclass
 
@@ -23,8 +23,6 @@ STAGES: tuple[tuple[Kind, ...], ...] = (
     ("label",),
     ("network",),
 )
-# Of the ClusterConfiguration: what `reconfigure` keeps where the file leaves it out.
-_KEPT = ("certificatesDir", "clusterName", "encryptionAlgorithm", "caCertificateValidityPeriod")
 
 _BACK = (
     "bring the others back, or restore a snapshot on one of them by hand, with etcdutl (`pykubeadm etcd snapshot restore` is for "
@@ -50,15 +48,21 @@ class Action:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`problems` are what stands in the way, by host ("" for the whole cluster), `notes` what is not as the file says and is
-    left alone."""
+    left alone, `drift` what of that another command brings there."""
 
     actions: tuple[Action, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
+    drift: tuple[Drift, ...] = ()
 
     @property
     def empty(self) -> bool:
         return not self.actions
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Those that have to do with drift, in the order in which they can be run."""
+        return tuple(command for command in (UPGRADE, RECONFIGURE) if any(each.command == command for each in self.drift))
 
     def of(self, *kinds: Kind) -> tuple[Action, ...]:
         return tuple(action for action in self.actions if action.kind in kinds)
@@ -81,6 +85,7 @@ class _Planning:
     actions: list[Action] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    drift: list[Drift] = field(default_factory=list)
 
     def node(self, host: Host) -> NodeFacts:
         return self.facts.nodes[host.name]
@@ -107,7 +112,7 @@ def make_plan(fleet: Fleet, facts: Facts, digests: Mapping[str, Mapping[str, str
             planning.actions.append(Action("remove", host.name, "stop its load balancer", ("it is marked absent",), _part(host)))
     stage = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
     actions = sorted(planning.actions, key=lambda action: stage[action.kind])
-    return Plan(tuple(actions), tuple(planning.problems), tuple(planning.notes))
+    return Plan(tuple(actions), tuple(planning.problems), tuple(planning.notes), tuple(planning.drift))
 
 
 def _unreachable(planning: _Planning, host: Host) -> None:
@@ -332,7 +337,8 @@ def _existing(planning: _Planning, hosts: Sequence[Host], cluster: ClusterFacts)
             _member(planning, host, cluster)
     if len(hosts) == len(planning.fleet.cluster.hosts):
         _strangers(planning, cluster)
-    _cluster_drift(planning, cluster)
+    present = [host for host in hosts if host.state != "absent" and host.is_node and planning.node(host).reachable]
+    planning.drift += drift_of(planning.fleet, cluster, [(host, planning.node(host)) for host in present])
     _network_drift(planning, hosts, cluster)
 
 
@@ -367,14 +373,14 @@ def _member(planning: _Planning, host: Host, cluster: ClusterFacts) -> None:
         return
     elif found is None:
         planning.actions.append(_join(host, node, "the cluster has no Node of it"))
-    _node_drift(planning, host, found, cluster)
+    _node_drift(planning, host, found)
 
 
 def _stale_members(name: str, cluster: ClusterFacts) -> tuple[EtcdMember, ...]:
     return tuple(member for member in cluster.members if member.name == name)
 
 
-def _node_drift(planning: _Planning, host: Host, found: NodeObject | None, cluster: ClusterFacts) -> None:
+def _node_drift(planning: _Planning, host: Host, found: NodeObject | None) -> None:
     """Labels and taints that are not there, or otherwise. What others have set is left."""
     has = found.labels if found else {}
     labels: dict[str, str | None] = {key: value for key, value in host.labels.items() if has.get(key) != value}
@@ -388,14 +394,6 @@ def _node_drift(planning: _Planning, host: Host, found: NodeObject | None, clust
         return
     if not found.ready and not any(action.host == host.name for action in planning.actions):
         planning.notes.append((host.name, f"its Node is not ready: {found.reason or 'its kubelet says nothing'}"))
-    if upgrading := planning.node(host).upgrading:
-        sentence = f"`upgrade {upgrading}` was cut off there, or failed: `pykubeadm cluster upgrade` goes on"
-        planning.notes.append((host.name, sentence))
-    elif planning.node(host).reconfiguring:
-        sentence = "`reconfigure` was cut off there, or failed: `pykubeadm cluster reconfigure` goes on"
-        planning.notes.append((host.name, sentence))
-    elif found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
-        planning.notes.append((host.name, f"its kubelet is {found.version}, and the cluster {cluster.version}"))
 
 
 def wanted_taints(host: Host) -> tuple[Mapping[str, Any], ...]:
@@ -469,40 +467,6 @@ def _strangers(planning: _Planning, cluster: ClusterFacts) -> None:
             )
         elif member.ailment and not any(action.host == member.name for action in planning.actions):
             planning.notes.append((member.name, f"its member of etcd is not healthy: {member.ailment}"))
-
-
-def _cluster_drift(planning: _Planning, cluster: ClusterFacts) -> None:
-    """The cluster's own configuration is not changed by applying a file; what is otherwise is said."""
-    wanted = planning.fleet.configuration.cluster
-    if planning.fleet.names_version and wanted.kubernetes_version != cluster.version:
-        sentence = (
-            f"the cluster is {cluster.version}, and the file says {wanted.kubernetes_version}, which applying it leaves alone: "
-            "`pykubeadm cluster upgrade` brings it there"
-        )
-        planning.notes.append(("", sentence))
-    fields = differing(_wanted_document(planning.fleet, cluster), dict(cluster.stored))
-    if fields:
-        sentence = (
-            f"the cluster's ClusterConfiguration is not the file's in {', '.join(fields)}, which applying it leaves alone: "
-            "`pykubeadm cluster reconfigure` brings it there"
-        )
-        planning.notes.append(("", sentence))
-
-
-def _wanted_document(fleet: Fleet, cluster: ClusterFacts) -> Mapping[str, Any]:
-    """The ClusterConfiguration as the file has it. What cannot be changed, and is left out there, is the cluster's; without such
-    a document the hosts alone say where etcd is."""
-    document = replace(fleet.configuration.cluster, kubernetes_version=cluster.version).document()
-    if not fleet.describes_cluster:
-        return {"etcd": document["etcd"]} if fleet.members else {}
-    written = fleet.cluster_document
-    document["networking"] = {**(cluster.stored.get("networking") or {}), **(written.get("networking") or {})}
-    return {name: value for name, value in document.items() if name not in _KEPT or name in written}
-
-
-def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """The fields of the file that the cluster has otherwise."""
-    return [name for name in wanted if wanted[name] != found.get(name)] if found else []
 
 
 def _network(planning: _Planning, host: str, *reasons: str) -> Action:

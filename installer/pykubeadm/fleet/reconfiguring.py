@@ -1,4 +1,5 @@
-"""`cluster reconfigure`: control planes one after the other, of which the first takes the file, then the other nodes."""
+"""`cluster reconfigure`: control planes one after the other, of which the first takes the file, then the other nodes. Each gets
+the flags of its own kubelet."""
 
 from __future__ import annotations
 
@@ -97,7 +98,7 @@ class _Change:
 
     def __call__(self, host: Host, node: Node, events: HostEvents) -> None:
         with_file = host.name in self._with_file
-        if self._dry_run and self._shown and not with_file:
+        if self._dry_run and self._shown and not with_file and not host.kubelet_extra_args:
             return
         from pykubeadm.commands.reconfigure.command import reconfigure
         from pykubeadm.commands.reconfigure.phases import PHASES as STEPS
@@ -107,9 +108,14 @@ class _Change:
 
         results: list[Result] = []
         checks = dict.fromkeys((*self._described.cluster.ignore_preflight_errors, *host.ignore_preflight_errors))
+        options: dict[str, Any] = {
+            "dry_run": self._dry_run,
+            "ignore_preflight_errors": tuple(checks),
+            "kubelet_extra_args": host.kubelet_extra_args,
+        }
         try:
             reconfigure(
-                {"dry_run": self._dry_run, "ignore_preflight_errors": tuple(checks)},
+                options,
                 keeping_results(events, results),
                 choose=choose,
                 name="reconfigure",

@@ -72,7 +72,8 @@ def run_status(described: Described, options: Options, emit: Subscriber, *, conn
             )
     problems += [_named(host, sentence) for host, sentence in (*found.plan.problems, *found.plan.notes)]
     version = found.facts.cluster.version if found.facts.cluster else ""
-    return Status(version, rows, addons, tuple(lines(found.plan)), tuple(dict.fromkeys(problems)))
+    drift = (*lines(found.plan), *(_named(each.host, each.sentence) for each in found.plan.drift))
+    return Status(version, rows, addons, drift, tuple(dict.fromkeys(problems)))
 
 
 def _addons(found: Found, machines: Machines, problems: list[str]) -> tuple[AddOn, ...]:

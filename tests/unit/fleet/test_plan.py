@@ -43,6 +43,7 @@ def test_a_cluster_that_is_as_the_file_says_needs_nothing():
     assert plan.empty
     assert not plan.problems
     assert not plan.notes
+    assert not plan.drift
 
 
 def test_a_machine_that_was_prepared_by_other_means_is_not_prepared():
@@ -289,7 +290,9 @@ def test_what_is_not_applied_is_said():
     said_of = dict.fromkeys(sentence for _host, sentence in plan.notes)
     assert any("kubelet stopped" in sentence for sentence in said_of)
     assert any("does not name: other" in sentence for sentence in said_of)
-    assert any("controlPlaneEndpoint" in sentence for sentence in said_of)
+    [drift] = plan.drift
+    assert "controlPlaneEndpoint" in drift.sentence
+    assert plan.commands == (drift.command,) == ("pykubeadm cluster reconfigure",)
 
 
 def test_a_load_balancer_is_made_and_repaired():

@@ -10,7 +10,16 @@ import pytest
 import yaml
 
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import APIServer, ClusterConfiguration, Etcd, ExternalEtcd, Networking, NodeRegistration, ThisNode
+from pykubeadm.config.model import (
+    APIServer,
+    Arg,
+    ClusterConfiguration,
+    Etcd,
+    ExternalEtcd,
+    Networking,
+    NodeRegistration,
+    ThisNode,
+)
 from pykubeadm.config.read_change import read_change
 from pykubeadm.config.reading import Environment
 from pykubeadm.errors import ConfigError, NodeError, PhaseError, Problem, PykubeadmError
@@ -155,6 +164,17 @@ def test_checks_that_the_file_ignores_are_ignored(monkeypatch):
     assert desk.options["c1"]["ignore_preflight_errors"] == ("Swap",)
 
 
+def test_each_kubelet_gets_the_flags_that_the_file_has_for_its_host(monkeypatch):
+    flags = (Arg(name="v", value="4"),)
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1", kubelet_extra_args=flags), host("w2"))
+    desk.run()
+    assert [desk.options[name]["kubelet_extra_args"] for name in ("c1", "w1", "w2")] == [(), flags, ()]
+    desk.done.clear()
+    desk.does["c1"] = lambda emit: emit(Result(name="difference", text="+ flag of c1", data={}))
+    desk.run(dry_run=True)
+    assert desk.done == ["c1 file", "w1"], "of workers those with flags of their own"
+
+
 def test_a_dry_run_shows_each_difference_once_and_asks_each_control_plane_with_the_file(desk):
     def showing(*texts):
         return lambda emit: [emit(Result(name="difference", text=text, data={})) for text in texts]
@@ -236,7 +256,8 @@ def changed_by(fleet_of_file):
 
 def drift(fleet_of_file):
     found = cluster("c1", node("c1"), stored=STORED.document())
-    return [text for _host, text in plan_of(fleet_of_file, control_plane("c1"), found=found).notes if "ClusterConf" in text]
+    plan = plan_of(fleet_of_file, control_plane("c1"), found=found)
+    return [each.sentence for each in plan.drift if "ClusterConf" in each.sentence]
 
 
 def test_api_servers_get_new_endpoints_of_etcd_though_the_file_has_no_clusterconfiguration(tmp_path):

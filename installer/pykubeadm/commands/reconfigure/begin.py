@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> ReconfigureRun:
-    """The run for these options (flags with underscores, None where not given); `source` is what --config names. The cluster is
-    asked for its configuration, the node is only read. Raises ConfigError with every problem of the file, PreflightError,
-    PhaseError, ApiError."""
+    """The run for these options (flags with underscores, None where not given; `kubelet_extra_args` are as in an
+    InitConfiguration, which `source`, what --config names, need not have then). The cluster is asked for its configuration, the
+    node is only read. Raises ConfigError with every problem of the file, PreflightError, PhaseError, ApiError."""
 
     def warn(message: str, topic: str = "reconfigure") -> None:
         emit(Note(level="warning", topic=topic, message=message))
@@ -57,6 +57,9 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source
     if source is not None:
         kubelet = partial(_kubelet, machine, api, kubeconfig, begun=record is not None)
         configuration = read_change(source, stored, kubelet, known.this_node, environment(machine, host, emit, (), []))
+    if arguments := options.get("kubelet_extra_args"):
+        registration = replace(configuration.this_node.node_registration, kubelet_extra_args=arguments)
+        configuration = replace(configuration, this_node=replace(configuration.this_node, node_registration=registration))
     if directory := options.get("patches"):
         configuration = replace(configuration, this_node=replace(configuration.this_node, patches=Patches(directory=directory)))
     journal = Journal(machine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pykubeadm.config.section import DocumentError, load_section
 from pykubeadm.config.stored import read_stored_cluster
@@ -14,6 +14,8 @@ from pykubeadm.util.kube_object import KubeObject
 
 if TYPE_CHECKING:
     from pykubeadm.config.model import ClusterConfiguration
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,21 @@ def stored_documents(api: Api, reader: Reader, note: Callable[[str], None]) -> l
     return found
 
 
+def stored_at_once(api: Api, reader: Reader) -> tuple[KubeObject, KubeObject, KubeObject]:
+    """The same with one exchange. ApiError as of `stored_cluster_document`; another one that cannot be read or used is {}."""
+    found = _asked(lambda: api.list("v1", "ConfigMap", "kube-system"), api, reader)
+    maps = {str(each["metadata"]["name"]): each for each in found}
+
+    def optional(stored: _Stored) -> KubeObject:
+        try:
+            return _parsed(api, stored, _text_in(maps.get(stored.config_map), stored))
+        except ApiError:
+            return {}
+
+    cluster = _parsed(api, _CLUSTER, _text_in(maps.get(_CLUSTER.config_map), _CLUSTER))
+    return cluster, optional(_KUBELET), optional(_KUBE_PROXY)
+
+
 def stored_kubelet(api: Api, reader: Reader) -> KubeObject:
     """The KubeletConfiguration that all kubelets have in common. ApiError where it cannot be read or used."""
     return _document(api, reader, _KUBELET)
@@ -92,7 +109,10 @@ def stored_kube_proxy(api: Api, reader: Reader) -> KubeObject:
 
 
 def _document(api: Api, reader: Reader, stored: _Stored) -> KubeObject:
-    text = _text(api, reader, stored, patient=True)
+    return _parsed(api, stored, _text(api, reader, stored, patient=True))
+
+
+def _parsed(api: Api, stored: _Stored, text: str | None) -> KubeObject:
     if text is None:
         raise NotStoredError(
             f"the cluster at {api.server} has no ConfigMap kube-system/{stored.config_map} with {stored.key}: {_remedy(stored)}"
@@ -104,11 +124,20 @@ def _document(api: Api, reader: Reader, stored: _Stored) -> KubeObject:
 
 
 def _text(api: Api, reader: Reader, stored: _Stored, *, patient: bool) -> str | None:
-    def look() -> KubeObject | None:
-        return api.get("v1", "ConfigMap", stored.config_map, "kube-system")
+    found = _asked(lambda: api.get("v1", "ConfigMap", stored.config_map, "kube-system"), api, reader, patient=patient)
+    return _text_in(found, stored)
+
+
+def _text_in(config_map: KubeObject | None, stored: _Stored) -> str | None:
+    text = ((config_map or {}).get("data") or {}).get(stored.key)
+    return str(text) if text else None
+
+
+def _asked(look: Callable[[], T], api: Api, reader: Reader, *, patient: bool = True) -> T:
+    from pykubeadm.kube.apply import retrying
 
     try:
-        found = _retrying(look, api) if patient else look()
+        return retrying(look, api.call_timeout, settling=False) if patient else look()
     except ApiStatusError as error:
         if error.code == 401:
             raise ApiError(
@@ -119,14 +148,6 @@ def _text(api: Api, reader: Reader, stored: _Stored, *, patient: bool) -> str | 
                 f"the credentials of {reader.name} may not read the cluster's configuration ({error}): {reader.forbidden}"
             ) from error
         raise
-    text = ((found or {}).get("data") or {}).get(stored.key)
-    return str(text) if text else None
-
-
-def _retrying(look: Callable[[], KubeObject | None], api: Api) -> KubeObject | None:
-    from pykubeadm.kube.apply import retrying
-
-    return retrying(look, api.call_timeout, settling=False)
 
 
 def _remedy(stored: _Stored) -> str:

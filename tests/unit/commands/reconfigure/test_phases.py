@@ -16,7 +16,7 @@ from pykubeadm.commands.reconfigure.kubelet import kubelet
 from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.commands.reconfigure.upload_config import upload_config
-from pykubeadm.config.model import Proxy
+from pykubeadm.config.model import Arg, Proxy
 from pykubeadm.errors import PhaseError
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.kubeconfig.read import read_kubeconfig
@@ -215,6 +215,15 @@ def test_flags_of_the_kubelet_stand_in_place_of_those_of_their_names(made: Made)
     perform(made.run(init), kubelet)
     assert made.node.text("/var/lib/kubelet/kubeadm-flags.env") == 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.9 --v=4"\n'
     assert perform(made.run(init), kubelet) == []
+
+
+def test_flags_of_the_kubelet_come_from_whoever_drives_the_nodes_too(made: Made) -> None:
+    made.node.put("/var/lib/kubelet/kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.9 --v=1"\n')
+    arguments = (Arg(name="v", value="4"), Arg(name="max-pods", value="9"))
+    perform(made.run(kubelet_extra_args=arguments), kubelet)
+    held = made.node.text("/var/lib/kubelet/kubeadm-flags.env")
+    assert held == 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.9 --v=4 --max-pods=9"\n'
+    assert perform(made.run(kubelet_extra_args=arguments), kubelet) == []
 
 
 def test_kube_proxy_is_restarted_with_its_new_configuration(made: Made) -> None:

@@ -1,0 +1,194 @@
+"""What a cluster has otherwise than its file says and `apply` leaves alone, and the command that brings it there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any, Final
+
+from pykubeadm.addons import kube_proxy as proxies
+from pykubeadm.config.fixed import kubelet_with_what_is_fixed
+from pykubeadm.config.fleet import Fleet, Host
+from pykubeadm.config.model import ClusterConfiguration, Configuration
+from pykubeadm.config.report import Report
+from pykubeadm.config.section import DocumentError, load_section
+from pykubeadm.config.versions import parse_version
+from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV, KUBELET_INSTANCE_CONFIG
+from pykubeadm.errors import PhaseError
+from pykubeadm.fleet.facts import ClusterFacts, NodeFacts
+from pykubeadm.manifests import kubelet as kubelets
+from pykubeadm.util.api_types import misfits
+from pykubeadm.util.dataclass import dataclass
+
+UPGRADE: Final = "pykubeadm cluster upgrade"
+RECONFIGURE: Final = "pykubeadm cluster reconfigure"
+# Of the ClusterConfiguration: what `reconfigure` keeps where the file leaves it out.
+_KEPT: Final = ("certificatesDir", "clusterName", "encryptionAlgorithm", "caCertificateValidityPeriod")
+_FALLBACK: Final = "/etc/resolv.conf"  # of a kubelet on a machine without the file that the cluster's configuration names
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Of a host, or "" for the whole cluster."""
+
+    host: str
+    sentence: str
+    command: str
+
+
+def drift_of(fleet: Fleet, cluster: ClusterFacts, members: Sequence[tuple[Host, NodeFacts]]) -> Iterator[Drift]:
+    """`members` are the hosts of the cluster that were looked at."""
+    configuration = fleet.configuration
+    if fleet.names_version and configuration.cluster.kubernetes_version != cluster.version:
+        differs = f"the cluster is {cluster.version}, and the file says {configuration.cluster.kubernetes_version}"
+        yield Drift("", f"{differs}, {_left_alone(UPGRADE)}", UPGRADE)
+    documents = {
+        "ClusterConfiguration": _differing(_wanted_cluster(fleet, cluster), dict(cluster.stored)) if cluster.stored else [],
+        "KubeletConfiguration": _kubelet(configuration, cluster),
+        "KubeProxyConfiguration": _kube_proxy(configuration, cluster),
+    }
+    for kind, fields in documents.items():
+        if fields:
+            differs = f"the cluster's {kind} is not the file's in {', '.join(fields)}"
+            yield Drift("", f"{differs}, {_left_alone(RECONFIGURE)}", RECONFIGURE)
+    compare = bool(configuration.kubelet) and not documents["KubeletConfiguration"]
+    behind = cache(partial(_own_kubelet, cluster)) if compare else _not_compared  # most kubelets have the same one
+    for host, node in members:
+        yield from _of_node(host, node, cluster, behind)
+
+
+def _left_alone(command: str) -> str:
+    return f"which applying it leaves alone: `{command}` brings it there"
+
+
+def _of_node(
+    host: Host, node: NodeFacts, cluster: ClusterFacts, behind: Callable[[bytes, bytes], Sequence[str]]
+) -> Iterator[Drift]:
+    """`behind` says in which fields a kubelet with these files is otherwise configured than the cluster's are to be."""
+    found = cluster.nodes.get(host.name)
+    if found is None or node.ca not in ("", cluster.ca):
+        return
+    if node.upgrading:
+        yield Drift(host.name, f"`upgrade {node.upgrading}` was cut off there, or failed: `{UPGRADE}` goes on", UPGRADE)
+    elif node.reconfiguring:
+        yield Drift(host.name, f"`reconfigure` was cut off there, or failed: `{RECONFIGURE}` goes on", RECONFIGURE)
+    elif found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
+        sentence = f"its kubelet is {found.version}, and the cluster {cluster.version}: `{UPGRADE}` brings it there"
+        yield Drift(host.name, sentence, UPGRADE)
+    elif node.joined and not node.unfinished:
+        files = node.kubelet_files
+        if fields := behind(files.get(KUBELET_CONFIG, b""), files.get(KUBELET_INSTANCE_CONFIG, b"")):
+            sentence = f"its kubelet's configuration is not the cluster's in {', '.join(fields)}"
+            yield Drift(host.name, f"{sentence}, {_left_alone(RECONFIGURE)}", RECONFIGURE)
+        if flags := _flags(host, node):
+            sentence = f"its kubelet's flags are not the file's kubeletExtraArgs in {', '.join(flags)}"
+            yield Drift(host.name, f"{sentence}, {_left_alone(RECONFIGURE)}", RECONFIGURE)
+
+
+def _wanted_cluster(fleet: Fleet, cluster: ClusterFacts) -> Mapping[str, Any]:
+    """The ClusterConfiguration as the file has it. What cannot be changed, and is left out there, is the cluster's; without such
+    a document the hosts alone say where etcd is."""
+    document = replace(fleet.configuration.cluster, kubernetes_version=cluster.version).document()
+    if not fleet.describes_cluster:
+        return {"etcd": document["etcd"]} if fleet.members else {}
+    written = fleet.cluster_document
+    document["networking"] = {**(cluster.stored.get("networking") or {}), **(written.get("networking") or {})}
+    return {name: value for name, value in document.items() if name not in _KEPT or name in written}
+
+
+def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """The fields of the file that the cluster has otherwise."""
+    return [name for name in wanted if wanted[name] != found.get(name)]
+
+
+def _kubelet(configuration: Configuration, cluster: ClusterFacts) -> list[str]:
+    """The fields in which the file's KubeletConfiguration is another one than the cluster's, both completed."""
+    if not configuration.kubelet or not cluster.kubelet:
+        return []
+    wanted = kubelet_with_what_is_fixed(configuration.kubelet, cluster.kubelet, Report([], lambda _note: None))
+    return _other_fields(kubelets.KIND, wanted, cluster.kubelet, _completing(cluster))
+
+
+def _not_compared(_config: bytes, _instance: bytes) -> Sequence[str]:
+    return ()
+
+
+def _own_kubelet(cluster: ClusterFacts, config: bytes, instance: bytes) -> Sequence[str]:
+    """The same of the cluster's and that on a machine, which has some of its own."""
+    held, own = _read(config), _read(instance)
+    if held is None or not cluster.kubelet:
+        return []
+    local = {*(own or ()), "containerRuntimeEndpoint"}
+    if "resolvConf" not in cluster.kubelet or held.get("resolvConf") == _FALLBACK:
+        local.add("resolvConf")
+    wanted, has = ({name: each[name] for name in each if name not in local} for each in (cluster.kubelet, held))
+    return _other_fields(kubelets.KIND, wanted, has, _completing(cluster))
+
+
+def _completing(cluster: ClusterFacts) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    stored = _as_stored(cluster)
+    return lambda document: kubelets.kubelet_configuration(stored, document, _silent)
+
+
+def _kube_proxy(configuration: Configuration, cluster: ClusterFacts) -> list[str]:
+    if not configuration.kube_proxy or not cluster.kube_proxy:
+        return []
+    # The address that it listens on follows from the control plane that it was made on.
+    wanted = {"bindAddress": cluster.kube_proxy.get("bindAddress"), **configuration.kube_proxy}
+    stored = replace(configuration, cluster=_as_stored(cluster))
+
+    def complete(document: Mapping[str, Any]) -> Mapping[str, Any]:
+        return proxies.kube_proxy_configuration(replace(stored, kube_proxy=document), _silent)
+
+    return _other_fields(proxies.KIND, wanted, cluster.kube_proxy, complete)
+
+
+def _as_stored(cluster: ClusterFacts) -> ClusterConfiguration:
+    """Of what completes other documents: in a cluster that runs it stays as it is."""
+    plain, networking = ClusterConfiguration(), cluster.stored.get("networking") or {}
+    return replace(
+        plain,
+        certificates_dir=str(cluster.stored.get("certificatesDir") or plain.certificates_dir),
+        networking=replace(
+            plain.networking,
+            service_subnet=str(networking.get("serviceSubnet") or plain.networking.service_subnet),
+            pod_subnet=str(networking.get("podSubnet") or ""),
+            dns_domain=str(networking.get("dnsDomain") or plain.networking.dns_domain),
+        ),
+    )
+
+
+def _other_fields(
+    kind: str, wanted: Mapping[str, Any], held: Mapping[str, Any], complete: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> list[str]:
+    """What somebody made of the one that is held need not be one at all: then it differs wherever it is written otherwise."""
+    if not any(not misfit.unknown for misfit in misfits(kind, held)):
+        wanted, held = complete(wanted), complete(held)
+    return [name for name in sorted({*wanted, *held}) if wanted.get(name) != held.get(name)]
+
+
+def _flags(host: Host, node: NodeFacts) -> list[str]:
+    """The flags of the file that the machine has otherwise; there may be others besides."""
+    from pykubeadm.phases.kubelet.flags import flag_name, parsed_flags
+
+    try:
+        words = parsed_flags(node.kubelet_files.get(KUBELET_FLAGS_ENV, b""))
+    except PhaseError:  # then it has none of them
+        words = []
+    wanted: dict[str, list[str]] = {}
+    for argument in host.kubelet_extra_args:
+        wanted.setdefault(argument.name, []).append(f"--{argument.name}={argument.value}")
+    return [f"--{name}" for name, each in wanted.items() if sorted(each) != sorted(w for w in words if flag_name(w) == name)]
+
+
+def _read(content: bytes) -> Mapping[str, Any] | None:
+    """None for what is not there or damaged: other commands say so."""
+    try:
+        return load_section(content).data if content else None
+    except DocumentError:
+        return None
+
+
+def _silent(_level: str, _message: str) -> None:
+    """What is to be warned of, the command that changes it says."""
