@@ -100,6 +100,25 @@ class Desk:
         }
         self.file.write_text(yaml.safe_dump_all([fleet, kubeadm | self.cluster, kubelet, proxy], sort_keys=False))
 
+    def write_inventory(self, **variables: Any) -> tuple[str, ...]:
+        """An Ansible inventory of the same hosts, and kubeadm's documents, as arguments of `cluster`. `variables` are of all."""
+        groups: dict[str, Any] = {}
+        for host in self.hosts.values():
+            own = {name: value for name, value in host.items() if name not in ("name", "address", "parts")}
+            own = {"ansible_host": host["address"], "pykubeadm_host": own | {"ignorePreflightErrors": cluster.ignored_checks()}}
+            group = {"control-plane": "control_planes", "worker": "workers"}[host["parts"][0]]
+            groups.setdefault(group, {"hosts": {}})["hosts"][host["name"]] = own
+        known = f"-o UserKnownHostsFile={self.folder}/known_hosts -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+        way = {"ansible_user": USER, "ansible_ssh_private_key_file": str(self.folder / "key"), "ansible_ssh_common_args": known}
+        inventory, documents = self.folder / "hosts.yml", self.folder / "kubeadm.yaml"
+        inventory.write_text(yaml.safe_dump({"all": {"children": groups, "vars": way | variables}}))
+        first = next(iter(self.nodes.values()))
+        _init, kubeadm, *others = cluster.documents(self.kubernetes.version, first.address, etcd_tag=self.kubernetes.etcd_tag)
+        del kubeadm["kubernetesVersion"]  # it is in the inventory, as the pods' addresses
+        del kubeadm["networking"]
+        documents.write_text(yaml.safe_dump_all([kubeadm, *others]))
+        return "-i", str(inventory), "-f", str(documents)
+
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """`pykubeadm cluster ARGUMENTS` on this machine, begun."""
         env = {**os.environ, "PYTHONPATH": str(CHECKOUT / "installer"), "HOME": str(self.folder), **(environment or {})}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -14,8 +15,9 @@ from lab import cluster
 from lab.assets import Assets
 from lab.node import Node
 from tests.e2e.fleets import Desk, desk_of, ready_nodes
+from tests.e2e.joining import join, join_command, node_names
 
-KILLS = 4
+KILLS = 10
 
 
 @pytest.fixture
@@ -160,18 +162,30 @@ def test_three_control_planes_behind_haproxy_and_keepalived(desk, results):
 
 @pytest.mark.long
 def test_killed_at_any_moment_and_applied_again_it_is_the_same_cluster(desk, results):
+    """A run that is through before it is killed has made the cluster; then it is taken apart, and made again."""
     control, second = (desk.new(name, "control-plane", bare=False) for name in ("control", "second"))
     worker = desk.new("worker", "worker", bare=False)
     desk.cluster["controlPlaneEndpoint"] = f"{control.address}:6443"
     desk.write()
-    moments = random.Random(time.time())  # noqa: S311 - no secret
-    for _ in range(KILLS):
-        process = desk.start("apply")
-        after = moments.uniform(2, 40)
-        time.sleep(after)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        results.append(f"killed after {after:.1f} s")
+    seed = random.randrange(1 << 32)  # noqa: S311 - no secret
+    results.append(f"seed of the kills: {seed}")
+    print(f"seed of the kills: {seed}")  # noqa: T201 - beside the failure, too
+    moments = random.Random(seed)  # noqa: S311
+    kills = 0
+    while kills < KILLS:
+        process, after = desk.start("apply"), moments.uniform(1, 40)
+        try:
+            out, err = process.communicate(timeout=after)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            results.append(f"killed after {after:.1f} s")
+        else:
+            assert process.returncode == 0, out + err
+            assert ready_nodes(control) == sorted([control.name, second.name, worker.name])
+            results.append("made, and taken apart")
+            desk.run("reset", "--yes")
     desk.run("apply", timeout=900)
     assert ready_nodes(control) == sorted([control.name, second.name, worker.name])
     shown = json.loads(desk.run("status", "-o", "json", status=None).stdout)
@@ -202,3 +216,64 @@ def test_a_node_whose_power_goes_half_way_holds_nobody_up(desk):
     dying.power_on()
     desk.run("apply", timeout=900)
     assert ready_nodes(control) == sorted([control.name, good.name, dying.name])
+
+
+@pytest.mark.long
+def test_real_kubeadm_accepts_the_cluster_and_apply_the_node_that_kubeadm_joined(desk, kubernetes):
+    if kubernetes.program("kubeadm") is None:
+        pytest.skip("kubeadm is not among the assets")
+    control, worker = desk.new("control", "control-plane", bare=False), desk.new("worker", "worker", bare=False)
+    desk.write()
+    desk.run("apply")
+    cluster.wait_rolled_out(control, "daemonset/kube-proxy", "deployment/coredns")
+
+    expiry = control.run("kubeadm", "certs", "check-expiration", "--output=json").stdout
+    listed = json.loads(expiry[expiry.index("{") :])
+    assert all(not entry["missing"] for entry in listed["certificates"])
+    assert {entry["name"] for entry in listed["certificateAuthorities"]} == {"ca", "etcd-ca", "front-proxy-ca"}
+    major, minor, patch = kubernetes.version.split(".")
+    newer = f"{major}.{minor}.{int(patch) + 1}"
+    planned = control.run("kubeadm", "upgrade", "plan", newer, timeout=180)
+    assert f"kubeadm upgrade apply {newer}" in planned.stdout
+    assert "FATAL" not in planned.stderr
+
+    another = desk.new("another", "worker", bare=False)
+    join(another, join_command(control, tool="kubeadm"), tool="kubeadm")
+    assert another.name in node_names(control)
+    assert f"the cluster has nodes that the file does not name: {another.name}" in desk.run("plan", status=None).stderr
+    desk.write()
+    desk.run("apply")
+    assert ready_nodes(control) == sorted([control.name, worker.name, another.name])
+    assert desk.run("plan", status=0).stdout == "Nothing to do: the cluster is as the file says\n"
+
+
+@pytest.mark.long
+def test_the_same_from_an_inventory(desk, kubernetes):
+    """Bare nodes; what a host has of its own, and the pod network, are the inventory's."""
+    control = desk.new("control", "control-plane")
+    taint = {"key": "dedicated", "value": "e2e", "effect": "NoSchedule"}
+    own = {"labels": {"disk": "ssd"}, "taints": [taint], "kubeletExtraArgs": [{"name": "v", "value": "3"}]}
+    worker = desk.new("worker", "worker", **own)
+    inventory = desk.write_inventory(
+        kubelet_version=kubernetes.version.removeprefix("v"),
+        cni_network="bridge",
+        cni_cluster_cidrs=[cluster.POD_SUBNET],
+        cni_plugins_source="package",
+    )
+    planned = desk.run("plan", *inventory, status=11)
+    assert f"{control.name}: make it the first control plane (there is no cluster yet)" in planned.stdout
+
+    made = desk.run("apply", *inventory, timeout=900)
+    assert ready_nodes(control) == [control.name, worker.name], made.stdout
+    found = cluster.kubectl_json(control, "get", "node", worker.name)
+    assert found["metadata"]["labels"]["disk"] == "ssd"
+    assert taint in found["spec"]["taints"]
+    assert "--v=3" in worker.read("/var/lib/kubelet/kubeadm-flags.env")
+    assert "Nothing to do" in desk.run("apply", *inventory).stdout
+    assert desk.run("plan", *inventory, status=0).stdout == "Nothing to do: the cluster is as the file says\n"
+
+    cluster.wait_rolled_out(control, "daemonset/kube-proxy", "deployment/coredns")
+    shown = json.loads(desk.run("status", *inventory, "-o", "json").stdout)
+    assert [host["state"] for host in shown["hosts"]] == ["Ready", "Ready"]
+    desk.run("reset", *inventory, "--yes")
+    assert not worker.exists("/etc/kubernetes/kubelet.conf")
