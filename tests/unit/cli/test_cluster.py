@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
@@ -35,6 +36,17 @@ def file(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("file")
 def test_what_init_prints_is_good_and_taken_where_no_file_is_named():
     assert run("validate").stdout == "The file is good: 1 control-plane, 1 worker; Kubernetes v1.36.2\n"
+
+
+@pytest.mark.parametrize(
+    ("guide", "counted"),
+    [("cluster", "1 control-plane, 1 worker"), ("ha", "3 control-planes, 2 workers, 2 load-balancers")],
+)
+def test_the_files_of_the_guides_are_good(guide, counted, file):
+    text = (Path(__file__).parents[3] / "docs" / "guides" / f"{guide}.md").read_text()
+    [first, *_] = (part.partition("```")[0] for part in text.split("```yaml\n")[1:])
+    file.write_text(first)
+    assert run("validate").stdout == f"The file is good: {counted}; Kubernetes v1.36.2\n"
 
 
 def test_a_file_that_is_wrong_is_refused_with_places(file):
