@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
+from pykubeadm.addons.kube_proxy import kube_proxy_configuration
 from pykubeadm.cli.cluster import cluster as commands
 from pykubeadm.commands.reconfigure.addon import addon
 from pykubeadm.commands.reconfigure.kubelet import kubelet as kubelet_phase
@@ -117,6 +119,16 @@ def test_damaged_files_of_a_kubelet_stop_no_plan(content):
 
 def test_what_is_not_known_of_the_cluster_is_no_drift():
     assert drift(file(kubelet=KUBELET, kube_proxy=PROXY), of_worker=files(stored())) == []
+
+
+@pytest.mark.parametrize("name", ["component-configs", "component-configs-full"])
+def test_many_fields_are_the_same_after_they_went_to_the_cluster_and_a_machine(name):
+    case = yaml.safe_load((Path(__file__).parents[2] / "golden" / "cases" / f"{name}.yaml").read_text())
+    kubelet, kube_proxy = list(yaml.safe_load_all(case["config"]))[2:]
+    there = stored(kubelet)
+    wanted = file(kubelet=kubelet, kube_proxy=kube_proxy)
+    held = kube_proxy_configuration(wanted.configuration, silent)
+    assert drift(wanted, yaml.safe_load(to_yaml(there)), yaml.safe_load(to_yaml(held)), of_worker=files(there)) == []
 
 
 def test_another_kubeproxyconfiguration_is_named():
