@@ -5,12 +5,14 @@ from __future__ import annotations
 import ssl
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
+from typing import Any, TypeVar
 
 from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_ca, issue_leaf
 from pykubeadm.pki.keys import encode_private_key, generate_key
@@ -18,6 +20,7 @@ from pykubeadm.pki.sans import Names
 from pykubeadm.pki.table import Usage
 
 NOW = datetime.now(UTC)
+S = TypeVar("S", bound=HTTPServer)
 LOCALHOST = Names(ips=(ip_address("127.0.0.1"),))
 
 
@@ -58,14 +61,14 @@ class Server(HTTPServer):
     def endpoint(self) -> str:
         return f"127.0.0.1:{self.server_port}"
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: object, client_address: object) -> None:
         """A client that does not trust us hangs up."""
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.server.asked.append(self.path)
         status, body = self.server.answers[0] if len(self.server.answers) == 1 else self.server.answers.pop(0)
         self.send_response_only(status)
@@ -76,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running(server):
+def running(server: S) -> Iterator[S]:
     """The server, answering in a thread of its own."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -89,7 +92,9 @@ def running(server):
 
 
 @contextmanager
-def serving(*, tls: ssl.SSLContext | None = None, plain: bool = False, date: datetime = NOW, **certificate):
+def serving(
+    *, tls: ssl.SSLContext | None = None, plain: bool = False, date: datetime = NOW, **certificate: Any
+) -> Iterator[Server]:
     if not plain and tls is None:
         begin = certificate.get("begin", NOW - timedelta(hours=1))
         tls = context(
