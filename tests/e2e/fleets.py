@@ -101,7 +101,8 @@ class Desk:
         self.file.write_text(yaml.safe_dump_all([fleet, kubeadm | self.cluster, kubelet, proxy], sort_keys=False))
 
     def write_inventory(self, **variables: Any) -> tuple[str, ...]:
-        """An Ansible inventory of the same hosts, and kubeadm's documents, as arguments of `cluster`. `variables` are of all."""
+        """An Ansible inventory of the same hosts, and a file with all but them, as arguments of `cluster`. `variables` are of
+        all hosts."""
         groups: dict[str, Any] = {}
         for host in self.hosts.values():
             own = {name: value for name, value in host.items() if name not in ("name", "address", "parts")}
@@ -110,14 +111,14 @@ class Desk:
             groups.setdefault(group, {"hosts": {}})["hosts"][host["name"]] = own
         known = f"-o UserKnownHostsFile={self.folder}/known_hosts -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
         way = {"ansible_user": USER, "ansible_ssh_private_key_file": str(self.folder / "key"), "ansible_ssh_common_args": known}
-        inventory, documents = self.folder / "hosts.yml", self.folder / "kubeadm.yaml"
+        inventory, file = self.folder / "hosts.yml", self.folder / "rest.yaml"
         inventory.write_text(yaml.safe_dump({"all": {"children": groups, "vars": way | variables}}))
         first = next(iter(self.nodes.values()))
         _init, kubeadm, *others = cluster.documents(self.kubernetes.version, first.address, etcd_tag=self.kubernetes.etcd_tag)
-        del kubeadm["kubernetesVersion"]  # it is in the inventory, as the pods' addresses
-        del kubeadm["networking"]
-        documents.write_text(yaml.safe_dump_all([kubeadm, *others]))
-        return "-i", str(inventory), "-f", str(documents)
+        del kubeadm["kubernetesVersion"]  # it is in the inventory
+        fleet = {"apiVersion": "pykubeadm.cluster/v1", "kind": "Cluster", "network": {"plugin": "bridge"}}
+        file.write_text(yaml.safe_dump_all([fleet, kubeadm, *others]))
+        return "-i", str(inventory), "-f", str(file)
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """`pykubeadm cluster ARGUMENTS` on this machine, begun."""

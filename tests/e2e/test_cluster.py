@@ -249,17 +249,12 @@ def test_real_kubeadm_accepts_the_cluster_and_apply_the_node_that_kubeadm_joined
 
 @pytest.mark.long
 def test_the_same_from_an_inventory(desk, kubernetes):
-    """Bare nodes; what a host has of its own, and the pod network, are the inventory's."""
+    """Bare nodes; how they are reached, the version and what a host has of its own are the inventory's."""
     control = desk.new("control", "control-plane")
     taint = {"key": "dedicated", "value": "e2e", "effect": "NoSchedule"}
     own = {"labels": {"disk": "ssd"}, "taints": [taint], "kubeletExtraArgs": [{"name": "v", "value": "3"}]}
     worker = desk.new("worker", "worker", **own)
-    inventory = desk.write_inventory(
-        kubelet_version=kubernetes.version.removeprefix("v"),
-        cni_network="bridge",
-        cni_cluster_cidrs=[cluster.POD_SUBNET],
-        cni_plugins_source="package",
-    )
+    inventory = desk.write_inventory(kubelet_version=kubernetes.version.removeprefix("v"), cni_plugins_source="package")
     planned = desk.run("plan", *inventory, status=11)
     assert f"{control.name}: make it the first control plane (there is no cluster yet)" in planned.stdout
 
