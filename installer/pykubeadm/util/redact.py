@@ -8,48 +8,52 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from pykubeadm.util.known_values import SHORTEST, KnownValues
+
 REMOVED: Final = "[removed]"
-_SHORTEST: Final = 8  # characters; what is shorter is found everywhere
 _KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 # A bootstrap token: its id is public (k8s.io/cluster-bootstrap/token/api).
 _TOKEN: Final = re.compile(r"(?<![a-z0-9.])([a-z0-9]{6})\.[a-z0-9]{16}(?![a-z0-9.])")
-_JWT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.?[\w-]*")
+_JWT: Final = re.compile(r"eyJ[\w-]{8,8192}\.[\w-]{8,8192}\.?[\w-]*")  # a header of HTTP has room for no longer ones
 # Up to the last "@": passwords have "/" and "@", too, whatever RFC 3986 says. What follows a digest's "@" is none.
-_URL: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?:[^/\s\"'@:]*:[^\s\"']*|[^/\s\"']+)@(?!sha\d+:)", re.IGNORECASE)
+_URL: Final = re.compile(
+    r"(\b[a-z][a-z0-9+.-]{0,30}://)(?:[^/\s\"'@:]{0,256}:[^\s\"']{0,4096}|[^/\s\"']{1,4096})@(?!sha\d+:)", re.IGNORECASE
+)
 _BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]{6,}", re.IGNORECASE)
 # What a name has in it that says so.
 _WORDS: Final = (
     r"(?:passw(?:or)?d|passphrase|pass(?![a-z])|[_-]pwd|secret|token|api[_-]?key|credential|private[_-]?key|key-data|access[_-]?key"
     r"|certificate[_-]?key|authorization|\bauth|cookie)"
 )
+_MORE: Final = r"[\w.-]{0,200}"  # of that name; without an end the time would grow with the square of a long word
 _QUOTED: Final = r"\"\"\"(?s:.*?)\"\"\"|'''(?s:.*?)'''|\\*\"(?:[^\"\\]|\\.)*\"|'[^']*'"  # of TOML, too
 # Such a name, and its value: in YAML, JSON, TOML, an environment, a command line, a log.
 _NAMED: Final = re.compile(
-    rf"(?<![\w.-])(?P<head>[\w.-]*{_WORDS}[\w.-]*[\"'\\]*\s*(?:[:=]|\s(?=[\"']))\s*)(?P<value>{_QUOTED}|[^\s,;\]}}]+)",
+    rf"(?P<head>{_WORDS}{_MORE}[\"'\\]*\s*(?:[:=]|\s(?=[\"']))\s*)(?P<value>{_QUOTED}|[^\s,;\]}}]+)",
     re.IGNORECASE,
 )
 # Flags whose value is the next word, also of a list of words.
 _FLAG: Final = re.compile(
-    rf"(?<![\w-])(?P<head>--?[\w-]*{_WORDS}[\w-]*(?:[\"'\\]*\s*,\s*|[\"']?[ \t]*\n[ \t]*-[ \t]+|[ \t]+))"
+    rf"(?<![\w-])(?P<head>--?{_MORE}{_WORDS}{_MORE}(?:[\"'\\]*\s*,\s*|[\"']?[ \t]*\n[ \t]*-[ \t]+|[ \t]+))"
     rf"(?P<value>(?![\"']?-){_QUOTED}|(?!-)[^\s,;\]}}]+)",
     re.IGNORECASE,
 )
 # The whole of a line of YAML: what stands there without quotes may have spaces.
 _LINE: Final = re.compile(
-    rf"^(?P<head>[ \t]*(?:-[ \t]+)*[\w.-]*{_WORDS}[\w.-]*:[ \t]+)(?P<value>[^\s\"'\[{{|>&*!#][^\n]*)$",
+    rf"^(?P<head>[ \t]*(?:-[ \t]+)*{_MORE}{_WORDS}{_MORE}:[ \t]+)(?P<value>[^\s\"'\[{{|>&*!#][^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _VALUE_OF_ENV: Final = re.compile(
-    rf"(?P<head>\bname[\"'\\]*:\s*[\"'\\]*[\w.-]*(?:{_WORDS}|key|auth)[\w.-]*[\"'\\]*\s*[,\n]\s*(?:-\s*)?[\"'\\]*value[\"'\\]*:\s*)"
+    rf"(?P<head>\bname[\"'\\]*:\s*[\"'\\]*{_MORE}(?:{_WORDS}|key|auth){_MORE}[\"'\\]*\s*[,\n]\s*(?:-\s*)?[\"'\\]*value[\"'\\]*:\s*)"
     rf"(?P<value>{_QUOTED}|[^\n}}]+)",
     re.IGNORECASE,
 )
 # The first line of a YAML block: `password: |`. `value: |` belongs to the name before it.
 _BLOCK: Final = re.compile(
-    rf"(?P<indent>[ \t]*(?:-[ \t]+)*)[\"']?(?:[\w.-]*{_WORDS}[\w.-]*|(?P<value>value))[\"']?:[ \t]+[|>][-+\d]*[ \t]*(?:#.*)?",
+    rf"(?P<indent>[ \t]*(?:-[ \t]+)*)[\"']?(?:{_MORE}{_WORDS}{_MORE}|(?P<value>value))[\"']?:[ \t]+[|>][-+\d]*[ \t]*(?:#.*)?",
     re.IGNORECASE,
 )
-_NAME_OF_ENV: Final = re.compile(rf"[ \t]*(?:-[ \t]+)*name:\s*[\"']?[\w.-]*(?:{_WORDS}|key|auth)[\w.-]*[\"']?\s*", re.IGNORECASE)
+_NAME_OF_ENV: Final = re.compile(rf"[ \t]*(?:-[ \t]+)*name:\s*[\"']?{_MORE}(?:{_WORDS}|key|auth){_MORE}[\"']?\s*", re.IGNORECASE)
 # Of values: what says nothing, what is public (pins of CAs), and what was taken out already.
 _HARMLESS: Final = re.compile(
     r"[\"'\\]*(?:true|false|null|none|\d{1,5}[smhd]?|\[|\{|\||>|/(?:etc|var|run|usr|opt|srv)/[\w./-]*|sha256:[0-9a-f]{64}"
@@ -66,14 +70,11 @@ class Redactor:
 
     def __init__(self, known: Iterable[bytes], salt: bytes) -> None:
         self._salt = salt
-        forms = {form for value in known for form in _forms(value)}
-        ordered = sorted(forms, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._known = KnownValues(form for value in known for form in _forms(value))
 
     def __call__(self, text: str) -> str:
         """The text without its secrets; lines and names stay where they are."""
-        if self._known is not None:
-            text = self._known.sub(REMOVED, text)
+        text = self._known.replaced(text, REMOVED)
         text = _KEY.sub(REMOVED, text)
         text = _TOKEN.sub(rf"\1.{REMOVED}", text)
         text = _JWT.sub(REMOVED, text)
@@ -126,10 +127,10 @@ def _without_base64(found: re.Match[str]) -> str:
 def _forms(value: bytes) -> Iterable[str]:
     """As texts have it: plain, its lines, in base64."""
     text = value.decode(errors="ignore").strip()
-    if len(text) >= _SHORTEST:
+    if len(text) >= SHORTEST:
         yield text
-        yield from (line for line in map(str.strip, text.splitlines()) if len(line) >= 2 * _SHORTEST and "-----" not in line)
-    if len(value) >= _SHORTEST:
+        yield from (line for line in map(str.strip, text.splitlines()) if len(line) >= 2 * SHORTEST and "-----" not in line)
+    if len(value) >= SHORTEST:
         yield base64.b64encode(value).decode("ascii")
         if value.rstrip() != value:
             yield base64.b64encode(value.rstrip()).decode("ascii")

@@ -20,6 +20,9 @@ _ENCRYPTION: Final = f"{KUBERNETES_DIR}/encryption/config.yaml"
 _SECRET_FIELDS: Final = ("token", "password", "client-key-data", "secret")
 # Secrets hold certificates and names, too, which may be seen; values of these fields alone are public.
 _PUBLIC: Final = frozenset({"ca.crt", "namespace", "description", "expiration", "token-id", "auth-extra-groups"})
+# Helm's record of a release is compressed, so that no text has anything of it; there are many, and they are large.
+_COMPRESSED: Final = "helm.sh/release.v1"
+_MOST: Final = 64 * 1024 * 1024  # bytes that are kept to be found elsewhere
 
 
 def secrets_of_node(node: Node) -> Iterator[bytes]:
@@ -36,11 +39,16 @@ def secrets_of_node(node: Node) -> Iterator[bytes]:
 
 
 def secrets_of_cluster(api: Api) -> Iterator[bytes]:
-    """The values of all Secrets. ApiError where they cannot be read."""
+    """The values of all Secrets but Helm's. ApiError where they cannot be read, or are too many to be looked for."""
+    left = _MOST
     for secret in api.list("v1", "Secret"):
-        for name, value in (secret.get("data") or {}).items():
+        for name, value in (secret.get("data") or {}).items() if secret.get("type") != _COMPRESSED else ():
             if name not in _PUBLIC and not name.startswith("usage-"):
-                yield base64.b64decode(value)
+                content = base64.b64decode(value)
+                left -= len(content)
+                if left < 0:
+                    raise ApiError(f"its Secrets have more than {_MOST >> 20} MiB, too much to look for in everything else")
+                yield content
 
 
 def try_secrets_of_cluster(api: Api) -> tuple[list[bytes], str]:

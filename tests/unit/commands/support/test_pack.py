@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import tarfile
+import tracemalloc
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pykubeadm.commands.support import command
+from pykubeadm.commands.support import command, secrets
 from pykubeadm.commands.support.command import Packed, pack
 from pykubeadm.commands.support.item import Item
 from pykubeadm.errors import NodeError
@@ -106,3 +108,35 @@ def test_it_does_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None
     found = packed(None, None, *items, Item("small.txt", lambda: "b"))
     assert found.missing == ("1.txt: the archive is full",)
     assert found.held == (("0.txt", 600), ("small.txt", 1), ("missing.txt", len("1.txt: the archive is full\n")))
+
+
+def secret(name: str, value: bytes, kind: str = "Opaque") -> dict[str, object]:
+    data = {"key": base64.b64encode(value).decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "x"}, "type": kind, "data": data}
+
+
+def test_large_secrets_take_little_more_room_than_themselves() -> None:
+    api, large = FakeApi(), 400_000
+    for number in range(3):
+        api.put(secret(f"s{number}", b"%08d" % number + b"x" * large))
+    api.put(secret("small", b"a word that is secret"))
+    report = Item("a.txt", lambda: "it said a word that is secret, and more")
+    tracemalloc.start()
+    try:
+        found = packed(None, api, report)
+        assert tracemalloc.get_traced_memory()[1] < 30 * large
+    finally:
+        tracemalloc.stop()
+    assert texts(found)["support-a/a.txt"] == "it said [removed], and more"
+
+
+def test_more_secrets_than_can_be_looked_for_leave_the_cluster_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_MOST", 2 << 20)
+    api = FakeApi()
+    api.put(secret("release", b"x" * (3 << 20), "helm.sh/release.v1"))  # is not looked for
+    api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}})
+    assert "support-a/cluster/namespace.yaml" in texts(packed(None, api))
+    api.put(secret("large", b"x" * (3 << 20)))
+    found = packed(None, api)
+    assert found.missing == ("the cluster: its Secrets have more than 2 MiB, too much to look for in everything else",)
+    assert not [name for name in texts(found) if "/cluster/" in name]
