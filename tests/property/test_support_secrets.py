@@ -62,6 +62,10 @@ _SAID = (
     "https://user:a/{}@registry.example.org/v2/",
     "https://user:a@{}@registry.example.org/v2/",
     "https://user:8/{}@registry.example.org/v2/",
+    "curl -u admin:{} https://a",
+    "curl --user 'admin:{}' https://a",
+    "sshpass -p {} ssh root@a",
+    "login with pwd={} failed",
 )
 
 
@@ -83,6 +87,21 @@ def test_what_looks_like_a_key_or_token_is_removed(secret: str, said: str) -> No
 
 
 @pytest.mark.parametrize(
+    "secret",
+    [
+        "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+        "github_pat_11AAAAAAA0_abcdefghijklmnop",
+        "glpat-abcdefghij0123456789",
+        "hvs.CAESIJ0123456789abcdef",
+        "AKIAIOSFODNN7EXAMPLE",
+        base64.b64encode(b"admin:hunter22").decode(),
+    ],
+)
+def test_what_its_issuer_or_its_form_gives_away_is_removed(secret: str) -> None:
+    assert Redactor([], b"salt")(f"X-Sent {secret} and more") == "X-Sent [removed] and more"
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "--service-account-key-file=/etc/kubernetes/pki/sa.pub",
@@ -97,6 +116,8 @@ def test_what_looks_like_a_key_or_token_is_removed(secret: str, said: str) -> No
         "kubeadm join 10.0.0.1:6443 --token abcdef.[removed] --discovery-token-ca-cert-hash sha256:" + "ab12" * 16,
         '{"name": "cluster-signing-key-file", "value": ""}',
         "data: |\n  Corefile of ours",
+        "PWD=/var/lib/kubelet",
+        "docker run --user 1000:1000 --name kubernetes12 abcd1234",
         "users:\n- password: |\n    [removed]\n  name: x",
     ],
 )

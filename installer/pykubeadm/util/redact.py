@@ -19,10 +19,16 @@ _JWT: Final = re.compile(r"eyJ[\w-]{8,8192}\.[\w-]{8,8192}\.?[\w-]*")  # a heade
 _URL: Final = re.compile(
     r"(\b[a-z][a-z0-9+.-]{0,30}://)(?:[^/\s\"'@:]{0,256}:[^\s\"']{0,4096}|[^/\s\"']{1,4096})@(?!sha\d+:)", re.IGNORECASE
 )
+# Tokens and keys whose issuer is in their beginning: GitHub's, GitLab's, Vault's, Slack's, Amazon's.
+_ISSUED: Final = re.compile(r"(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-|hv[bsr]\.|xox[a-z]-|A[KS]IA)[\w.-]{12,}")
 _BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]{6,}", re.IGNORECASE)
+# Of curl, wget, sshpass: a user with a password, or the password alone.
+_CALLED: Final = re.compile(
+    r"(?P<head>(?<!\S)(?:-u|--user|--proxy-user)[\s=]*[\"']?[^\s:\"'/]{1,100}:|\bsshpass\s+-p\s*)(?P<value>[^\s\"']+|'[^']*'|\"[^\"]*\")"
+)
 # What a name has in it that says so.
 _WORDS: Final = (
-    r"(?:passw(?:or)?d|passphrase|pass(?![a-z])|[_-]pwd|secret|token|api[_-]?key|credential|private[_-]?key|key-data|access[_-]?key"
+    r"(?:passw(?:or)?d|passphrase|pass(?![a-z])|[_-]pwd|\bpwd(?=\s*[:=]\s*[^\s/])|secret|token|api[_-]?key|credential|private[_-]?key|key-data|access[_-]?key"
     r"|certificate[_-]?key|authorization|\bauth|cookie)"
 )
 _MORE: Final = r"[\w.-]{0,200}"  # of that name; without an end the time would grow with the square of a long word
@@ -62,6 +68,8 @@ _HARMLESS: Final = re.compile(
 )
 _HEX: Final = re.compile(r"(?<![0-9a-zA-Z])(?<!sha256:)[0-9a-f]{64}(?![0-9a-zA-Z])")
 _BASE64: Final = re.compile(r"(?<![\w+/.-])[A-Za-z0-9+/]{40,}={0,2}(?![\w+/-])")
+_SHORT_BASE64: Final = re.compile(r"(?<![\w+/.-])(?:[A-Za-z0-9+/]{4}){2,9}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?(?![\w+/=-])")
+_PAIR: Final = re.compile(rb"[!-9;-~]{1,60}:[!-~]{3,60}")  # of a user and a password, as HTTP's Basic has it
 
 
 class Redactor:
@@ -79,12 +87,14 @@ class Redactor:
         text = _TOKEN.sub(rf"\1.{REMOVED}", text)
         text = _JWT.sub(REMOVED, text)
         text = _URL.sub(rf"\1{REMOVED}@", text)
+        text = _ISSUED.sub(REMOVED, text)
         text = _BEARER.sub(rf"\1 {REMOVED}", text)
         text = _without_blocks(text)
-        for pattern in (_VALUE_OF_ENV, _LINE, _FLAG, _NAMED):
+        for pattern in (_VALUE_OF_ENV, _LINE, _FLAG, _NAMED, _CALLED):
             text = pattern.sub(_without_value, text)
         text = _HEX.sub(self._named, text)
-        return _BASE64.sub(_without_base64, text)
+        text = _BASE64.sub(_without_base64, text)
+        return _SHORT_BASE64.sub(_without_pair, text)
 
     def _named(self, found: re.Match[str]) -> str:
         """Ids of containers and keys look the same: the same one gets the same name, from which it cannot be obtained."""
@@ -122,6 +132,10 @@ def _without_base64(found: re.Match[str]) -> str:
     text = found[0]
     mixed = any(map(str.isdigit, text)) and any(map(str.isupper, text)) and any(map(str.islower, text))
     return REMOVED if mixed else text
+
+
+def _without_pair(found: re.Match[str]) -> str:
+    return REMOVED if _PAIR.fullmatch(base64.b64decode(found[0])) else found[0]
 
 
 def _forms(value: bytes) -> Iterable[str]:

@@ -19,6 +19,7 @@ from pykubeadm.kube.port import Api
 from pykubeadm.node.port import Node
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import ODD_SHAPE
+from pykubeadm.util.lines import last_lines
 from pykubeadm.util.redact import Redactor
 
 _MOST = 32 * 1024 * 1024  # bytes of all texts
@@ -51,7 +52,7 @@ def pack(
     left = _MOST
     for item in _items(node, api, reports, socket):
         try:
-            text = redact(item.text()[-_MOST_OF_ONE:])
+            text = redact(last_lines(item.text(), _MOST_OF_ONE))
         except PykubeadmError as error:
             missing.append(f"{item.path}: {error}")
             continue

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pykubeadm.commands.support.item import Item
 from pykubeadm.kube.port import Api
 from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.lines import first_lines
 from pykubeadm.util.yaml_output import to_yaml
 
 _KINDS: Final = (
@@ -81,7 +82,7 @@ def items_of_cluster(api: Api) -> Iterator[Item]:
 
 def _summaries(api: Api, api_version: str, kind: str) -> str:
     found = [summary(each) for each in api.list(api_version, kind)]
-    return "---\n".join(map(to_yaml, found))[:_BYTES]
+    return first_lines("---\n".join(map(to_yaml, found)), _BYTES)
 
 
 def summary(document: Mapping[str, Any]) -> KubeObject:

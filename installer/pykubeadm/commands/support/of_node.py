@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -13,10 +14,12 @@ from pykubeadm.errors import NodeError
 from pykubeadm.node.cri import Cri
 from pykubeadm.node.diagnose import POD_LOGS
 from pykubeadm.node.port import Command, Node
+from pykubeadm.util.lines import last_lines
+from pykubeadm.util.timestamp import parse_timestamp
 
 _LOG_BYTES: Final = 256 * 1024  # of one log
 _LOG_LINES: Final = 4000
-_SINCE: Final = "-24h"
+_HOURS: Final = 24
 _SYSTEM: Final = "kube-system_"
 _FILES: Final = (
     *("/etc/os-release", KUBELET_CONFIG, KUBELET_INSTANCE_CONFIG, KUBELET_FLAGS_ENV),
@@ -71,7 +74,7 @@ def items_of_node(node: Node, socket: str) -> Iterator[Item]:
                 yield Item(f"node/files{folder}/{name}", partial(_file, node, f"{folder}/{name}"))
     for unit in _JOURNALS:
         yield Item(f"node/logs/{unit}.log", partial(_journal, node, unit))
-    cri = Cri(node, socket)
+    cri, since = Cri(node, socket), node.now() - timedelta(hours=_HOURS)
     yield Item("node/containers.txt", lambda: "\n".join(map(str, cri.containers())))
     yield Item("node/sandboxes.txt", lambda: "\n".join(map(str, cri.sandboxes())))
     yield Item("node/images.txt", lambda: "\n".join(sorted(cri.images())))
@@ -80,7 +83,7 @@ def items_of_node(node: Node, socket: str) -> Iterator[Item]:
             for container in _names(node, f"{POD_LOGS}/{pod}"):
                 folder = f"{POD_LOGS}/{pod}/{container}"
                 for name in _last(_names(node, folder)):
-                    yield Item(f"node/logs/pods/{pod}/{container}/{name}", partial(_tail, node, f"{folder}/{name}"))
+                    yield Item(f"node/logs/pods/{pod}/{container}/{name}", partial(_tail, node, f"{folder}/{name}", since))
 
 
 def _names(node: Node, folder: str) -> tuple[str, ...]:
@@ -97,7 +100,7 @@ def _last(names: tuple[str, ...]) -> list[str]:
 
 
 def _file(node: Node, path: str) -> str:
-    return (node.read(path) or b"")[-_LOG_BYTES:].decode(errors="replace")
+    return last_lines((node.read(path) or b"").decode(errors="replace"), _LOG_BYTES)
 
 
 def _outputs(node: Node, commands: tuple[tuple[str, ...], ...]) -> str:
@@ -106,7 +109,7 @@ def _outputs(node: Node, commands: tuple[tuple[str, ...], ...]) -> str:
     for argv in commands:
         done = node.run(Command.look_up(argv, f"ask {argv[0]}", timeout=15))
         if done.status != 127:
-            parts.append(f"$ {' '.join(argv)}\n{(done.stdout + done.stderr)[-_LOG_BYTES:].rstrip()}\n")
+            parts.append(f"$ {' '.join(argv)}\n{last_lines(done.stdout + done.stderr, _LOG_BYTES).rstrip()}\n")
     return "\n".join(parts)
 
 
@@ -115,15 +118,28 @@ def _journal(node: Node, unit: str) -> str:
         "journalctl",
         "--unit",
         unit,
-        f"--since={_SINCE}",
+        f"--since=-{_HOURS}h",
         f"--lines={_LOG_LINES}",
         "--no-pager",
         "--quiet",
         "--output=short-iso",
     )
-    return node.run(Command.look_up(argv, f"read the log of {unit}", timeout=30)).stdout[-_LOG_BYTES:]
+    return last_lines(node.run(Command.look_up(argv, f"read the log of {unit}", timeout=30)).stdout, _LOG_BYTES)
 
 
-def _tail(node: Node, path: str) -> str:
-    argv = ("tail", f"--bytes={_LOG_BYTES}", path)
-    return node.run(Command.look_up(argv, f"read {posixpath.basename(path)}", timeout=15)).stdout
+def _tail(node: Node, path: str, since: datetime) -> str:
+    """Of a container's log, in which each line begins with its time (kubernetes: cri-api, "RFC3339Nano stream tag message")."""
+    argv = ("tail", f"--bytes={_LOG_BYTES + 1}", path)  # one more shows whether the first line is a whole one
+    said = node.run(Command.look_up(argv, f"read {posixpath.basename(path)}", timeout=15)).stdout
+    if len(said.encode()) > _LOG_BYTES:
+        said = said.partition("\n")[2]
+    lines = said.splitlines(keepends=True)
+    recent = next((number for number, line in enumerate(lines) if not _before(since, line)), len(lines))
+    return "".join(lines[recent:])
+
+
+def _before(since: datetime, line: str) -> bool:
+    try:
+        return parse_timestamp(line.partition(" ")[0]) < since
+    except ValueError:
+        return False

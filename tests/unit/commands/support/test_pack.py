@@ -6,7 +6,7 @@ import base64
 import io
 import tarfile
 import tracemalloc
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pykubeadm.commands.support import command, secrets
@@ -104,7 +104,7 @@ def test_what_cannot_be_had_is_noted() -> None:
 def test_it_does_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_MOST", 1000)
     monkeypatch.setattr(command, "_MOST_OF_ONE", 600)
-    items = [Item(f"{number}.txt", lambda: "word " * 8000) for number in range(2)]
+    items = [Item(f"{number}.txt", lambda: "words\n" * 8000) for number in range(2)]
     found = packed(None, None, *items, Item("small.txt", lambda: "b"))
     assert found.missing == ("1.txt: the archive is full",)
     assert found.held == (("0.txt", 600), ("small.txt", 1), ("missing.txt", len("1.txt: the archive is full\n")))
@@ -140,3 +140,25 @@ def test_more_secrets_than_can_be_looked_for_leave_the_cluster_out(monkeypatch: 
     found = packed(None, api)
     assert found.missing == ("the cluster: its Secrets have more than 2 MiB, too much to look for in everything else",)
     assert not [name for name in texts(found) if "/cluster/" in name]
+
+
+def test_logs_are_cut_between_lines() -> None:
+    """A token of which only the end is left does not look like one."""
+    most, token, secret = 256 * 1024, "abcdef.0123456789abcdef\n", "0123456789abcdef"
+    long = token + "x" * 99 + "\n" * (most - 99 - len(token) + 5)
+    fake = node()
+    fake.commands |= {"journalctl": completed(long), "ip": completed(long), "tail": completed(long[: most + 1])}
+    fake.put("/etc/hosts", long)
+    found = texts(packed(fake, None))
+    for name in ("logs/kubelet.log", "network.txt", "files/etc/hosts", "logs/pods/kube-system_etcd-a_1/etcd/10.log"):
+        assert "x" * 99 in found[f"support-a/node/{name}"]
+        assert secret not in found[f"support-a/node/{name}"]
+
+
+def test_logs_of_containers_begin_a_day_ago() -> None:
+    now = datetime.now(UTC)
+    old, new = (f"{now - timedelta(hours=ago):%Y-%m-%dT%H:%M:%S.5Z} stderr F said {ago}\n" for ago in (25, 23))
+    fake = node()
+    fake.commands["tail"] = completed(f"{old}{new}and what has no time\n")
+    found = texts(packed(fake, None))
+    assert found["support-a/node/logs/pods/kube-system_etcd-a_1/etcd/10.log"] == f"{new}and what has no time\n"
