@@ -11,7 +11,7 @@ from pykubeadm.kube.credentials import Credentials, authorization, proxy_of, tls
 from pykubeadm.kube.kinds import plural
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, PatchKind, UntrustedServerError, title
 from pykubeadm.transport.connections import Connections
-from pykubeadm.transport.http import UnansweredError
+from pykubeadm.transport.http import Response, UnansweredError
 from pykubeadm.transport.route import DIRECT, Route
 from pykubeadm.util.kube_object import KubeObject
 
@@ -73,6 +73,14 @@ class ClusterApi:
     def close(self) -> None:
         """Give the connections back."""
         self._connections.close()
+
+    def raw(self, path: str) -> Response:
+        """The answer, whatever its status, at a path that is no object's, such as /readyz, asked for as everything else is: with
+        the kubeconfig's credentials, through its proxy. ApiUnreachableError where there is none."""
+        try:
+            return self._connections.request("GET", f"{urlsplit(self._server).path}{path}", None, self._headers)
+        except UnansweredError as error:
+            raise self._unreachable(f"read {path}", error) from error
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         try:

@@ -44,7 +44,7 @@ def look(endpoint: HealthEndpoint, contexts: dict[HealthEndpoint, ssl.SSLContext
         answer = exchange(endpoint.url, timeout=PROBE_TIMEOUT, tls=contexts[endpoint])
     except (UnansweredError, ApiError, ValueError) as error:
         return str(error)
-    return "" if answer.status == 200 else _said(answer.status, answer.body.decode(errors="replace"))
+    return "" if answer.status == 200 else why_unhealthy(answer.status, answer.body.decode(errors="replace"))
 
 
 def _context(endpoint: HealthEndpoint) -> ssl.SSLContext:
@@ -54,8 +54,9 @@ def _context(endpoint: HealthEndpoint) -> ssl.SSLContext:
     return context
 
 
-def _said(status: int, body: str) -> str:
-    """The failed checks that a health endpoint lists as "[-]etcd failed: reason withheld", else how the answer begins."""
+def why_unhealthy(status: int, body: str) -> str:
+    """Of an answer other than 200: the failed checks that a health endpoint lists as "[-]etcd failed: reason withheld", else how
+    it begins."""
     failed = [line[3:].split(" failed")[0] for line in body.splitlines() if line.startswith("[-]")]
     if failed:
         return f"status {status}, not healthy yet: {', '.join(failed)}"

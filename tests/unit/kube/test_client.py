@@ -137,6 +137,17 @@ def test_writes_name_their_author_and_a_dry_run_asks_that_nothing_be_stored() ->
         ]
 
 
+def test_what_is_no_object_is_asked_for_with_the_same_credentials() -> None:
+    with api_server() as server, client(server.url, token="abc") as api:
+        server.answer = (500, b"[-]etcd failed")
+        answer = api.raw("/readyz")
+        assert (answer.status, answer.body) == (500, b"[-]etcd failed")
+        [(method, path, headers, _)] = server.asked
+        assert (method, path, headers["authorization"]) == ("GET", "/readyz", "Bearer abc")
+    with client(f"http://127.0.0.1:{unused_port()}") as api, pytest.raises(ApiUnreachableError, match="could not read /readyz"):
+        api.raw("/readyz")
+
+
 def test_items_of_a_list_know_their_kind() -> None:
     with api_server() as server, client(server.url) as api:
         server.answer = 200, json.dumps({"kind": "NodeList", "items": [{"metadata": {"name": "cp1"}}]}).encode()

@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import cached_property
 
 from pykubeadm.constants import LABEL_CONTROL_PLANE
-from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.pod_streams import PodStreams
 from pykubeadm.kube.port import Api
+from pykubeadm.transport.http import Response
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
 
@@ -18,12 +18,13 @@ SYSTEM = "kube-system"
 
 @dataclass(frozen=True)
 class ClusterView:
-    """`rehearsing` is the same API, of which nothing is stored."""
+    """`rehearsing` is the same API, of which nothing is stored; `raw` gives the answer at a path that is no object's,
+    ApiError where there is none."""
 
     api: Api
     rehearsing: Api
+    raw: Callable[[str], Response]
     streams: PodStreams
-    credentials: Credentials
     now: Callable[[], datetime]
 
     @cached_property

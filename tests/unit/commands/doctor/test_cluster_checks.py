@@ -13,9 +13,9 @@ import pytest
 from pykubeadm.commands.doctor.check import examine
 from pykubeadm.commands.doctor.cluster import ClusterView
 from pykubeadm.commands.doctor.cluster_checks import CHECKS
-from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.pod_streams import Ended
 from pykubeadm.kube.port import ApiStatusError
+from pykubeadm.transport.http import Response
 from pykubeadm.util.kube_object import KubeObject
 from tests.support.api import FakeApi
 
@@ -113,10 +113,15 @@ class Scene:
 
     api: FakeApi
     streams: FakeStreams
+    readyz: Response = field(default_factory=lambda: Response(200, b"ok", ""))
+
+    def raw(self, path: str) -> Response:
+        assert path == "/readyz"
+        return self.readyz
 
     def said(self, name: str, now: Callable[[], datetime] = lambda: NOW) -> list[str]:
         """ "level: what was found -> what to run"."""
-        view = ClusterView(self.api, self.api, self.streams, Credentials(self.api.server, insecure=True), now)  # type: ignore[arg-type]
+        view = ClusterView(self.api, self.api, self.raw, self.streams, now)  # type: ignore[arg-type]
         checks = [check for check in CHECKS if check.name == f"cluster/{name}"]
         assert checks
         return [f"{remark.level}: {remark.found} -> {remark.run}" for each in examine(checks, view) for remark in each.remarks]
@@ -138,8 +143,23 @@ def scene() -> Scene:
 
 
 def test_a_healthy_cluster(scene: Scene) -> None:
-    quiet = [check.name for check in CHECKS if check.name not in ("cluster/api", "cluster/api-certificate")]
-    assert {name: found for name in quiet if (found := scene.said(name.removeprefix("cluster/")))} == {}
+    names = [check.name for check in CHECKS if check.name != "cluster/api-certificate"]
+    assert {name: found for name in names if (found := scene.said(name.removeprefix("cluster/")))} == {}
+
+
+def test_an_api_server_that_is_not_ready(scene: Scene) -> None:
+    scene.readyz = Response(500, b"[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n", "")
+    [remark] = scene.said("api")
+    assert remark.startswith(
+        "problem: the API server at https://192.0.2.1:6443 is not ready: status 500, not healthy yet: etcd -> kubectl"
+    )
+
+
+def test_who_may_not_see_whether_it_is_ready_is_not_told_that_it_is_not(scene: Scene) -> None:
+    scene.readyz = Response(403, b"{}", "")
+    assert scene.said("api") == [
+        "unknown: the API server at https://192.0.2.1:6443 does not let this user see whether it is ready -> "
+    ]
 
 
 def test_components_that_are_missing_or_not_ready(scene: Scene) -> None:

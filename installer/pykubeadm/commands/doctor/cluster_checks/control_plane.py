@@ -11,11 +11,9 @@ from urllib.parse import urlsplit
 
 from pykubeadm.commands.doctor.check import Check, Remark, problem, unknown, warning
 from pykubeadm.commands.doctor.cluster import SYSTEM, ClusterView
-from pykubeadm.kube.credentials import tls_context
 from pykubeadm.kube.etcd_pods import NoEtcdctlError, ask_etcd, etcd_pods
 from pykubeadm.kube.pod_state import is_ready, restarts, why_not_ready
-from pykubeadm.node.health import look
-from pykubeadm.node.port import HealthEndpoint
+from pykubeadm.node.health import why_unhealthy
 from pykubeadm.phases.static_pods.present import arguments
 from pykubeadm.util.age import age
 from pykubeadm.util.der import validity
@@ -23,7 +21,8 @@ from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.timestamp import parse_timestamp
 
 _COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
-_SLOW: Final = 1.0  # seconds for a request that is answered from memory
+_SLOW: Final = 1.0  # seconds for a small request
+_REFUSED: Final = (401, 403)
 _ASKED: Final = 5
 _SOON: Final = timedelta(days=30)
 _RESTARTS: Final = 5
@@ -32,14 +31,16 @@ _LARGE: Final = 0.75  # of that
 
 
 def _answers(view: ClusterView) -> Iterable[Remark]:
-    endpoint = HealthEndpoint(f"{view.api.server}/readyz")
-    if why := look(endpoint, {endpoint: tls_context(view.credentials)}):
-        yield problem(f"the API server at {view.api.server} is not ready: {why}", "kubectl get --raw '/readyz?verbose'")
     spent = []
     for _ in range(_ASKED):
         began = time.monotonic()
-        view.api.get("v1", "Namespace", SYSTEM)
+        answer = view.raw("/readyz")
         spent.append(time.monotonic() - began)
+    if answer.status in _REFUSED:
+        yield unknown(f"the API server at {view.api.server} does not let this user see whether it is ready")
+    elif answer.status != 200:
+        why = why_unhealthy(answer.status, answer.body.decode(errors="replace"))
+        yield problem(f"the API server at {view.api.server} is not ready: {why}", "kubectl get --raw '/readyz?verbose'")
     if median(spent) > _SLOW:
         yield warning(
             f"the API server takes {median(spent):.1f} s for a small request",
