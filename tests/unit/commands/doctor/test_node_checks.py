@@ -10,7 +10,7 @@ import pytest
 
 from pykubeadm.commands.doctor.check import Check, examine, problem, warning
 from pykubeadm.commands.doctor.here import Here
-from pykubeadm.commands.doctor.node_checks import CHECKS, certificates, disk, kernel, kubelet, network, runtime
+from pykubeadm.commands.doctor.node_checks import CHECKS, certificates, disk, kernel, kubelet, network, proxies, runtime
 from pykubeadm.errors import NodeError
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Completed, UnitState
@@ -236,13 +236,58 @@ def test_packets_of_pods_that_nobody_accepts(node: FakeNode) -> None:
     assert said(network.CHECKS, node, "firewall") == []
 
 
-def test_a_proxy_without_exceptions(node: FakeNode) -> None:
-    node.commands["systemctl show containerd"] = completed("HTTPS_PROXY=http://user:hunter2@p:3128")
-    [remark] = said(network.CHECKS, node, "proxies")
-    assert remark.startswith("warning: containerd uses a proxy, and NO_PROXY does not name")
+def manifest(name: str, *flags: str, **environment: str) -> str:
+    variables = [{"name": key, "value": value} for key, value in environment.items()]
+    container = {"name": name, "image": "x:v1", "command": [name, *flags], "env": variables}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}})
+
+
+def proxied(node: FakeNode, unit: str, no_proxy: str) -> list[str]:
+    """What is said where a unit uses a proxy with these exceptions."""
+    node.commands[f"systemctl show {unit}"] = completed(f'HTTPS_PROXY=http://user:hunter2@p:3128 "NO_PROXY={no_proxy}"\n')
+    return said(proxies.CHECKS, node)
+
+
+@pytest.mark.parametrize("unit", ["containerd", "crio", "kubelet"])
+@pytest.mark.parametrize("excepted", ["10.96.0.0/12", ".svc", "localhost,svc,.cluster.local", "*", "10.0.0.0/8"])
+def test_a_proxy_that_services_do_not_go_through(node: FakeNode, unit: str, excepted: str) -> None:
+    assert proxied(node, unit, excepted) == []
+
+
+@pytest.mark.parametrize("unit", ["containerd", "crio", "kubelet"])
+@pytest.mark.parametrize("excepted", ["", "localhost", "localhost,127.0.0.1,.example.org", "10.97.0.0/16"])
+def test_a_proxy_that_services_go_through(node: FakeNode, unit: str, excepted: str) -> None:
+    [remark] = proxied(node, unit, excepted)
+    assert remark.startswith(f"warning: {unit} uses a proxy, and NO_PROXY does not name Services (10.96.0.0/12): requests there")
+    assert f"systemctl edit {unit}: NO_PROXY=" in remark
     assert "hunter2" not in remark
-    node.commands["systemctl show containerd"] = completed("HTTPS_PROXY=http://p:3128 NO_PROXY=localhost,10.96.0.0/12")
-    assert said(network.CHECKS, node, "proxies") == []
+
+
+def test_services_are_where_the_cluster_has_them(node: FakeNode) -> None:
+    node.put("/var/lib/kubelet/config.yaml", "clusterDNS: [172.20.0.10]\n")
+    assert "Services (172.20.0.10)" in proxied(node, "containerd", "10.96.0.0/12")[0]
+    flag = "--service-cluster-ip-range=10.97.0.0/16"
+    node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", manifest("kube-apiserver", flag))
+    assert "Services (10.97.0.0/16)" in proxied(node, "containerd", "172.20.0.0/16")[0]
+    assert proxied(node, "containerd", "10.97.0.0/16") == []
+
+
+def test_a_kubelet_whose_api_server_is_behind_the_proxy(node: FakeNode) -> None:
+    node.put("/etc/kubernetes/kubelet.conf", "clusters: [{name: c, cluster: {server: 'https://api.example.org:6443'}}]\n")
+    assert proxied(node, "containerd", ".svc") == []
+    [remark] = proxied(node, "kubelet", ".svc")
+    assert "NO_PROXY does not name the API server (api.example.org:6443): requests" in remark
+    assert proxied(node, "kubelet", ".svc,.example.org") == []
+
+
+def test_static_pods_that_reach_services_or_pods_through_a_proxy(node: FakeNode) -> None:
+    proxy = {"HTTPS_PROXY": "http://p:3128", "NO_PROXY": ".svc"}
+    node.put("/etc/kubernetes/manifests/kube-apiserver.yaml", manifest("kube-apiserver", **proxy))
+    assert said(proxies.CHECKS, node) == []
+    flag = "--cluster-cidr=10.244.0.0/16"
+    node.put("/etc/kubernetes/manifests/kube-controller-manager.yaml", manifest("kube-controller-manager", flag))
+    [remark] = said(proxies.CHECKS, node)
+    assert remark.startswith("warning: kube-apiserver uses a proxy, and NO_PROXY does not name pods (10.244.0.0/16)")
 
 
 def test_certificates_that_expired_or_will_soon(tmp_path: Path) -> None:

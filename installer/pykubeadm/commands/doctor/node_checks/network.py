@@ -1,4 +1,4 @@
-"""Names, resolvers, firewalls, proxies, MTU, and whose rules are in netfilter."""
+"""Names, resolvers, firewalls, MTU, and whose rules are in netfilter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from pykubeadm.phases.preflight.network import firewalld, hostname, resolv_conf
 
 _OF_PODS: Final = re.compile(r"cni|cali|cilium|flannel|vxlan|veth|weave")
 _CHAINS: Final = re.compile(r"^:KUBE-", re.MULTILINE)
-_PROXY: Final = re.compile(r"\b(HTTPS?_PROXY|https?_proxy)=")
-_NO_PROXY: Final = re.compile(r"\b(NO_PROXY|no_proxy)=(\S+)")
 _SAVED: Final = ("iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save")
 # Straight in a chain that every packet to this node or through it comes by.
 _REFUSING: Final = re.compile(r"^-A (?:INPUT|FORWARD) (?:.* )?-j (?:DROP|REJECT)\b.*", re.MULTILINE)
@@ -98,21 +96,6 @@ def _rules(here: Here) -> Iterable[Remark]:
         )
 
 
-def _proxies(here: Here) -> Iterable[Remark]:
-    for unit in ("kubelet", "containerd"):
-        environment = here.ask("systemctl", "show", unit, "--property=Environment", "--value")
-        if _PROXY.search(environment):
-            excepted = _NO_PROXY.search(environment)
-            if excepted is None or not {"10.96.0.0/12", ".svc", "127.0.0.1", "localhost"} & set(
-                excepted[2].strip('"').split(",")
-            ):
-                yield warning(
-                    f"{unit} uses a proxy, and NO_PROXY does not name what is in the cluster: requests to it go"
-                    " through the proxy",
-                    f"systemctl edit {unit}: NO_PROXY=localhost,127.0.0.1,SERVICE_CIDR,POD_CIDR,NODES,.svc,.cluster.local",
-                )
-
-
 CHECKS: Final = (
     Check(
         "node/resolver", "pods get this node's name servers; one on the loopback interface makes CoreDNS ask itself", _resolver
@@ -121,5 +104,4 @@ CHECKS: Final = (
     Check("node/firewall", "nodes have to reach each other's ports, and pods each other", _firewall),
     Check("node/mtu", "large packets are lost where pods may send more than the way out takes", _mtu),
     Check("node/netfilter", "rules in two places contradict each other", _rules),
-    Check("node/proxies", "a proxy cannot reach what is inside the cluster", _proxies),
 )
