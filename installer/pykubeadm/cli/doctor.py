@@ -50,12 +50,12 @@ def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
     from functools import cache, partial
 
     from pykubeadm.cli.kubeconfig import credentials
-    from pykubeadm.commands.doctor.command import diagnose, is_node
+    from pykubeadm.cli.this_node import this_node
+    from pykubeadm.commands.doctor.command import diagnose
     from pykubeadm.errors import UNHEALTHY, ApiError
     from pykubeadm.node.local import LocalNode
 
-    here = LocalNode(ctx.ensure_object(Globals).rootfs)
-    node = here if is_node(here) else None
+    node = this_node(ctx)
     asked = cache(partial(credentials, ctx, kubeconfig))
     reach: Callable[[], Credentials] | None = asked
     try:
@@ -67,7 +67,7 @@ def doctor(ctx: click.Context, /, output: str, kubeconfig: str | None) -> None:
     except ApiError:  # of a kubeconfig that cannot be used: the node is looked at all the same
         if node is None:
             raise
-    found = diagnose(node, reach, here.now)
+    found = diagnose(node, reach, LocalNode().now)
     click.echo(_printed(found, output, notes=ctx.ensure_object(Globals).verbosity > 0), nl=False)
     if found.remarks("problem"):
         ctx.exit(UNHEALTHY)

@@ -12,11 +12,12 @@ from pykubeadm.errors import UsageError
 
 if TYPE_CHECKING:
     from pykubeadm.kube.credentials import Credentials
+    from pykubeadm.node.local import LocalNode
 
 
 def credentials(ctx: click.Context, path: str | None) -> Credentials:
     """Those of --kubeconfig, which may stand before the command, too; else where kubectl looks for them, then admin.conf, as
-    kubeadm does (cmd/util/cmdutil.go, GetKubeConfigPath)."""
+    kubeadm does (cmd/util/cmdutil.go, GetKubeConfigPath). UsageError where there is none, ApiError where it cannot be used."""
     from pykubeadm.constants import ADMIN_KUBECONFIG
     from pykubeadm.kube.credentials import parse_kubeconfig
     from pykubeadm.kube.expiry import expiry_warning
@@ -28,7 +29,7 @@ def credentials(ctx: click.Context, path: str | None) -> Credentials:
     named = os.environ.get("KUBECONFIG", "").split(os.pathsep)
     places = [path] if path else [*filter(None, named), os.path.expanduser("~/.kube/config"), ADMIN_KUBECONFIG]
     for place in places:
-        content = node.read(os.path.abspath(place))
+        content = _read(node, place)
         if content is not None:
             found = parse_kubeconfig(content, place)
             if (sentence := expiry_warning(found, utc_now())) is not None:
@@ -37,6 +38,18 @@ def credentials(ctx: click.Context, path: str | None) -> Credentials:
     raise UsageError(
         f"there is no kubeconfig at {' or '.join(places)}: give one with --kubeconfig, or run this on a control plane"
     )
+
+
+def _read(node: LocalNode, place: str) -> bytes | None:
+    from pykubeadm.errors import ApiError, NodeError
+
+    path = os.path.abspath(place)
+    try:
+        if (found := node.stat(path)) is not None and found.kind == "directory":
+            raise ApiError(f"the kubeconfig {place} is a directory: name the file in it, with --kubeconfig or in KUBECONFIG")
+        return node.read(path)
+    except NodeError as error:
+        raise ApiError(f"the kubeconfig cannot be used: {error}") from error
 
 
 def _of_group(ctx: click.Context) -> str | None:

@@ -38,7 +38,7 @@ def support(ctx: click.Context, /, output_file: str | None, kubeconfig: str | No
     from datetime import UTC, datetime
 
     from pykubeadm.cli.kubeconfig import credentials
-    from pykubeadm.commands.doctor.command import is_node
+    from pykubeadm.cli.this_node import this_node
     from pykubeadm.commands.support.command import pack
     from pykubeadm.constants import CRI_SOCKETS
     from pykubeadm.errors import ApiError
@@ -47,7 +47,7 @@ def support(ctx: click.Context, /, output_file: str | None, kubeconfig: str | No
     from pykubeadm.node.port import File
 
     here = LocalNode(ctx.ensure_object(Globals).rootfs)
-    node = here if is_node(here) else None
+    node = this_node(ctx)
     found: Credentials | None = None
     try:
         found = credentials(ctx, kubeconfig)

@@ -10,6 +10,7 @@ import click
 
 from pykubeadm.cli.lazy import CliCommand
 from pykubeadm.cli.options import Strings, flattened
+from pykubeadm.errors import UsageError
 
 if TYPE_CHECKING:
     from pykubeadm.commands.verify.command import Verification
@@ -56,6 +57,8 @@ def verify(ctx: click.Context, /, image: str, output: str, kubeconfig: str | Non
     from pykubeadm.errors import UNHEALTHY
 
     wanted, unwanted = flattened(named["only"]) or (), flattened(named["skip"]) or ()
+    if named["only"] and not wanted:
+        raise UsageError("--only names no row or group: is a variable empty? Without it all rows run")
     rows = chosen(wanted, unwanted)
     if listed:
         for row in rows:

@@ -11,11 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pykubeadm.cli.main import cli
+from pykubeadm.commands.doctor import command as doctor
 from pykubeadm.commands.verify import command
 from pykubeadm.commands.verify.command import Verification
 from pykubeadm.commands.verify.row import RowResult
 from pykubeadm.commands.verify.rows import ROWS
-from pykubeadm.errors import UNHEALTHY, UsageError
+from pykubeadm.errors import UNHEALTHY, ApiError, NodeError, UsageError
 
 
 def run(*words: str) -> Result:
@@ -43,6 +44,8 @@ def test_rows_are_listed_without_a_cluster() -> None:
     [
         (("--only", "podz"), "there is no row or group podz; the groups are containers, pods,"),
         (("--kubeconfig", "/nope"), "there is no kubeconfig at /nope"),
+        (("--only", ""), "--only names no row or group"),
+        (("--only", " , "), "--only names no row or group"),
     ],
 )
 def test_wrong_words_are_refused(words: tuple[str, ...], sentence: str) -> None:
@@ -51,7 +54,7 @@ def test_wrong_words_are_refused(words: tuple[str, ...], sentence: str) -> None:
     assert sentence in str(failure)
 
 
-def results(monkeypatch: pytest.MonkeyPatch, *outcomes: str) -> None:
+def results(monkeypatch: pytest.MonkeyPatch, *outcomes: str, left: str = "") -> None:
     """Have rows end so."""
 
     def verify(_credentials: object, *, begin: object, report: object, **_named: object) -> Verification:
@@ -62,7 +65,7 @@ def results(monkeypatch: pytest.MonkeyPatch, *outcomes: str) -> None:
         for result in found:
             begin(result.row)  # type: ignore[operator]
             report(result)  # type: ignore[operator]
-        return Verification("https://a:6443", "ns", found, 3.0)
+        return Verification("https://a:6443", "ns", found, 3.0, left)
 
     monkeypatch.setattr(command, "verify", verify)
 
@@ -89,6 +92,13 @@ def test_programs_get_the_results_alone(monkeypatch: pytest.MonkeyPatch, kubecon
     done = run("verify", "--kubeconfig", kubeconfig, "-o", form)
     assert done.stdout.startswith(begins)
     assert "shown" in done.stderr
+
+
+def test_programs_learn_of_a_namespace_that_did_not_go(monkeypatch: pytest.MonkeyPatch, kubeconfig: str) -> None:
+    results(monkeypatch, "passed", left="a finalizer is left")
+    assert json.loads(run("verify", "--kubeconfig", kubeconfig, "-o", "json").stdout)["left"] == "a finalizer is left"
+    suite = run("verify", "--kubeconfig", kubeconfig, "-o", "junit").stdout
+    assert "<system-err>the namespace ns is still there: a finalizer is left</system-err>" in suite
 
 
 def test_a_cluster_that_does_not_answer_is_doctors_first_problem(kubeconfig: str) -> None:
@@ -139,3 +149,40 @@ def test_a_kubeconfig_that_cannot_be_used_does_not_keep_doctor_from_the_node(
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert "/etc/kubernetes/admin.conf cannot be read" in checks["cluster/api"]["remarks"][0]["found"]
     assert "node/disk" in checks
+
+
+@pytest.mark.parametrize("name", ["doctor", "support"])
+def test_who_may_not_look_at_the_node_has_the_cluster_looked_at(
+    name: str, kubeconfig: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refused(_node: object) -> bool:
+        raise NodeError("cannot look at /var/lib/kubelet/config.yaml: Permission denied")
+
+    monkeypatch.setattr(doctor, "is_node", refused)
+    monkeypatch.chdir(tmp_path)
+    done = run(name, "--kubeconfig", kubeconfig)
+    assert done.exit_code == (UNHEALTHY if name == "doctor" else 0), done.output
+    assert "warning: nothing is asked of this node: cannot look at /var/lib/kubelet/config.yaml" in done.stderr
+    assert "no answer from https://127.0.0.1:1" in done.output
+
+
+@pytest.mark.parametrize("name", ["verify", "doctor", "support"])
+def test_a_directory_is_no_kubeconfig(name: str, tmp_path: Path) -> None:
+    failure = run(name, "--kubeconfig", str(tmp_path)).exception
+    assert isinstance(failure, ApiError)
+    assert str(failure) == f"the kubeconfig {tmp_path} is a directory: name the file in it, with --kubeconfig or in KUBECONFIG"
+
+
+@pytest.mark.parametrize("name", ["doctor", "support"])
+def test_a_directory_at_the_kubeconfigs_place_does_not_keep_it_from_the_node(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home/somebody/.kube/config").mkdir(parents=True)
+    (tmp_path / "etc/kubernetes/manifests").mkdir(parents=True)
+    done = run(name, "--rootfs", str(tmp_path))
+    assert done.exit_code == (UNHEALTHY if name == "doctor" else 0), done.exception
+    assert "the kubeconfig /home/somebody/.kube/config is a directory" in done.output
+    assert ("node/disk" if name == "doctor" else "doctor.json") in done.output

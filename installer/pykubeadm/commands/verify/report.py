@@ -20,6 +20,7 @@ def document(found: Verification) -> dict[str, Any]:
         "passed": found.count("passed"),
         "failed": found.count("failed"),
         "notServed": found.count("not served"),
+        "left": found.left,
         "rows": [
             {
                 "name": result.row.name,
@@ -54,6 +55,8 @@ def junit(found: Verification) -> str:
             ET.SubElement(case, "skipped", message=_printable(result.said))
         else:
             ET.SubElement(case, "system-out").text = _printable(result.said)
+    if found.left:
+        ET.SubElement(suite, "system-err").text = _printable(f"the namespace {found.namespace} is still there: {found.left}")
     ET.indent(suite)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suite, encoding="unicode")}\n'
 
