@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.pod_streams import PodStreams
@@ -58,6 +59,20 @@ def ask_etcd(streams: PodStreams, pod: Mapping[str, Any]) -> EtcdState:
     answering = {member.endpoint for member in members}
     silent = tuple(_name(each) for each in listed if answering.isdisjoint(each.get("clientURLs") or ()))
     return EtcdState(members, silent, tuple(names.get(alarm.get("alarm"), "of an unknown kind") for alarm in raised))
+
+
+def etcd_metrics(streams: PodStreams, pod: Mapping[str, Any]) -> str:
+    """What the member in a pod counts, as text, from where its flags say. ApiError where it does not give it."""
+    name, flags = pod["metadata"]["name"], _flags(pod["spec"]["containers"][0].get("command") or ())
+    urls = map(urlsplit, flags.get("listen-metrics-urls", "").split(","))
+    port = next((url.port for url in urls if url.scheme == "http" and url.port), None)
+    if port is None:
+        raise ApiError(f"etcd in Pod {name} serves metrics at no URL of its own (--listen-metrics-urls)")
+    answer = streams.through_port(NAMESPACE, name, port, b"GET /metrics HTTP/1.0\r\n\r\n").decode(errors="replace")
+    head, _, body = answer.partition("\r\n\r\n")
+    if " 200 " not in head.partition("\r\n")[0]:
+        raise ApiError(f"port {port} of Pod {name} gives no metrics: {head.partition(chr(13))[0] or 'it closed the connection'}")
+    return body
 
 
 def _name(listed: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from pykubeadm.kube.pod_streams import Ended
 from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.transport.http import Response
 from pykubeadm.util.kube_object import KubeObject
+from tests.support import servers
 from tests.support.api import FakeApi
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -30,6 +32,13 @@ class FakeStreams:
     answers: dict[str, str] = field(default_factory=dict)
     said: str = ""
     refused: str = ""
+    metrics: bytes = b""
+    ports: list[tuple[str, int]] = field(default_factory=list)
+
+    def through_port(self, _namespace: str, pod: str, port: int, request: bytes) -> bytes:
+        assert request.startswith(b"GET /metrics HTTP/1.0")
+        self.ports.append((pod, port))
+        return self.metrics
 
     def run(self, _namespace: str, _pod: str, argv: tuple[str, ...], **_more: Any) -> Ended:
         return Ended(0, next(answer for words, answer in self.answers.items() if words in " ".join(argv)), "")
@@ -107,6 +116,22 @@ def member(name: str, *, leader: int = 7, size: int = 1000, learner: bool = Fals
     return f'{{"Endpoint":"https://{name}:2379","Status":{{"version":"3.6.0","leader":{leader},"dbSize":{size},"isLearner":{str(learner).lower()}}}}}'
 
 
+def measured_etcd(node: str = "cp") -> KubeObject:
+    found = component("etcd", node=node)
+    found["spec"]["containers"][0]["command"] = ["etcd", "--listen-metrics-urls=http://127.0.0.1:2381"]
+    return found
+
+
+def served(**counted: tuple[int, int]) -> bytes:
+    """etcd's metrics over HTTP: of each disk's histogram how many took 8 ms at most, and how many between 16 and 32."""
+    lines = [
+        f'etcd_disk_{name}_duration_seconds_bucket{{le="{bound}"}} {count}'
+        for name, (fast, slow) in counted.items()
+        for bound, count in (("0.008", fast), ("0.016", fast), ("0.032", fast + slow), ("+Inf", fast + slow))
+    ]
+    return "\r\n".join(["HTTP/1.0 200 OK", "Content-Type: text/plain", "", "\n".join(lines)]).encode()
+
+
 @dataclass
 class Scene:
     """A healthy cluster of two nodes, and what a test makes of it."""
@@ -132,6 +157,7 @@ def scene() -> Scene:
     api = FakeApi()
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"):
         api.put(component(name))
+    api.put(measured_etcd())
     for document in (node("cp", plane=True), node("w"), dns(), proxy(2, 2)):
         api.put(document)
     for name in ("kube-controller-manager", "kube-scheduler"):
@@ -139,7 +165,7 @@ def scene() -> Scene:
     for name in ("cp", "w"):
         api.put(lease(name, "kube-node-lease", seconds=4))
     answers = {"member list": listed("cp"), "endpoint status": f"[{member('cp')}]", "alarm list": "{}"}
-    return Scene(api, FakeStreams(answers))
+    return Scene(api, FakeStreams(answers, metrics=served(wal_fsync=(990, 10), backend_commit=(990, 10))))
 
 
 def test_a_healthy_cluster(scene: Scene) -> None:
@@ -207,6 +233,60 @@ def test_the_quota_is_that_of_the_member(scene: Scene, flag: str, said: str) -> 
     found = "\n".join(scene.said("etcd"))
     assert said in found
     assert bool(said) == ("quota" in found)
+
+
+def test_a_disk_that_is_slow_for_etcd(scene: Scene) -> None:
+    scene.streams.metrics = served(wal_fsync=(900, 100), backend_commit=(900, 100))
+    log, database = scene.said("etcd-latency")
+    assert log.startswith(
+        "warning: etcd on cp waits up to 30 ms to have a change of the log written to the disk (99 % of times since it was"
+        " started; it should be less than 10) -> give /var/lib/etcd a faster disk"
+    )
+    assert database.startswith("warning: etcd on cp waits up to 30 ms to have changes written to the database")
+    assert "it should be less than 25" in database
+    assert scene.streams.ports == [("etcd-cp", 2381)]
+    scene.streams.metrics = served(wal_fsync=(90, 10))  # too few to say
+    assert scene.said("etcd-latency") == []
+
+
+def test_an_etcd_whose_metrics_cannot_be_read(scene: Scene) -> None:
+    scene.api.put(component("etcd", node="cp2"))
+    scene.streams.metrics = b"HTTP/1.0 404 Not Found\r\n\r\n"
+    here, there = scene.said("etcd-latency")
+    assert "unknown: how long etcd's disk on cp takes could not be read: port 2381 of Pod etcd-cp gives no metrics" in here
+    assert "HTTP/1.0 404 Not Found" in here
+    assert "on cp2 takes could not be read: etcd in Pod etcd-cp2 serves metrics at no URL of its own" in there
+
+
+def test_the_certificates_of_all_api_servers_that_can_be_reached(scene: Scene) -> None:
+    soon, later = servers.NOW + timedelta(days=10, minutes=5), servers.NOW + timedelta(days=300)
+    with (
+        servers.serving(end=servers.NOW - timedelta(days=3), begin=servers.NOW - timedelta(days=9)) as expired,
+        servers.serving(end=soon, ca=servers.authority("another")) as expiring,
+        servers.serving(end=later) as fine,
+    ):
+        for number, server in enumerate((expired, expiring, fine)):
+            scene.api.put(api_server_at(number, server.server_port))
+        scene.api.put(api_server_at(9, 1))  # nobody
+        scene.api.server_certificate = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", fine.server_port)))
+        found = scene.said("api-certificate", lambda: servers.NOW)
+        assert found == [
+            "note: the certificates of https://127.0.0.1:1 cannot be seen from here -> run it on a control plane",
+            f"problem: the certificate of https://{expired.endpoint} expired 3d ago -> pykubeadm certs renew all",
+            f"warning: the certificate of https://{expiring.endpoint} expires in 10d -> pykubeadm certs renew all",
+        ]
+
+
+def api_server_at(number: int, port: int) -> KubeObject:
+    """A piece of the Service "kubernetes". (The real one has one address for each, and one port.)"""
+    labels = {"kubernetes.io/service-name": "kubernetes"}
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": f"kubernetes-{number}", "namespace": "default", "labels": labels},
+        "ports": [{"port": port}],
+        "endpoints": [{"addresses": ["127.0.0.1"]}],
+    }
 
 
 def test_a_component_without_a_leader(scene: Scene) -> None:

@@ -6,10 +6,11 @@ from typing import Final
 
 from pykubeadm.commands.doctor.check import Check
 from pykubeadm.commands.doctor.cluster import ClusterView
-from pykubeadm.commands.doctor.cluster_checks import addons, admission, control_plane, nodes, requests
+from pykubeadm.commands.doctor.cluster_checks import addons, admission, control_plane, etcd, nodes, requests
 
 CHECKS: Final[tuple[Check[ClusterView], ...]] = (
     *control_plane.CHECKS,
+    *etcd.CHECKS,
     *nodes.CHECKS,
     *addons.CHECKS,
     *admission.CHECKS,

@@ -1,33 +1,31 @@
-"""API servers, the other components, etcd, and who leads."""
+"""API servers, the other components, and who leads."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from statistics import median
 from typing import Final
-from urllib.parse import urlsplit
 
-from pykubeadm.commands.doctor.check import Check, Remark, problem, unknown, warning
+from pykubeadm.commands.doctor.check import Check, Remark, note, problem, unknown, warning
 from pykubeadm.commands.doctor.cluster import SYSTEM, ClusterView
-from pykubeadm.kube.etcd_pods import NoEtcdctlError, ask_etcd, etcd_pods
+from pykubeadm.kube.api_servers import api_servers, shown_certificate
 from pykubeadm.kube.pod_state import is_ready, restarts, why_not_ready
+from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.node.health import why_unhealthy
-from pykubeadm.phases.static_pods.present import arguments
 from pykubeadm.util.age import age
 from pykubeadm.util.der import validity
-from pykubeadm.util.kube_object import KubeObject
+from pykubeadm.util.side_by_side import side_by_side
 from pykubeadm.util.timestamp import parse_timestamp
 
 _COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
 _SLOW: Final = 1.0  # seconds for a small request
 _REFUSED: Final = (401, 403)
 _ASKED: Final = 5
+_AT_A_TIME: Final = 6
 _SOON: Final = timedelta(days=30)
 _RESTARTS: Final = 5
-_QUOTA: Final = 2 * 2**30  # bytes at which etcd refuses writes, unless --quota-backend-bytes says others; below 0 it never does
-_LARGE: Final = 0.75  # of that
 
 
 def _answers(view: ClusterView) -> Iterable[Remark]:
@@ -48,16 +46,33 @@ def _answers(view: ClusterView) -> Iterable[Remark]:
         )
 
 
-def _certificate(view: ClusterView) -> Iterable[Remark]:
-    if not (shown := view.api.server_certificate):
+def _certificates(view: ClusterView) -> Iterable[Remark]:
+    """Of the API server that the kubeconfig leads to, and of each at its own address, where that can be reached from here."""
+    if not (ours := view.api.server_certificate):
         view.api.get("v1", "Namespace", SYSTEM)
-        shown = view.api.server_certificate
-    if shown:
-        _, expires = validity(shown)
-        if expires - view.now() < _SOON:
-            yield warning(
-                f"the certificate of {view.api.server} expires in {age(expires - view.now())}", "pykubeadm certs renew all"
-            )
+        ours = view.api.server_certificate
+    urls = [url for _, url in api_servers(view.api) if url != view.api.server]
+    shown = {view.api.server: ours, **dict(zip(urls, side_by_side(_shown, urls, _AT_A_TIME), strict=True))}
+    if unseen := [url for url in urls if not shown[url]]:
+        yield note(f"the certificates of {', '.join(unseen)} cannot be seen from here", "run it on a control plane")
+    named: set[bytes] = set()
+    for url, certificate in shown.items():
+        if not certificate or certificate in named:
+            continue
+        named.add(certificate)
+        left = validity(certificate)[1] - view.now()
+        if left <= timedelta():
+            yield problem(f"the certificate of {url} expired {age(-left)} ago", "pykubeadm certs renew all")
+        elif left < _SOON:
+            yield warning(f"the certificate of {url} expires in {age(left)}", "pykubeadm certs renew all")
+
+
+def _shown(url: str) -> bytes:
+    """b"" where nobody answers: where components are missing, another check says so."""
+    try:
+        return shown_certificate(url)
+    except ApiUnreachableError:
+        return b""
 
 
 def _components(view: ClusterView) -> Iterable[Remark]:
@@ -84,55 +99,6 @@ def _components(view: ClusterView) -> Iterable[Remark]:
                 )
 
 
-def _etcd(view: ClusterView) -> Iterable[Remark]:
-    pods = etcd_pods(view.api)
-    ready = [pod for pod in pods if is_ready(pod)]
-    if not ready:
-        return
-    try:
-        state = ask_etcd(view.streams, ready[0])
-    except NoEtcdctlError as error:
-        yield unknown(str(error))
-        return
-    for name in state.silent:
-        yield problem(
-            f"etcd's member {name} does not answer; {len(state.members)} of {len(state.members) + len(state.silent)} do",
-            f"on {name}: pykubeadm doctor; if it is gone for good: pykubeadm node remove {name}",
-        )
-    if any(not member.leader for member in state.members) or len({member.leader for member in state.members}) > 1:
-        yield problem(
-            "etcd's members do not agree on a leader",
-            "etcdctl endpoint status --cluster; look at the network between control planes",
-        )
-    if state.alarms:
-        yield problem(
-            f"etcd has raised the alarm {', '.join(state.alarms)} and takes no more writes",
-            "etcdctl defrag, then etcdctl alarm disarm",
-        )
-    for member in state.members:
-        mebibytes = member.bytes / 2**20
-        if member.learner:
-            yield warning(
-                f"the etcd member at {member.endpoint} is a learner: it does not count for the majority",
-                "run `pykubeadm join` on its node again",
-            )
-        quota = _quota(pods, member.endpoint)
-        if 0 < quota * _LARGE <= member.bytes:
-            yield warning(
-                f"etcd's database at {member.endpoint} has {mebibytes:.0f} MiB, and at {quota >> 20} (its quota) it"
-                " takes no more writes",
-                "etcdctl defrag; look for what makes so many objects",
-            )
-
-
-def _quota(pods: Sequence[KubeObject], endpoint: str) -> int:
-    """Of the member at an endpoint, as its pod says."""
-    host = urlsplit(endpoint).hostname
-    pod = next((pod for pod in pods if (pod.get("status") or {}).get("hostIP") == host), {})
-    given = arguments(pod).get("quota-backend-bytes", "")
-    return (int(given) if given.removeprefix("-").isdecimal() else 0) or _QUOTA
-
-
 def _leaders(view: ClusterView) -> Iterable[Remark]:
     for component in _COMPONENTS[1:3]:
         lease = view.api.get("coordination.k8s.io/v1", "Lease", component, SYSTEM)
@@ -149,8 +115,7 @@ def _leaders(view: ClusterView) -> Iterable[Remark]:
 
 CHECKS: Final = (
     Check("cluster/api", "everything goes through the API server", _answers),
-    Check("cluster/api-certificate", "clients refuse an API server whose certificate has expired", _certificate),
+    Check("cluster/api-certificate", "clients refuse an API server whose certificate has expired", _certificates),
     Check("cluster/components", "each control plane has all components", _components),
-    Check("cluster/etcd", "etcd keeps the whole state of the cluster", _etcd),
     Check("cluster/leaders", "without a leader no pod is made, or given to a node", _leaders),
 )

@@ -16,6 +16,7 @@ from pykubeadm.commands.verify.documents import shell
 from pykubeadm.commands.verify.row import NotServedError, NotShownError, Row
 from pykubeadm.commands.verify.trial import Trial
 from pykubeadm.errors import ApiError
+from pykubeadm.kube.api_servers import api_servers
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.etcd_pods import NoEtcdctlError, ask_etcd, etcd_pods
 from pykubeadm.kube.pod_state import is_ready, restarts, why_not_ready
@@ -140,17 +141,11 @@ def _restart(trial: Trial) -> str:
 def _servers(trial: Trial) -> dict[str, Api]:
     """Every API server by its own address; those that cannot be reached from here are left out."""
     found: dict[str, Api] = {}
-    slices = trial.cluster.api.list(
-        "discovery.k8s.io/v1", "EndpointSlice", "default", labels={"kubernetes.io/service-name": "kubernetes"}
-    )
-    for piece in slices:
-        port = (piece.get("ports") or [{}])[0].get("port")
-        for address in (each for endpoint in piece.get("endpoints") or () for each in endpoint.get("addresses") or ()):
-            host = f"[{address}]" if ":" in address else address
-            server = ClusterApi(trial.cluster.credentials, server=f"https://{host}:{port}")
-            with suppress(ApiError):
-                server.get("v1", "Namespace", trial.namespace)
-                found[address] = server
+    for address, url in api_servers(trial.cluster.api):
+        server = ClusterApi(trial.cluster.credentials, server=url)
+        with suppress(ApiError):
+            server.get("v1", "Namespace", trial.namespace)
+            found[address] = server
     return found
 
 
