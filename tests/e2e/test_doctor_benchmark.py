@@ -3,7 +3,7 @@ documents give: doctor says of each what the table in the documents says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import yaml
 from lab import assets, cluster
 from lab.host import CHECKOUT
 from lab.node import Node
+from pykubeadm.commands.doctor.benchmark import CONTROLS
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import ETCD, join, join_command
 from tests.e2e.test_verify import doctor
@@ -27,6 +28,7 @@ ROLE = {
 }
 # Of control planes, by their number's first digits.
 _OF_CONTROL_PLANES = ("1.", "2.", "3.")
+LOOKED_AT = {control.number for control in CONTROLS}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,13 @@ def table(column: str) -> set[str]:
     lines = [line for line in TABLE.read_text().splitlines() if line.startswith("| ")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     place = rows[0].index(column)
-    return {row[0] for row in rows[1:] if row[0][:1].isdigit() and row[place].startswith("no")}
+    return {row[0] for row in rows[1:] if row[0] in LOOKED_AT and row[place].startswith("no")}
+
+
+def state(number: str) -> str:
+    """Of a control by default: yes, no, manual."""
+    line = next(line for line in TABLE.read_text().splitlines() if line.startswith(f"| {number} |"))
+    return line.split(" | ")[2].partition(":")[0]
 
 
 def found(node: Node) -> set[str]:
@@ -94,6 +102,51 @@ def test_by_default(by_default: tuple[Node, Node], results: list[str]) -> None:
     assert on_plane == table("by default")
     assert on_worker == {number for number in on_plane if not number.startswith(_OF_CONTROL_PLANES)} | {"1.1.9"}
     results.append(f"CIS by default: {len(on_plane)} controls do not hold on a control plane, {len(on_worker)} on a worker")
+
+
+@pytest.mark.long
+def test_policies_by_default(by_default: tuple[Node, Node], results: list[str]) -> None:
+    """What the table says of section 5 where a benchmark can tell: of rights, and of the pods that `init` makes."""
+    plane, _ = by_default
+    somebody = ("--as=somebody", "--as-group=system:authenticated", "--all-namespaces")
+    answers = {
+        number: cluster.kubectl(plane, "auth", "can-i", *words, *somebody, check=False)
+        for number, words in {"5.1.2": ("list", "secrets"), "5.1.4": ("create", "pods")}.items()
+    }
+    assert answers == {"5.1.2": "no", "5.1.4": "no"}
+    bindings = cluster.kubectl_json(plane, "get", "clusterrolebindings")["items"]
+    administrators = {each["metadata"]["name"] for each in bindings if each["roleRef"]["name"] == "cluster-admin"}
+    assert administrators >= {"cluster-admin", "kubeadm:cluster-admins"}
+    pods = cluster.kubectl_json(plane, "--namespace=kube-system", "get", "pods")["items"]
+    found = {
+        "5.1.2": "yes",
+        "5.1.4": "yes",
+        "5.1.1": "no" if administrators != {"cluster-admin"} else "yes",
+        **{number: "no" if any(map(breaks, pods)) else "yes" for number, breaks in _OF_PODS.items()},
+    }
+    assert found == {number: state(number) for number in found}
+    assert {_name(pod) for pod in pods if _OF_PODS["5.2.2"](pod)} == {"kube-proxy"}
+    assert {_name(pod) for pod in pods if _OF_PODS["5.2.9"](pod)} == {"coredns"}
+    results.append(f"CIS policies: {', '.join(f'{number} {said}' for number, said in sorted(found.items()))}")
+
+
+def _contexts(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [container.get("securityContext") or {} for container in pod["spec"]["containers"]]
+
+
+def _name(pod: dict[str, Any]) -> str:
+    """As in "coredns" of "coredns-5d78c9869d-x"."""
+    return next(name for name in ("kube-proxy", "coredns", pod["metadata"]["name"]) if pod["metadata"]["name"].startswith(name))
+
+
+_OF_PODS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "5.2.2": lambda pod: any(context.get("privileged") for context in _contexts(pod)),
+    "5.2.3": lambda pod: bool(pod["spec"].get("hostPID")),
+    "5.2.4": lambda pod: bool(pod["spec"].get("hostIPC")),
+    "5.2.5": lambda pod: bool(pod["spec"].get("hostNetwork")),
+    "5.2.6": lambda pod: any(context.get("allowPrivilegeEscalation") for context in _contexts(pod)),
+    "5.2.9": lambda pod: any((context.get("capabilities") or {}).get("add") for context in _contexts(pod)),
+}
 
 
 @pytest.mark.long

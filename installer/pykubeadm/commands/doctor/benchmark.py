@@ -1,7 +1,7 @@
 """What the CIS Kubernetes Benchmark 1.11 asks of the files and flags that a control plane and its nodes have.
 
 A control that does not hold by default has the reason why, and how to have it hold; one that does not hold although it should is
-a warning. Not here is what concerns workloads (section 5) and what only people can judge (3.1, 3.2.2).
+a warning. Rights and workloads (section 5), and what only people can judge, are in docs/reference/cis-benchmark.md alone.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from pykubeadm.node.port import Directory, File
 from tests.support.node import FakeNode
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
+# How many controls each group of section 5 has (kube-bench: cfg/cis-1.11/policies.yaml).
+POLICIES = {1: 13, 2: 13, 3: 2, 4: 2, 5: 1, 6: 4}
 BY_NUMBER = {control.number: control for control in CONTROLS}
 
 
@@ -94,9 +96,27 @@ def test_the_kubelets_configuration() -> None:
     assert [judged(node, number) for number in ("4.2.1", "4.2.4")] == [False, False]
 
 
-def test_the_table_in_the_documents_is_this_one() -> None:
+def number_of(row: str) -> str:
+    return row.split(" | ", maxsplit=1)[0].removeprefix("| ")
+
+
+def test_controls_that_are_not_looked_at_are_explained_in_the_documents() -> None:
     text = (Path(__file__).parents[4] / "docs/reference/cis-benchmark.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| ") and line[2].isdigit()]
+    in_order = sorted(rows, key=lambda row: [int(part) for part in number_of(row).split(".")])
+    assert rows == in_order
+    others = {number_of(row): row.split(" | ")[2:4] for row in rows if number_of(row) not in BY_NUMBER}
+    policies = [f"5.{group}.{number}" for group, count in POLICIES.items() for number in range(1, count + 1)]
+    beside = ["1.2.28", "3.1.1", "3.1.2", "3.1.3", "3.2.2", "4.1.3", "4.1.4", "4.2.7", "4.2.15", "4.3.1"]
+    assert sorted(others) == sorted(beside + policies)
+    states = [re.fullmatch(r"(yes|no: .{10,}|manual: .{10,})", by_default) for by_default, _ in others.values()]
+    assert all(states)
+    assert all(re.fullmatch(r"yes|no|manual: .{10,}", hardened) for _, hardened in others.values())
+
+
+def test_the_table_in_the_documents_is_this_one() -> None:
+    text = (Path(__file__).parents[4] / "docs/reference/cis-benchmark.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and number_of(line) in BY_NUMBER]
     in_order = sorted(CONTROLS, key=lambda control: [int(part) for part in control.number.split(".")])
     # Whether one holds that does not by default is seen on hardened nodes (tests/e2e/test_doctor_benchmark.py).
     hardened = {row.split(" | ")[0].removeprefix("| "): row.split(" | ")[3] for row in rows}
