@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
+from pykubeadm.commands.verify.dns import RESOLVED_WITHIN, domain, unresolved
 from pykubeadm.commands.verify.documents import IN_PEACE, container, pod, pod_spec, service, shell, web_server, workload
 from pykubeadm.commands.verify.row import NotServedError, NotShownError, Row
-from pykubeadm.commands.verify.trial import PATIENCE, ROW_LABEL, Trial
+from pykubeadm.commands.verify.trial import IDLE, PATIENCE, ROW_LABEL, Trial
 from pykubeadm.util.kube_object import KubeObject
 
 _METRICS: Final = "v1beta1.metrics.k8s.io"
@@ -74,14 +77,16 @@ def _hash(found: KubeObject) -> str:
 
 
 def _stateful_set(trial: Trial) -> str:
-    labels = trial.labels()
+    """With an image that has a shell also the names of its pods in DNS, before and after one has another address."""
+    labels, image = trial.labels(), trial.cluster.shell
     trial.create(service(trial.name(), labels, clusterIP="None"))
-    template = pod_spec(container(trial.cluster.pause))
+    template = pod_spec(shell(image, IDLE) if image else container(trial.cluster.pause))
     trial.create(workload("apps/v1", "StatefulSet", trial.name(), template, labels, replicas=2, serviceName=trial.name()))
     before = {each["metadata"]["name"]: each["metadata"]["uid"] for each in trial.wait_pods("", 2)}
     names = [trial.name("0"), trial.name("1")]
     if sorted(before) != names:
         raise NotShownError(f"its pods are called {', '.join(sorted(before))}, not {' and '.join(names)}")
+    _named(trial, names)
     trial.cluster.api.delete("v1", "Pod", names[0], trial.namespace)
 
     def same() -> str | None:
@@ -90,7 +95,23 @@ def _stateful_set(trial: Trial) -> str:
 
     trial.wait(f"another Pod {names[0]}", same)
     trial.wait_ready(names[0])
-    return f"{names[0]} and {names[1]}; the one that was deleted came back under its name"
+    _named(trial, names)
+    said = "; names in DNS were not tried, which needs an image with a shell (--image)"
+    if image:
+        said = f", where {names[0]}.{trial.name()} leads to it"
+    return f"{names[0]} and {names[1]}; the one that was deleted came back under its name{said}"
+
+
+def _named(trial: Trial, names: Sequence[str]) -> None:
+    """Each pod of a StatefulSet has a name in DNS, below its Service's."""
+    if not trial.cluster.shell:
+        return
+    client = names[-1]
+    below = f"{trial.name()}.{trial.namespace}.svc.{domain(trial, client)}"
+    for name in names:
+        address = trial.pod(name)["status"]["podIP"]
+        probe = partial(unresolved, trial, client, f"{name}.{below}", [address])
+        trial.wait(f"the name {name}.{below} to lead to {address}", probe, RESOLVED_WITHIN)
 
 
 def _daemon_set(trial: Trial) -> str:
@@ -188,7 +209,7 @@ def _autoscaler(trial: Trial) -> str:
 
 ROWS: Final = (
     Row("controllers/deployment", "an update and a rollback cost no request", _deployment, needs_shell=True, slow=True),
-    Row("controllers/stateful-set", "pods of a StatefulSet keep their names", _stateful_set, slow=True),
+    Row("controllers/stateful-set", "pods of a StatefulSet keep their names, also in DNS", _stateful_set, slow=True),
     Row("controllers/daemon-set", "a DaemonSet has a pod on every node", _daemon_set),
     Row("controllers/job", "a Job runs to its end", _job),
     Row("controllers/cron-job", "a CronJob runs at its time", _cron_job, slow=True),

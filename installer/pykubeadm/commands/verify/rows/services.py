@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from pykubeadm.commands.verify.documents import PORT, container, pod_spec, service, shell, web_server, workload
+from pykubeadm.commands.verify.dns import RESOLVED_WITHIN, domain, unresolved
+from pykubeadm.commands.verify.documents import PORT, container, fetching, pod_spec, service, shell, web_server, workload
 from pykubeadm.commands.verify.row import NotShownError, Row
 from pykubeadm.commands.verify.trial import IDLE, Trial
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.util.side_by_side import side_by_side
 
 _SETTLED: Final = 30.0  # seconds until every node knows of a Service
-# With more nodes than this not each is asked from each, but its next ones.
-_ALL_PAIRS: Final = 5
+_TARGETS: Final = 100  # nodes that each asks at most: with more, the time would grow with their square
+_ASKED_AT_A_TIME: Final = 25  # by one of them; each is some processes
 _AT_A_TIME: Final = 4
+_SHOWN: Final = 3
 
 
 def _from_nodes(trial: Trial) -> str:
@@ -39,16 +41,18 @@ def _reached(found: KubeObject) -> dict[str, object]:
 def _pod_network(trial: Trial) -> str:
     """From a pod on each node to the pods on the others, in both directions, and on its own."""
     pods = _everywhere(trial, "", web_server(trial.cluster.shell))
-
-    def reach(pair: tuple[KubeObject, KubeObject]) -> None:
-        here, there = pair
-        for address in (each["ip"] for each in there["status"].get("podIPs") or ()):
-            way = f"a pod on {there['spec']['nodeName']} ({address}) from a pod on {here['spec']['nodeName']}"
-            trial.wait(way, trial.answers(here["metadata"]["name"], address, PORT), 20)
-
-    pairs = _pairs(pods)
-    side_by_side(reach, pairs, _AT_A_TIME)
-    return f"pods on {len(pods)} nodes reached each other in {len(pairs)} directions" if pods[1:] else "a pod reached itself"
+    places = [
+        {
+            each["ip"]: f"the pod on {pods[there]['spec']['nodeName']}"
+            for there in others
+            for each in pods[there]["status"].get("podIPs") or ()
+        }
+        for others in _rotated(len(pods))
+    ]
+    _reach(trial, pods, places, PORT)
+    if len(pods) > _TARGETS:
+        return f"pods on {len(pods)} nodes reached {_TARGETS} of the others each"
+    return f"pods on {len(pods)} nodes reached each other in {len(pods) ** 2} directions" if pods[1:] else "a pod reached itself"
 
 
 def _everywhere(trial: Trial, suffix: str, *containers: dict[str, Any]) -> list[KubeObject]:
@@ -61,10 +65,37 @@ def _everywhere(trial: Trial, suffix: str, *containers: dict[str, Any]) -> list[
     return [found[name] for name in trial.cluster.node_names]
 
 
-def _pairs(pods: Sequence[KubeObject]) -> list[tuple[KubeObject, KubeObject]]:
-    count = len(pods)
-    steps = range(count) if count <= _ALL_PAIRS else (1, 2, count - 1)
-    return [(pods[number], pods[(number + step) % count]) for number in range(count) for step in steps]
+def _rotated(count: int) -> list[list[int]]:
+    """For each of `count` nodes the numbers of those it is to reach: all, or so many that each is reached as often as others."""
+    steps = sorted({step * count // _TARGETS for step in range(_TARGETS)}) if count > _TARGETS else range(count)
+    return [[(number + step) % count for step in steps] for number in range(count)]
+
+
+def _reach(trial: Trial, clients: Sequence[KubeObject], places: Sequence[Mapping[str, str]], port: int) -> None:
+    """Have each client ask at the addresses in its part of `places` (address → what is there), until all have answered."""
+
+    def one(pair: tuple[KubeObject, Mapping[str, str]]) -> None:
+        client, there = pair
+        name, node = client["metadata"]["name"], client["spec"]["nodeName"]
+        trial.wait(f"answers to a pod on {node}", partial(_unanswered, trial, name, there, port), _SETTLED)
+
+    side_by_side(one, list(zip(clients, places, strict=True)), _AT_A_TIME)
+
+
+def _unanswered(trial: Trial, pod: str, places: Mapping[str, str], port: int) -> str | None:
+    """One command asks for all, some at a time."""
+    addresses = list(places)
+    ask = f"{{ {fetching('$each', port)} | grep -q ' 200 ' || echo $each; }} &"
+    script = "; ".join(
+        f"for each in {' '.join(addresses[at : at + _ASKED_AT_A_TIME])}; do {ask} done; wait"
+        for at in range(0, len(addresses), _ASKED_AT_A_TIME)
+    )
+    done = trial.run(pod, "sh", "-c", script)
+    silent = [f"{places[address]} ({address}) does not" for address in done.stdout.split() if address in places]
+    if not silent and not done.status:
+        return None
+    more = f", nor do {len(silent) - _SHOWN} more" if len(silent) > _SHOWN else ""
+    return ", ".join(silent[:_SHOWN]) + more if silent else f"its shell said {done.stderr.strip()!r}"
 
 
 def _clients(trial: Trial) -> list[KubeObject]:
@@ -84,9 +115,7 @@ def _cluster_ip(trial: Trial) -> str:
     address = _web(trial)["spec"]["clusterIP"]
     clients = _clients(trial)
     before = {pod["metadata"]["name"] for pod in trial.wait_pods("web", 1)}
-    for client in clients:
-        way = f"the cluster IP {address} from a pod on {client['spec']['nodeName']}"
-        trial.wait(way, trial.answers(client["metadata"]["name"], address), _SETTLED)
+    _reach(trial, clients, [{address: "the cluster IP"}] * len(clients), 80)
     for name in before:
         trial.cluster.api.delete("v1", "Pod", name, trial.namespace)
     first = clients[0]["metadata"]["name"]
@@ -107,10 +136,13 @@ def _cluster_ip(trial: Trial) -> str:
 def _dns(trial: Trial) -> str:
     address = trial.create(service(trial.name(), trial.labels("client")))["spec"]["clusterIP"]
     clients = _clients(trial)
-    for client in clients:
+
+    def resolve(client: KubeObject) -> None:
         name, node = client["metadata"]["name"], client["spec"]["nodeName"]
-        host = f"{trial.name()}.{trial.namespace}.svc.{_domain(trial, name)}"
-        trial.wait(f"the name {host} from a pod on {node}", partial(_unresolved, trial, name, host, [address]), 40)
+        host = f"{trial.name()}.{trial.namespace}.svc.{domain(trial, name)}"
+        trial.wait(f"the name {host} from a pod on {node}", partial(unresolved, trial, name, host, [address]), RESOLVED_WITHIN)
+
+    side_by_side(resolve, clients, _AT_A_TIME)
     return f"{trial.name()}.{trial.namespace}.svc resolved to {address} in {_nodes(clients)}"
 
 
@@ -120,8 +152,8 @@ def _headless(trial: Trial) -> str:
     trial.create(service(trial.name(), labels, clusterIP="None"))
     pods = trial.wait_pods("", 2)
     client, addresses = pods[0]["metadata"]["name"], [pod["status"]["podIP"] for pod in pods]
-    host = f"{trial.name()}.{trial.namespace}.svc.{_domain(trial, client)}"
-    trial.wait(f"the name {host}", lambda: _unresolved(trial, client, host, addresses), 40)
+    host = f"{trial.name()}.{trial.namespace}.svc.{domain(trial, client)}"
+    trial.wait(f"the name {host}", lambda: unresolved(trial, client, host, addresses), RESOLVED_WITHIN)
     return f"the name of a headless Service resolved to its pods' addresses: {', '.join(sorted(addresses))}"
 
 
@@ -130,32 +162,21 @@ def _node_port(trial: Trial) -> str:
     clients = _clients(trial)
     trial.wait_pods("web", 1)
     nodes = trial.cluster.nodes
-    places = [(node["metadata"]["name"], address) for node in nodes for address in trial.cluster.addresses(node)[:1]]
-    for client in clients:
-        for name, address in places:
-            way = f"port {port} of {name} ({address}) from a pod on {client['spec']['nodeName']}"
-            trial.wait(way, trial.answers(client["metadata"]["name"], address, port), _SETTLED)
-    return f"port {port} of every node's address answered {_nodes(clients)}"
+    places = [
+        {
+            address: f"port {port} of {nodes[there]['metadata']['name']}"
+            for there in others
+            for address in trial.cluster.addresses(nodes[there])[:1]
+        }
+        for others in _rotated(len(nodes))
+    ]
+    _reach(trial, clients, places, port)
+    some = f", {_TARGETS} of them each" if len(nodes) > _TARGETS else ""
+    return f"port {port} of every node's address answered {_nodes(clients)}{some}"
 
 
 def _nodes(clients: Sequence[KubeObject]) -> str:
     return f"pods on {len(clients)} nodes" if len(clients) > 1 else "a pod"
-
-
-def _domain(trial: Trial, pod: str) -> str:
-    """The cluster's domain, as the kubelet gives it to pods: that of "svc.cluster.local"."""
-    for line in trial.sh(pod, "cat /etc/resolv.conf").splitlines():
-        words = line.split()
-        for word in words[1:] if words[:1] == ["search"] else ():
-            if word.startswith("svc."):
-                return word.removeprefix("svc.")
-    raise NotShownError(f"/etc/resolv.conf of Pod {pod} does not name the cluster's domain: does the kubelet have a clusterDNS?")
-
-
-def _unresolved(trial: Trial, pod: str, host: str, addresses: Sequence[str]) -> str | None:
-    said = trial.run(pod, "nslookup", f"{host}.")
-    missing = [address for address in addresses if address not in said.stdout]
-    return f"nslookup said {' '.join((said.stdout + said.stderr).split())!r}" if missing else None
 
 
 ROWS: Final = (
