@@ -75,8 +75,8 @@ def apply_network(
     given = inventory_of(described, hosts)
     with workspace(shared, given.get("inventories", ()), hosts=_with(given["hosts"], variables)) as space:
         if plugin == "bridge":
-            limit = ",".join(host.name for host in hosts)
-            run_playbook(space, "bridge", machines.noting(report), limit=limit, forks=min(len(hosts), machines.forks), strategy="free")
+            limit, forks = ",".join(host.name for host in hosts), min(len(hosts), machines.forks)
+            run_playbook(space, "bridge", machines.noting(report), limit=limit, forks=forks, strategy="free")
         else:
             run_playbook(space, "network", machines.noting(report), limit=cluster.seed.name)
     for host in hosts:
