@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from pykubeadm.ansible import playbook
 from pykubeadm.config.model import Arg, Taint
@@ -38,7 +40,8 @@ INI = """\
 c1 ansible_host=10.0.0.11 ansible_user=admin ansible_port=2222
 [workers]
 w1 ansible_host=10.0.0.21 ansible_ssh_common_args='-J jump@bastion -o UserKnownHostsFile=/k'
-newer kubelet_version=1.36.2
+newer kubelet_version=1.36.2 cni_mtu=1400 firewall_ports='["{{ cni_mtu }}/tcp"]' notkubelet_x=1
+later kubelet_environment="{{ {'NO_PROXY': ansible_facts.default_ipv4.address} }}" cni_mtu=1400
 older kubelet_version=1.35.6
 [workers:vars]
 ansible_become_password=of-the-workers
@@ -116,6 +119,34 @@ def test_ini_says_what_a_host_has_of_its_own(of):
     tainted = next(host for host in of("c1", "tainted").cluster.hosts if host.name == "tainted")
     assert tainted.taints == (Taint(key="gpu", effect="NoSchedule"),)
     assert tainted.kubelet_extra_args == (Arg(name="v", value="4"),)
+
+
+def test_variables_of_the_roles_are_read_and_one_that_needs_the_machine_s_facts_does_no_harm(said):
+    _path, hosts = said
+    assert sorted(hosts["newer"]["names"]) == ["cni_mtu", "firewall_ports", "kubelet_version"]
+    assert hosts["newer"]["variables"]["firewall_ports"] == ["1400/tcp"]
+    assert sorted(hosts["later"]["names"]) == ["cni_mtu", "kubelet_environment"]
+    assert "variables" not in hosts["later"]
+    assert hosts["c1"]["names"] == []
+
+
+def test_those_of_all_roles_are_read():
+    checkout = INVENTORIES.parent
+    [play] = yaml.safe_load((checkout / "playbooks" / "inventory.yml").read_text())
+    roles = {path.name for path in (checkout / "roles").iterdir() if path.is_dir()}
+    assert set(play["vars"]["pykubeadm_roles"]) == {"prepare", *roles}
+
+
+def test_encrypted_variables_are_read_with_the_user_s_password(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "password").write_text("of the vault\n")
+    vault = VaultLib([("default", VaultSecret(b"of the vault"))])
+    secret = vault.encrypt(b"of sudo").decode().replace("\n", "\n        ")
+    hosts = f"control_planes:\n  hosts:\n    c1:\n      ansible_become_password: !vault |\n        {secret}\n"
+    (tmp_path / "hosts.yml").write_text(hosts)
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "password")
+    fleet = described("hosts.yml")
+    assert settings(fleet, fleet.cluster.hosts[0]).sudo_password == "of sudo"
 
 
 def test_a_script_and_a_file_of_kubeadms_documents_go_together(tmp_path):

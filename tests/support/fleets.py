@@ -92,4 +92,4 @@ def every_word(*groups: str, **more: Any) -> dict[str, Any]:
     """What playbooks/inventory.yml says of a host."""
     words = dict.fromkeys(("user", "identity_file", "ssh_args", "become_password", "kubelet_version", "manifest", "runtime"), "")
     ways = {"connection": "ssh", "address": "10.0.0.1", "port": 0, "load_balancer_address": "", "host": {}}
-    return grouped(*(groups or ("control_planes",))) | words | ways | {"network": "none", "pod_cidrs": []} | more
+    return grouped(*(groups or ("control_planes",))) | words | ways | {"network": "none", "pod_cidrs": [], "names": []} | more

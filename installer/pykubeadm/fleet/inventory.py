@@ -75,16 +75,16 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     return Inventory(cluster, "".join(versions), ",".join(map(str, pods)), options, passwords)
 
 
-def _hostvars(paths: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+def _hostvars(paths: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     from pykubeadm.ansible.playbook import run_playbook
     from pykubeadm.ansible.results import TaskEnded
     from pykubeadm.ansible.workspace import workspace
 
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
 
     def report(event: PlaybookEvent) -> None:
         if isinstance(event, TaskEnded) and event.facts:
-            found[event.host] = event.facts
+            found.setdefault(event.host, {}).update(event.facts)
 
     with workspace({}, tuple(os.path.abspath(path) for path in paths)) as space:
         run_playbook(space, "inventory", report, forks=1)
@@ -145,7 +145,14 @@ def _host(name: str, said: Mapping[str, Any], parts: tuple[str, ...], options: S
         taints=own.taints,
         kubelet_extra_args=own.kubelet_extra_args,
         ignore_preflight_errors=own.ignore_preflight_errors,
+        variables=_roles_variables(said),
     )
+
+
+def _roles_variables(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the node roles; None where the value is not known before the machine is asked. The version is the cluster's."""
+    values: Mapping[str, Any] = said.get("variables") or {}
+    return {str(name): values.get(name) for name in said["names"] if name != "kubelet_version"}
 
 
 def _network(found: Mapping[str, Mapping[str, Any]]) -> Network:

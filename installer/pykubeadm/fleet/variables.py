@@ -64,8 +64,14 @@ def inventory(described: Described, hosts: Sequence[Host], *, secrets: bool = Fa
 
 
 def over_inventories(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:
-    """What goes over the user's inventories, as an inventory: how these hosts are reached with what the file says of that."""
-    return {"all": {"hosts": {host.name: connection(described, host) | _become(described, host) for host in hosts}}}
+    """What goes over the user's inventories, as an inventory: how these hosts are reached with what the file says of that, and
+    the variables that the inventories leave to us."""
+    found = {}
+    for host in hosts:
+        own = own_variables(described.cluster, described.configuration, host)
+        ours = {name: value for name, value in own.items() if name not in host.variables}
+        found[host.name] = connection(described, host) | _become(described, host) | ours
+    return {"all": {"hosts": found}}
 
 
 def complete_inventory(described: Described) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pykubeadm.errors import ConfigError
 from pykubeadm.fleet import inventory as inventories
 from pykubeadm.fleet.file import Described, describe
 from pykubeadm.fleet.machines import settings
-from pykubeadm.fleet.preparing import inventory_of
+from pykubeadm.fleet.preparing import digests_of, inventory_of
 from tests.support.fleets import every_word
 
 KUBEADM = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
@@ -111,3 +111,27 @@ def test_the_password_that_was_asked_for_is_of_all_hosts_without_one_of_their_ow
     found = said(c1={}, w1={"groups": ["workers"], "become_password": "its own"}, password="asked for")
     passwords = {name: of["ansible_become_password"] for name, of in for_ansible(found).items()}
     assert passwords == {"c1": "asked for", "w1": "its own"}
+
+
+def test_what_an_inventory_leaves_out_the_roles_get_as_from_a_file(said):
+    """Of its own variables nothing is given again: Ansible has them, with their templates."""
+    text = CLUSTER + "variables: {kernel_modules: [br_netfilter], containerd_version: 2.1.0}\n"
+    balancer = {"groups": ["load_balancers"], "variables": {"load_balancer_port": 7443}, "names": ["load_balancer_port"]}
+    found = said(text, c1={"names": ["containerd_version"]}, lb=balancer)
+    ansible = for_ansible(found)
+    assert (ansible["c1"]["kernel_modules"], "containerd_version" in ansible["c1"]) == (["br_netfilter"], False)
+    assert ansible["c1"]["firewall_part"] == "control-plane"
+    own = ansible["lb"]
+    assert (own["prepare_load_balancer"], own["prepare_kubelet"], own["firewall_part"]) == (True, False, "load-balancer")
+    assert own["load_balancer_servers"] == [{"name": "c1", "address": "10.0.0.1", "port": 6443}]
+    assert "load_balancer_port" not in own
+
+
+def test_what_an_inventory_says_of_the_roles_stands_for_how_a_machine_is_prepared(said):
+    def digest(**variables):
+        found = said(c1={"variables": variables, "names": ["kubelet_version", "containerd_registries", *variables]})
+        return digests_of(found, {})["c1"]["node"]
+
+    mirror = {"host": "docker.io"}
+    assert digest() == digest(kubelet_version="1.36.2")  # that comes by an upgrade
+    assert digest() != digest(containerd_registries=[mirror]) == digest(containerd_registries=[dict(mirror)])
