@@ -17,6 +17,8 @@ from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet import inventory
 from pykubeadm.fleet.file import describe
 from pykubeadm.fleet.machines import settings
+from pykubeadm.fleet.variables import complete_inventory
+from pykubeadm.util.yaml_output import to_yaml
 
 INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
 PARTS = {
@@ -149,6 +151,49 @@ def test_encrypted_variables_are_read_with_the_user_s_password(tmp_path, monkeyp
     assert settings(fleet, fleet.cluster.hosts[0]).sudo_password == "of sudo"
 
 
+WHOLE = """\
+apiVersion: pykubeadm.cluster/v1
+kind: Cluster
+ssh: {user: admin, configFile: /ssh_config}
+runtime: crio
+network: {plugin: flannel}
+loadBalancer: {address: 10.0.0.9, interface: eth0, prefix: 24, port: 7443}
+hosts:
+- {name: c1, address: 10.0.0.1, internalAddress: 10.1.0.1, parts: [control-plane, worker], ssh: {port: 2222}}
+- {name: c2, address: 10.0.0.2, parts: [control-plane, load-balancer], ignorePreflightErrors: [NumCPU]}
+- {name: w1, address: 10.0.0.3, parts: [worker], labels: {disk: ssd}, ssh: {user: root, proxyJump: b}}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.35.1
+networking: {podSubnet: "10.244.0.0/16,fd00::/48"}
+"""
+
+
+def test_a_file_that_is_printed_as_an_inventory_is_read_as_the_same_cluster(tmp_path):
+    file, printed = tmp_path / "cluster.yaml", tmp_path / "hosts.yml"
+    file.write_text(WHOLE)
+    before = describe(str(file), [], pytest.fail)
+    printed.write_text(to_yaml(complete_inventory(before)))
+    after = described(printed)
+    for of in (before, after):
+        hosts = {host.name: host for host in of.cluster.hosts}
+        assert {name: set(host.parts) for name, host in hosts.items()} == {
+            "c1": {"control-plane", "worker"},
+            "c2": {"control-plane", "load-balancer"},
+            "w1": {"worker"},
+        }
+        assert (hosts["c1"].internal_address, hosts["w1"].labels) == ("10.1.0.1", {"disk": "ssd"})
+        assert hosts["c2"].ignore_preflight_errors == ("NumCPU",)
+        c1, w1 = (settings(of, hosts[name]) for name in ("c1", "w1"))
+        assert (c1.user, c1.port, c1.config_file) == ("admin", 2222, "/ssh_config")
+        assert (w1.user, w1.jump, w1.config_file) == ("root", "b", "/ssh_config")
+    assert after.configuration.cluster == before.configuration.cluster
+    assert after.configuration.this_node == before.configuration.this_node
+    assert after.cluster.load_balancer == before.cluster.load_balancer
+    assert after.cluster.network == before.cluster.network
+
+
 def test_a_script_and_a_file_of_kubeadms_documents_go_together(tmp_path):
     script, kubeadm = tmp_path / "hosts", tmp_path / "kubeadm.yaml"
     script.write_text(SCRIPT)
@@ -165,7 +210,7 @@ def test_a_script_and_a_file_of_kubeadms_documents_go_together(tmp_path):
         (["w1"], "there is no control plane"),
         (["here"], "here is not reached by ssh"),
         (["newer", "older"], "a cluster has one version"),
-        (["forwarding"], "only -o NAME=VALUE and -J are understood"),
+        (["forwarding"], "only -o NAME=VALUE, -J and -F are understood"),
     ],
 )
 def test_what_no_cluster_can_be_made_of_is_refused(of, hosts, sentence):

@@ -52,7 +52,8 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     if others:
         raise UsageError(f"--inventory: {', '.join(others)} {'is' if len(others) == 1 else 'are'} not reached by ssh")
     parts = parts_of(found)
-    options = {name: _options(str(said["ssh_args"]), name) for name, said in found.items()}
+    arguments = {name: _options(str(said["ssh_args"]), name) for name, said in found.items()}
+    options = {name: given for name, (given, _config_file) in arguments.items()}
     problems: list[Problem] = []
     own = {name: _own(name, said["host"], problems) for name, said in found.items()}
     if problems:
@@ -62,7 +63,7 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
             f"--inventory: no part in the cluster is known of {', '.join(nothing)}; put every host into one of the groups "
             f"{', '.join(GROUPS.values())}, or give an inventory without other machines"
         )
-    hosts = tuple(_host(name, said, parts[name], options[name], own[name]) for name, said in found.items())
+    hosts = tuple(_host(name, said, parts[name], arguments[name], own[name]) for name, said in found.items())
     versions = {str(said["kubelet_version"]) for said in found.values()} - {""}
     if len(versions) > 1:
         raise UsageError(f"--inventory: kubelet_version is {' and '.join(sorted(versions))}; a cluster has one version")
@@ -131,9 +132,18 @@ def _own(name: str, value: Any, problems: list[Problem]) -> HostVariable:
     return found
 
 
-def _host(name: str, said: Mapping[str, Any], parts: tuple[str, ...], options: Sequence[str], own: HostVariable) -> Host:
+def _host(
+    name: str, said: Mapping[str, Any], parts: tuple[str, ...], arguments: tuple[Sequence[str], str], own: HostVariable
+) -> Host:
+    options, config_file = arguments
     jump = next((option.split("=", 1)[1] for option in options if option.lower().startswith("proxyjump=")), "")
-    ssh = Ssh(user=str(said["user"]), port=int(said["port"]), identity_file=str(said["identity_file"]), proxy_jump=jump)
+    ssh = Ssh(
+        user=str(said["user"]),
+        port=int(said["port"]),
+        identity_file=str(said["identity_file"]),
+        proxy_jump=jump,
+        config_file=config_file,
+    )
     return Host(
         name=name,
         address=str(said["address"]),
@@ -182,22 +192,25 @@ def _load_balancer(found: Mapping[str, Mapping[str, Any]]) -> LoadBalancer:
     return LoadBalancer()
 
 
-def _options(arguments: str, name: str) -> list[str]:
-    """The -o and -J of ansible_ssh_common_args and ansible_ssh_extra_args, as name=value."""
+def _options(arguments: str, name: str) -> tuple[list[str], str]:
+    """The -o and -J of ansible_ssh_common_args and ansible_ssh_extra_args, as name=value, and the file of -F, "" for none."""
     try:
         words = iter(shlex.split(arguments))
     except ValueError as error:
         raise UsageError(f"--inventory: the ssh arguments of {name} cannot be read: {error}") from error
-    options = []
+    options, config_file = [], ""
     for word in words:
         flag, value = word[:2], word[2:] or next(words, "")
         if flag == "-o" and "=" in value:
             options.append(value)
         elif flag == "-J":
             options.append(f"ProxyJump={value}")
+        elif flag == "-F" and value:
+            config_file = value
         else:
-            raise UsageError(f"--inventory: of the ssh arguments of {name} only -o NAME=VALUE and -J are understood, not {word}")
-    return options
+            sentence = f"of the ssh arguments of {name} only -o NAME=VALUE, -J and -F are understood, not {word}"
+            raise UsageError(f"--inventory: {sentence}")
+    return options, config_file
 
 
 def is_address(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from pykubeadm.fleet.look import NETWORK
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.preparing import assets_of, inventory_of, stamp
 from pykubeadm.fleet.progress import HostEvents
-from pykubeadm.fleet.variables import network_digest, shared_variables
+from pykubeadm.fleet.variables import network_digest, pod_network, shared_variables
 from pykubeadm.workflow.events import PhaseFinished, PhaseStarted, Waiting
 
 if TYPE_CHECKING:
@@ -27,15 +26,11 @@ _GIVEN_WITHIN = timedelta(minutes=3)  # for the controller manager to give each 
 
 def network_variables(described: Described, nodes: Mapping[str, NodeObject]) -> dict[str, dict[str, Any]]:
     """Host → the role's variables for the pod network, as far as the cluster's nodes are known."""
-    plugin, cluster = described.cluster.network, described.configuration.cluster
-    shared: dict[str, Any] = {"cni_network": plugin.plugin, "cni_cluster_cidrs": _split(cluster.networking.pod_subnet)}
-    if plugin.plugin == "manifest":
-        remote = "://" in plugin.manifest
-        shared["cni_manifest"] = plugin.manifest if remote else os.path.abspath(os.path.expanduser(plugin.manifest))
+    shared = pod_network(described)
     found = {}
     for host in (each for each in described.cluster.present if each.is_node):
         own = dict(shared)
-        if plugin.plugin == "bridge":
+        if described.cluster.network.plugin == "bridge":
             node = nodes.get(host.name)
             own["cni_pod_cidrs"] = list(node.pod_cidrs) if node else []
             own["cni_routes"] = [
@@ -122,7 +117,3 @@ def _with_addresses(described: Described, cluster: Open, emit: HostEvents, joine
             "kubelets one of each (kubeletExtraArgs: node-ip, with a comma between both)"
         )
     return found
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]

@@ -7,13 +7,13 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from pykubeadm.ansible.assets import Assets, find_assets
 from pykubeadm.ansible.variables import Part, node_variables
-from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Cluster, Host, Mirror
-from pykubeadm.config.model import Configuration
+from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Cluster, Host, HostVariable, Mirror
+from pykubeadm.config.model import Configuration, field_alias
 from pykubeadm.constants import API_SERVER_PORT
 from pykubeadm.fleet.file import Described, internal_address, ssh_of
 from pykubeadm.fleet.inventory import GROUPS
@@ -55,12 +55,20 @@ def inventory(described: Described, hosts: Sequence[Host], *, secrets: bool = Fa
     groups: dict[str, Any] = {}
     for host in hosts:
         reached = connection(described, host) | (_become(described, host) if secrets else {})
-        of_host = reached | own_variables(described.cluster, described.configuration, host)
+        of_host = reached | own_variables(described.cluster, described.configuration, host) | _of_inventories(host)
         for part, group in GROUPS.items():
-            if part in host.parts and (part != WORKER or CONTROL_PLANE not in host.parts):
+            if part in host.parts:
                 groups.setdefault(group, {"hosts": {}})["hosts"][host.name] = of_host
                 of_host = {}  # a host in two groups has its variables in the first
     return {"all": {"children": groups}}
+
+
+def _of_inventories(host: Host) -> dict[str, Any]:
+    """What inventories say in a variable of ours, for an inventory that can be read again."""
+    own = HostVariable(**{each.name: getattr(host, each.name) for each in fields(HostVariable)})
+    document, default = own.document(), HostVariable()
+    names = [each.name for each in fields(own) if getattr(own, each.name) != getattr(default, each.name)]
+    return {"pykubeadm_host": {name: document.get(field_alias(name), []) for name in names}} if names else {}
 
 
 def over_inventories(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:
@@ -75,10 +83,23 @@ def over_inventories(described: Described, hosts: Sequence[Host]) -> dict[str, A
 
 
 def complete_inventory(described: Described) -> dict[str, Any]:
-    """The inventory with everything that the node roles would get, for playbooks of one's own. Passwords are not in it."""
+    """The inventory with everything that the node roles would get, for playbooks of one's own. Passwords of sudo are not in it;
+    what the file holds is, such as that of a proxy."""
     shared = shared_variables(described, find_assets(described.configuration.cluster.kubernetes_version, os.environ))
+    shared |= pod_network(described)
     document = inventory(described, described.cluster.present)
     return {"all": {"vars": shared, **document["all"]}}
+
+
+def pod_network(described: Described) -> dict[str, Any]:
+    """The variables of the pod network that are the same for all machines."""
+    plugin, pods = described.cluster.network, described.configuration.cluster.networking.pod_subnet
+    cidrs = [part.strip() for part in pods.split(",") if part.strip()]
+    found: dict[str, Any] = {"cni_network": plugin.plugin, "cni_cluster_cidrs": cidrs}
+    if plugin.plugin == "manifest":
+        remote = "://" in plugin.manifest
+        found["cni_manifest"] = plugin.manifest if remote else os.path.abspath(os.path.expanduser(plugin.manifest))
+    return found
 
 
 def connection(described: Described, host: Host) -> dict[str, Any]:

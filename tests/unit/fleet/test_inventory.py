@@ -121,7 +121,7 @@ def test_an_inventory_has_groups_ways_and_variables():
     document = complete_inventory(described())
     groups = document["all"]["children"]
     assert set(groups["control_planes"]["hosts"]) == {"c1", "c2"}
-    assert set(groups["workers"]["hosts"]) == {"w1"}
+    assert set(groups["workers"]["hosts"]) == {"c2", "w1"}
     balancer = groups["load_balancers"]["hosts"]["lb1"]
     assert [server["address"] for server in balancer["load_balancer_servers"]] == ["10.1.0.1", host("c2").address]
     assert balancer["prepare_kubelet"] is False
