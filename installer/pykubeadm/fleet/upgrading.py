@@ -43,15 +43,12 @@ Part = Literal["apply", "node"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one host is to run, `upgrade PART`, and why."""
+    """What one host is to run, `upgrade PART`, and why. One that is a control plane is taken as one, whatever the file says."""
 
     host: Host
     part: Part
     reason: str
-
-    @property
-    def is_control_plane(self) -> bool:
-        return CONTROL_PLANE in self.host.parts
+    is_control_plane: bool
 
 
 def turns(hosts: Sequence[Host], facts: Facts, cluster: ClusterFacts, target: str) -> list[Turn]:
@@ -59,13 +56,14 @@ def turns(hosts: Sequence[Host], facts: Facts, cluster: ClusterFacts, target: st
     workers. Pure."""
     reasons = {host.name: _reason(host, facts, cluster, target) for host in hosts if host.state != "absent"}
     waiting = [host for host in hosts if reasons.get(host.name)]
+    leading = {host.name for host in waiting if CONTROL_PLANE in host.parts or facts.nodes[host.name].control_plane}
     # What an earlier run began as the first one is finished first.
-    waiting.sort(key=lambda host: (CONTROL_PLANE not in host.parts, facts.nodes[host.name].upgrading != "apply"))
+    waiting.sort(key=lambda host: (host.name not in leading, facts.nodes[host.name].upgrading != "apply"))
     found: list[Turn] = []
     for host in waiting:
-        first = CONTROL_PLANE in host.parts and not found
+        first = host.name in leading and not found
         begins = first and (cluster.version != target or facts.nodes[host.name].upgrading == "apply")
-        found.append(Turn(host, "apply" if begins else "node", reasons[host.name]))
+        found.append(Turn(host, "apply" if begins else "node", reasons[host.name], host.name in leading))
     return found
 
 
@@ -183,7 +181,7 @@ def _finish_begun(run: _Upgrading, found: Found) -> None:
         facts = found.facts.nodes[host.name]
         if facts.control_plane and facts.upgrading:
             reason = "no API server answers, and its upgrade was cut off"
-            _take(run, Turn(host, "apply" if facts.upgrading == "apply" else "node", reason))
+            _take(run, Turn(host, "apply" if facts.upgrading == "apply" else "node", reason, is_control_plane=True))
 
 
 def _require_begun(run: _Upgrading, waiting: Sequence[Turn], cluster: ClusterFacts) -> None:

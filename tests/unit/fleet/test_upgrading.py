@@ -229,6 +229,18 @@ def test_why_it_is_whose_turn():
     }
 
 
+def test_a_control_plane_that_the_file_calls_a_worker_has_its_turn_among_control_planes():
+    hosts = (host("w1"), host("c2"), host("c1", "control-plane"))
+    machines = (worker("w1"), control_plane("c2", api_server=OLD), control_plane("c1", api_server=OLD))
+    found = cluster("c1", *(node(each.name, version=OLD) for each in hosts), version=OLD)
+    facts = Facts({each.name: each for each in machines}, found)
+    assert [(turn.host.name, turn.is_control_plane) for turn in turns(hosts, facts, found, NEW)] == [
+        ("c2", True),
+        ("c1", True),
+        ("w1", False),
+    ]
+
+
 def test_checks_that_the_file_ignores_are_ignored(monkeypatch):
     desk = Desk(monkeypatch, host("c1", "control-plane", ignore_preflight_errors=("Swap",)))
     desk.run()
