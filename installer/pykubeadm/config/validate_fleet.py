@@ -199,6 +199,8 @@ def _load_balancer(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterCon
         address = parse_ip(balancer.address)
         if address and address.max_prefixlen < balancer.prefix <= _LONGEST_PREFIX:
             report.problem((*where, "prefix"), f"{balancer.prefix} is not a prefix length of {address}")
+    elif not machines and balancer != LoadBalancer():
+        report.problem(where, f"means nothing without a host that has the part {LOAD_BALANCER}")
     elif len(machines) > 1:
         report.problem(where, "several load balancers need an address that moves between them")
     shared = [host.name for host in machines if CONTROL_PLANE in host.parts]

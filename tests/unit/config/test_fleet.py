@@ -193,6 +193,7 @@ def test_every_problem_is_said_with_its_place():
         (ONE + "network: {plugin: manifest, manifest: gone.yaml}\n", "5:39", "gone.yaml is not a file here"),
         (ONE + "network: {plugin: bridge}\n", "5:19", "bridge needs networking.podSubnet in the ClusterConfiguration"),
         (ONE + "network: {plugin: flannel}\n", "5:19", "flannel needs networking.podSubnet in the ClusterConfiguration"),
+        (ONE + "loadBalancer: {port: 8443}\n", "5:15", "means nothing without a host that has the part load-balancer"),
         (
             BALANCED + "loadBalancer: {address: 10.0.0.9, interface: eth0, prefix: 64}\n",
             "6:60",
