@@ -14,6 +14,7 @@ from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, Facts, NodeFacts, No
 from pykubeadm.fleet.plan import Plan, make_plan
 
 CA = "ca-of-the-cluster"
+BALANCER = {"address": "", "port": 6443, "interface": "", "prefix": 32}
 DIGESTS = {"node": "n1", "load-balancer": "b1", "network": "w1"}
 
 
@@ -91,5 +92,7 @@ def grouped(*groups: str, part: str = "") -> dict[str, Any]:
 def every_word(*groups: str, **more: Any) -> dict[str, Any]:
     """What playbooks/inventory.yml says of a host."""
     words = dict.fromkeys(("user", "identity_file", "ssh_args", "become_password", "kubelet_version", "manifest", "runtime"), "")
-    ways = {"connection": "ssh", "address": "10.0.0.1", "port": 0, "load_balancer_address": "", "host": {}}
-    return grouped(*(groups or ("control_planes",))) | words | ways | {"network": "none", "pod_cidrs": [], "names": []} | more
+    ways = {"connection": "ssh", "address": "10.0.0.1", "port": 0, "host": {}}
+    balancer = {f"load_balancer_{name}": value for name, value in BALANCER.items()}
+    rest: dict[str, Any] = {"network": "none", "pod_cidrs": [], "names": []}
+    return grouped(*(groups or ("control_planes",))) | words | ways | balancer | rest | more

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,8 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     pods: list[str] = []
     if network.plugin != "none":
         pods = next((said["pod_cidrs"] for said in found.values() if said["pod_cidrs"]), [])
-    cluster = Cluster(hosts=hosts, network=network, load_balancer=_load_balancer(found), runtime=_runtime(found))
+    balancer = _load_balancer(said for name, said in found.items() if LOAD_BALANCER in parts[name])
+    cluster = Cluster(hosts=hosts, network=network, load_balancer=balancer, runtime=_runtime(found))
     passwords = {name: str(said["become_password"]) for name, said in found.items() if said["become_password"]}
     return Inventory(cluster, "".join(versions), ",".join(map(str, pods)), options, passwords)
 
@@ -180,15 +181,15 @@ def _runtime(found: Mapping[str, Mapping[str, Any]]) -> str:
     return "".join(runtimes) or Cluster().runtime
 
 
-def _load_balancer(found: Mapping[str, Mapping[str, Any]]) -> LoadBalancer:
-    for said in found.values():
-        if said["load_balancer_address"]:
-            return LoadBalancer(
-                address=str(said["load_balancer_address"]),
-                port=int(said["load_balancer_port"]),
-                interface=str(said["load_balancer_interface"]),
-                prefix=int(said["load_balancer_prefix"]),
-            )
+def _load_balancer(balancers: Iterable[Mapping[str, Any]]) -> LoadBalancer:
+    """As the first host says that is one."""
+    for said in balancers:
+        return LoadBalancer(
+            address=str(said["load_balancer_address"]),
+            port=int(said["load_balancer_port"]),
+            interface=str(said["load_balancer_interface"]),
+            prefix=int(said["load_balancer_prefix"]),
+        )
     return LoadBalancer()
 
 

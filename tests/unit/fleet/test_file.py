@@ -135,3 +135,12 @@ def test_what_an_inventory_says_of_the_roles_stands_for_how_a_machine_is_prepare
     mirror = {"host": "docker.io"}
     assert digest() == digest(kubelet_version="1.36.2")  # that comes by an upgrade
     assert digest() != digest(containerd_registries=[mirror]) == digest(containerd_registries=[dict(mirror)])
+
+
+def test_the_endpoint_is_where_the_load_balancers_of_an_inventory_are(said):
+    balancer = {"groups": ["load_balancers"], "address": "10.0.0.8", "load_balancer_port": 7443}
+    assert said(c1={}, lb=balancer).configuration.cluster.control_plane_endpoint == "10.0.0.8:7443"
+    moving = balancer | {"load_balancer_address": "10.0.0.9", "load_balancer_interface": "eth0"}
+    assert said(c1={}, lb=moving).configuration.cluster.control_plane_endpoint == "10.0.0.9:7443"
+    # kube-vip's address, say, is no load balancer's.
+    assert said(c1={"load_balancer_address": "10.0.0.9"}).configuration.cluster.control_plane_endpoint == ""
