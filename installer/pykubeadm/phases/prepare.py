@@ -34,7 +34,7 @@ _KUBELET_PLACES = ("/usr/bin/kubelet", "/usr/local/bin/kubelet")
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 _FORWARDING6 = "/proc/sys/net/ipv6/conf/default/forwarding"
 _KUBELET_ENVIRONMENT = ("/etc/default/kubelet", "/etc/sysconfig/kubelet")  # of kubeadm's unit: KUBELET_EXTRA_ARGS
-_FAIL_SWAP_ON = re.compile(r"--fail-swap-on=(\w+)", re.ASCII)
+_FAIL_SWAP_ON = re.compile(r"^[^#\n]*--fail-swap-on=(\w+)", re.ASCII | re.MULTILINE)
 _SWAPS = "/proc/swaps"
 _CONTAINER = "/run/systemd/container"
 _SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock")
@@ -91,9 +91,9 @@ def _is_ignored(ignored: frozenset[str], check: str) -> bool:
 def _fails_with_swap(node: Looked, configuration: Configuration) -> bool:
     """Whether the kubelet will not start where swap is on. A flag wins over its configuration, and of flags the last one,
     which is in the file with the environment of its unit (kubeadm: 10-kubeadm.conf)."""
-    words = " ".join((node.read(path) or b"").decode(errors="replace") for path in _KUBELET_ENVIRONMENT)
+    lines = "\n".join((node.read(path) or b"").decode(errors="replace") for path in _KUBELET_ENVIRONMENT)
     arguments = configuration.this_node.node_registration.kubelet_extra_args
-    given = [*(arg.value for arg in arguments if arg.name == "fail-swap-on"), *_FAIL_SWAP_ON.findall(words)]
+    given = [*(arg.value for arg in arguments if arg.name == "fail-swap-on"), *_FAIL_SWAP_ON.findall(lines)]
     return given[-1] not in FALSE if given else configuration.kubelet.get("failSwapOn") is not False
 
 

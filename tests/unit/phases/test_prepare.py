@@ -118,7 +118,8 @@ def test_swap_that_the_kubelet_takes_by_its_flags_stays_on(ready, path):
     ready.put(path, "KUBELET_EXTRA_ARGS=--fail-swap-on=true\n")
     base = configuration()
     assert prepare.missing(ready, replace(base, kubelet={"failSwapOn": False})).keys() == {"cgroups"}
-    ready.put(path, "KUBELET_EXTRA_ARGS=\n")
+    ready.put(path, "# KUBELET_EXTRA_ARGS=--fail-swap-on=false\n")
+    assert prepare.missing(ready, base).keys() == {"cgroups"}
     registration = replace(base.this_node.node_registration, kubelet_extra_args=(Arg(name="fail-swap-on", value="false"),))
     assert prepare.missing(ready, replace(base, this_node=replace(base.this_node, node_registration=registration))) == {}
 
