@@ -85,7 +85,7 @@ def _reach(trial: Trial, clients: Sequence[KubeObject], places: Sequence[Mapping
 def _unanswered(trial: Trial, pod: str, places: Mapping[str, str], port: int) -> str | None:
     """One command asks for all, some at a time."""
     addresses = list(places)
-    ask = f"{{ {fetching('$each', port)} | grep -q ' 200 ' || echo $each; }} &"
+    ask = f"""case "$({fetching("$each", port)})" in *' 200 '*) ;; *) echo $each;; esac &"""
     script = "; ".join(
         f"for each in {' '.join(addresses[at : at + _ASKED_AT_A_TIME])}; do {ask} done; wait"
         for at in range(0, len(addresses), _ASKED_AT_A_TIME)
