@@ -3,20 +3,29 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
+import yaml
 
 from lab import assets, cluster
 from lab.cluster import eventually, kubectl, kubectl_json
 from lab.host import docker
 from lab.node import Node
+from pykubeadm.pki.issue import Subject, encode_certificate, issue_leaf
+from pykubeadm.pki.keys import encode_private_key, generate_key
+from pykubeadm.pki.sans import Names
+from pykubeadm.pki.table import Usage
 from tests.e2e.ageing import valid_for
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command
+from tests.support.servers import NOW, authority, ca_pem
 
 UNHEALTHY = 10
 # What the lab's clusters do not have.
@@ -54,10 +63,10 @@ def make_pair(new_node: NewNode, kubernetes: assets.Assets, tool: str) -> Pair:
     return Pair(plane, worker)
 
 
-def verify(plane: Node, *rows: str) -> dict[str, Any]:
+def verify(plane: Node, *rows: str, timeout: float = 400.0) -> dict[str, Any]:
     """What `verify` says of some rows, or of all."""
     only = [f"--only={','.join(rows)}"] if rows else []
-    done = plane.run("pykubeadm", "verify", "--output=json", *only, check=False, timeout=400)
+    done = plane.run("pykubeadm", "verify", "--output=json", *only, check=False, timeout=timeout)
     assert "Traceback" not in done.stderr, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == (UNHEALTHY if found["failed"] else 0), done.stderr
@@ -84,13 +93,17 @@ def said(found: dict[str, Any], *levels: str) -> list[str]:
     ]
 
 
-def test_every_row_is_shown_on_a_new_cluster(pair: Pair, results: list[str]) -> None:
-    found = verify(pair.plane)
+def shown(found: dict[str, Any], *also: str) -> list[str]:
+    """Every row has passed but for those that the lab's clusters do not serve; this one serves `also`. Lines for people."""
     failed = [f"{row['name']}: {row['said']} {row['evidence']}" for row in found["rows"] if row["outcome"] == "failed"]
     assert failed == []
-    assert {row["name"] for row in found["rows"] if row["outcome"] == "not served"} == _NOT_SERVED
-    results.append(f"verify: {found['passed']} rows in {found['seconds']} s")
-    results += [f"  {row['name']:<30} {row['seconds']:>5} s  {row['said']}" for row in found["rows"]]
+    assert {row["name"] for row in found["rows"] if row["outcome"] == "not served"} == _NOT_SERVED - set(also)
+    lines = [f"  {row['name']:<30} {row['seconds']:>5} s  {row['said']}" for row in found["rows"]]
+    return [f"verify: {found['passed']} rows in {found['seconds']} s", *lines]
+
+
+def test_every_row_is_shown_on_a_new_cluster(pair: Pair, results: list[str]) -> None:
+    results += shown(verify(pair.plane))
 
 
 def test_without_an_image_with_a_shell_it_says_which_rows_need_one(pair: Pair) -> None:
@@ -279,6 +292,61 @@ def _kubectl(*words: str) -> Change:
     return lambda pair: [kubectl(pair.plane, *words)][0] and None
 
 
+# On the node; what it says no to is not written anywhere.
+_DENYING_SERVER = """
+import http.server, json, ssl
+
+
+class Denying(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = {"uid": asked["request"]["uid"], "allowed": False, "status": {"message": "no pods on Fridays"}}
+        body = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+server = http.server.ThreadingHTTPServer(("", 9443), Denying)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/root/webhook.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+def _denying_webhook(pair: Pair) -> None:
+    """A program on the control plane, over TLS, whose CA the webhook's configuration names."""
+    plane, key = pair.plane, generate_key("ECDSA-P256")
+    names = Names(ips=(ip_address(plane.address),))
+    subject = Subject("webhook", NOW - timedelta(hours=1), NOW + timedelta(days=1), usages=(Usage.SERVER_AUTH,), names=names)
+    certificate = encode_certificate(issue_leaf(subject, key.public_key(), authority()))
+    plane.write("/root/webhook.pem", (certificate + encode_private_key(key)).decode(), "0600")
+    plane.write("/root/webhook.py", _DENYING_SERVER)
+    plane.run("systemd-run", "--quiet", "--unit=webhook", "python3", "/root/webhook.py")
+    eventually(lambda: None if plane.shell("ss -Hltn sport = :9443") else "it does not listen", "the webhook", 20)
+    where = {"url": f"https://{plane.address}:9443/", "caBundle": base64.b64encode(ca_pem()).decode()}
+    deny = yaml.safe_load(_DENY)
+    deny["webhooks"][0]["clientConfig"] = where
+    kubectl(plane, "apply", "--filename=-", stdin=yaml.safe_dump(deny))
+
+
+def _no_webhook(pair: Pair) -> None:
+    kubectl(pair.plane, "delete", "validatingwebhookconfiguration", "deny")
+    pair.plane.shell("systemctl stop webhook; rm -f /root/webhook.pem /root/webhook.py")
+
+
+_KILLING = "systemd-run --quiet --unit=no-proxy sh -c 'while true; do pkill -KILL kube-proxy; sleep 0.05; done'"
+
+
+def _proxy_lives_again(pair: Pair) -> None:
+    """In new pods: the kubelet waits longer before each further start of one that was killed."""
+    _on("both", "systemctl stop no-proxy")(pair)
+    kubectl(pair.plane, "--namespace=kube-system", "delete", "pods", "--selector=k8s-app=kube-proxy", "--grace-period=1")
+
+
 _DENY = """
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
@@ -333,6 +401,14 @@ SABOTAGES = (
         "cluster/kube-proxy: kube-proxy is to run on 0 of 2 nodes",
     ),
     Sabotage(
+        "kube-proxy killed whenever it starts",
+        _on("both", _KILLING),
+        _proxy_lives_again,
+        "services/cluster-ip",
+        "plane",
+        "cluster/kube-proxy: kube-proxy is ready on",
+    ),
+    Sabotage(
         "CNI configuration removed",
         _on("worker", f"mv {_CONFLIST} /root/cni"),
         _on("worker", f"mv /root/cni {_CONFLIST}"),
@@ -347,6 +423,14 @@ SABOTAGES = (
         "containers/exec",
         "plane",
         "cluster/webhooks: the webhook deny.example.org",
+    ),
+    Sabotage(
+        "a webhook that denies",
+        _denying_webhook,
+        _no_webhook,
+        "containers/exec",
+        "plane",
+        'admission webhook "deny.example.org" denied the request: no pods on Fridays',
     ),
     Sabotage(
         "an image that is not there",
