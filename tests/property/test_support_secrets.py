@@ -117,6 +117,7 @@ def test_what_its_issuer_or_its_form_gives_away_is_removed(secret: str) -> None:
         '{"name": "cluster-signing-key-file", "value": ""}',
         "data: |\n  Corefile of ours",
         "PWD=/var/lib/kubelet",
+        "curl -u https://a",
         "docker run --user 1000:1000 --name kubernetes12 abcd1234",
         "users:\n- password: |\n    [removed]\n  name: x",
     ],

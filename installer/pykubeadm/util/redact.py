@@ -24,7 +24,7 @@ _ISSUED: Final = re.compile(r"(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-|h
 _BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]{6,}", re.IGNORECASE)
 # Of curl, wget, sshpass: a user with a password, or the password alone.
 _CALLED: Final = re.compile(
-    r"(?P<head>(?<!\S)(?:-u|--user|--proxy-user)[\s=]*[\"']?[^\s:\"'/]{1,100}:|\bsshpass\s+-p\s*)(?P<value>[^\s\"']+|'[^']*'|\"[^\"]*\")"
+    r"(?P<head>(?<!\S)(?:-u|--user|--proxy-user)[\s=]*[\"']?[^\s:\"'/]{1,100}:|\bsshpass\s+-p\s*)(?P<value>(?!//)[^\s\"']+|'[^']*'|\"[^\"]*\")"
 )
 # What a name has in it that says so.
 _WORDS: Final = (

@@ -46,8 +46,9 @@ def _users(here: Here) -> Iterator[tuple[str, Mapping[str, str], list[_Place], s
         places = [*_api_server(here), services] if unit == "kubelet" else [services]
         yield unit, _environment(shlex.split(said)), places, f"systemctl edit {unit}: {exceptions}"
     for name, pod in here.static_pods.items():
-        [first, *_] = pod.data["spec"]["containers"]
-        environment = {each["name"]: str(each.get("value") or "") for each in first.get("env") or ()}
+        containers = (pod.data.get("spec") or {}).get("containers") or ()
+        variables = [each for container in containers for each in container.get("env") or ()]
+        environment = {each["name"]: str(each.get("value") or "") for each in variables}
         remedy = f"its extraEnvs in the ClusterConfiguration, by `pykubeadm reconfigure`: {exceptions}"
         yield name, environment, [services, *_pods(here)], remedy
 
