@@ -45,11 +45,11 @@ w1 ansible_host=10.0.0.21 ansible_ssh_common_args='-J jump@bastion -o UserKnownH
 newer kubelet_version=1.36.2 cni_mtu=1400 firewall_ports='["{{ cni_mtu }}/tcp"]' notkubelet_x=1
 later kubelet_environment="{{ {'NO_PROXY': ansible_facts.default_ipv4.address} }}" cni_mtu=1400
 older kubelet_version=1.35.6
+tainted pykubeadm_host='{"taints": [{"key": "gpu", "effect": "NoSchedule"}], "kubeletExtraArgs": [{"name": "v", "value": "4"}]}'
 [workers:vars]
 ansible_become_password=of-the-workers
 [others]
 here ansible_connection=local
-tainted pykubeadm_host='{"taints": [{"key": "gpu", "effect": "NoSchedule"}], "kubeletExtraArgs": [{"name": "v", "value": "4"}]}'
 forwarding ansible_ssh_common_args='-W x'
 """
 SCRIPT = """\

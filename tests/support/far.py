@@ -17,9 +17,11 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
 from pykubeadm.config.fleet import Cluster, Fleet, Host
 from pykubeadm.config.model import ClusterConfiguration, Configuration, NodeRegistration, ThisNode
 from pykubeadm.config.versions import NEWEST_KNOWN
+from pykubeadm.constants import LABEL_CONTROL_PLANE
 from pykubeadm.fleet.file import Described
 from pykubeadm.manifests.kubelet import kubelet_configuration
 from pykubeadm.node.port import Command
@@ -202,8 +204,10 @@ def _node(host: Host) -> dict[str, Any]:
         "nodeInfo": {"kubeletVersion": NEWEST_KNOWN},
         "images": images,
     }
-    labels = {"kubernetes.io/hostname": host.name}
-    return _object("Node", {"name": host.name, "labels": labels}, spec={}, status=status)
+    labels, spec = {"kubernetes.io/hostname": host.name}, {}
+    if host.parts == ("control-plane",):
+        labels[LABEL_CONTROL_PLANE], spec = "", {"taints": [CONTROL_PLANE_TAINT.document()]}
+    return _object("Node", {"name": host.name, "labels": labels}, spec=spec, status=status)
 
 
 @contextmanager

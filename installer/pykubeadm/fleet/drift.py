@@ -40,7 +40,7 @@ class Drift:
 def drift_of(fleet: Fleet, cluster: ClusterFacts, members: Sequence[tuple[Host, NodeFacts]]) -> Iterator[Drift]:
     """`members` are the hosts of the cluster that were looked at."""
     configuration = fleet.configuration
-    if fleet.names_version and configuration.cluster.kubernetes_version != cluster.version:
+    if cluster.version and fleet.names_version and configuration.cluster.kubernetes_version != cluster.version:
         differs = f"the cluster is {cluster.version}, and the file says {configuration.cluster.kubernetes_version}"
         yield Drift("", f"{differs}, {_left_alone(UPGRADE)}", UPGRADE)
     documents = {
@@ -73,7 +73,7 @@ def _of_node(
         yield Drift(host.name, f"`upgrade {node.upgrading}` was cut off there, or failed: `{UPGRADE}` goes on", UPGRADE)
     elif node.reconfiguring:
         yield Drift(host.name, f"`reconfigure` was cut off there, or failed: `{RECONFIGURE}` goes on", RECONFIGURE)
-    elif found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
+    elif cluster.version and found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
         sentence = f"its kubelet is {found.version}, and the cluster {cluster.version}: `{UPGRADE}` brings it there"
         yield Drift(host.name, sentence, UPGRADE)
     elif node.joined and not node.unfinished:

@@ -167,6 +167,11 @@ def test_a_host_that_is_to_join_or_cannot_be_seen_has_no_drift(make):
     assert drift(wanted, stored(), nodes=(control_plane("c1"), make("w1"))) == []
 
 
+def test_a_cluster_that_does_not_say_its_version_is_of_no_other_one():
+    there = cluster("c1", node("c1"), version="", stored={})
+    assert plan_of(file(HOSTS[0]), control_plane("c1"), found=there).drift == ()
+
+
 def test_an_upgrade_or_reconfiguration_that_was_cut_off_is_drift():
     nodes = (control_plane("c1", upgrading="apply"), worker("w1", reconfiguring=True))
     found = drift(file(), nodes=nodes)
