@@ -122,7 +122,13 @@ class Desk:
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """`pykubeadm cluster ARGUMENTS` on this machine, begun."""
-        env = {**os.environ, "PYTHONPATH": str(CHECKOUT / "installer"), "HOME": str(self.folder), **(environment or {})}
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(CHECKOUT / "installer"),
+            "HOME": str(self.folder),
+            "XDG_STATE_HOME": "",
+            **(environment or {}),
+        }
         return subprocess.Popen(
             [sys.executable, "-m", "pykubeadm", "cluster", *arguments],
             stdin=subprocess.DEVNULL,
@@ -147,6 +153,10 @@ class Desk:
         done = subprocess.CompletedProcess(arguments, process.returncode, out, err)
         assert status is None or done.returncode == status, f"cluster {' '.join(arguments)}: {done.returncode}\n{out}\n{err}"
         return done
+
+    def log(self, command: str) -> str:
+        """The log of the first run of a command: its HOME is the desk's folder."""
+        return min((self.folder / ".local" / "state" / "pykubeadm").glob(f"cluster-{command}-*.log")).read_text()
 
     def kill_when(
         self, reached: Callable[[], bool], *arguments: str, patience: float, environment: Mapping[str, str] | None = None

@@ -78,6 +78,10 @@ def test_bare_nodes_become_a_cluster_that_is_left_alone_when_applied_again_and_i
     assert control.address in desk.run("kubeconfig").stdout
     ran = desk.run("run", "--", "id", "-un").stdout.splitlines()
     assert sorted(line.split() for line in ran) == sorted([[control.name, "root"], [worker.name, "root"]])
+    assert f" {worker.name} $ id -un → 0 (" in desk.log("run")
+    assert f" {worker.name} $ ip -j addr → 0 (" in desk.log("apply")
+    assert f" {worker.name} [containerd] " in desk.log("apply")
+    assert "PRIVATE KEY" not in desk.log("apply")
     look_after(desk, control)
 
     desk.run("reset", "--yes")
