@@ -29,9 +29,12 @@ def test_many_questions_are_one_round_trip() -> None:
 
 
 def test_what_a_phase_looks_for_before_it_prepares_is_one_round_trip() -> None:
-    run, _events = init_run(FakeNode())
-    with helped(FakeNode()) as node:
-        assert "runtime" in prepare.missing(node, run.configuration)
+    fake = FakeNode()
+    fake.put("/usr/bin/kubelet", "")
+    fake.put("/usr/lib/systemd/system/kubelet.service", "")
+    run, _events = init_run(fake)
+    with helped(fake) as node:
+        assert prepare.missing(node, run.configuration).keys() >= {"runtime"}
         assert node.round_trips == 1
 
 
