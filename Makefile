@@ -16,7 +16,7 @@ SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule
 E2E :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-vm setup-vagrant quickstart test unit test-fast test-oldest test-newest lock lint e2e bench molecule clean
+.PHONY: help setup setup-vm setup-vagrant setup-browser quickstart test unit test-fast test-oldest test-newest lock lint e2e bench molecule clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,7 +26,7 @@ $(READY): pyproject.toml requirements-dev.lock tools/setup.sh
 	@tools/setup.sh
 	@touch $@
 
-setup-vm setup-vagrant: setup-%: ## install what virtual machines, or Vagrant's, need besides
+setup-vm setup-vagrant setup-browser: setup-%: ## install what virtual machines, Vagrant's, or tests in a browser need besides
 	@tools/setup.sh $*
 
 quickstart: $(READY) ## start a node, make a cluster on it with `pykubeadm init`, show it

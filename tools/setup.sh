@@ -1,7 +1,8 @@
 #!/bin/bash
 # `make setup`: system packages that are missing, and .venv with pykubeadm and the tools of requirements-dev.lock. Run again, it
 # changes nothing.
-# `setup.sh vm`, `setup.sh vagrant`: what virtual machines need besides, for those who run them.
+# `setup.sh vm`, `setup.sh vagrant`, `setup.sh browser`: what virtual machines, or tests that open a page, need besides, for
+# those who run them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -65,6 +66,9 @@ vagrant)
     need virsh libvirt-clients
     need dnsmasq dnsmasq-base
     dpkg -s vagrant-libvirt >/dev/null 2>&1 || packages+=(vagrant-libvirt)
+    ;;
+browser)
+    need chromium chromium
     ;;
 esac
 

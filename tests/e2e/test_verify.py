@@ -27,6 +27,7 @@ from pykubeadm.pki.table import Usage
 from tests.e2e.ageing import valid_for
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command
+from tests.support.browser import browser
 from tests.support.servers import NOW, authority, ca_pem
 
 UNHEALTHY = 10
@@ -129,6 +130,17 @@ def test_the_page_to_send_needs_nothing_else(pair: Pair) -> None:
     assert "cluster/etcd" in page
     assert "src=" not in page
     assert "<script" not in page
+
+
+def test_the_page_of_a_cluster_in_a_browser(pair: Pair, tmp_path: Path) -> None:
+    """All checks are on it, and nothing is asked of anybody."""
+    (tmp_path / "doctor.html").write_text(pair.plane.run("pykubeadm", "doctor", "--output=html", check=False).stdout)
+    with browser(tmp_path / "profile") as started:
+        page = started.open((tmp_path / "doctor.html").as_uri())
+        names = page.value("[...document.querySelectorAll('tbody tr')].map(row => row.cells[1].innerText)")
+        assert set(names) == {check["name"] for check in doctor(pair.plane)["checks"]}
+        assert page.requests == [page.value("location.href")]
+        assert page.complaints == []
 
 
 def test_a_device_is_given_to_a_pod(pair: Pair, kubernetes: assets.Assets, results: list[str]) -> None:

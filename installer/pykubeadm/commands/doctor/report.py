@@ -16,6 +16,7 @@ body {
 h1 { font-size: 1.5rem }
 table { border-collapse: collapse; width: 100% }
 td, th { border-bottom: 1px solid #d0d7de; padding: .4rem .6rem; text-align: left; vertical-align: top }
+td:last-child { overflow-wrap: anywhere }
 code { background: #f0f2f4; padding: .1rem .3rem; border-radius: 3px; white-space: pre-wrap; word-break: break-word }
 .level { font-weight: 600; white-space: nowrap }
 .problem { color: #b42318 } .warning { color: #8a6100 } .unknown { color: #4b5563 } .fine { color: #17693b }
