@@ -105,11 +105,21 @@ def _cluster(machines: Machines, candidates: Sequence[Host], silence: dict[str, 
             api = api_of(node)
             if not (error := answers(api)):
                 found = look_at_cluster(host.name, node, api)
-                return replace(found, network=_stamps(node, NETWORK).get("network", ""))
+                version = found.version or _version_of(found, node)
+                return replace(found, version=version, network=_stamps(node, NETWORK).get("network", ""))
             silence[host.name] = error
         except PykubeadmError as failure:  # the next one may know
             silence[host.name] = str(failure)
     return None
+
+
+def _version_of(cluster: ClusterFacts, node: Node) -> str:
+    """The version of a cluster whose ClusterConfiguration does not say it: its API server's, else its kubelet's."""
+    image = _API_SERVER_VERSION.search(node.read(_API_SERVER) or b"")
+    if image:
+        return image[1].decode()
+    seed = cluster.nodes.get(cluster.seed)
+    return seed.version if seed else ""
 
 
 def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:

@@ -16,7 +16,7 @@ from pykubeadm.fleet.look import look, look_at_node
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.node.port import UnitState
 from pykubeadm.node.ssh import LoginError, UnreachableError
-from tests.support.fleets import cluster, fleet, host
+from tests.support.fleets import cluster, fleet, host, node
 from tests.support.init_runs import certified
 from tests.support.node import FakeNode, completed
 
@@ -191,6 +191,24 @@ def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_c
     assert (facts.cluster.seed, facts.cluster.network) == ("c3", "of c3")
     assert facts.nobody == "no control plane's API server answers (c2: it is down)"
     assert asked == ["c2", "c3"]
+
+
+@pytest.mark.parametrize(("image", "version"), [("r/kube-apiserver:v1.35.6", "v1.35.6"), ("r/mine:latest", "v1.36.1")])
+def test_the_version_of_a_cluster_that_does_not_say_it_is_its_api_server_s_else_its_kubelet_s(monkeypatch, image, version):
+    seed = host("c1", "control-plane")
+
+    @contextmanager
+    def connect(which):
+        control_plane = machine(which.name)
+        control_plane.put("/etc/kubernetes/manifests/kube-apiserver.yaml", f"spec: {{containers: [{{image: {image}}}]}}")
+        yield control_plane
+
+    monkeypatch.setattr(looking, "api_of", lambda node: node.name)
+    monkeypatch.setattr(looking, "answers", lambda _api: "")
+    monkeypatch.setattr(looking, "look_at_cluster", lambda *_: cluster("c1", node("c1", version="v1.36.1"), version=""))
+    with Machines(connect) as machines:
+        facts = look(described(seed), machines, [seed])
+    assert facts.cluster.version == version
 
 
 @pytest.mark.parametrize("answers", [False, True])
