@@ -72,13 +72,14 @@ def _of_inventories(host: Host) -> dict[str, Any]:
 
 
 def over_inventories(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:
-    """What goes over the user's inventories, as an inventory: how these hosts are reached with what the file says of that, and
-    the variables that the inventories leave to us."""
+    """What goes over the user's inventories, as an inventory: how these hosts are reached with what the file says of that, the
+    variables that the inventories leave to us, and the version: until an upgrade, that of the cluster that there is."""
+    version = {"kubelet_version": described.configuration.cluster.kubernetes_version.removeprefix("v")}
     found = {}
     for host in hosts:
         own = own_variables(described.cluster, described.configuration, host)
         ours = {name: value for name, value in own.items() if name not in host.variables}
-        found[host.name] = connection(described, host) | _become(described, host) | ours
+        found[host.name] = connection(described, host) | _become(described, host) | ours | version
     return {"all": {"hosts": found}}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pykubeadm.errors import ConfigError
 from pykubeadm.fleet import inventory as inventories
-from pykubeadm.fleet.file import Described, describe
+from pykubeadm.fleet.file import Described, describe, of_version
 from pykubeadm.fleet.machines import settings
 from pykubeadm.fleet.preparing import digests_of, inventory_of
 from tests.support.fleets import every_word
@@ -144,3 +144,9 @@ def test_the_endpoint_is_where_the_load_balancers_of_an_inventory_are(said):
     assert said(c1={}, lb=moving).configuration.cluster.control_plane_endpoint == "10.0.0.9:7443"
     # kube-vip's address, say, is no load balancer's.
     assert said(c1={"load_balancer_address": "10.0.0.9"}).configuration.cluster.control_plane_endpoint == ""
+
+
+def test_a_machine_gets_no_newer_kubelet_than_the_cluster_that_it_joins(said):
+    found = said(c1={"kubelet_version": "1.36.2", "names": ["kubelet_version"]})
+    assert for_ansible(found)["c1"]["kubelet_version"] == "1.36.2"
+    assert for_ansible(of_version(found, "v1.35.6"))["c1"]["kubelet_version"] == "1.35.6"
