@@ -14,7 +14,7 @@ ROLES = ("containerd", "crio", "cni", "kubelet")
 SETTINGS = "/etc/crio/crio.conf.d/20-pykubeadm.conf"
 VARIABLES = {
     "prepare_runtime": "crio",
-    "crio_version": "1.36",
+    "crio_version": "v1.36.2",  # as releases are named
     "crio_registries": [{"host": "docker.io", "mirrors": [{"location": "mirror.example.com/docker", "insecure": True}]}],
     "crio_proxy": {"https": "http://user:pa%73s@proxy.example.com:3128", "no_proxy": [".svc", "10.96.0.0/12"]},
 }
