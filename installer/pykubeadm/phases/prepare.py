@@ -30,7 +30,6 @@ MARK = f"{STATE_DIR}/preparing"
 _UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 _UNIT = "kubelet.service"
 _STARTED = re.compile(r"^ExecStart=[-@:+!|]*(/\S+)", re.MULTILINE)  # systemd.service(5)
-_KUBELET_PLACES = ("/usr/bin/kubelet", "/usr/local/bin/kubelet")
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 _FORWARDING6 = "/proc/sys/net/ipv6/conf/default/forwarding"
 _KUBELET_ENVIRONMENT = ("/etc/default/kubelet", "/etc/sysconfig/kubelet")  # of kubeadm's unit: KUBELET_EXTRA_ARGS
@@ -43,19 +42,20 @@ _SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-
 def missing(node: Node, configuration: Configuration, ignored: frozenset[str] = frozenset()) -> dict[str, str]:
     """Tag of the playbook → what is missing on the node, in words; {} where nothing is that the roles would bring. What the user
     has preflight ignore (`ignored`, in lower case) is as they want it on a node that has a runtime and a kubelet."""
+    from pykubeadm.phases.preflight.paths import places_in_path
+
     found: dict[str, str] = {}
     units = [f"{folder}/{_UNIT}" for folder in _UNIT_FOLDERS]
     settings = [path for path in _forwarding(configuration) if not _is_ignored(ignored, f"FileContent-{path.replace('/', '-')}")]
     wanted = socket_path(configuration.this_node.node_registration.cri_socket)
     sockets = (wanted,) if wanted else _SOCKETS
-    seen = node.ahead(
-        read=(*settings, _SWAPS, MARK, *_KUBELET_ENVIRONMENT), stat=(*sockets, *_KUBELET_PLACES, *units, _CONTAINER)
-    )
+    places = places_in_path(node, "kubelet")
+    seen = node.ahead(read=(*settings, _SWAPS, MARK, *_KUBELET_ENVIRONMENT), stat=(*sockets, *places, *units, _CONTAINER))
     if not any(_is_socket(seen, path) for path in sockets):
         found["runtime"] = f"no container runtime listens on {' or '.join(sockets)}"
         found["cni"] = "its network plugins come with the runtime"
     present = [unit for unit in units if seen.stat(unit)]
-    if not (any(seen.stat(path) for path in _KUBELET_PLACES) or _has_kubelet_elsewhere(node, present)):
+    if not (any(seen.stat(path) for path in places) or any(_starts_what_is_there(node, unit) for unit in present)):
         found["kubelet"] = "there is no kubelet"
     elif not present and node.unit(_UNIT).load != "loaded":  # systemd takes 10 ms to answer
         found["kubelet"] = f"there is no unit {_UNIT}"
@@ -75,12 +75,10 @@ def missing(node: Node, configuration: Configuration, ignored: frozenset[str] = 
     return dict.fromkeys(unfinished, "an earlier run was interrupted") | found
 
 
-def _has_kubelet_elsewhere(node: Node, units: Sequence[str]) -> bool:
-    """Whether there is one in another directory of PATH or where its unit says: in /opt/bin where /usr is read-only."""
-    from pykubeadm.phases.preflight.paths import is_in_path
-
-    started = (program for unit in units for program in _STARTED.findall((node.read(unit) or b"").decode(errors="replace")))
-    return is_in_path(node, "kubelet") or any(node.stat(program) is not None for program in started)
+def _starts_what_is_there(node: Node, unit: str) -> bool:
+    """Whether the kubelet is where its unit's file says, as in /opt/bin where /usr is read-only."""
+    programs = _STARTED.findall((node.read(unit) or b"").decode(errors="replace"))
+    return any(node.stat(program) is not None for program in programs)
 
 
 def _is_ignored(ignored: frozenset[str], check: str) -> bool:

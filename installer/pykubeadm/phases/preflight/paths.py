@@ -121,13 +121,14 @@ def _file_content(path: str, wanted: str, remedy: str, machine: Machine) -> Find
 
 
 def _in_path(command: str, machine: Machine) -> Findings:
-    if is_in_path(machine.node, command):
+    places = places_in_path(machine.node, command)
+    there = machine.node.ahead(stat=places)
+    if any(found.kind in ("file", "link") for found in map(there.stat, places) if found is not None):
         return FINE
     return error(f"{command} is not in PATH; install the package {_PACKAGES.get(command, command)}")
 
 
-def is_in_path(node: Node, command: str) -> bool:
+def places_in_path(node: Node, command: str) -> tuple[str, ...]:
+    """Where PATH has the command looked for, and where systems have theirs in any case."""
     directories = dict.fromkeys([*filter(None, node.route.environment.get("PATH", "").split(":")), *_SYSTEM_PATH])
-    places = [f"{directory}/{command}" for directory in directories if directory.startswith("/")]
-    there = node.ahead(stat=places)
-    return any(found.kind in ("file", "link") for found in map(there.stat, places) if found is not None)
+    return tuple(f"{directory}/{command}" for directory in directories if directory.startswith("/"))
