@@ -23,7 +23,8 @@ class KnownValues:
     def replaced(self, text: str, by: str) -> str:
         """The text with `by` in place of each value, the longest that begins at a place; those that adjoin are one."""
         starts, parts, end = self._starts, list[str](), 0
-        for at in [at for at in range(len(text) - SHORTEST + 1) if text[at : at + SHORTEST] in starts]:
+        places = range(len(text) - SHORTEST + 1) if starts else ()
+        for at in [at for at in places if text[at : at + SHORTEST] in starts]:
             if at >= end and (length := self._length_at(text, at)):
                 parts += [text[end:at], by] if at > end or not parts else []
                 end = at + length
