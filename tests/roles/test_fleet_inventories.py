@@ -161,7 +161,14 @@ loadBalancer: {address: 10.0.0.9, interface: eth0, prefix: 24, port: 7443}
 hosts:
 - {name: c1, address: 10.0.0.1, internalAddress: 10.1.0.1, parts: [control-plane, worker], ssh: {port: 2222}}
 - {name: c2, address: 10.0.0.2, parts: [control-plane, load-balancer], ignorePreflightErrors: [NumCPU]}
-- {name: w1, address: 10.0.0.3, parts: [worker], labels: {disk: ssd}, ssh: {user: root, proxyJump: b}}
+- name: w1
+  address: 10.0.0.3
+  parts: [worker]
+  labels: {disk: ssd}
+  taints: [{key: gpu, effect: NoSchedule}]
+  kubeletExtraArgs: [{name: v, value: "4"}]
+  ssh: {user: root, proxyJump: b}
+- {name: w2, address: 10.0.0.4, parts: [worker], taints: []}
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
@@ -182,7 +189,10 @@ def test_a_file_that_is_printed_as_an_inventory_is_read_as_the_same_cluster(tmp_
             "c1": {"control-plane", "worker"},
             "c2": {"control-plane", "load-balancer"},
             "w1": {"worker"},
+            "w2": {"worker"},
         }
+        assert (hosts["w1"].taints, hosts["w2"].taints) == ((Taint(key="gpu", effect="NoSchedule"),), ())
+        assert (hosts["w1"].kubelet_extra_args, hosts["c1"].taints) == ((Arg(name="v", value="4"),), None)
         assert (hosts["c1"].internal_address, hosts["w1"].labels) == ("10.1.0.1", {"disk": "ssd"})
         assert hosts["c2"].ignore_preflight_errors == ("NumCPU",)
         c1, w1 = (settings(of, hosts[name]) for name in ("c1", "w1"))
