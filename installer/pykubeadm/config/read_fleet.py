@@ -20,9 +20,19 @@ from pykubeadm.config.versions import NEWEST_KNOWN, parse_version
 from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.util.dataclass import dataclass
 
+# Which variable of an inventory gives the value at a path: of the ClusterConfiguration, and of the Cluster document.
 _INVENTORY_AT: Mapping[Path, str] = {
     ("kubernetesVersion",): "--inventory: kubelet_version",
     ("networking", "podSubnet"): "--inventory: cni_cluster_cidrs",
+}
+_VARIABLES: Mapping[Path, str] = {
+    ("network",): "cni_network",
+    ("runtime",): "prepare_runtime",
+    ("loadBalancer", "port"): "load_balancer_port",
+    ("loadBalancer", "address"): "load_balancer_address",
+    ("loadBalancer", "interface"): "load_balancer_interface",
+    ("loadBalancer", "prefix"): "load_balancer_prefix",
+    ("loadBalancer",): "load_balancer_address",
 }
 
 
@@ -55,7 +65,7 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Listed | 
         if cluster.hosts:
             report.problem(("hosts",), "the hosts are those of the inventory; name them there or here")
         cluster = _over(inventory.cluster, cluster, report)
-        report = Report(reading.problems, environment.note, source="inventory")
+        report = _of_inventory(inventory, report)
     given = reading.documents.get("ClusterConfiguration")
     names_version = given is not None and bool(given.data.get("kubernetesVersion"))
     configuration = init_from(reading, environment if names_version else replace(environment, ask=offline))[1]
@@ -74,11 +84,18 @@ def read_listed(inventory: Listed, environment: Environment) -> Fleet:
     configuration = read_init(None, InitFlags(kubernetes_version=NEWEST_KNOWN), environment)[1]
     fleet = Fleet(inventory.cluster, configuration, names_version=False)
     fleet = _with_said(fleet, inventory, Report(problems, environment.note, flags=_INVENTORY_AT))
-    report = Report(problems, environment.note, source="inventory")
+    report = _of_inventory(inventory, Report(problems, environment.note))
     check_fleet(fleet.cluster, fleet.configuration.cluster, report, is_file=environment.is_file)
     if problems:
         raise ConfigError(problems)
     return fleet
+
+
+def _of_inventory(inventory: Listed, report: Report) -> Report:
+    """Where problems of hosts, and of what the document does not have, are those of the inventory."""
+    hosts: dict[Path, str] = {("hosts", at): f"--inventory: {host.name}" for at, host in enumerate(inventory.cluster.hosts)}
+    rest = {path: f"--inventory: {name}" for path, name in _VARIABLES.items() if not report.wrote(path[:1])}
+    return replace(report, flags={**hosts, ("hosts",): "--inventory", **rest})
 
 
 def _over(inventory: Cluster, cluster: Cluster, report: Report) -> Cluster:

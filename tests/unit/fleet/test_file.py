@@ -150,3 +150,13 @@ def test_a_machine_gets_no_newer_kubelet_than_the_cluster_that_it_joins(said):
     found = said(c1={"kubelet_version": "1.36.2", "names": ["kubelet_version"]})
     assert for_ansible(found)["c1"]["kubelet_version"] == "1.36.2"
     assert for_ansible(of_version(found, "v1.35.6"))["c1"]["kubelet_version"] == "1.35.6"
+
+
+def test_what_is_wrong_is_said_of_the_host_of_an_inventory_or_of_the_place_in_the_file(said):
+    balancer = {"groups": ["load_balancers"], "load_balancer_port": 99999}
+    with pytest.raises(ConfigError) as refused:
+        said(CLUSTER + "proxy: {http: squid}\n", c1={}, w_1={"groups": ["workers"]}, lb=balancer)
+    host, port, proxy = sorted(str(refused.value).splitlines(), key=lambda line: ("squid" in line, "port" in line))
+    assert host.startswith('--inventory: w_1: "w_1" is not a DNS name')
+    assert port.startswith("--inventory: load_balancer_port: 99999 is not a port")
+    assert proxy.endswith('cluster.yaml:3:15: proxy.http: "squid" is not an http or https URL')
