@@ -141,6 +141,8 @@ def _prepare(planning: _Planning, host: Host) -> None:
     reasons: dict[str, str] = dict(node.missing) if host.has_kubelet else {}
     was = node.prepared.get("node", "")
     tags = set(reasons)
+    if host.has_kubelet and not was and not node.joined and "runtime" not in reasons:
+        _not_configured(planning, host)
     if host.has_kubelet and was and was != wanted.get("node"):
         reasons["node"] = "its variables have changed since it was prepared"
         tags |= {"kernel", "cgroups", "firewall", "runtime", "cni", "images"}
@@ -158,6 +160,19 @@ def _prepare(planning: _Planning, host: Host) -> None:
         summary = "prepare the machine" if host.has_kubelet else "make it a load balancer"
         why = tuple(dict.fromkeys(reasons.values()))
         planning.actions.append(Action("prepare", host.name, summary, why, tags=tuple(sorted(tags))))
+
+
+def _not_configured(planning: _Planning, host: Host) -> None:
+    """A runtime that is there already keeps its configuration, which the user may not expect."""
+    cluster = planning.fleet.cluster
+    given = ["registryMirrors"] if cluster.registry_mirrors else []
+    given += ["proxy"] if cluster.proxy.http or cluster.proxy.https else []
+    if given:
+        sentence = (
+            f"its container runtime was installed by other means and is left alone, without {' and '.join(given)} of the file: "
+            "configure it, or have `pykubeadm node prepare` do that"
+        )
+        planning.notes.append((host.name, sentence))
 
 
 def _members_of_etcd(planning: _Planning, hosts: Sequence[Host]) -> bool:

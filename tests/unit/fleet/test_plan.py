@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykubeadm.config.defaults import CONTROL_PLANE_TAINT
+from pykubeadm.config.fleet import HttpProxy, Mirror
 from pykubeadm.config.model import Taint
 from pykubeadm.fleet.facts import NodeFacts
 from pykubeadm.fleet.plan import STAGES, lines
@@ -48,6 +49,24 @@ def test_a_cluster_that_is_as_the_file_says_needs_nothing():
 
 def test_a_machine_that_was_prepared_by_other_means_is_not_prepared():
     assert said(plan_of(ONE_AND_ONE, ready("c1", prepared={}), ready("w1", prepared={}))) == ["init c1", "join w1"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"registry_mirrors": (Mirror(registry="docker.io"),)}, "without registryMirrors of the file"),
+        ({"proxy": HttpProxy(http="http://p")}, "without proxy of the file"),
+        ({}, ""),
+    ],
+)
+def test_that_a_runtime_of_another_s_is_left_without_the_file_s_settings_is_said_before_it_joins(settings, words):
+    described = replace(ONE_AND_ONE, cluster=replace(ONE_AND_ONE.cluster, **settings))
+    nodes = (control_plane("c1", prepared={}), ready("w1", prepared={}, missing={"kubelet": "there is no kubelet"}))
+    notes = plan_of(described, *nodes, found=cluster("c1", node("c1"))).notes
+    assert [name for name, _sentence in notes] == (["w1"] if words else [])
+    assert all(words in sentence for _name, sentence in notes)
+    assert not plan_of(described, control_plane("c1"), ready("w1"), found=cluster("c1", node("c1"))).notes
+    assert not plan_of(described, control_plane("c1"), bare("w1"), found=cluster("c1", node("c1"))).notes
 
 
 def test_other_variables_prepare_again():
