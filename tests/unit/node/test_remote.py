@@ -28,10 +28,12 @@ def test_many_questions_are_one_round_trip() -> None:
         assert node.round_trips == 1
 
 
-def test_what_a_phase_looks_for_before_it_prepares_is_one_round_trip() -> None:
+@pytest.mark.parametrize("paths", [[], ["/usr/bin/kubelet", "/usr/lib/systemd/system/kubelet.service"]])
+def test_what_a_phase_looks_for_before_it_prepares_is_one_round_trip(paths: list[str]) -> None:
+    """On a bare machine, and where there is a kubelet."""
     fake = FakeNode()
-    fake.put("/usr/bin/kubelet", "")
-    fake.put("/usr/lib/systemd/system/kubelet.service", "")
+    for path in paths:
+        fake.put(path)
     run, _events = init_run(fake)
     with helped(fake) as node:
         assert prepare.missing(node, run.configuration).keys() >= {"runtime"}
