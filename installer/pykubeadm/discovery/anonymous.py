@@ -11,8 +11,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pykubeadm.errors import ApiError
@@ -34,6 +33,18 @@ class EndpointError(ApiError):
     def __init__(self, sentence: str, *, transient: bool = False) -> None:
         super().__init__(sentence)
         self.transient = transient
+
+
+class ClockError(EndpointError):
+    """This node's clock is so far from that of the API server at `place` that certificates are not accepted. `ahead` is positive
+    where the API server's is ahead."""
+
+    def __init__(self, place: str, ahead: timedelta) -> None:
+        super().__init__(
+            f"{clock_difference(place, ahead)}, so certificates would not be accepted: set it right (`timedatectl set-ntp true`, "
+            "or `chronyc makestep`), then try again"
+        )
+        self.ahead = ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,7 @@ def ask(
             def ask_again() -> Answer:
                 return ask(server, "/version", None, now, proxy=proxy, dial=dial)
 
-            raise EndpointError(_untrusted(server_name or place, error.failure, ask_again)) from error
+            raise _untrusted(server_name or place, error.failure, ask_again) from error
         raise _unanswered(place, error) from error
     return _answer(place, response, now)
 
@@ -118,50 +129,42 @@ def _answer(place: str, response: Response, now: datetime) -> Answer:
         )
     if response.status >= 500 or response.status == 429:
         raise EndpointError(f"the API server at {place} is not ready: {document.get('message', response.status)}", transient=True)
-    return Answer(response.status, document, _ahead(response, now))
+    return Answer(response.status, document, response.ahead(now))
 
 
-def _ahead(response: Response, now: datetime) -> timedelta:
-    try:
-        theirs = parsedate_to_datetime(response.date)
-    except ValueError:
-        return timedelta()
-    return theirs - now if theirs.tzinfo else theirs.replace(tzinfo=UTC) - now
-
-
-def _untrusted(place: str, error: ssl.SSLCertVerificationError, ask_again: Callable[[], Answer]) -> str:
-    """The sentence for a certificate that is not accepted; asks once more without trust what the server's clock says."""
+def _untrusted(place: str, error: ssl.SSLCertVerificationError, ask_again: Callable[[], Answer]) -> EndpointError:
+    """Why a certificate is not accepted; asks once more without trust what the server's clock says."""
     if error.verify_code in (_NOT_YET_VALID, _EXPIRED):
-        try:
-            ahead = ask_again().ahead
-        except EndpointError:
-            ahead = timedelta()
-        if abs(ahead) > TOLERATED_SKEW:
-            return skew_sentence(place, ahead)
-        if error.verify_code == _EXPIRED:
-            return (
-                f"the certificate of the API server at {place} has expired: on its control plane run "
-                "`pykubeadm certs renew apiserver`"
-            )
-        return f"the certificate of the API server at {place} is not valid yet: check the clocks (`timedatectl`)"
+        return _untimely(place, ask_again, expired=error.verify_code == _EXPIRED)
     if error.verify_code in (_HOSTNAME_MISMATCH, _IP_MISMATCH):
-        return (
+        return EndpointError(
             f"the API server's certificate is not for {place}: use an address that it names, or add this one to "
             "apiServer.certSANs (`pykubeadm reconfigure` on the control planes)"
         )
-    return (
+    return EndpointError(
         f"{place} shows a certificate that the cluster's CA did not sign: this is another cluster's endpoint, or something "
         "stands between"
     )
 
 
-def skew_sentence(place: str, ahead: timedelta) -> str:
-    """`ahead` is positive where the API server's clock is ahead of this node's."""
+def _untimely(place: str, ask_again: Callable[[], Answer], *, expired: bool) -> EndpointError:
+    try:
+        ahead = ask_again().ahead
+    except EndpointError:
+        ahead = timedelta()
+    if abs(ahead) > TOLERATED_SKEW:
+        return ClockError(place, ahead)
+    if expired:
+        return EndpointError(
+            f"the certificate of the API server at {place} has expired: on its control plane run `pykubeadm certs renew apiserver`"
+        )
+    return EndpointError(f"the certificate of the API server at {place} is not valid yet: check the clocks (`timedatectl`)")
+
+
+def clock_difference(place: str, ahead: timedelta) -> str:
+    """The beginning of a sentence. `ahead` is positive where the API server's clock is ahead of this node's."""
     side = "behind" if ahead > timedelta() else "ahead of"
-    return (
-        f"this node's clock is {_rounded(abs(ahead))} {side} that of the API server at {place}, so certificates would not be "
-        "accepted: set it right (`timedatectl set-ntp true`, or `chronyc makestep`), then try again"
-    )
+    return f"this node's clock is {_rounded(abs(ahead))} {side} that of the API server at {place}"
 
 
 def _rounded(span: timedelta) -> str:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pykubeadm.config.section import DocumentError
-from pykubeadm.discovery.anonymous import TOLERATED_SKEW, Answer, EndpointError, ask, skew_sentence
+from pykubeadm.discovery.anonymous import TOLERATED_SKEW, Answer, ClockError, EndpointError, ask
 from pykubeadm.errors import ApiError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.tokens.bootstrap import Token
@@ -85,7 +85,7 @@ def discover_by_token(
 
     again = _patiently(over_the_ca, timeout, report)
     if abs(again.ahead) > TOLERATED_SKEW:
-        raise EndpointError(skew_sentence(endpoint, again.ahead))
+        raise ClockError(endpoint, again.ahead)
     if again.document.get("data", {}).get("kubeconfig") != kubeconfig:
         raise EndpointError(
             f"cluster-info of {endpoint} changed between two requests: somebody stands between, or it was just changed; try again"
@@ -110,7 +110,7 @@ def refresh_from_file(
 
     answer = _patiently(look, timeout, report)
     if abs(answer.ahead) > TOLERATED_SKEW:
-        raise EndpointError(skew_sentence(urlsplit(cluster.server).netloc, answer.ahead))
+        raise ClockError(urlsplit(cluster.server).netloc, answer.ahead)
     if cluster.ca:  # anonymous requests may be forbidden; the TLS connection was good
         return cluster
     kubeconfig = answer.document.get("data", {}).get("kubeconfig") if answer.status == 200 else None

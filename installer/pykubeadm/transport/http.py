@@ -8,6 +8,8 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pykubeadm.errors import ApiError
@@ -26,6 +28,14 @@ class Response:
     status: int
     body: bytes
     date: str
+
+    def ahead(self, now: datetime) -> timedelta:
+        """By how far the server's clock is ahead of `now`, to a second; none where it does not say its time."""
+        try:
+            theirs = parsedate_to_datetime(self.date)
+        except (TypeError, ValueError):
+            return timedelta()
+        return (theirs if theirs.tzinfo else theirs.replace(tzinfo=timezone.utc)) - now
 
 
 class UnansweredError(Exception):
