@@ -156,7 +156,8 @@ def _untimely(place: str, ask_again: Callable[[], Answer], *, expired: bool) -> 
         return ClockError(place, ahead)
     if expired:
         return EndpointError(
-            f"the certificate of the API server at {place} has expired: on its control plane run `pykubeadm certs renew apiserver`"
+            f"the certificate of the API server at {place} has expired: on its control plane run "
+            "`pykubeadm certs renew apiserver`"
         )
     return EndpointError(f"the certificate of the API server at {place} is not valid yet: check the clocks (`timedatectl`)")
 

@@ -1,14 +1,16 @@
-"""The API servers of a cluster, each at its own address, and the certificates that they show."""
+"""The API servers of a cluster, each at its own address: the certificates that they show, and their clocks."""
 
 from __future__ import annotations
 
 import http.client
 import ssl
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Final
 
 from pykubeadm.kube.port import Api, ApiUnreachableError
 from pykubeadm.pki.tls import unverified_context
-from pykubeadm.transport.http import UnansweredError, connection_to
+from pykubeadm.transport.http import UnansweredError, connection_to, exchange
 from pykubeadm.util.ip import join_host_port
 
 _TIMEOUT: Final = 5.0  # seconds
@@ -36,3 +38,13 @@ def shown_certificate(url: str) -> bytes:
         raise ApiUnreachableError(f"no answer from {url}: {UnansweredError(error, _TIMEOUT)}") from error
     finally:
         connection.close()
+
+
+def clock_ahead(url: str, now: Callable[[], datetime]) -> timedelta:
+    """By how far the clock of the server at `url` is ahead of `now`, to a second; whether it is to be trusted or not, and
+    whatever it answers. ApiUnreachableError."""
+    try:
+        answer = exchange(f"{url}/version", timeout=_TIMEOUT, tls=unverified_context())
+    except UnansweredError as error:
+        raise ApiUnreachableError(f"no answer from {url}: {error}") from error
+    return answer.ahead(now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from pykubeadm.transport.http import Response
 from pykubeadm.util.kube_object import KubeObject
 from tests.support import servers
 from tests.support.api import FakeApi
+from tests.support.clocks import kubelets
+from tests.support.servers import serving
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 SYSTEM = "kube-system"
@@ -320,25 +323,29 @@ def test_versions_that_do_not_go_together(scene: Scene) -> None:
     assert scene.said("skew")[0].startswith("problem: the kubelet of w, v1.32.0, is too old for the API server v1.36.2")
 
 
-def test_clocks_that_are_fast_or_slow(scene: Scene) -> None:
-    scene.api.put(lease("cp", "kube-node-lease", seconds=-90))
-    scene.api.put(lease("w", "kube-node-lease", seconds=120))
-    fast, slow = scene.said("clocks")
-    assert fast.startswith("problem: the clock of cp is 90 s ahead of this machine's")
-    assert slow.startswith("problem: the clock of w is 120 s behind this machine's")
+def test_clocks_that_are_fast_or_slow(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the clock of doctor's machine says; also of a Node that is not ready, as after its clock was set back."""
+    scene.api.put(node("slow", ready=False))
+    kubelets(monkeypatch, scene.api, cp=0.4, fast=90, slow=-120)
+    for now in (NOW, NOW + timedelta(days=3)):
+        fast, slow = scene.said("clocks", lambda now=now: now)
+        assert fast == (
+            "problem: the clock of fast is 90s ahead of that of the API server -> on fast: timedatectl set-ntp true, or chronyc "
+            "makestep; if its clock is right, the same on the control planes"
+        )
+        assert re.match(r"problem: the clock of slow is (119s|2m) behind that of the API server -> on slow: ", slow)
 
 
-def test_a_lease_that_is_renewed_just_when_it_is_read_is_none_of_the_future(scene: Scene) -> None:
-    """As the API server answers only after some seconds, in which the kubelet has renewed it."""
-    asked, clock = scene.api.list, [NOW]
-
-    def slow(*words: str) -> list[KubeObject]:
-        clock[0] = NOW + timedelta(seconds=30)
-        scene.api.put(lease("cp", "kube-node-lease", seconds=-30))
-        return asked(*words)
-
-    scene.api.list = slow  # type: ignore[method-assign, assignment]
-    assert scene.said("clocks", lambda: clock[0]) == []
+def test_api_servers_whose_clocks_differ(scene: Scene) -> None:
+    with serving() as one, serving(date=servers.NOW + timedelta(hours=1)) as other:
+        for number, server in enumerate((one, other)):
+            server.answers = [(401, b"{}")]
+            scene.api.put(api_server_at(number, server.server_port))
+        [remark] = scene.said("clocks")
+    assert remark.startswith(
+        f"problem: the clock of the API server at {other.endpoint} is 60m ahead of that of the one at {one.endpoint}"
+        " -> on that machine: timedatectl set-ntp true"
+    )
 
 
 def test_dns_that_is_off_partly_there_or_asks_itself(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from pykubeadm.commands.doctor.check import Check, examine, problem, warning
 from pykubeadm.commands.doctor.here import Here
 from pykubeadm.commands.doctor.node_checks import CHECKS, certificates, disk, kernel, kubelet, network, proxies, runtime
 from pykubeadm.errors import NodeError
+from pykubeadm.kubeconfig.document import cluster_only_kubeconfig
 from pykubeadm.node.local import LocalNode
 from pykubeadm.node.port import Completed, UnitState
 from tests.support.control_plane_files import write_control_plane
 from tests.support.machines import crictl, listen, ready_machine
 from tests.support.node import FakeNode, completed
+from tests.support.servers import ca_pem, serving
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 ACTIVE = UnitState("loaded", "active", "running", "enabled")
@@ -96,6 +99,57 @@ def test_a_clock_that_nobody_sets(node: FakeNode) -> None:
     )
     node.commands["timedatectl show"] = completed("NTPSynchronized=yes\n")
     assert said(kernel.CHECKS, node, "clock") == []
+
+
+def _kubelet_conf(endpoint: str) -> str:
+    return cluster_only_kubeconfig(f"https://{endpoint}", ca_pem())
+
+
+@pytest.mark.parametrize("file", ["kubelet.conf", "bootstrap-kubelet.conf"])
+@pytest.mark.parametrize(
+    ("ahead", "expected"), [(20, "(19|20) seconds behind"), (-600, "10 minutes ahead of"), (5 * 86400, "5 days behind")]
+)
+def test_a_clock_that_differs_from_the_api_servers(node: FakeNode, file: str, ahead: int, expected: str) -> None:
+    """The kubelet's kubeconfig names which, so that a worker's clock is compared, too."""
+    with serving(date=datetime.now(UTC) + timedelta(seconds=ahead)) as server:
+        server.answers = [(401, b'{"kind": "Status"}')]
+        node.put(f"/etc/kubernetes/{file}", _kubelet_conf(server.endpoint))
+        [remark] = said(kernel.CHECKS, node, "clock")
+    place = server.endpoint
+    assert re.match(rf"problem: this node's clock is {expected} that of the API server at {place} -> timedatectl set-ntp", remark)
+
+
+def test_a_clock_that_agrees_with_the_api_servers(node: FakeNode) -> None:
+    with serving(date=datetime.now(UTC)) as server:
+        server.answers = [(200, b'{"kind": "Status"}')]
+        node.put("/etc/kubernetes/kubelet.conf", _kubelet_conf(server.endpoint))
+        assert said(kernel.CHECKS, node, "clock") == []
+    assert server.asked == ["/version"]
+
+
+@pytest.mark.parametrize("days", [3, -3])
+def test_a_clock_by_which_no_certificate_is_valid(node: FakeNode, days: int) -> None:
+    then = datetime.now(UTC) + timedelta(days=days)
+    side = "behind" if days > 0 else "ahead of"
+    with serving(begin=then - timedelta(hours=1), end=then + timedelta(hours=1), date=then) as server:
+        server.answers = [(200, b'{"kind": "Status"}')]
+        node.put("/etc/kubernetes/kubelet.conf", _kubelet_conf(server.endpoint))
+        [remark] = said(kernel.CHECKS, node, "clock")
+    assert remark.startswith(
+        f"problem: this node's clock is 3 days {side} that of the API server at {server.endpoint} -> timedatectl set-ntp true"
+    )
+
+
+def test_a_clock_that_cannot_be_compared(node: FakeNode) -> None:
+    """As where the certificate has really expired; what it is then is another check's."""
+    now = datetime.now(UTC)
+    with serving(begin=now - timedelta(hours=20), end=now - timedelta(hours=1), date=now) as server:
+        server.answers = [(200, b'{"kind": "Status"}')]
+        node.put("/etc/kubernetes/kubelet.conf", _kubelet_conf(server.endpoint))
+        [remark] = said(kernel.CHECKS, node, "clock")
+    assert remark.startswith("note: the clock could not be compared with an API server's: the certificate of the API server at ")
+    node.put("/etc/kubernetes/kubelet.conf", "{half: [a")
+    assert said(kernel.CHECKS, node, "clock")[0].startswith("note: the clock could not be compared with an API server's: ")
 
 
 def test_full_disks_and_inodes(node: FakeNode) -> None:

@@ -17,6 +17,7 @@ from pykubeadm.kube.credentials import Credentials
 from pykubeadm.kube.pod_streams import Ended
 from pykubeadm.util.kube_object import KubeObject
 from tests.support.api import FakeApi
+from tests.support.clocks import kubelets
 
 
 @dataclass
@@ -114,6 +115,14 @@ def test_an_etcd_that_does_not_answer_is_said_in_its_clients_words(api: FakeApi)
         shown("control-plane/etcd", api, node("cp1"), streams=Etcdctl({"member list": ""}, status=1))
 
 
+def test_a_node_with_a_clock_that_is_off(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubelets(monkeypatch, api, cp1=0, w=0.3)
+    assert shown("control-plane/clocks", api, node("cp1"), node("w")) == "the clocks of 2 nodes agree within 5 s"
+    kubelets(monkeypatch, api, cp1=0, w=-180)
+    with pytest.raises(NotShownError, match=r"^the clock of w is 3m behind that of the API server$"):
+        shown("control-plane/clocks", api, node("cp1"), node("w"))
+
+
 class Restarting(FakeApi):
     """Its API server has ended and is back when the pod that ends it is made."""
 
@@ -156,6 +165,7 @@ def test_what_a_cluster_does_not_have_is_not_served() -> None:
         "devices/plugin": "no device plugin offers anything",
         "controllers/autoscaler": "no metrics",
         "control-plane/leaders": "elects no leader",
+        "control-plane/clocks": "no kubelet's Lease says when it was written",
         "control-plane/restart": "only one API server can be reached",
     }.items():
         with pytest.raises(NotServedError, match=reason):

@@ -9,6 +9,7 @@ from pykubeadm.commands.doctor.check import Check, Remark, problem, warning
 from pykubeadm.commands.doctor.cluster import SYSTEM, ClusterView
 from pykubeadm.config.versions import KUBELET_SKEW, Version, parse_version
 from pykubeadm.errors import ApiError
+from pykubeadm.kube.clocks import compare_clocks
 from pykubeadm.kube.pod_state import is_ready
 from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.util.age import age
@@ -19,7 +20,6 @@ _PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUn
 _LEASES: Final = "kube-node-lease"
 _AT_A_TIME: Final = 4
 _REFUSED: Final = (401, 403)  # by the kubelet, to the API server
-_APART: Final = 5.0  # seconds between two clocks; certificates and Leases bear less
 
 
 def _ready(view: ClusterView) -> Iterable[Remark]:
@@ -97,21 +97,12 @@ def _tag(image: str) -> Version | None:
 
 
 def _clocks(view: ClusterView) -> Iterable[Remark]:
-    """A kubelet renews its Lease every ten seconds and writes the time by its own clock: a time in the future is a clock that is
-    fast, and of a Node that is ready one long ago a clock that is slow."""
-    ready = {node["metadata"]["name"] for node in view.nodes if is_ready(node)}
-    leases = view.api.list("coordination.k8s.io/v1", "Lease", _LEASES)
-    now = view.now()  # not before: a Lease that was renewed since would be one of the future
-    for lease in leases:
-        name, renewed = lease["metadata"]["name"], lease["spec"].get("renewTime")
-        if name not in ready or not renewed:
-            continue
-        behind = (now - parse_timestamp(renewed)).total_seconds()
-        if behind < -_APART or behind > int(lease["spec"].get("leaseDurationSeconds") or 40) + _APART:
-            how = f"{-behind:.0f} s ahead of" if behind < 0 else f"{behind:.0f} s behind"
-            yield problem(
-                f"the clock of {name} is {how} this machine's", f"on {name}: timedatectl set-ntp true, chronyc makestep"
-            )
+    for each in compare_clocks(view.api, view.now).apart:
+        where = each.name if each.node else "that machine"
+        yield problem(
+            str(each),
+            f"on {where}: timedatectl set-ntp true, or chronyc makestep; if its clock is right, the same on the control planes",
+        )
 
 
 CHECKS: Final = (

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
-from pykubeadm.commands.doctor.check import Check, Remark, problem, warning
+from pykubeadm.commands.doctor.check import Check, Remark, note, problem, warning
 from pykubeadm.commands.doctor.here import Here
 from pykubeadm.commands.doctor.preflight import remarks_of
+from pykubeadm.config.section import DocumentError
+from pykubeadm.constants import KUBERNETES_DIR
+from pykubeadm.discovery.anonymous import ClockError, ask, clock_difference
+from pykubeadm.errors import ApiError
+from pykubeadm.kube.clocks import APART
+from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.phases.preflight.system import swap
 
 
@@ -25,6 +32,8 @@ _SETTINGS: Final = (
     _Setting("net/bridge/bridge-nf-call-ip6tables", 1, "packets between pods on a bridge pass by the rules of Services"),
 )
 _FEW_WATCHES: Final = 128
+_KUBECONFIGS: Final = tuple(f"{KUBERNETES_DIR}/{name}" for name in ("kubelet.conf", "bootstrap-kubelet.conf"))
+_SET_CLOCK: Final = "timedatectl set-ntp true, or run chrony; then `chronyc tracking`"
 
 
 def _settings(here: Here) -> Iterable[Remark]:
@@ -55,8 +64,30 @@ def _clock(here: Here) -> Iterable[Remark]:
         how = "is switched on but has no time yet" if values.get("NTP") == "yes" else "is not switched on"
         yield warning(
             f"the clock is not synchronized: systemd's NTP {how}",
-            "timedatectl set-ntp true, or run chrony; then `chronyc tracking`",
+            _SET_CLOCK,
         )
+    yield from _compared_clock(here)
+
+
+def _compared_clock(here: Here) -> Iterable[Remark]:
+    """With that of the API server which the kubelet writes to; nothing on a node that is none of a cluster's yet."""
+    content = next((found for path in _KUBECONFIGS if (found := here.node.read(path))), None)
+    if content is None:
+        return
+    try:
+        kubelet = read_kubeconfig(content)
+        ca = None if kubelet.insecure else kubelet.ca or (here.node.read(kubelet.ca_path) if kubelet.ca_path else b"") or b""
+        began = here.node.now()
+        name, proxy = (str(kubelet.cluster.get(key) or "") for key in ("tls-server-name", "proxy-url"))
+        answer = ask(kubelet.url, "/version", ca, began, server_name=name, proxy=proxy)
+        ahead = answer.ahead - (here.node.now() - began)  # it says its time when it answers
+    except ClockError as error:
+        ahead = error.ahead
+    except (ApiError, DocumentError) as error:
+        yield note(f"the clock could not be compared with an API server's: {error}")
+        return
+    if abs(ahead) > APART:
+        yield problem(clock_difference(urlsplit(kubelet.url).netloc, ahead), _SET_CLOCK)
 
 
 CHECKS: Final = (

@@ -18,6 +18,7 @@ from pykubeadm.commands.verify.trial import Trial
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.api_servers import api_servers
 from pykubeadm.kube.client import ClusterApi
+from pykubeadm.kube.clocks import APART, compare_clocks
 from pykubeadm.kube.etcd_pods import NoEtcdctlError, ask_etcd, etcd_pods
 from pykubeadm.kube.pod_state import is_ready, restarts, why_not_ready
 from pykubeadm.kube.port import Api
@@ -111,6 +112,18 @@ def _stale(lease: Mapping[str, Any]) -> str:
     return f"{lease['spec'].get('holderIdentity') or 'nobody'} renewed it {age.total_seconds():.0f} s ago"
 
 
+def _clocks(trial: Trial) -> str:
+    """Of each node by its kubelet's Lease, of each API server that can be reached from here by its answers."""
+    found = compare_clocks(trial.cluster.api, lambda: datetime.now(UTC))
+    if not found.nodes:
+        raise NotServedError("no kubelet's Lease says when it was written, so clocks cannot be compared")
+    if found.apart:
+        raise NotShownError("; ".join(map(str, found.apart)))
+    servers = f" and of {len(found.servers)} API servers" if len(found.servers) > 1 else ""
+    count = f"{len(found.nodes)} node{'s' if len(found.nodes) > 1 else ''}"
+    return f"the clocks of {count}{servers} agree within {APART.total_seconds():.0f} s"
+
+
 def _restart(trial: Trial) -> str:
     """One API server is ended while objects are written through all; those that were acknowledged must be at each of them."""
     servers = _servers(trial)
@@ -193,5 +206,6 @@ ROWS: Final = (
     Row("control-plane/components", "every component is ready on every control plane", _components),
     Row("control-plane/etcd", "etcd's members are healthy and agree", _etcd),
     Row("control-plane/leaders", "controller manager and scheduler have leaders", _leaders),
+    Row("control-plane/clocks", "the clocks of all nodes agree", _clocks),
     Row("control-plane/restart", "an API server that ends costs no acknowledged write", _restart, needs_shell=True, alone=True),
 )
