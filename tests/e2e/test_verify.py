@@ -27,6 +27,7 @@ from pykubeadm.pki.table import Usage
 from tests.e2e.ageing import valid_for
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command
+from tests.e2e.test_join_refusals import SKEWED
 from tests.support.browser import browser
 from tests.support.servers import NOW, authority, ca_pem
 
@@ -78,8 +79,8 @@ def verify(plane: Node, *rows: str, timeout: float = 400.0) -> dict[str, Any]:
     return found
 
 
-def doctor(node: Node) -> dict[str, Any]:
-    done = node.run("pykubeadm", "doctor", "--output=json", check=False, timeout=120)
+def doctor(node: Node, env: dict[str, str] | None = None) -> dict[str, Any]:
+    done = node.run("pykubeadm", "doctor", "--output=json", check=False, env=env, timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == (UNHEALTHY if found["problems"] else 0), done.stderr
@@ -122,6 +123,17 @@ def test_without_an_image_with_a_shell_it_says_which_rows_need_one(pair: Pair) -
 def test_nothing_is_wrong_with_the_nodes_of_a_new_cluster(pair: Pair) -> None:
     for node in (pair.plane, pair.worker):
         assert said(doctor(node), "problem", "unknown") == []
+
+
+def test_a_node_whose_clock_is_off(pair: Pair, results: list[str]) -> None:
+    """A container has the machine's clock, so Python is told another time."""
+    for node in (pair.plane, pair.worker):
+        node.write("/tmp/skewed/sitecustomize.py", SKEWED)
+        remarks = said(doctor(node, {"PYTHONPATH": "/tmp/skewed"}), "problem")
+        server = f"{pair.plane.address}:6443"
+        assert f"node/clock: this node's clock is 3 days behind that of the API server at {server}" in remarks
+        assert not [remark for remark in remarks if remark.startswith("cluster/clocks")]  # the kubelets' are right
+        results.append(f"clock off: doctor on {node.name}: {remarks}"[:300])
 
 
 def test_the_page_to_send_needs_nothing_else(pair: Pair) -> None:
@@ -342,6 +354,37 @@ def _no_webhook(pair: Pair) -> None:
     pair.plane.shell("systemctl stop webhook; rm -f /root/webhook.pem /root/webhook.py")
 
 
+# What the kubelet of a node does whose clock was set back.
+_RENEWING = r"""
+while true; do
+    at=$(date --utc --date='3 minutes ago' +%Y-%m-%dT%H:%M:%S.%6NZ)
+    kubectl --kubeconfig=/etc/kubernetes/admin.conf --namespace=kube-node-lease patch lease NODE \
+        --type=merge --field-manager=kubelet --patch="{\"spec\":{\"renewTime\":\"$at\"}}"
+    sleep 2
+done
+"""
+
+
+def _slow_clock(pair: Pair) -> None:
+    """Of the worker, as far as the cluster can see."""
+    pair.worker.run("systemctl", "stop", "kubelet")
+    last = _renewed(pair)
+    pair.plane.write("/root/renewing.sh", _RENEWING.replace("NODE", pair.worker.name))
+    pair.plane.run("systemd-run", "--quiet", "--unit=renewing", "sh", "/root/renewing.sh")
+    eventually(lambda: None if _renewed(pair) < last else f"it is of {_renewed(pair)}", "a Lease by the other clock", 20)
+
+
+def _renewed(pair: Pair) -> str:
+    """When the worker's kubelet says that it renewed its Lease; times of this form are in order as texts."""
+    lease = kubectl_json(pair.plane, "--namespace=kube-node-lease", "get", "lease", pair.worker.name)
+    return str(lease["spec"]["renewTime"])
+
+
+def _right_clock(pair: Pair) -> None:
+    pair.plane.run("systemctl", "stop", "renewing")
+    pair.worker.run("systemctl", "start", "kubelet")
+
+
 _KILLING = "systemd-run --quiet --unit=no-proxy sh -c 'while true; do pkill -KILL kube-proxy; sleep 0.05; done'"
 
 
@@ -501,6 +544,14 @@ SABOTAGES = (
         "controllers/daemon-set",
         "worker",
         "node/cgroup-driver: the container runtime uses the cgroup driver systemd, the kubelet cgroupfs",
+    ),
+    Sabotage(
+        "a node's clock set back",
+        _slow_clock,
+        _right_clock,
+        "control-plane/clocks",
+        "plane",
+        "cluster/clocks: the clock of verifyw",
     ),
 )
 

@@ -41,8 +41,8 @@ def _text(at: datetime) -> str:
 
 @dataclass
 class Kubelets:
-    """They renew their Leases every ten seconds, where time passes by sleeping only; those of `stopped` did so once. `ahead` has the
-    seconds by which their clocks are ahead: one number, or one for each write, the last for all that follow."""
+    """They renew their Leases every ten seconds, where time passes by sleeping only; those of `stopped` did so once. `ahead` has
+    the seconds by which their clocks are ahead: one number, or one for each write, the last for all that follow."""
 
     api: FakeApi
     ahead: Mapping[str, float | tuple[float, ...]]
