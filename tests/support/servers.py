@@ -47,7 +47,8 @@ def context(ca: Authority, begin: datetime, end: datetime, names: Names) -> ssl.
 
 
 class Server(HTTPServer):
-    """Answers each GET with the next of `answers` (the last one again and again): a status and a body."""
+    """Answers each GET with the next of `answers` (the last one again and again): a status and a body. Without any it answers as an
+    API server does to who is not known: to /version with no object, to all else with a Status."""
 
     def __init__(self, tls: ssl.SSLContext | None, date: datetime) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -70,12 +71,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        status, body = self.server.answers[0] if len(self.server.answers) == 1 else self.server.answers.pop(0)
+        status, body = self._answer()
         self.send_response_only(status)
         self.send_header("Date", format_datetime(self.server.date, usegmt=True))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _answer(self) -> tuple[int, bytes]:
+        if not self.server.answers:
+            return (200, b'{"major": "1"}') if self.path == "/version" else (403, b'{"kind": "Status", "code": 403}')
+        return self.server.answers[0] if len(self.server.answers) == 1 else self.server.answers.pop(0)
 
 
 @contextmanager

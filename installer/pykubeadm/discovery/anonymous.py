@@ -23,6 +23,8 @@ from pykubeadm.util.dataclass import dataclass
 TIMEOUT = 10.0  # seconds for one request
 # kubeadm backdates certificates by five minutes, so less than that does no harm (constants.CertificateBackdate).
 TOLERATED_SKEW = timedelta(minutes=5)
+# Where every API server answers with an object, if only with the Status that refuses it; what it says at /version is none.
+ANY_PATH = "/api"
 
 _NOT_YET_VALID, _EXPIRED, _HOSTNAME_MISMATCH, _IP_MISMATCH = 9, 10, 62, 64  # OpenSSL: x509_vfy.h, X509_V_ERR_*
 
@@ -82,7 +84,7 @@ def ask(
         if isinstance(error.failure, ssl.SSLCertVerificationError):
 
             def ask_again() -> Answer:
-                return ask(server, "/version", None, now, proxy=proxy, dial=dial)
+                return ask(server, ANY_PATH, None, now, proxy=proxy, dial=dial)
 
             raise _untrusted(server_name or place, error.failure, ask_again) from error
         raise _unanswered(place, error) from error

@@ -44,7 +44,7 @@ def clock_ahead(url: str, now: Callable[[], datetime]) -> timedelta:
     """By how far the clock of the server at `url` is ahead of `now`, to a second; whether it is to be trusted or not, and
     whatever it answers. ApiUnreachableError."""
     try:
-        answer = exchange(f"{url}/version", timeout=_TIMEOUT, tls=unverified_context())
+        answer = exchange(f"{url}/healthz", timeout=_TIMEOUT, tls=unverified_context())
     except UnansweredError as error:
         raise ApiUnreachableError(f"no answer from {url}: {error}") from error
     return answer.ahead(now())

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from pykubeadm.discovery.cluster_info import Cluster, discover_by_token, refresh_from_file
+from pykubeadm.discovery.anonymous import ClockError, ask
+from pykubeadm.discovery.cluster_info import CLUSTER_INFO, Cluster, discover_by_token, refresh_from_file
 from pykubeadm.errors import ApiError
 from pykubeadm.kubeconfig.document import cluster_only_kubeconfig
 from pykubeadm.pki.issue import encode_certificate
@@ -138,6 +139,8 @@ def test_a_name_that_is_not_in_the_certificate_is_reported():
 def test_a_clock_that_is_behind_is_reported_from_a_certificate_that_is_not_valid_yet():
     begin = NOW + timedelta(days=3)
     with serving(begin=begin, end=begin + timedelta(days=9), date=begin) as server:
+        with pytest.raises(ClockError, match="clock is 3 days behind"):  # which leads to a question without trust
+            ask(f"https://{server.endpoint}", CLUSTER_INFO, ca_pem(), NOW)
         server.answers = [(200, config_map(f"https://{server.endpoint}"))]
         assert "clock is 3 days behind" in refusal(server.endpoint)
 

@@ -112,7 +112,6 @@ def _kubelet_conf(endpoint: str) -> str:
 def test_a_clock_that_differs_from_the_api_servers(node: FakeNode, file: str, ahead: int, expected: str) -> None:
     """The kubelet's kubeconfig names which, so that a worker's clock is compared, too."""
     with serving(date=datetime.now(UTC) + timedelta(seconds=ahead)) as server:
-        server.answers = [(401, b'{"kind": "Status"}')]
         node.put(f"/etc/kubernetes/{file}", _kubelet_conf(server.endpoint))
         [remark] = said(kernel.CHECKS, node, "clock")
     place = server.endpoint
@@ -121,10 +120,9 @@ def test_a_clock_that_differs_from_the_api_servers(node: FakeNode, file: str, ah
 
 def test_a_clock_that_agrees_with_the_api_servers(node: FakeNode) -> None:
     with serving(date=datetime.now(UTC)) as server:
-        server.answers = [(200, b'{"kind": "Status"}')]
         node.put("/etc/kubernetes/kubelet.conf", _kubelet_conf(server.endpoint))
         assert said(kernel.CHECKS, node, "clock") == []
-    assert server.asked == ["/version"]
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("days", [3, -3])
@@ -132,7 +130,6 @@ def test_a_clock_by_which_no_certificate_is_valid(node: FakeNode, days: int) -> 
     then = datetime.now(UTC) + timedelta(days=days)
     side = "behind" if days > 0 else "ahead of"
     with serving(begin=then - timedelta(hours=1), end=then + timedelta(hours=1), date=then) as server:
-        server.answers = [(200, b'{"kind": "Status"}')]
         node.put("/etc/kubernetes/kubelet.conf", _kubelet_conf(server.endpoint))
         [remark] = said(kernel.CHECKS, node, "clock")
     assert remark.startswith(
@@ -144,7 +141,6 @@ def test_a_clock_that_cannot_be_compared(node: FakeNode) -> None:
     """As where the certificate has really expired; what it is then is another check's."""
     now = datetime.now(UTC)
     with serving(begin=now - timedelta(hours=20), end=now - timedelta(hours=1), date=now) as server:
-        server.answers = [(200, b'{"kind": "Status"}')]
         node.put("/etc/kubernetes/kubelet.conf", _kubelet_conf(server.endpoint))
         [remark] = said(kernel.CHECKS, node, "clock")
     assert remark.startswith("note: the clock could not be compared with an API server's: the certificate of the API server at ")

@@ -11,7 +11,7 @@ from pykubeadm.commands.doctor.here import Here
 from pykubeadm.commands.doctor.preflight import remarks_of
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import KUBERNETES_DIR
-from pykubeadm.discovery.anonymous import ClockError, ask, clock_difference
+from pykubeadm.discovery.anonymous import ANY_PATH, ClockError, ask, clock_difference
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.clocks import APART
 from pykubeadm.kubeconfig.read import read_kubeconfig
@@ -79,7 +79,7 @@ def _compared_clock(here: Here) -> Iterable[Remark]:
         ca = None if kubelet.insecure else kubelet.ca or (here.node.read(kubelet.ca_path) if kubelet.ca_path else b"") or b""
         began = here.node.now()
         name, proxy = (str(kubelet.cluster.get(key) or "") for key in ("tls-server-name", "proxy-url"))
-        answer = ask(kubelet.url, "/version", ca, began, server_name=name, proxy=proxy)
+        answer = ask(kubelet.url, ANY_PATH, ca, began, server_name=name, proxy=proxy)
         ahead = answer.ahead - (here.node.now() - began)  # it says its time when it answers
     except ClockError as error:
         ahead = error.ahead
