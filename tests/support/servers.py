@@ -47,8 +47,8 @@ def context(ca: Authority, begin: datetime, end: datetime, names: Names) -> ssl.
 
 
 class Server(HTTPServer):
-    """Answers each GET with the next of `answers` (the last one again and again): a status and a body. Without any it answers as an
-    API server does to who is not known: to /version with no object, to all else with a Status."""
+    """Answers each GET with the next of `answers` (the last one again and again): a status and a body. Without any it answers as
+    an API server does to who is not known: to /version with no object, to all else with a Status."""
 
     def __init__(self, tls: ssl.SSLContext | None, date: datetime) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
