@@ -458,7 +458,8 @@ SABOTAGES = (
     Sabotage(
         "CNI configuration removed",
         _on("worker", f"mv {_CONFLIST} /root/cni"),
-        _on("worker", f"mv /root/cni {_CONFLIST}"),
+        # Written, not moved: a file that only appears is no event for containerd 1.7.
+        _on("worker", f"cp /root/cni {_CONFLIST} && rm /root/cni"),
         "controllers/daemon-set",
         "worker",
         "node/network-plugin: there is no network configuration in /etc/cni/net.d",
