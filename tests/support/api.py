@@ -36,6 +36,7 @@ class FakeApi:
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         self._call()
+        assert name, "the path of all objects"
         return plain_copy(self.objects.get((api_version, kind, namespace, name)))
 
     def list(
@@ -83,6 +84,7 @@ class FakeApi:
         how: PatchKind,
     ) -> KubeObject:
         self._call()
+        assert name, "the path of all objects"
         assert how == "merge"
         assert isinstance(body, dict)
         live = self.objects.get((api_version, kind, namespace, name))
@@ -95,6 +97,7 @@ class FakeApi:
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:
         self._call()
+        assert name, "the path of all objects"
         return self.objects.pop((api_version, kind, namespace, name), None) is not None
 
     def evict(self, pod: KubeObject) -> None:

@@ -14,6 +14,16 @@ from pykubeadm.cli.reporting import reporting
 _DRAIN_FLAGS = ("delete-emptydir-data", "drain-timeout", "kubeconfig")
 
 
+def _node_name(_ctx: click.Context, argument: click.Parameter, name: str) -> str:
+    """UsageError for what no node is called, such as an unset variable in a script."""
+    from pykubeadm.config.rules import subdomain
+    from pykubeadm.errors import UsageError
+
+    if problem := subdomain(name):
+        raise UsageError(f"{(argument.name or '').upper()}: {problem}; `kubectl get nodes` lists the nodes of a cluster")
+    return name
+
+
 def _drain(ctx: click.Context, /, name: str, output: str, **options: Any) -> None:
     from pykubeadm.cli.kubeconfig import credentials
     from pykubeadm.commands.node.drain import drain as run_drain
@@ -49,7 +59,11 @@ def _join_flags() -> list[click.Option]:
 drain = CliCommand(
     "drain",
     callback=click.pass_context(_drain),
-    params=[click.Argument(["name"]), *(option(flag) for flag in _DRAIN_FLAGS), output_option()],
+    params=[
+        click.Argument(["name"], callback=_node_name),
+        *(option(flag) for flag in _DRAIN_FLAGS),
+        output_option(),
+    ],
     help="Cordon a node and evict its pods as their PodDisruptionBudgets allow. Pods of DaemonSets and static pods stay. Refused"
     " before anything changes, with their names, where pods have no controller that would make them again, or keep data in an"
     " emptyDir.",
@@ -58,7 +72,11 @@ drain = CliCommand(
 remove = CliCommand(
     "remove",
     callback=click.pass_context(_remove),
-    params=[click.Argument(["name"]), *(option(flag) for flag in ("config", *_DRAIN_FLAGS)), output_option()],
+    params=[
+        click.Argument(["name"], callback=_node_name),
+        *(option(flag) for flag in ("config", *_DRAIN_FLAGS)),
+        output_option(),
+    ],
     help="Remove a node from the cluster for good, dead or alive, on a control plane that stays: its member of etcd, if the"
     " others have a majority without it, its Node, leases and certificate signing requests. One that is alive is drained first.",
     short_help="Remove a node from the cluster, dead or alive",
@@ -67,7 +85,7 @@ replace = CliCommand(
     "replace",
     callback=click.pass_context(_replace),
     params=[
-        click.Argument(["old"]),
+        click.Argument(["old"], callback=_node_name),
         click.Argument(["api_server_endpoint"], required=False),
         *_join_flags(),
         output_option(),

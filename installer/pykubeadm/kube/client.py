@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
+from pykubeadm.errors import ApiError
 from pykubeadm.kube.credentials import Credentials, authorization, proxy_of, tls_context
 from pykubeadm.kube.kinds import plural
 from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError, PatchKind, UntrustedServerError, title
@@ -84,7 +85,7 @@ class ClusterApi:
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> KubeObject | None:
         try:
-            return self._call(f"read {_title(kind, name, namespace)}", "GET", _path(api_version, kind, name, namespace))
+            return self._call(f"read {_title(kind, name, namespace)}", "GET", _object_path(api_version, kind, name, namespace))
         except ApiStatusError as error:
             if error.code == 404:
                 return None
@@ -105,17 +106,17 @@ class ClusterApi:
             for selector, wanted in selectors.items()
             if wanted
         }
-        found = self._call(f"list {kind} objects", "GET", _path(api_version, kind, "", namespace), query)
+        found = self._call(f"list {kind} objects", "GET", _path(api_version, kind, namespace), query)
         # A list's items come without their apiVersion and kind.
         return [{"apiVersion": api_version, "kind": kind} | item for item in found.get("items") or ()]
 
     def create(self, document: KubeObject) -> KubeObject:
-        path = _path(document["apiVersion"], document["kind"], "", document["metadata"].get("namespace", ""))
+        path = _path(document["apiVersion"], document["kind"], document["metadata"].get("namespace", ""))
         return self._call(f"create {title(document)}", "POST", path, self._writing, document)
 
     def replace(self, document: KubeObject) -> KubeObject:
         metadata = document["metadata"]
-        path = _path(document["apiVersion"], document["kind"], metadata["name"], metadata.get("namespace", ""))
+        path = _object_path(document["apiVersion"], document["kind"], metadata["name"], metadata.get("namespace", ""))
         return self._call(f"update {title(document)}", "PUT", path, self._writing, document)
 
     def patch(
@@ -129,11 +130,11 @@ class ClusterApi:
         how: PatchKind,
     ) -> KubeObject:
         what = f"patch {_title(kind, name, namespace)}"
-        path = _path(api_version, kind, name, namespace)
+        path = _object_path(api_version, kind, name, namespace)
         return self._call(what, "PATCH", path, self._writing, body, content_type=_PATCHES[how])
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:
-        path = _path(api_version, kind, name, namespace)
+        path = _object_path(api_version, kind, name, namespace)
         try:
             self._call(f"delete {_title(kind, name, namespace)}", "DELETE", path, self._deleting)
         except ApiStatusError as error:
@@ -150,7 +151,7 @@ class ClusterApi:
             "metadata": metadata,
             "deleteOptions": {"preconditions": {"uid": pod["metadata"]["uid"]}},
         }
-        path = f"{_path('v1', 'Pod', metadata['name'], metadata['namespace'])}/eviction"
+        path = f"{_object_path('v1', 'Pod', metadata['name'], metadata['namespace'])}/eviction"
         try:
             self._call(f"evict {title(pod)}", "POST", path, self._writing, body)
         except ApiStatusError as error:
@@ -207,10 +208,17 @@ def _title(kind: str, name: str, namespace: str) -> str:
     return title({"kind": kind, "metadata": {"name": name, "namespace": namespace}})
 
 
-def _path(api_version: str, kind: str, name: str, namespace: str) -> str:
-    """Of an object, or without `name` of all of them (Kubernetes: "API Concepts", resource URIs). A name may end with a
-    subresource: "csr-x/approval"."""
+def _object_path(api_version: str, kind: str, name: str, namespace: str) -> str:
+    """Of an object. A name may end with a subresource: "csr-x/approval". ApiError without a name: the path would be that of all
+    objects of the kind, and a DELETE there deletes them all."""
+    if not name:
+        raise ApiError(f"the {kind} to ask for has no name; nothing was asked of the API server")
+    return f"{_path(api_version, kind, namespace)}/{quote(name, safe=':/')}"
+
+
+def _path(api_version: str, kind: str, namespace: str) -> str:
+    """Of all objects of a kind (Kubernetes: "API Concepts", resource URIs)."""
     collection, namespaced = plural(api_version, kind)
     base = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
     place = f"/namespaces/{quote(namespace)}" if namespaced and namespace else ""
-    return f"{base}{place}/{collection}" + (f"/{quote(name, safe=':/')}" if name else "")
+    return f"{base}{place}/{collection}"

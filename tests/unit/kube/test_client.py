@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -135,6 +135,23 @@ def test_writes_name_their_author_and_a_dry_run_asks_that_nothing_be_stored() ->
             "application/json-patch+json",
             None,
         ]
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda api: api.get("v1", "Node", ""),
+        lambda api: api.delete("v1", "Node", ""),
+        lambda api: api.delete("coordination.k8s.io/v1", "Lease", "", "kube-node-lease"),
+        lambda api: api.patch("v1", "Node", "", {}, how="merge"),
+        lambda api: api.replace({"apiVersion": "v1", "kind": "Node", "metadata": {"name": ""}}),
+    ],
+)
+def test_an_object_without_a_name_is_never_all_of_its_kind(request_of: Callable[[ClusterApi], object]) -> None:
+    with api_server() as server, client(server.url) as api:
+        with pytest.raises(ApiError, match="has no name"):
+            request_of(api)
+        assert server.asked == []
 
 
 def test_what_is_no_object_is_asked_for_with_the_same_credentials() -> None:
