@@ -48,11 +48,12 @@ def decryption_of(options: Mapping[str, Any], node: Node) -> Decryption:
 
 
 def _passphrase(options: Mapping[str, Any], node: Node) -> str:
-    """The first line of a file."""
-    text = _text(options.get("passphrase_file"), "--passphrase-file", node)
-    if options.get("passphrase_file") and not text.splitlines()[:1]:
-        raise UsageError(f"--passphrase-file: {options['passphrase_file']} is empty")
-    return next(iter(text.splitlines()), "")
+    """The first line of a file; "" where none is given. UsageError where that line is empty: archives would not be encrypted."""
+    path = options.get("passphrase_file")
+    line = next(iter(_text(path, "--passphrase-file", node).splitlines()), "")
+    if path is not None and not line.strip():
+        raise UsageError(f"--passphrase-file: the first line of {path} is empty, and that line is the passphrase")
+    return line
 
 
 def _text(path: str | None, flag: str, node: Node) -> str:

@@ -214,9 +214,15 @@ def test_a_passphrase_is_the_first_line_of_a_file(node: ControlPlaneNode) -> Non
     node.put("/root/words", "correct horse\nsecond line\n")
     assert encryption_of({"passphrase_file": "/root/words"}, node).passphrase == "correct horse"
     node.put("/root/empty", "")
+    node.put("/root/newline", "\n")
+    node.put("/root/second", "\nsecret\n")
+    node.put("/root/blank", "  \nsecret\n")
     for options, said in (
+        ({"passphrase_file": "/root/newline"}, "the first line of /root/newline is empty"),
+        ({"passphrase_file": "/root/second"}, "the first line of /root/second is empty"),
+        ({"passphrase_file": "/root/blank"}, "the first line of /root/blank is empty"),
         ({"passphrase_file": "/root/none"}, "/root/none does not exist"),
-        ({"passphrase_file": "/root/empty"}, "is empty"),
+        ({"passphrase_file": "/root/empty"}, "the first line of /root/empty is empty"),
         ({"passphrase_file": "/root/words", "encrypt_to": ("age1",)}, "exclude each other"),
     ):
         with pytest.raises(UsageError, match=said):
