@@ -30,7 +30,7 @@ _DESCRIPTION: Final = "archive.json"
 _FORMAT: Final = 1
 _NAME: Final = re.compile(r"etcd-\d{8}T\d{6}(\.\d{3})?Z-.+\.tar(\.age)?", re.ASCII)
 _CHUNK: Final = 1 << 20  # bytes read at a time
-_LARGEST_FILE: Final = 1 << 24  # bytes of anything but the database
+LARGEST_FILE: Final = 1 << 24  # bytes of anything but the database
 
 
 class DamagedSnapshotError(EtcdError):
@@ -117,7 +117,7 @@ def _read_tar(file: BinaryIO) -> Archive:
             for entry in tar:
                 if entry.name == DATABASE:
                     place = (entry.offset_data, entry.size)
-                elif entry.isreg() and entry.size <= _LARGEST_FILE:
+                elif entry.isreg() and entry.size <= LARGEST_FILE:
                     content: IO[bytes] | None = tar.extractfile(entry)
                     files[entry.name] = content.read() if content else b""
     except (tarfile.TarError, OSError, EOFError) as error:

@@ -12,7 +12,7 @@ from pykubeadm.commands.etcd.kept import prune_store
 from pykubeadm.commands.etcd.place import encryption_of, store_of
 from pykubeadm.commands.existing import connect, existing
 from pykubeadm.errors import ApiError
-from pykubeadm.etcd.archive import CLUSTER_CONFIGURATION, FILES, SUFFIX, Origin, named, pack, timestamp
+from pykubeadm.etcd.archive import CLUSTER_CONFIGURATION, FILES, LARGEST_FILE, SUFFIX, Origin, named, pack, timestamp
 from pykubeadm.etcd.encryption import SUFFIX as ENCRYPTED
 from pykubeadm.etcd.encryption import Encryption
 from pykubeadm.phases.cluster.stored import administrator, stored_cluster_document
@@ -114,11 +114,20 @@ def _files(source: ArchiveSource) -> dict[str, bytes]:
     node = source.node
     encryption = arguments(present_pod(node, "kube-apiserver")).get(_ENCRYPTION_FLAG, "")
     paths = [*_below(node, source.configuration.cluster.certificates_dir), *filter(None, [encryption])]
-    files = {f"{FILES}{path}": content for path in paths if (content := node.read(path)) is not None}
+    files = {f"{FILES}{path}": content for path in paths if (content := _content(source, path)) is not None}
     if encryption and f"{FILES}{encryption}" not in files:
         missing = f"{encryption}, which the API server encrypts with, does not exist: without it encrypted objects are lost"
         _warn(source.emit, missing)
     return files
+
+
+def _content(source: ArchiveSource, path: str) -> bytes | None:
+    content = source.node.read_part(path, 0, LARGEST_FILE + 1)
+    if content is None or len(content) <= LARGEST_FILE:
+        return content
+    limit = f"it has more than {LARGEST_FILE >> 20} MiB, which no key or certificate has"
+    _warn(source.emit, f"the archive is without {path}: {limit}")
+    return None
 
 
 def _below(node: Node, directory: str) -> Iterator[str]:

@@ -181,6 +181,20 @@ def test_a_missing_encryption_configuration_is_said(node: ControlPlaneNode) -> N
     assert note.message.startswith("/etc/kubernetes/enc.yaml, which the API server encrypts with, does not exist")
 
 
+def test_what_is_too_large_to_be_a_key_is_left_out_and_the_archive_is_good(node: ControlPlaneNode) -> None:
+    node.put("/etc/kubernetes/pki/old.tgz", bytes((16 << 20) + 1))
+    node.put("/etc/kubernetes/pki/largest.tgz", bytes(16 << 20))
+    result, events = run()
+    file = open_file(node, result.data["place"])
+    assert file is not None
+    names = read_archive(file).files
+    assert "files/etc/kubernetes/pki/largest.tgz" in names
+    assert "files/etc/kubernetes/pki/old.tgz" not in names
+    assert [event.message for event in events if isinstance(event, Note)] == [
+        "the archive is without /etc/kubernetes/pki/old.tgz: it has more than 16 MiB, which no key or certificate has"
+    ]
+
+
 def test_without_a_kubeconfig_the_rest_is_kept(node: ControlPlaneNode) -> None:
     node.remove(["/etc/kubernetes/admin.conf"])
     _result, events = run()
