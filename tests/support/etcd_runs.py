@@ -71,7 +71,9 @@ class ControlPlaneNode(FakeNode):
             content = self.read("/var/lib/pykubeadm/etcd-restore/snapshot.db") or b""
             self.write([File("/var/lib/etcd/restored/member/snap/db", f"restored {len(content)} bytes".encode())])
         state = "CONTAINER_EXITED" if name == "etcd-restore" else "CONTAINER_RUNNING"
-        return {"id": name, "metadata": {"name": name}, "labels": {"io.kubernetes.pod.namespace": "kube-system"}, "state": state}
+        pod = (yaml.safe_load(self.text(f"{MANIFESTS}/{name}.yaml")).get("metadata") or {}).get("name") or name
+        labels = {"io.kubernetes.pod.namespace": "kube-system", "io.kubernetes.pod.name": f"{pod}-cp1"}
+        return {"id": name, "metadata": {"name": name}, "labels": labels, "state": state}
 
     def _swap(self, command: Command) -> Completed:
         member, aside, restored = command.argv[4:7]

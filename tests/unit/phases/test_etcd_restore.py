@@ -26,12 +26,19 @@ CONFIG = configuration(kubernetes_version="v1.35.6")
 POD = etcd_pod(CONFIG.cluster, CONFIG.this_node.local_api_endpoint, "cp1", Timeouts())
 
 
+def container(name: str, state: str, pod: str) -> dict[str, Any]:
+    labels = {"io.kubernetes.pod.namespace": "kube-system", "io.kubernetes.pod.name": pod}
+    return {"id": pod, "metadata": {"name": name}, "labels": labels, "state": state}
+
+
 @dataclass
 class Node(FakeNode):
     """Its kubelet runs what has a manifest; etcdutl makes the directory it is told to, or fails."""
 
     failure: str = ""
     owner: str = ""  # that the restored data got
+    ended: bool = False  # a container of an earlier restore is still there, which ended well
+    looks: int = 0  # before the kubelet starts a pod
 
     def __post_init__(self) -> None:
         self.put("/var/lib/etcd/member/snap/db", "of a newer etcd")
@@ -43,15 +50,23 @@ class Node(FakeNode):
             return completed(json.dumps({"status": {"exitCode": 1 if self.failure else 0}}))
         if "logs" in command.argv:
             return completed(self.failure)
-        found = [self._container(name) for name in ("etcd", "etcd-restore") if self.stat(f"{MANIFESTS}/{name}.yaml")]
+        found = [self._container(name) for name in ("etcd", "etcd-restore") if self._runs(name)]
+        if self.ended:
+            found.append(container("etcd-restore", "CONTAINER_EXITED", "etcd-restore-0badcafe-cp1"))
         return completed(json.dumps({"containers": found}))
+
+    def _runs(self, name: str) -> bool:
+        if self.stat(f"{MANIFESTS}/{name}.yaml") is None:
+            return False
+        self.looks -= name == "etcd-restore"
+        return self.looks < 0 or name == "etcd"
 
     def _container(self, name: str) -> dict:
         if name == "etcd-restore" and not self.failure:
             assert self.stat(f"{MANIFESTS}/etcd.yaml") is None, "two programs on the same data"
             self.write([File("/var/lib/etcd/restored/member/snap/db", b"of the snapshot")])
         state = "CONTAINER_EXITED" if name == "etcd-restore" else "CONTAINER_RUNNING"
-        return {"id": name, "metadata": {"name": name}, "labels": {"io.kubernetes.pod.namespace": "kube-system"}, "state": state}
+        return container(name, state, yaml.safe_load(self.text(f"{MANIFESTS}/{name}.yaml"))["metadata"]["name"] + "-cp1")
 
     def _swap(self, command: Command) -> Completed:
         member, aside, restored, self.owner = command.argv[4:]
@@ -91,6 +106,33 @@ def test_where_etcdutl_fails_the_data_stay_and_the_reason_is_said() -> None:
     assert node.list_dir(MANIFESTS) == ()
 
 
+def test_the_container_of_an_earlier_restore_is_not_taken_for_this_ones() -> None:
+    """The kubelet keeps those that ended, and starts a pod some seconds after its manifest is there."""
+    node = Node(ended=True, looks=2)
+    restore_snapshot(init_run(node, CONFIG)[0], POD, SNAPSHOT, "control-plane")
+    assert node.text("/var/lib/etcd/member/snap/db") == "of the snapshot"
+    node = Node(ended=True, looks=2, failure="Error: no space left on device")
+    with pytest.raises(PhaseError, match="could not be restored: Error: no space"):
+        restore_snapshot(init_run(node, CONFIG)[0], POD, SNAPSHOT, "control-plane")
+    assert node.looks < 0
+
+
+def test_an_earlier_restore_that_still_runs_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node()
+    monkeypatch.setattr(restore, "_STOPS_WITHIN", timedelta())
+    running = container("etcd-restore", "CONTAINER_RUNNING", "etcd-restore-0badcafe-cp1")
+    node.commands["crictl"] = completed(json.dumps({"containers": [running]}))
+    with pytest.raises(PhaseError, match=r"etcd to stop \(etcd-restore is running\)"):
+        restore_snapshot(init_run(node, CONFIG)[0], POD, SNAPSHOT, "control-plane")
+    assert node.text("/var/lib/etcd/member/snap/db") == "of a newer etcd"
+
+
+def test_every_restore_is_a_pod_of_its_own() -> None:
+    """A kubelet does not start a pod again that ended, which one of the same manifest would be."""
+    pods = [restore_pod(POD, SNAPSHOT, "/var/lib/etcd/restored")["metadata"]["name"] for _ in range(2)]
+    assert len(set(pods)) == 2
+
+
 def test_a_log_on_a_disk_of_its_own_keeps_its_data() -> None:
     node = Node()
     pod = etcd_pod_with("--wal-dir=/srv/wal")
@@ -109,7 +151,7 @@ def test_an_etcd_that_does_not_stop_keeps_its_data(monkeypatch: pytest.MonkeyPat
     node = Node()
     monkeypatch.setattr(restore, "_STOPS_WITHIN", timedelta())
     node.commands["crictl"] = completed(json.dumps({"containers": [node._container("etcd")]}))
-    with pytest.raises(PhaseError, match=r"etcd to stop \(it is running\)"):
+    with pytest.raises(PhaseError, match=r"etcd to stop \(etcd is running\)"):
         restore_snapshot(init_run(node, CONFIG)[0], POD, SNAPSHOT, "control-plane")
     assert node.text("/var/lib/etcd/member/snap/db") == "of a newer etcd"
 

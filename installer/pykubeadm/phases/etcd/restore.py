@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from datetime import timedelta
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.errors import NodeError, PhaseError
@@ -45,12 +46,14 @@ def restore_snapshot(run: ClusterRun, pod: Mapping[str, Any], snapshot: str, pha
     node, data = run.node, _flag(pod, "data-dir")
     restored = posixpath.join(data, "restored")
     node.remove([manifest_path("etcd"), manifest_path(NAME)])
-    _wait(run, phase, "etcd to stop", lambda: _stopped(_newest(run, "etcd")), _STOPS_WITHIN)
+    _wait(run, phase, "etcd to stop", lambda: _running(run), _STOPS_WITHIN)
     node.remove([restored])
-    node.write([File(manifest_path(NAME), to_yaml(restore_pod(pod, snapshot, restored)).encode(), 0o600, replaces=True)])
+    restoring = restore_pod(pod, snapshot, restored)
+    name = str(restoring["metadata"]["name"])
+    node.write([File(manifest_path(NAME), to_yaml(restoring).encode(), 0o600, replaces=True)])
     try:
-        _wait(run, phase, f"etcdutl to restore {snapshot}", lambda: _ended(_newest(run, NAME)), _RESTORES_WITHIN)
-        _require_success(run)
+        _wait(run, phase, f"etcdutl to restore {snapshot}", lambda: _ended(_newest(run, name)), _RESTORES_WITHIN)
+        _require_success(run, name)
     finally:
         node.remove([manifest_path(NAME)])
     aside = f"{data}/member-removed-{run.now():%Y%m%dT%H%M%SZ}"
@@ -68,7 +71,8 @@ def _owner(run: ClusterRun, data: str) -> str:
 
 
 def restore_pod(pod: Mapping[str, Any], snapshot: str, directory: str) -> KubeObject:
-    """The static pod that makes `directory`, below the data directory of the etcd of `pod`, of a snapshot."""
+    """The static pod that makes `directory`, below the data directory of the etcd of `pod`, of a snapshot. Its name is its own: a
+    kubelet does not start a pod again that has ended, and one of the same manifest is the same."""
     container = pod["spec"]["containers"][0]
     data, place = _flag(pod, "data-dir"), posixpath.dirname(snapshot)
     name, peers = _flag(pod, "name"), _flag(pod, "initial-advertise-peer-urls")
@@ -78,7 +82,7 @@ def restore_pod(pod: Mapping[str, Any], snapshot: str, directory: str) -> KubeOb
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": NAME, "namespace": "kube-system"},
+        "metadata": {"name": f"{NAME}-{token_hex(4)}", "namespace": "kube-system"},
         "spec": {
             "containers": [
                 {
@@ -111,12 +115,16 @@ def _flag(pod: Mapping[str, Any], name: str) -> str:
     return found[-1]
 
 
-def _newest(run: ClusterRun, name: str) -> Container | None:
-    return newest_container(_cri(run).containers(), name)
+def _newest(run: ClusterRun, pod: str) -> Container | None:
+    """Of the static pod `pod`, to whose name the kubelet adds the node's: those of earlier restores may still be there."""
+    return newest_container((each for each in _cri(run).containers() if each.pod.startswith(f"{pod}-")), NAME)
 
 
-def _stopped(container: Container | None) -> str | None:
-    return f"it is {container.state}" if container and container.state == "running" else None
+def _running(run: ClusterRun) -> str | None:
+    """What has etcd's data open: etcd, or what an interrupted restore has begun."""
+    every = _cri(run).containers()
+    names = sorted({each.name for each in every if each.namespace == "kube-system" and each.state == "running"} & {"etcd", NAME})
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} running" if names else None
 
 
 def _ended(container: Container | None) -> str | None:
@@ -125,8 +133,8 @@ def _ended(container: Container | None) -> str | None:
     return None if container.state == "exited" else f"it is {container.state}"
 
 
-def _require_success(run: ClusterRun) -> None:
-    container = _newest(run, NAME)
+def _require_success(run: ClusterRun, pod: str) -> None:
+    container = _newest(run, pod)
     if container is None:
         raise PhaseError("etcd's data could not be restored: the container that should do so is gone")
     ended = _cri(run).exit(container)
