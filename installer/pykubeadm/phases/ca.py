@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,23 @@ def changed_since(run: ClusterRun, pair: Pair) -> str:
     return f" ({changed[0]} was changed since this tool wrote it)" if len(changed) == 1 else ""
 
 
+def require_valid(ca: x509.Certificate, ca_path: str, now: datetime) -> None:
+    """PhaseError where nobody would accept what `ca` signs now."""
+    if (problem := period_problem(ca, now)) is not None:
+        early = now < ca.not_valid_before_utc
+        remedy = f"set the clock, which says {now:%Y-%m-%d %H:%M}" if early else "the CA itself has to be replaced"
+        raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: {remedy}")
+
+
+def warn_of_end(run: ClusterRun, ca: x509.Certificate, ca_path: str, names: Sequence[str]) -> None:
+    """What is renewed ends no later than its CA: nobody would accept it afterwards."""
+    run.note(
+        "warning",
+        f"{ca_path} ends on {ca.not_valid_after_utc:%Y-%m-%d}, and with it what it signs now ({', '.join(names)}): replace the "
+        "CA before that day, with `pykubeadm certs rotate-ca`",
+    )
+
+
 def require_within(
     ca: x509.Certificate,
     ca_path: str,
@@ -116,14 +134,11 @@ def require_within(
     *,
     now: datetime,
     not_after: datetime,
-    remedy: str = "certificateValidityPeriod",
+    remedy: str,
 ) -> None:
     """PhaseError where what `ca` signs for `name` would still be valid when `ca` no longer is: nobody would accept it then.
     `remedy` is the setting that the period comes from."""
-    if (problem := period_problem(ca, now)) is not None:
-        early = now < ca.not_valid_before_utc
-        remedy = f"set the clock, which says {now:%Y-%m-%d %H:%M}" if early else "the CA itself has to be replaced"
-        raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: {remedy}")
+    require_valid(ca, ca_path, now)
     end = ca.not_valid_after_utc
     if not_after > end:
         longest = (end - now) // timedelta(hours=1)

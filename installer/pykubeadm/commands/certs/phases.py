@@ -63,8 +63,7 @@ def _back_up(run: CertsRun) -> Changes:
     leaves = [leaf for leaf in run.leaves if leaf.is_wanted(run.configuration) and why_not(run, leaf) is None]
     if run.node.stat(CA_ROTATION_DIR) is not None:
         raise PhaseError("the CAs are being rotated: `pykubeadm certs rotate-ca` says how far that is and what is next")
-    for leaf in leaves:
-        require_renewable(run, leaf, as_before=run.as_before)
+    require_renewable(run, leaves, as_before=run.as_before)
     run.was_down = (
         read_static_pod(run.node, "kube-apiserver") is not None and component_health(run, "kube-apiserver")() is not None
     )

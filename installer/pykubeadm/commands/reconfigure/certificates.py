@@ -36,8 +36,8 @@ def names_missing(run: ReconfigureRun) -> tuple[list[Leaf], list[str]]:
         if (why := why_not(run, leaf)) is not None:
             problems.append(f"{why}: have {path} issued for the new names where the CA's key is, then run this again")
             continue
-        require_renewable(run, leaf, as_before=False)
         found.append(leaf)
+    require_renewable(run, found, as_before=False)
     return found, problems
 
 

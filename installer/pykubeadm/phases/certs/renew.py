@@ -6,14 +6,15 @@ one that is there, and names that the configuration wants by now are added (kube
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
-from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_within
+from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_valid, warn_of_end
 from pykubeadm.phases.certs.leaves import Leaf
 from pykubeadm.phases.certs.present import leaf_certificate
 from pykubeadm.phases.kubeconfig.copies import copies_of
@@ -53,16 +54,16 @@ def names_to_add(run: ClusterRun, leaf: Leaf) -> Names:
     return _added_names(run, leaf, _certificate(run, leaf))
 
 
-def require_renewable(run: ClusterRun, leaf: Leaf, *, as_before: bool) -> None:
-    """PhaseError where it could not be renewed; before anything is changed."""
-    authority = load_authority(run, BY_NAME[leaf.ca])
-    require_within(
-        authority.certificate,
-        certificate_path(run, f"{BY_NAME[leaf.ca].base}.crt"),
-        leaf.name,
-        now=run.now(),
-        not_after=_not_after(run, _certificate(run, leaf), authority, as_before=as_before),
-    )
+def require_renewable(run: ClusterRun, leaves: Sequence[Leaf], *, as_before: bool) -> None:
+    """PhaseError where they could not be renewed; before anything is changed. A warning for those that end before their period
+    does, with their CA: kubeadm lets them outlive it."""
+    for name in dict.fromkeys(leaf.ca for leaf in leaves):
+        path, authority = certificate_path(run, f"{BY_NAME[name].base}.crt"), load_authority(run, BY_NAME[name])
+        require_valid(authority.certificate, path, run.now())
+        end = authority.certificate.not_valid_after_utc
+        periods = {leaf.name: _period(run, _certificate(run, leaf), authority, as_before) for leaf in leaves if leaf.ca == name}
+        if early := [each for each, period in periods.items() if run.now() + period > end]:
+            warn_of_end(run, authority.certificate, path, early)
 
 
 def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False, chain: bytes = b"") -> Changes:
@@ -72,7 +73,8 @@ def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False, chain: bytes 
     certificate = _certificate(run, leaf)
     authority = load_authority(run, BY_NAME[leaf.ca])
     added = Names() if as_before else _added_names(run, leaf, certificate)
-    not_after = _not_after(run, certificate, authority, as_before=as_before)
+    wanted = run.now() + _period(run, certificate, authority, as_before)
+    not_after = min(wanted, authority.certificate.not_valid_after_utc)
     subject = renewed_subject(certificate, added, now=run.now(), not_after=not_after)
     if not subject.usages:
         subject = replace(subject, usages=(Usage.CLIENT_AUTH,) if isinstance(leaf.spec, KubeconfigFile) else leaf.spec.usages)
@@ -98,9 +100,8 @@ def _certificate(run: ClusterRun, leaf: Leaf) -> x509.Certificate:
     return found
 
 
-def _not_after(run: ClusterRun, certificate: x509.Certificate, authority: Authority, *, as_before: bool) -> datetime:
-    period = run.configuration.cluster.certificate_validity_period
-    return run.now() + (period_of(certificate, authority.certificate) if as_before else period)
+def _period(run: ClusterRun, certificate: x509.Certificate, authority: Authority, as_before: bool) -> timedelta:
+    return period_of(certificate, authority.certificate) if as_before else run.configuration.cluster.certificate_validity_period
 
 
 def _new_key(run: ClusterRun, certificate: x509.Certificate, *, as_before: bool) -> PrivateKey:

@@ -9,7 +9,7 @@ from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import TABLE
 from pykubeadm.node.port import File, Unit
-from pykubeadm.phases.ca import certificate_path, load_authority, require_within, uses_external_ca
+from pykubeadm.phases.ca import certificate_path, load_authority, require_valid, uses_external_ca, warn_of_end
 from pykubeadm.phases.certs.expiration import OVERDUE
 from pykubeadm.phases.certs.present import read_certificate
 from pykubeadm.phases.kubeconfig.held import HeldClient, held_client
@@ -92,7 +92,10 @@ def _renew_client(run: ClusterRun) -> Changes:
     authority = load_authority(run, BY_NAME["ca"])
     not_after = run.now() + run.configuration.cluster.certificate_validity_period
     path = certificate_path(run, "ca.crt")
-    require_within(authority.certificate, path, "kubelet.conf", now=run.now(), not_after=not_after)
+    require_valid(authority.certificate, path, run.now())
+    if not_after > authority.certificate.not_valid_after_utc:
+        not_after = authority.certificate.not_valid_after_utc
+        warn_of_end(run, authority.certificate, path, ["kubelet.conf"])
     subject = Subject(
         common_name=_SPEC.user_name(run.configuration),
         organizations=_SPEC.organizations,

@@ -76,8 +76,7 @@ def _require_possible(run: ReplacingRun, work: Sequence[Component], leaves: Sequ
     from pykubeadm.phases.replacing.etcd import await_healthy_etcd
     from pykubeadm.phases.replacing.images import require_images
 
-    for leaf in leaves:
-        require_renewable(run, leaf, as_before=False)
+    require_renewable(run, leaves, as_before=False)
     require_images(run, [image_of(component.wanted) for component in work if component.differs])
     if any(component.name == ETCD and component.differs for component in work):
         await_healthy_etcd(run)

@@ -487,7 +487,7 @@ def test_a_ca_that_ends_within_a_year_and_one_kept_elsewhere_are_reported(monkey
     )
     assert found.errors == ()
     assert found.warnings == (
-        "the CA ca expires in 100d, before certificates that it signs now",
+        "the CA ca expires in 100d, and with it what it signs now",
         "the key of ca is kept elsewhere, so that the upgrade renews none of its certificates",
     )
 

@@ -18,7 +18,7 @@ from pykubeadm.pki.check import is_for_key, is_signed_by, load_certificates
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_ca
 from pykubeadm.pki.keys import generate_key, load_private_key
 from pykubeadm.pki.renewal import algorithm_of, names_of_certificate
-from tests.support.init_runs import NOW, certified, configuration, init_run, perform
+from tests.support.init_runs import NOW, certified, configuration, init_run, perform, warnings
 from tests.support.node import FakeNode
 
 PKI = "/etc/kubernetes/pki"
@@ -156,15 +156,35 @@ def test_copies_of_admin_conf_are_refreshed_with_their_owner_and_other_files_are
     assert node.text("/home/joe/.kube/config") == "another cluster's"
 
 
-def test_what_would_outlive_its_ca_is_refused_with_the_longest_period_there_is(node: FakeNode) -> None:
-    run = later(node, days=3650 - 10)
-    with pytest.raises(PhaseError, match=r"apiserver would be valid until 2037-.*ca.crt only until 2036-.*to 240h at most"):
-        require_renewable(run, BY_NAME["apiserver"], as_before=False)
-    require_renewable(later(node, 3640, certificate_validity_period=timedelta(hours=239)), BY_NAME["apiserver"], as_before=False)
+def test_in_the_last_year_of_a_ca_certificates_end_with_it_and_that_is_said(node: FakeNode) -> None:
+    run, events = init_run(node, configuration(), now=lambda: NOW + timedelta(days=3650 - 10))
+    require_renewable(run, [BY_NAME["apiserver"], BY_NAME["admin.conf"], BY_NAME["etcd-peer"]], as_before=False)
+    ends = f"{NOW + timedelta(days=3650):%Y-%m-%d}"
+    assert warnings(events) == [
+        f"{PKI}/{ca}.crt ends on {ends}, and with it what it signs now ({names}): replace the CA before that day, with `pykubeadm"
+        " certs rotate-ca`"
+        for ca, names in (("ca", "apiserver, admin.conf"), ("etcd/ca", "etcd-peer"))
+    ]
+    renew(run, BY_NAME["apiserver"])
+    after = certificate(node, "apiserver")
+    assert after.not_valid_after_utc == certificate(node, "ca").not_valid_after_utc
+    renew(run, BY_NAME["etcd-peer"], as_before=True)
+    assert certificate(node, "etcd/peer").not_valid_after_utc == certificate(node, "etcd/ca").not_valid_after_utc
+
+
+def test_what_ends_before_its_ca_needs_no_warning(node: FakeNode) -> None:
+    run, events = init_run(
+        node, configuration(certificate_validity_period=timedelta(hours=239)), now=lambda: NOW + timedelta(days=3640)
+    )
+    require_renewable(run, [BY_NAME["apiserver"]], as_before=False)
+    assert warnings(events) == []
+
+
+def test_a_ca_that_is_not_valid_signs_nothing(node: FakeNode) -> None:
     with pytest.raises(PhaseError, match=r"ca.crt expired on 2036-.*the CA itself has to be replaced"):
-        require_renewable(later(node, days=3651), BY_NAME["apiserver"], as_before=False)
+        require_renewable(later(node, days=3651), [BY_NAME["apiserver"]], as_before=False)
     with pytest.raises(PhaseError, match=r"ca.crt is not valid before .*: set the clock, which says 20"):
-        require_renewable(later(node, days=-9), BY_NAME["apiserver"], as_before=False)
+        require_renewable(later(node, days=-9), [BY_NAME["apiserver"]], as_before=False)
 
 
 def test_kubeadms_words_for_what_is_missing_and_for_external_cas(node: FakeNode) -> None:

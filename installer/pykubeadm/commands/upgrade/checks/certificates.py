@@ -17,7 +17,7 @@ from pykubeadm.phases.preflight.check import Check, Findings
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.util.age import age
 
-_CA_SOON = timedelta(days=365)  # what an upgrade renews would outlive its CA
+_CA_SOON = timedelta(days=365)  # what an upgrade renews then ends with its CA
 
 
 def certificate_checks(run: ClusterRun, *, renewal: bool) -> tuple[Check, ...]:
@@ -45,7 +45,7 @@ def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
         f"the CA {entry.name} has expired: its cluster cannot be upgraded" for entry in _within(authorities, run, timedelta())
     ]
     warnings += [
-        f"the CA {entry.name} expires in {age(entry.expires - now)}, before certificates that it signs now"
+        f"the CA {entry.name} expires in {age(entry.expires - now)}, and with it what it signs now"
         for entry in _within(authorities, run, _CA_SOON)
         if entry.expires is not None and entry.expires > now
     ]
