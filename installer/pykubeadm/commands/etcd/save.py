@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pykubeadm.commands.etcd.kept import prune_store
 from pykubeadm.commands.etcd.place import encryption_of, store_of
 from pykubeadm.commands.existing import connect, existing
-from pykubeadm.errors import ApiError
+from pykubeadm.errors import ApiError, NodeError
 from pykubeadm.etcd.archive import CLUSTER_CONFIGURATION, FILES, LARGEST_FILE, SUFFIX, Origin, named, pack, timestamp
 from pykubeadm.etcd.encryption import SUFFIX as ENCRYPTED
 from pykubeadm.etcd.encryption import Encryption
@@ -130,15 +130,26 @@ def _content(source: ArchiveSource, path: str) -> bytes | None:
     return None
 
 
-def _below(node: Node, directory: str) -> Iterator[str]:
-    """Every file in a directory and those in it."""
+def _below(node: Node, directory: str, *, linked: bool = False) -> Iterator[str]:
+    """Every file in a directory and those in it, and in those that links in it lead to; no further, as links may lead in a
+    circle: `linked` says that `directory` is such a link."""
     for name in node.list_dir(directory):
         path = posixpath.join(directory, name)
         stat = node.stat(path)
-        if stat is not None and stat.kind == "directory":
-            yield from _below(node, path)
-        elif stat is not None and stat.kind in ("file", "link"):
+        kind = stat.kind if stat is not None else ""
+        is_directory = kind == "directory" or (kind == "link" and not _leads_to_file(node, path))
+        if is_directory and not linked:
+            yield from _below(node, path, linked=kind == "link")
+        elif kind in ("file", "link") and not is_directory:
             yield path
+
+
+def _leads_to_file(node: Node, link: str) -> bool:
+    try:
+        node.list_dir(link)
+    except NodeError:
+        return True
+    return False
 
 
 def _cluster_configuration(found: Existing, emit: Subscriber) -> bytes:

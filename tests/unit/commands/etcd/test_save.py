@@ -195,6 +195,36 @@ def test_what_is_too_large_to_be_a_key_is_left_out_and_the_archive_is_good(node:
     ]
 
 
+def test_links_below_the_certificates_lead_to_files_and_directories(node: ControlPlaneNode) -> None:
+    node.put("/srv/v1/ca.key", "a key elsewhere")
+    node.put("/srv/v1/old/ca.key", "too deep")
+    node.links |= {
+        "/etc/kubernetes/pki/current": "/srv/v1",
+        "/etc/kubernetes/pki/linked.key": "/srv/v1/ca.key",
+        "/etc/kubernetes/pki/gone.key": "/srv/none",
+        "/etc/kubernetes/pki/self": ".",
+    }
+    result, _events = run()
+    file = open_file(node, result.data["place"])
+    assert file is not None
+    files = read_archive(file).files
+    found = {name.removeprefix("files/etc/kubernetes/pki/") for name in files if "pki" in name}
+    assert found == {
+        "ca.crt",
+        "ca.key",
+        "sa.key",
+        "etcd/ca.key",
+        "current/ca.key",
+        "linked.key",
+        "self/ca.crt",
+        "self/ca.key",
+    } | {
+        "self/sa.key",
+        "self/linked.key",
+    }
+    assert files["files/etc/kubernetes/pki/current/ca.key"] == b"a key elsewhere"
+
+
 def test_without_a_kubeconfig_the_rest_is_kept(node: ControlPlaneNode) -> None:
     node.remove(["/etc/kubernetes/admin.conf"])
     _result, events = run()
