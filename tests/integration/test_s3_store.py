@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pykubeadm.etcd.s3 import S3Store
 from pykubeadm.etcd.store import Store
 from pykubeadm.node.local import LocalNode
 from tests.support.etcd_runs import archived
+from tests.support.servers import running
 
 NAMES = [f"etcd-2026010{day}T030405.000Z-cp1.tar" for day in (1, 2, 3)]
 
@@ -110,6 +112,39 @@ def test_nobody_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(NodeError, match=r"cannot list s3://backups/: Could not connect"):
         store_of(LocalNode(), "s3://backups").kept()
+
+
+class _BreaksOff(BaseHTTPRequestHandler):
+    """Announces an object, and closes the connection in the middle of it."""
+
+    def do_HEAD(self) -> None:
+        self.send_response_only(200)
+        self.send_header("Content-Length", "100000")
+        self.send_header("ETag", '"x"')
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(bytes(100))
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("store")
+def test_a_download_that_breaks_off_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), _BreaksOff)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(NodeError, match=rf"cannot read s3://backups/{NAMES[0]}: "):
+            store_of(LocalNode(), "s3://backups").open(NAMES[0])
+
+
+def test_a_disk_that_is_too_small_for_what_is_downloaded_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.save(NAMES[0], chunks(1 << 20))
+    full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115  the store closes it
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_options: full)
+    with pytest.raises(NodeError, match=rf"cannot read s3://backups/prod/etcd/{NAMES[0]}: .*No space left on device"):
+        store.open(NAMES[0])
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3://B", "s3:backups", "s3://a?b=c"])

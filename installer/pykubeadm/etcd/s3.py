@@ -51,9 +51,11 @@ class S3Store:
 
     def open(self, name: str) -> BinaryIO | None:
         """A copy of the archive, without a name."""
-        file: Any = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115  whoever asked closes it
+        reading = f"read {self.place(name)}"
+        with self._explained(reading):
+            file: Any = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115  whoever asked closes it
         try:
-            with self._explained(f"read {self.place(name)}"):
+            with self._explained(reading):
                 self._client.download_fileobj(self._bucket, self._key(name), file)
         except _MissingError:
             file.close()
@@ -77,13 +79,14 @@ class S3Store:
 
     @contextmanager
     def _explained(self, what: str, failure: Callable[[], BaseException | None] = lambda: None) -> Iterator[None]:
-        """NodeError for what the library raises, but for what `failure` has: the source's own."""
+        """NodeError for what the library raises, or the disk that it writes to, but for what `failure` has: the source's own."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
+        from s3transfer.exceptions import RetriesExceededError
 
         try:
             yield
-        except (Boto3Error, BotoCoreError, ClientError) as error:
+        except (Boto3Error, BotoCoreError, ClientError, RetriesExceededError, OSError) as error:
             if (own := failure()) is not None:
                 raise own from error
             if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
