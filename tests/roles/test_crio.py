@@ -66,6 +66,12 @@ def test_one_drop_in_that_crio_itself_must_accept(crio, host):
     assert entry["validate"] == ["crio", "--config", "%s", "--config-dir", "", "config"]
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_no_former_version_of_it_is_left_for_crio_to_read(crio, host):
+    assert not crio.file(host, SETTINGS).get("backup")
+    assert crio.file(host, f"{SETTINGS}.before-pykubeadm")["state"] == "absent"
+
+
 def test_mirrors_and_proxy(crio):
     mirrors = tomllib.loads(crio.file("rhel9", "/etc/containers/registries.conf.d/50-pykubeadm-docker.io.conf")["content"])
     assert mirrors == {
