@@ -122,7 +122,9 @@ def test_certificates_are_renewed_by_a_timer_where_one_is_wanted(chosen):
     timer = chosen.file("renewal", "/etc/systemd/system/pykubeadm-certificates.timer")["content"]
     assert "OnCalendar=daily\nRandomizedDelaySec=6h\nPersistent=true" in timer
     [units] = chosen.of("renewal", "units", "certificates")
-    assert [(unit["name"], unit["enabled"]) for unit in units["units"]] == [("pykubeadm-certificates.timer", True)]
+    service_unit, timer_unit = units["units"]
+    assert service_unit == {"name": "pykubeadm-certificates.service", "state": "any", "on_change": "nothing"}
+    assert (timer_unit["name"], timer_unit["enabled"]) == ("pykubeadm-certificates.timer", True)
     for node in ("no-renewal", "releases"):
         assert not chosen.file(node, "/etc/systemd/system/pykubeadm-certificates.timer")
         assert not chosen.of(node, "units", "certificates")
@@ -135,7 +137,9 @@ def test_snapshots_are_kept_by_a_timer_where_one_is_wanted(chosen):
     timer = chosen.file("snapshots", "/etc/systemd/system/pykubeadm-snapshots.timer")["content"]
     assert "OnCalendar=*-*-* 00/6:00\nRandomizedDelaySec=15m\nPersistent=true" in timer
     [units] = chosen.of("snapshots", "units", "snapshots")
-    assert [(unit["name"], unit["enabled"]) for unit in units["units"]] == [("pykubeadm-snapshots.timer", True)]
+    service_unit, timer_unit = units["units"]
+    assert service_unit == {"name": "pykubeadm-snapshots.service", "state": "any", "on_change": "nothing"}
+    assert (timer_unit["name"], timer_unit["enabled"]) == ("pykubeadm-snapshots.timer", True)
     assert not chosen.file("no-snapshots", "/etc/systemd/system/pykubeadm-snapshots.timer")
 
 

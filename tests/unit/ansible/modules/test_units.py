@@ -52,3 +52,11 @@ def test_a_file_of_a_time_when_the_clock_was_ahead_is_no_reason_to_restart(tmp_p
     assert not [line for line in here.commands if "restart" in line]
     ensure(here, configuration=[str(tmp_path)])
     assert here.commands[-1] == "systemctl restart x.service"
+
+
+@pytest.mark.parametrize("reload", ["yes", "no"])
+def test_a_service_that_its_timer_starts_is_read_again_and_not_started(reload):
+    shown = f"LoadState=loaded\nActiveState=inactive\nUnitFileState=static\nDropInPaths=\nNeedDaemonReload={reload}\n"
+    here = Machine({"systemctl show": shown})
+    ensure(here, state="any", enabled=None, on_change="nothing")
+    assert [line for line in here.commands if " show " not in line] == (["systemctl daemon-reload"] if reload == "yes" else [])
