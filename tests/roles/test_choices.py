@@ -16,6 +16,7 @@ BALANCER = {
     "prepare_load_balancer": True,
     "load_balancer_servers": [{"name": "one", "address": "192.0.2.11"}],
 }
+MOVING = {"load_balancer_address": "192.0.2.10", "load_balancer_interface": "eth0"}
 NODES = {
     "renewal": {
         "prepare_certificates": "true",
@@ -71,6 +72,8 @@ NODES = {
         "load_balancer_address": "192.0.2.10",
         "load_balancer_interface": "eth0",
     },
+    "moves": BALANCER | MOVING | {"load_balancer_password": "a%b(c)@d"},
+    "moves-ipv6": BALANCER | MOVING | {"load_balancer_address": "fd00::10"},
     # Last, for Ansible ends with a play that fails on all its hosts.
     "encryption": {"prepare_hardening": True, "hardening_encryption": True, "hardening_encryption_key": "c2hvcnQ="},
     "bridge": {"cni_plugins_source": "none", "cni_network": "bridge", "cni_cluster_cidrs": ["10.244.0.0/16"]},
@@ -96,6 +99,8 @@ ROLES = {
     "runtime": ("kernel",),
     "arch": ("kernel",),
     "kube-vip": ("load_balancer",),
+    "moves": ("load_balancer",),
+    "moves-ipv6": ("load_balancer",),
     **dict.fromkeys(("encryption", "bridge", "password", "nowhere"), ("containerd", "cni", "hardening")),
 }
 
@@ -182,9 +187,16 @@ def test_haproxy_listens_where_the_machine_has_no_ipv6(chosen):
     assert "bind *:6443\n" in chosen.file("balancer-noipv6", "/etc/haproxy/haproxy.cfg")["content"]
 
 
+@pytest.mark.parametrize(("host", "address"), [("moves", "192.0.2.10/32"), ("moves-ipv6", "fd00::10/128")])
+def test_the_address_that_moves_takes_no_neighbours_with_it(chosen, host, address):
+    entry = chosen.file(host, "/etc/keepalived/keepalived.conf")
+    assert f"    virtual_ipaddress {{\n        {address}\n" in entry["secret_content"]
+
+
 def test_kube_vip_as_a_static_pod(chosen):
     entry = chosen.file("kube-vip", "/etc/kubernetes/manifests/kube-vip.yaml")
     assert '{name: address, value: "192.0.2.10"}' in entry["content"]
+    assert '{name: vip_subnet, value: "32"}' in entry["content"]
     assert not chosen.of("kube-vip", "units", "load_balancer")
 
 

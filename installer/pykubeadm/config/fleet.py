@@ -156,7 +156,9 @@ class LoadBalancer(Model):
     )
     port: int = field(default=6443, metadata=_says("The port of the load balancer (default: 6443)."))
     interface: str = field(default="", metadata=_says("The network interface of the address; required with address."))
-    prefix: int = field(default=32, metadata=_says("The prefix length of the address (default: 32)."))
+    prefix: int | None = field(
+        default=None, metadata=_says("The prefix length of the address (default: 32, or 128 of an IPv6 address).")
+    )
     router_id: int = field(
         default=51, metadata=_says("The VRRP router id, a different one for each address in a network (default: 51).")
     )

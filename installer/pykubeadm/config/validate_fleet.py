@@ -185,7 +185,7 @@ def _load_balancer(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterCon
     report.problem((*where, "port"), rules.port(balancer.port))
     if not 1 <= balancer.router_id <= 255:
         report.problem((*where, "routerId"), f"{balancer.router_id} is not a VRRP router id; those are 1 to 255")
-    if not 1 <= balancer.prefix <= _LONGEST_PREFIX:
+    if balancer.prefix is not None and not 1 <= balancer.prefix <= _LONGEST_PREFIX:
         report.problem((*where, "prefix"), f"{balancer.prefix} is not a prefix length")
     if balancer.interface and not _INTERFACE.fullmatch(balancer.interface):
         report.problem((*where, "interface"), f'"{balancer.interface}" is not the name of a network interface')
@@ -197,7 +197,7 @@ def _load_balancer(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterCon
         if not balancer.interface:
             report.problem(where, "the address needs the interface that carries it")
         address = parse_ip(balancer.address)
-        if address and address.max_prefixlen < balancer.prefix <= _LONGEST_PREFIX:
+        if address and balancer.prefix and address.max_prefixlen < balancer.prefix <= _LONGEST_PREFIX:
             report.problem((*where, "prefix"), f"{balancer.prefix} is not a prefix length of {address}")
     elif not machines and balancer != LoadBalancer():
         report.problem(where, f"means nothing without a host that has the part {LOAD_BALANCER}")

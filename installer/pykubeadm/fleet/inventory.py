@@ -188,7 +188,7 @@ def _load_balancer(balancers: Iterable[Mapping[str, Any]]) -> LoadBalancer:
             address=str(said["load_balancer_address"]),
             port=int(said["load_balancer_port"]),
             interface=str(said["load_balancer_interface"]),
-            prefix=int(said["load_balancer_prefix"]),
+            prefix=int(said["load_balancer_prefix"]) or None,
         )
     return LoadBalancer()
 

@@ -167,11 +167,12 @@ def _load_balancer(cluster: Cluster, configuration: Configuration) -> dict[str, 
     if balancer.address:
         found |= {
             "load_balancer_address": balancer.address,
-            "load_balancer_prefix": balancer.prefix,
             "load_balancer_interface": balancer.interface,
             "load_balancer_router_id": balancer.router_id,
             "load_balancer_peers": [internal_address(host) for host in cluster.having(LOAD_BALANCER)],
         }
+    if balancer.address and balancer.prefix is not None:
+        found["load_balancer_prefix"] = balancer.prefix
     return found
 
 

@@ -132,6 +132,15 @@ def test_an_inventory_has_groups_ways_and_variables():
     assert "of-sudo" not in str(document)
 
 
+@pytest.mark.parametrize("prefix", [None, 24])
+def test_the_prefix_of_the_address_is_the_roles_default_unless_one_is_given(prefix):
+    found = described()
+    balancer = replace(found.cluster.load_balancer, prefix=prefix)
+    found = replace(found, fleet=replace(found.fleet, cluster=replace(found.cluster, load_balancer=balancer)))
+    variables = complete_inventory(found)["all"]["children"]["load_balancers"]["hosts"]["lb1"]
+    assert variables.get("load_balancer_prefix") == prefix
+
+
 def test_mirrors_and_proxies_become_the_roles_variables():
     mirrors = (Mirror(registry="docker.io", urls=("https://m.example.com",), only=True, ca="/etc/ca.pem"),)
     shared = complete_inventory(described(registry_mirrors=mirrors, proxy=HttpProxy(https="http://p:3128")))["all"]["vars"]
