@@ -17,6 +17,8 @@ BALANCER = {
     "load_balancer_servers": [{"name": "one", "address": "192.0.2.11"}],
 }
 MOVING = {"load_balancer_address": "192.0.2.10", "load_balancer_interface": "eth0"}
+# The VRRP passwords of hosts, of which keepalived would take another one.
+WRONG_PASSWORDS = {"long": "123456789", "comment": "ab#cd", "mark": "ab!cd", "blank": "ab cd", "quote": 'ab"cd', "foreign": "pässe"}
 NODES = {
     "renewal": {
         "prepare_certificates": "true",
@@ -74,6 +76,8 @@ NODES = {
     },
     "moves": BALANCER | MOVING | {"load_balancer_password": "a%b(c)@d"},
     "moves-ipv6": BALANCER | MOVING | {"load_balancer_address": "fd00::10"},
+    **{name: BALANCER | MOVING | {"load_balancer_password": password} for name, password in WRONG_PASSWORDS.items()},
+    "router": BALANCER | MOVING | {"load_balancer_router_id": 300},
     # Last, for Ansible ends with a play that fails on all its hosts.
     "encryption": {"prepare_hardening": True, "hardening_encryption": True, "hardening_encryption_key": "c2hvcnQ="},
     "bridge": {"cni_plugins_source": "none", "cni_network": "bridge", "cni_cluster_cidrs": ["10.244.0.0/16"]},
@@ -101,6 +105,7 @@ ROLES = {
     "kube-vip": ("load_balancer",),
     "moves": ("load_balancer",),
     "moves-ipv6": ("load_balancer",),
+    **dict.fromkeys((*WRONG_PASSWORDS, "router"), ("load_balancer",)),
     **dict.fromkeys(("encryption", "bridge", "password", "nowhere"), ("containerd", "cni", "hardening")),
 }
 
@@ -193,6 +198,19 @@ def test_the_address_that_moves_takes_no_neighbours_with_it(chosen, host, addres
     assert f"    virtual_ipaddress {{\n        {address}\n" in entry["secret_content"]
 
 
+def test_keepalived_itself_must_accept_its_configuration(chosen):
+    entry = chosen.file("moves", "/etc/keepalived/keepalived.conf")
+    assert entry["validate"] == ["keepalived", "-t", "-f", "%s"]
+    assert "        auth_pass a%b(c)@d\n" in entry["secret_content"]
+
+
+@pytest.mark.parametrize("host", WRONG_PASSWORDS)
+def test_a_password_that_keepalived_would_cut_off_is_refused_without_showing_it(chosen, host):
+    assert f"[{host}]" in said(chosen).partition("load_balancer_password may have at most eight ASCII characters")[0]
+    assert WRONG_PASSWORDS[host] not in chosen.output
+    assert not chosen.of(host, "files")
+
+
 def test_kube_vip_as_a_static_pod(chosen):
     entry = chosen.file("kube-vip", "/etc/kubernetes/manifests/kube-vip.yaml")
     assert '{name: address, value: "192.0.2.10"}' in entry["content"]
@@ -224,6 +242,7 @@ def test_versions_may_be_named_with_a_v(chosen):
         ("nowhere", "files", "and mirrors where its server is none"),
         ("keep-none", "files", "snapshots_keep is the number of archives that are kept, 1 at least"),
         ("two-ways", "files", "snapshots_encrypt_to and snapshots_passphrase_file exclude each other"),
+        ("router", "files", "load_balancer_router_id must be a number from 1 to 255"),
         ("slice", "swap", "cgroups_slices has names that do not end in .slice, as systemd requires: kube"),
         ("runtime", "sysctls", 'prepare_runtime is "cri-o"; it must be containerd, crio, or none'),
         ("arch", "sysctls", "The roles know Debian, Ubuntu, RHEL and its derivatives, Fedora and openSUSE, but not Arch Linux"),
