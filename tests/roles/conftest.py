@@ -58,9 +58,11 @@ def _pattern(hosts):
     return f"{{{{ (prepare_hosts if prepare_hosts is defined else '{','.join(hosts)}') | default('') }}}}"
 
 
-def record(folder: Path, variables, systems, host_variables=None, *, roles=None, playbook="prepare", recorded=None) -> Recording:
+def record(
+    folder: Path, variables, systems, host_variables=None, *, roles=None, playbook="prepare", recorded=None, extra=None
+) -> Recording:
     """Run a playbook on all systems, `prepare` with those of its roles that `roles` names for a host; asserts nothing about its
-    success."""
+    success. `extra` are variables that come before those of the roles themselves."""
     collection = folder / "collections" / "ansible_collections" / "pykubeadm" / "kube"
     (collection / "plugins" / "action").mkdir(parents=True)
     for part in ("roles", "playbooks", "meta", "galaxy.yml"):
@@ -96,7 +98,8 @@ def record(folder: Path, variables, systems, host_variables=None, *, roles=None,
         "LC_ALL": "C.UTF-8",
     }
     program = Path(__file__).with_name("playbook.py")
-    arguments = [] if playbook == "prepare" else ["--check", "--extra-vars", "network_host=all"]
+    arguments = ["--extra-vars", json.dumps(extra or {})]
+    arguments += [] if playbook == "prepare" else ["--check", "--extra-vars", "network_host=all"]
     done = subprocess.run(
         [sys.executable, str(program), "--inventory", str(inventory), str(play), *arguments],
         env=environment, capture_output=True, text=True, check=False, timeout=300,

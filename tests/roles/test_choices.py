@@ -18,7 +18,14 @@ BALANCER = {
 }
 MOVING = {"load_balancer_address": "192.0.2.10", "load_balancer_interface": "eth0"}
 # The VRRP passwords of hosts, of which keepalived would take another one.
-WRONG_PASSWORDS = {"long": "123456789", "comment": "ab#cd", "mark": "ab!cd", "blank": "ab cd", "quote": 'ab"cd', "foreign": "pässe"}
+WRONG_PASSWORDS = {
+    "long": "123456789",
+    "comment": "ab#cd",
+    "mark": "ab!cd",
+    "blank": "ab cd",
+    "quote": 'ab"cd',
+    "foreign": "pässe",
+}
 NODES = {
     "renewal": {
         "prepare_certificates": "true",
