@@ -33,12 +33,11 @@ _BRIDGE_NETWORK: Final = "bridge"
 _PLUGINS: Final = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
 _PLUGIN_DIRECTORIES: Final = (_PLUGINS, *(_PLUGINS.rsplit("/", number)[0] for number in (1, 2, 3)))
 _UNIT_FILES: Final = "/etc/systemd/system"
-# Our roles' certificates and snapshots, which a node is prepared with for the cluster that it leaves.
-_TIMERS: Final = ("pykubeadm-certificates.timer", "pykubeadm-snapshots.timer")
-# The phase serving-approver's, those roles', our role cni's.
+# The phase serving-approver's, and our roles' certificates, snapshots and cni.
 _UNITS: Final = (
     "pykubeadm-serving-approver.service",
-    *_TIMERS,
+    "pykubeadm-certificates.timer",
+    "pykubeadm-snapshots.timer",
     "pykubeadm-certificates.service",
     "pykubeadm-snapshots.service",
     "pykubeadm-routes.service",
@@ -48,8 +47,7 @@ _POD_LOG: Final = re.compile(r"[^_]+_[^_]+_[0-9a-f-]{32,36}")  # NAMESPACE_NAME_
 _CONTAINER_LOGS: Final = "/var/log/containers"  # the kubelet's links into _POD_LOGS
 # Of the preparation of the node, which stays: what was downloaded, and what was not finished; and the snapshots of etcd.
 _SNAPSHOTS: Final = posixpath.basename(SNAPSHOTS_DIR)
-_PREPARED: Final = "prepared.json"
-_STAY: Final = frozenset({"downloads.json", _PREPARED, "preparing", _SNAPSHOTS})
+_STAY: Final = frozenset({"downloads.json", "prepared.json", "preparing", _SNAPSHOTS})
 _LOCK: Final = "lock"  # held by this run
 
 
@@ -150,15 +148,12 @@ def stop_units(run: ResetRun) -> Iterator[str]:
 
 
 def remove_units(run: ResetRun) -> Iterator[str]:
-    """One that failed would stay in systemd's memory without its file, and be in the way of the next `init`. Where roles made
-    some, the record of what the node was prepared with is no longer true."""
+    """One that failed would stay in systemd's memory without its file, and be in the way of the next `init`."""
     present = [name for name in _UNITS if run.node.stat(f"{_UNIT_FILES}/{name}") is not None]
     if not present:
         return
     forgotten = ("systemctl", "reset-failed", "--", *present)
     run.node.run(Command(forgotten, f"forget the failures of {', '.join(present)}", check=False))
-    if set(_TIMERS).intersection(present):
-        yield from _remove(run, f"{STATE_DIR}/{_PREPARED}")
     yield from _remove(run, *(f"{_UNIT_FILES}/{name}" for name in present))
     run.node.run(Command(("systemctl", "daemon-reload"), "have systemd forget the units", check=False))
 
