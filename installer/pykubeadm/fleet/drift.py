@@ -107,7 +107,15 @@ def _kubelet(configuration: Configuration, cluster: ClusterFacts) -> list[str]:
     if not configuration.kubelet or not cluster.kubelet:
         return []
     wanted = kubelet_with_what_is_fixed(configuration.kubelet, cluster.kubelet, Report([], lambda _note: None))
+    if wanted.get("resolvConf") is None and _follows_machine(cluster):
+        wanted = {**wanted, "resolvConf": cluster.kubelet.get("resolvConf")}
     return _other_fields(kubelets.KIND, wanted, cluster.kubelet, _completing(cluster))
+
+
+def _follows_machine(cluster: ClusterFacts) -> bool:
+    """Whether the kubelets' resolvConf is nobody's wish: kubeadm uploads that of the machine it runs on (componentconfigs:
+    mutateResolverConfig)."""
+    return cluster.kubelet.get("resolvConf") in (None, kubelets.RESOLVED)
 
 
 def _not_compared(_config: bytes, _instance: bytes) -> Sequence[str]:
@@ -120,7 +128,7 @@ def _own_kubelet(cluster: ClusterFacts, config: bytes, instance: bytes) -> Seque
     if held is None or not cluster.kubelet:
         return []
     local = {*(own or ()), "containerRuntimeEndpoint"}
-    if "resolvConf" not in cluster.kubelet or held.get("resolvConf") == _FALLBACK:
+    if _follows_machine(cluster) or held.get("resolvConf") == _FALLBACK:
         local.add("resolvConf")
     wanted, has = ({name: each[name] for name in each if name not in local} for each in (cluster.kubelet, held))
     return _other_fields(kubelets.KIND, wanted, has, _completing(cluster))

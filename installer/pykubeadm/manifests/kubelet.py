@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from posixpath import normpath
-from typing import Any
+from typing import Any, Final
 
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import ClusterConfiguration, NodeRegistration, Taint
@@ -20,7 +20,7 @@ Note = Callable[[str, str], None]  # level, message
 API_VERSION = "kubelet.config.k8s.io/v1beta1"
 KIND = "KubeletConfiguration"
 
-_RESOLVED = "/run/systemd/resolve/resolv.conf"
+RESOLVED: Final = "/run/systemd/resolve/resolv.conf"  # systemd-resolved.service(8): the name servers that it asks
 _DNS_INDEX = 10
 
 
@@ -52,9 +52,9 @@ def for_node(document: Mapping[str, Any], host: HostFacts, note: Note) -> KubeOb
     if not host.resolved_active:
         return dict(document)
     given = document.get("resolvConf")
-    if given is not None and given != _RESOLVED:
-        note("warning", _differs("resolvConf", _RESOLVED, given))
-    return {"resolvConf": _RESOLVED, **document}
+    if given is not None and given != RESOLVED:
+        note("warning", _differs("resolvConf", RESOLVED, given))
+    return {"resolvConf": RESOLVED, **document}
 
 
 def instance_configuration(registration: NodeRegistration) -> KubeObject:

@@ -103,6 +103,18 @@ def test_another_kubeletconfiguration_is_named_once_for_the_cluster(document, fi
     assert f"`{RECONFIGURE}` brings it there" in sentence
 
 
+def test_name_servers_that_kubeadm_stored_for_the_first_control_plane_are_no_drift():
+    """kubeadm 1.35 and later store the path of systemd-resolved, where that runs, though nobody wrote it."""
+    there = stored({**KUBELET, "resolvConf": "/run/systemd/resolve/resolv.conf"})
+    without = files({name: value for name, value in there.items() if name != "resolvConf"} | {"resolvConf": "/etc/resolv.conf"})
+    for of_worker in (files(there), without):
+        assert drift(file(kubelet=KUBELET), there, of_worker=of_worker) == []
+    written = {**KUBELET, "resolvConf": "/etc/other.conf"}
+    [(where, sentence, _command)] = drift(file(kubelet=written), there)
+    assert (where, "in resolvConf, " in sentence) == ("", True)
+    assert len(drift(file(kubelet=KUBELET), stored(written))) == 1, "somebody wrote that one"
+
+
 def test_a_kubelet_that_is_behind_the_cluster_is_named():
     behind = files(stored({**KUBELET, "maxPods": 110}))
     [(where, sentence, command)] = drift(file(kubelet=KUBELET), stored(), of_worker=behind)
