@@ -39,7 +39,7 @@ def plan_fleet(described: Described, machines: Machines, options: Options, emit:
     described = of_version(described, _version(described, facts))
     digests = digests_of(described, network_variables(described, nodes))
     plan = make_plan(wanted, facts, digests, hosts)
-    for host, sentence in (*plan.notes, *((each.host, each.sentence) for each in plan.drift)):
+    for host, sentence in (*plan.notes, *plan.remarks, *((each.host, each.sentence) for each in plan.drift)):
         emit(Note(level="warning", topic=host, message=sentence))
     return Found(described, hosts, facts, plan, digests)
 

@@ -25,12 +25,13 @@ UPGRADE: Final = "pykubeadm cluster upgrade"
 RECONFIGURE: Final = "pykubeadm cluster reconfigure"
 # Of the ClusterConfiguration: what `reconfigure` keeps where the file leaves it out.
 _KEPT: Final = ("certificatesDir", "clusterName", "encryptionAlgorithm", "caCertificateValidityPeriod")
+_LOST: Final = f"`{RECONFIGURE}` takes that away, and on the node `pykubeadm reconfigure --patches DIR` keeps a patch"
 _FALLBACK: Final = "/etc/resolv.conf"  # of a kubelet on a machine without the file that the cluster's configuration names
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Of a host, or "" for the whole cluster."""
+    """Of a host, or "" for the whole cluster. `command` is "" for what may be as the administrator wants it."""
 
     host: str
     sentence: str
@@ -53,19 +54,17 @@ def drift_of(fleet: Fleet, cluster: ClusterFacts, members: Sequence[tuple[Host, 
             differs = f"the cluster's {kind} is not the file's in {', '.join(fields)}"
             yield Drift("", f"{differs}, {_left_alone(RECONFIGURE)}", RECONFIGURE)
     compare = bool(configuration.kubelet) and not documents["KubeletConfiguration"]
-    behind = cache(partial(_own_kubelet, cluster)) if compare else _not_compared  # most kubelets have the same one
+    own = cache(partial(_own_kubelet, cluster)) if compare else _not_compared  # most kubelets have the same one
     for host, node in members:
-        yield from _of_node(host, node, cluster, behind)
+        yield from _of_node(host, node, cluster, own)
 
 
 def _left_alone(command: str) -> str:
     return f"which applying it leaves alone: `{command}` brings it there"
 
 
-def _of_node(
-    host: Host, node: NodeFacts, cluster: ClusterFacts, behind: Callable[[bytes, bytes], Sequence[str]]
-) -> Iterator[Drift]:
-    """`behind` says in which fields a kubelet with these files is otherwise configured than the cluster's are to be."""
+def _of_node(host: Host, node: NodeFacts, cluster: ClusterFacts, own: Callable[[bytes, bytes], _Own]) -> Iterator[Drift]:
+    """`own` says in which fields a kubelet with these files is otherwise configured than the cluster's are to be."""
     found = cluster.nodes.get(host.name)
     if found is None or node.ca not in ("", cluster.ca):
         return
@@ -78,9 +77,13 @@ def _of_node(
         yield Drift(host.name, sentence, UPGRADE)
     elif node.joined and not node.unfinished:
         files = node.kubelet_files
-        if fields := behind(files.get(KUBELET_CONFIG, b""), files.get(KUBELET_INSTANCE_CONFIG, b"")):
-            sentence = f"its kubelet's configuration is not the cluster's in {', '.join(fields)}"
+        differs = own(files.get(KUBELET_CONFIG, b""), files.get(KUBELET_INSTANCE_CONFIG, b""))
+        if differs.without:
+            sentence = f"its kubelet's configuration is without the cluster's {', '.join(differs.without)}"
             yield Drift(host.name, f"{sentence}, {_left_alone(RECONFIGURE)}", RECONFIGURE)
+        if differs.otherwise:
+            differing = f"its kubelet's configuration is not the cluster's in {', '.join(differs.otherwise)}"
+            yield Drift(host.name, f"{differing}, by a patch for this node or from before: {_LOST}", "")
         if flags := _flags(host, node):
             sentence = f"its kubelet's flags are not the file's kubeletExtraArgs in {', '.join(flags)}"
             yield Drift(host.name, f"{sentence}, {_left_alone(RECONFIGURE)}", RECONFIGURE)
@@ -118,20 +121,31 @@ def _follows_machine(cluster: ClusterFacts) -> bool:
     return cluster.kubelet.get("resolvConf") in (None, kubelets.RESOLVED)
 
 
-def _not_compared(_config: bytes, _instance: bytes) -> Sequence[str]:
-    return ()
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Fields of the cluster's KubeletConfiguration that a machine's is without, and others that differ. Patches add fields and
+    change them, and so these may be wanted; they hardly remove any."""
+
+    without: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
 
 
-def _own_kubelet(cluster: ClusterFacts, config: bytes, instance: bytes) -> Sequence[str]:
+def _not_compared(_config: bytes, _instance: bytes) -> _Own:
+    return _Own()
+
+
+def _own_kubelet(cluster: ClusterFacts, config: bytes, instance: bytes) -> _Own:
     """The same of the cluster's and that on a machine, which has some of its own."""
     held, own = _read(config), _read(instance)
     if held is None or not cluster.kubelet:
-        return []
+        return _Own()
     local = {*(own or ()), "containerRuntimeEndpoint"}
     if _follows_machine(cluster) or held.get("resolvConf") == _FALLBACK:
         local.add("resolvConf")
     wanted, has = ({name: each[name] for name in each if name not in local} for each in (cluster.kubelet, held))
-    return _other_fields(kubelets.KIND, wanted, has, _completing(cluster))
+    fields = _other_fields(kubelets.KIND, wanted, has, _completing(cluster))
+    without = tuple(name for name in fields if has.get(name) is None)
+    return _Own(without, tuple(name for name in fields if name not in without))
 
 
 def _completing(cluster: ClusterFacts) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:

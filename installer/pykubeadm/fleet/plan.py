@@ -48,11 +48,12 @@ class Action:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`problems` are what stands in the way, by host ("" for the whole cluster), `notes` what is not as the file says and is
-    left alone, `drift` what of that another command brings there."""
+    left alone, `remarks` what of that may be as the administrator wants it, `drift` what another command brings there."""
 
     actions: tuple[Action, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
     drift: tuple[Drift, ...] = ()
 
     @property
@@ -85,6 +86,7 @@ class _Planning:
     actions: list[Action] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
     drift: list[Drift] = field(default_factory=list)
 
     def node(self, host: Host) -> NodeFacts:
@@ -112,7 +114,8 @@ def make_plan(fleet: Fleet, facts: Facts, digests: Mapping[str, Mapping[str, str
             planning.actions.append(Action("remove", host.name, "stop its load balancer", ("it is marked absent",), _part(host)))
     stage = {kind: number for number, kinds in enumerate(STAGES) for kind in kinds}
     actions = sorted(planning.actions, key=lambda action: stage[action.kind])
-    return Plan(tuple(actions), tuple(planning.problems), tuple(planning.notes), tuple(planning.drift))
+    notes, remarks = tuple(planning.notes), tuple(planning.remarks)
+    return Plan(tuple(actions), tuple(planning.problems), notes, remarks, tuple(planning.drift))
 
 
 def _unreachable(planning: _Planning, host: Host) -> None:
@@ -353,7 +356,11 @@ def _existing(planning: _Planning, hosts: Sequence[Host], cluster: ClusterFacts)
     if len(hosts) == len(planning.fleet.cluster.hosts):
         _strangers(planning, cluster)
     present = [host for host in hosts if host.state != "absent" and host.is_node and planning.node(host).reachable]
-    planning.drift += drift_of(planning.fleet, cluster, [(host, planning.node(host)) for host in present])
+    for each in drift_of(planning.fleet, cluster, [(host, planning.node(host)) for host in present]):
+        if each.command:
+            planning.drift.append(each)
+        else:
+            planning.remarks.append((each.host, each.sentence))
     _network_drift(planning, hosts, cluster)
 
 

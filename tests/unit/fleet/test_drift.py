@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,14 @@ from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Arg, ClusterConfiguration, Networking
 from pykubeadm.errors import ApiError
 from pykubeadm.fleet import cluster as clusters
+from pykubeadm.fleet import command
 from pykubeadm.fleet.cluster import look_at_cluster
 from pykubeadm.fleet.drift import drift_of
 from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
+from pykubeadm.fleet.machines import Machines
+from pykubeadm.fleet.options import Options
 from pykubeadm.manifests.kubelet import for_node, kubelet_configuration
 from pykubeadm.util.yaml_output import to_yaml
 from tests.support import reconfigure_runs
@@ -116,11 +120,34 @@ def test_name_servers_that_kubeadm_stored_for_the_first_control_plane_are_no_dri
 
 
 def test_a_kubelet_that_is_behind_the_cluster_is_named():
-    behind = files(stored({**KUBELET, "maxPods": 110}))
+    behind = files(stored({name: value for name, value in KUBELET.items() if name != "maxPods"}))
     [(where, sentence, command)] = drift(file(kubelet=KUBELET), stored(), of_worker=behind)
     assert (where, command) == ("w1", RECONFIGURE)
-    assert sentence.startswith("its kubelet's configuration is not the cluster's in maxPods, ")
+    assert sentence.startswith("its kubelet's configuration is without the cluster's maxPods, ")
     assert drift(file(), stored(), of_worker=behind) == [], "what the file does not have changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("patch", "named"),
+    [
+        ({"kubeReserved": {"cpu": "1"}}, "kubeReserved"),
+        ({"maxPods": 50, "tlsMinVersion": "VersionTLS13"}, "maxPods, tlsMinVersion"),
+    ],
+)
+def test_what_may_be_a_patch_of_one_kubelet_is_said_and_nothing_is_to_be_done(monkeypatch, patch, named):
+    wanted, common = file(kubelet=KUBELET), stored(KUBELET, ClusterConfiguration())
+    nodes = (control_plane("c1"), worker("w1", kubelet_files=files({**common, **patch})))
+    there = cluster("c1", *(node(each.name) for each in HOSTS), kubelet=common)
+    monkeypatch.setattr(command, "look", lambda *_args: Facts({each.name: each for each in nodes}, there))
+    monkeypatch.setattr(command, "digests_of", lambda *_args: {each.name: DIGESTS for each in HOSTS})
+    events = []
+    with Machines(lambda _host: nullcontext(FakeNode("x"))) as machines:
+        plan = command.plan_fleet(Described(wanted), machines, Options(), events.append).plan
+    assert (plan.actions, plan.drift, plan.problems, plan.notes) == ((), (), (), ())
+    [note] = events
+    assert note.topic == "w1"
+    assert f"is not the cluster's in {named}, by a patch for this node or from before" in note.message
+    assert "`pykubeadm reconfigure --patches DIR` keeps a patch" in note.message
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"maxPods: many"])
