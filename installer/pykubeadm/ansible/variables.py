@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pykubeadm.ansible.assets import NODE_FOLDER, Assets
-from pykubeadm.config.model import Configuration
+from pykubeadm.config.model import Arg, Configuration
 from pykubeadm.config.versions import pause_image
+from pykubeadm.manifests.kubelet import starts_with_swap
 from pykubeadm.util.socket_url import socket_path
 
 Part = Literal["control-plane", "worker"]
@@ -47,7 +48,7 @@ def node_variables(
         "cgroups_kubelet_version": version,
         "cgroups_driver": "systemd" if systemd_cgroup else "cgroupfs",
         "cgroups_allow_v1": kubelet.get("failCgroupV1") is False,
-        "cgroups_swap": "kept" if kubelet.get("failSwapOn") is False else "disabled",
+        "cgroups_swap": swap_for(kubelet, configuration.this_node.node_registration.kubelet_extra_args),
         "cgroups_slices": _slices(kubelet),
         "firewall_part": part,
         "firewall_api_port": configuration.this_node.local_api_endpoint.bind_port,
@@ -73,6 +74,11 @@ def node_variables(
         "images_pinned": [pause],
         "images_socket": socket,
     }
+
+
+def swap_for(kubelet: Mapping[str, Any], arguments: Sequence[Arg]) -> str:
+    """What the role cgroups is to do about swap, for a kubelet with this configuration and these flags."""
+    return "kept" if starts_with_swap(kubelet, arguments) else "disabled"
 
 
 def no_proxy_list(configuration: Configuration, given: Iterable[str], addresses: Iterable[str]) -> list[str]:

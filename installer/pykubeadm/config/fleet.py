@@ -191,6 +191,10 @@ class Cluster(Model):
         """Of those the ones with this part."""
         return tuple(host for host in self.present if part in host.parts)
 
+    def ignored_checks(self, host: Host) -> tuple[str, ...]:
+        """The preflight checks whose errors are only warnings on that machine."""
+        return tuple(dict.fromkeys((*self.ignore_preflight_errors, *host.ignore_preflight_errors)))
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:

@@ -121,13 +121,12 @@ def _registration(cluster: Cluster, configuration: Configuration, host: Host) ->
     taints = host.taints
     if taints is None and CONTROL_PLANE in host.parts and WORKER in host.parts:
         taints = ()
-    checks = dict.fromkeys((*cluster.ignore_preflight_errors, *host.ignore_preflight_errors))
     return NodeRegistration(
         name=host.name,
         cri_socket=configuration.this_node.node_registration.cri_socket,
         taints=taints,
         kubelet_extra_args=arguments,
-        ignore_preflight_errors=tuple(checks),
+        ignore_preflight_errors=cluster.ignored_checks(host),
     )
 
 

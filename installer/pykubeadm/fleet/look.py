@@ -43,6 +43,8 @@ _CA = f"{CERTIFICATES_DIR}/ca.crt"
 _KUBELET_CONF = f"{KUBERNETES_DIR}/kubelet.conf"
 _API_SERVER, _ETCD = (f"{MANIFESTS_DIR}/{name}.yaml" for name in ("kube-apiserver", "etcd"))
 _API_SERVER_VERSION = re.compile(rb"""image: ["']?\S*kube-apiserver:(v\d+\.\d+\.\d+)""")
+# Of a kubelet that has joined, whatever the file says of it.
+_STARTS_WITH_SWAP = re.compile(rb"^failSwapOn: false|--fail-swap-on=false", re.MULTILINE)
 _KUBELET_FILES = (KUBELET_CONFIG, KUBELET_INSTANCE_CONFIG, KUBELET_FLAGS_ENV)
 
 Reporter = Callable[[str, str], None]  # a host and "", or why it could not be checked
@@ -160,7 +162,10 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         return replace(facts, address=host.internal_address or host.address)
     found = host_facts(node)
     address = host.internal_address or found.default_ipv4 or found.default_ipv6 or ""
-    still_missing = missing(node, for_host(described.configuration, host)) if not absent else {}
+    ignored = frozenset(check.lower() for check in described.cluster.ignored_checks(host))
+    if joined and any(_STARTS_WITH_SWAP.search(content) for content in facts.kubelet_files.values()):
+        ignored |= {"swap"}
+    still_missing = missing(node, for_host(described.configuration, host), ignored) if not absent else {}
     if ETCD in host.parts:
         facts = look_at_member(described, host, node, facts)
     return replace(facts, hostname=found.hostname, address=address, missing=still_missing)

@@ -107,10 +107,9 @@ class _Change:
             return without(STEPS, skipped)
 
         results: list[Result] = []
-        checks = dict.fromkeys((*self._described.cluster.ignore_preflight_errors, *host.ignore_preflight_errors))
         options: dict[str, Any] = {
             "dry_run": self._dry_run,
-            "ignore_preflight_errors": tuple(checks),
+            "ignore_preflight_errors": self._described.cluster.ignored_checks(host),
             "kubelet_extra_args": host.kubelet_extra_args,
         }
         try:

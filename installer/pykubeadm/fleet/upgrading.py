@@ -225,11 +225,10 @@ def _upgrade(run: _Upgrading, turn: Turn, events: Subscriber) -> None:
     def choose(skipped: Sequence[str]) -> tuple[Step[Any], ...]:
         return tuple(_from_here(run, turn.host, step) if step.path == _REPLACE else step for step in without(phases, skipped))
 
-    checks = dict.fromkeys((*run.described.cluster.ignore_preflight_errors, *turn.host.ignore_preflight_errors))
     options: dict[str, Any] = {
         "kubelet": True,
         "delete_emptydir_data": run.delete_emptydir_data,
-        "ignore_preflight_errors": tuple(checks),
+        "ignore_preflight_errors": run.described.cluster.ignored_checks(turn.host),
     }
     if turn.part == "apply":
         options |= {"kubernetes_version": run.target, "yes": True}

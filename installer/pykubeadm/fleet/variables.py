@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from pykubeadm.ansible.assets import Assets, find_assets
-from pykubeadm.ansible.variables import Part, node_variables
+from pykubeadm.ansible.variables import Part, node_variables, swap_for
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, Cluster, Host, HostVariable, Mirror
 from pykubeadm.config.model import Configuration, field_alias
 from pykubeadm.constants import API_SERVER_PORT
@@ -46,6 +46,8 @@ def own_variables(cluster: Cluster, configuration: Configuration, host: Host) ->
             found |= {"prepare_runtime": "none", "prepare_kubelet": False}
         else:
             found["firewall_ports"] = [*found.get("firewall_ports", []), f"{cluster.load_balancer.port}/tcp"]
+    if any(argument.name == "fail-swap-on" for argument in host.kubelet_extra_args):
+        found["cgroups_swap"] = swap_for(configuration.kubelet, host.kubelet_extra_args)
     return found | dict(cluster.variables) | dict(host.variables)
 
 
@@ -146,7 +148,7 @@ def network_digest(variables: Mapping[str, Any]) -> str:
 
 def for_host(configuration: Configuration, host: Host) -> Configuration:
     """The cluster's configuration as it concerns one node, before the node is asked anything."""
-    registration = replace(configuration.this_node.node_registration, name=host.name)
+    registration = replace(configuration.this_node.node_registration, name=host.name, kubelet_extra_args=host.kubelet_extra_args)
     return replace(configuration, this_node=replace(configuration.this_node, node_registration=registration))
 
 

@@ -8,8 +8,8 @@ from posixpath import normpath
 from typing import Any, Final
 
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.model import ClusterConfiguration, NodeRegistration, Taint
-from pykubeadm.constants import KUBELET_HEALTHZ_PORT, MANIFESTS_DIR
+from pykubeadm.config.model import Arg, ClusterConfiguration, NodeRegistration, Taint
+from pykubeadm.constants import FALSE, KUBELET_HEALTHZ_PORT, MANIFESTS_DIR
 from pykubeadm.manifests.arguments import command_line, last_value
 from pykubeadm.util.api_types import canonical
 from pykubeadm.util.ip import address_in
@@ -89,6 +89,12 @@ def flags_environment(words: Sequence[str]) -> str:
 def kubelet_name(registration: NodeRegistration) -> str:
     """The name under which the kubelet registers: what its own flag says goes before the node's name."""
     return last_value(registration.kubelet_extra_args, "hostname-override") or registration.name
+
+
+def starts_with_swap(kubelet: Mapping[str, Any], arguments: Sequence[Arg]) -> bool:
+    """Whether the kubelet starts where swap is on. Its flag goes before its configuration, and of flags the last one."""
+    flag = last_value(arguments, "fail-swap-on")
+    return kubelet.get("failSwapOn") is False if flag is None else flag in FALSE
 
 
 def _recommended(cluster: ClusterConfiguration) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from pykubeadm.constants import FALSE, STATE_DIR
+from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import File, Looked, Node, Unit
 from pykubeadm.phases.run import ClusterRun
@@ -87,12 +87,14 @@ def _is_ignored(ignored: frozenset[str], check: str) -> bool:
 
 
 def _fails_with_swap(node: Looked, configuration: Configuration) -> bool:
-    """Whether the kubelet will not start where swap is on. A flag wins over its configuration, and of flags the last one,
-    which is in the file with the environment of its unit (kubeadm: 10-kubeadm.conf)."""
+    """Whether the kubelet will not start where swap is on. The last flags that it gets are in the file with the environment of
+    its unit (kubeadm: 10-kubeadm.conf)."""
+    from pykubeadm.config.model import Arg
+    from pykubeadm.manifests.kubelet import starts_with_swap
+
     lines = "\n".join((node.read(path) or b"").decode(errors="replace") for path in _KUBELET_ENVIRONMENT)
-    arguments = configuration.this_node.node_registration.kubelet_extra_args
-    given = [*(arg.value for arg in arguments if arg.name == "fail-swap-on"), *_FAIL_SWAP_ON.findall(lines)]
-    return given[-1] not in FALSE if given else configuration.kubelet.get("failSwapOn") is not False
+    last = [Arg(name="fail-swap-on", value=value) for value in _FAIL_SWAP_ON.findall(lines)]
+    return not starts_with_swap(configuration.kubelet, [*configuration.this_node.node_registration.kubelet_extra_args, *last])
 
 
 def _forwarding(configuration: Configuration) -> Sequence[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from pykubeadm.config.model import NodeRegistration, ThisNode
+from pykubeadm.config.model import Arg, NodeRegistration, ThisNode
 from pykubeadm.fleet import look as looking
 from pykubeadm.fleet.cluster import node_object
 from pykubeadm.fleet.file import Described
@@ -28,6 +28,16 @@ def machine(name: str) -> FakeNode:
     node = FakeNode(name, commands={"ip -j addr": completed(ADDRESS)})
     node.put("/proc/sys/kernel/hostname", name)
     node.put("/proc/net/route", ROUTE)
+    return node
+
+
+def with_swap(name: str) -> FakeNode:
+    """One with a runtime and a kubelet."""
+    node = machine(name)
+    node.put("/usr/bin/kubelet")
+    node.put("/usr/lib/systemd/system/kubelet.service")
+    node.sockets.add("/run/containerd/containerd.sock")
+    node.put("/proc/swaps", "Filename Type Size Used Priority\n/swap.img file 4194300 0 -2\n")
     return node
 
 
@@ -63,6 +73,37 @@ def test_a_worker_that_has_joined():
     assert not facts.control_plane
     assert not facts.unfinished
     assert facts.prepared == {"node": "n1", "network": "w1"}
+
+
+@pytest.mark.parametrize(
+    ("of_host", "of_all"),
+    [
+        ({"kubelet_extra_args": (Arg(name="fail-swap-on", value="false"),)}, ()),
+        ({"ignore_preflight_errors": ("Swap",)}, ()),
+        ({}, ("Swap",)),
+    ],
+)
+def test_swap_that_the_file_accepts_is_nothing_that_is_missing(of_host, of_all):
+    node, wanted = with_swap("w1"), host("w1", **of_host)
+    base = described(wanted)
+    base = replace(base, fleet=replace(base.fleet, cluster=replace(base.cluster, ignore_preflight_errors=of_all)))
+    assert look_at_node(base, wanted, node).missing == {}
+    assert look_at_node(described(host("w1")), host("w1"), node).missing == {"cgroups": "swap is on"}
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\nfailSwapOn: false\n"),
+        ("/var/lib/kubelet/kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--fail-swap-on=false"\n'),
+    ],
+)
+def test_swap_that_a_kubelet_of_the_cluster_runs_with_stays_on(path, content):
+    node = with_swap("w1")
+    node.put(path, content)
+    assert look_at_node(described(host("w1")), host("w1"), node).missing == {"cgroups": "swap is on"}
+    node.put("/etc/kubernetes/kubelet.conf", "x")
+    assert look_at_node(described(host("w1")), host("w1"), node).missing == {}
 
 
 @pytest.mark.parametrize("place", ["/etc/kubernetes/pki", "/of/the/file", "/of/the/manifest"])

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from pykubeadm.ansible.assets import Assets
 from pykubeadm.config.fleet import HttpProxy
+from pykubeadm.config.model import Arg
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.preparing import digests_of
-from pykubeadm.fleet.variables import shared_variables
+from pykubeadm.fleet.variables import own_variables, shared_variables
 from tests.support.fleets import fleet, host
 
 
@@ -37,3 +38,11 @@ def test_a_new_control_plane_is_the_load_balancer_s():
     assert before["lb"]["node"] == after["lb"]["node"]
     assert before["lb"]["load-balancer"] != after["lb"]["load-balancer"]
     assert before["c1"] == after["c1"]
+
+
+def test_a_host_whose_kubelet_starts_with_swap_keeps_it():
+    takes = host("w1", kubelet_extra_args=(Arg(name="fail-swap-on", value="false"),))
+    described = Described(fleet(takes, host("w2")))
+    found = [own_variables(described.cluster, described.configuration, each) for each in (takes, host("w2"))]
+    assert [each.get("cgroups_swap") for each in found] == ["kept", None]
+    assert shared_variables(described, Assets())["cgroups_swap"] == "disabled"
