@@ -72,8 +72,9 @@ class Host(Model):
     taints: tuple[Taint, ...] | None = field(
         default=None,
         metadata=_says(
-            "Taints of its Node (default: the control plane's on control planes that are no workers). Those that programs set,"
-            " such as node.kubernetes.io/not-ready, are kept."
+            "All taints of its Node. Without this field a new control plane that is no worker gets the control plane's, and that"
+            " of a control plane that is a worker, too, is removed. Those that programs set, such as"
+            " node.kubernetes.io/not-ready, are kept."
         ),
     )
     kubelet_extra_args: tuple[Arg, ...] = field(default=(), metadata=_says("Flags of its kubelet, as in nodeRegistration."))

@@ -408,8 +408,8 @@ def _node_drift(planning: _Planning, host: Host, found: NodeObject | None) -> No
     labels: dict[str, str | None] = {key: value for key, value in host.labels.items() if has.get(key) != value}
     reasons = [f"label {key} is {has[key]}" if key in has else f"there is no label {key}" for key in labels]
     taints = _other_taints(host, found) if found else None
-    if taints is not None:
-        reasons.append("its taints are others")
+    if found and taints is not None:
+        reasons += _taint_reasons(found, taints)
     if reasons:
         planning.actions.append(Action("label", host.name, "label its Node", tuple(reasons), labels=labels, taints=taints))
     if found is None:
@@ -418,30 +418,31 @@ def _node_drift(planning: _Planning, host: Host, found: NodeObject | None) -> No
         planning.notes.append((host.name, f"its Node is not ready: {found.reason or 'its kubelet says nothing'}"))
 
 
-def wanted_taints(host: Host) -> tuple[Mapping[str, Any], ...]:
-    """The taints of a host's Node: those of the file, else the control plane's where it is not a worker, too."""
-    if host.taints is not None:
-        return tuple(taint.document() for taint in host.taints)
-    if CONTROL_PLANE in host.parts and WORKER not in host.parts:
-        return (CONTROL_PLANE_TAINT.document(),)
-    return ()
-
-
 def _other_taints(host: Host, found: NodeObject) -> tuple[Mapping[str, Any], ...] | None:
-    """The taints that the Node of a host should have, None where it has them. Where the file names none, only that of control
-    planes counts."""
+    """The taints that the Node of a host should have, None where it keeps what it has. Where the file names none, a control plane
+    that is a worker, too, is without its taint; any other may be so because an administrator took it away."""
     has = [taint for taint in found.taints if not is_of_program(taint)]
-    wanted = wanted_taints(host)
-    if host.taints is None:
-        key = CONTROL_PLANE_TAINT.key
-        if CONTROL_PLANE not in host.parts or any(taint["key"] == key for taint in has) == bool(wanted):
-            return None
-        wanted = (*(taint for taint in has if taint["key"] != key), *wanted)
-    return wanted if _compared(has) != _compared(wanted) else None
+    wanted: list[Mapping[str, Any]]
+    if host.taints is not None:
+        wanted = [taint.document() for taint in host.taints]
+    elif CONTROL_PLANE in host.parts and WORKER in host.parts:
+        wanted = [taint for taint in has if taint["key"] != CONTROL_PLANE_TAINT.key]
+    else:
+        return None
+    return tuple(wanted) if set(map(_written, has)) != set(map(_written, wanted)) else None
 
 
-def _compared(taints: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    return {(str(taint["key"]), str(taint.get("value") or ""), str(taint["effect"])) for taint in taints}
+def _taint_reasons(found: NodeObject, wanted: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    has = {_written(taint) for taint in found.taints if not is_of_program(taint)}
+    will_have = {_written(taint) for taint in wanted}
+    yield from (f"there is no taint {taint}" for taint in sorted(will_have - has))
+    yield from (f"taint {taint} is to go" for taint in sorted(has - will_have))
+
+
+def _written(taint: Mapping[str, Any]) -> str:
+    """As kubectl has it: "dedicated=db:NoSchedule"."""
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint['key']}{value}:{taint['effect']}"
 
 
 def is_of_program(taint: Mapping[str, Any]) -> bool:

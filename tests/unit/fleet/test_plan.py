@@ -266,7 +266,7 @@ def test_labels_and_taints_that_are_otherwise_are_set_and_those_of_others_left()
     plan = plan_of(described, control_plane("c1"), worker("w1"), found=cluster("c1", node("c1"), has))
     [action] = plan.actions
     assert action.labels == {"disk": "ssd"}
-    assert action.reasons == ("label disk is hdd", "its taints are others")
+    assert action.reasons == ("label disk is hdd", "there is no taint dedicated=db:NoSchedule")
     fixed = replace(has, labels={"disk": "ssd"}, taints=(*has.taints, taint.document()))
     assert plan_of(described, control_plane("c1"), worker("w1"), found=cluster("c1", node("c1"), fixed)).empty
 
@@ -287,18 +287,24 @@ OTHER = {"key": "example.com/other", "effect": "NoSchedule"}
 
 
 @pytest.mark.parametrize(
-    ("parts", "has", "gets"),
-    [
-        (("control-plane",), (OTHER,), (OTHER, MASTERS)),
-        (("control-plane", "worker"), (MASTERS, OTHER), (OTHER,)),
-        (("control-plane",), (OTHER, MASTERS), None),
-        (("control-plane", "worker"), (OTHER,), None),
-    ],
+    ("parts", "has"), [(("control-plane",), (OTHER,)), (("control-plane",), ()), (("control-plane", "worker"), (OTHER,))]
 )
-def test_a_control_plane_has_its_taint_where_it_is_no_worker(parts, has, gets):
+def test_a_control_plane_whose_taint_somebody_took_away_stays_without(parts, has):
     found = cluster("c1", node("c1", taints=has), node("w1"))
-    plan = plan_of(fleet(host("c1", *parts), host("w1")), control_plane("c1"), worker("w1"), found=found)
-    assert [(action.kind, action.taints) for action in plan.actions] == ([("label", gets)] if gets else [])
+    assert plan_of(fleet(host("c1", *parts), host("w1")), control_plane("c1"), worker("w1"), found=found).empty
+
+
+def test_a_control_plane_that_becomes_a_worker_too_loses_its_taint():
+    found = cluster("c1", node("c1", taints=(MASTERS, OTHER)))
+    [action] = plan_of(fleet(host("c1", "control-plane", "worker")), control_plane("c1"), found=found).actions
+    assert (action.kind, action.taints) == ("label", (OTHER,))
+    assert action.reasons == ("taint node-role.kubernetes.io/control-plane:NoSchedule is to go",)
+
+
+def test_the_file_s_taints_are_all_that_a_node_has_and_the_plan_names_each():
+    described = fleet(host("c1", "control-plane", taints=(Taint(key="dedicated", value="db", effect="NoSchedule"),)))
+    [action] = plan_of(described, control_plane("c1"), found=cluster("c1", node("c1", taints=(OTHER,)))).actions
+    assert action.reasons == ("there is no taint dedicated=db:NoSchedule", "taint example.com/other:NoSchedule is to go")
 
 
 def test_what_is_not_applied_is_said():
