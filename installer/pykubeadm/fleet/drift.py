@@ -23,8 +23,9 @@ from pykubeadm.util.dataclass import dataclass
 
 UPGRADE: Final = "pykubeadm cluster upgrade"
 RECONFIGURE: Final = "pykubeadm cluster reconfigure"
-# Of the ClusterConfiguration: what `reconfigure` keeps where the file leaves it out.
+# Of the ClusterConfiguration: what `reconfigure` keeps where the file leaves it out, besides parts of others (config.fixed).
 _KEPT: Final = ("certificatesDir", "clusterName", "encryptionAlgorithm", "caCertificateValidityPeriod")
+_FIXED_GATE: Final = "RootlessControlPlane"
 _LOST: Final = f"`{RECONFIGURE}` takes that away, and on the node `pykubeadm reconfigure --patches DIR` keeps a patch"
 _FALLBACK: Final = "/etc/resolv.conf"  # of a kubelet on a machine without the file that the cluster's configuration names
 
@@ -95,9 +96,24 @@ def _wanted_cluster(fleet: Fleet, cluster: ClusterFacts) -> Mapping[str, Any]:
     document = replace(fleet.configuration.cluster, kubernetes_version=cluster.version).document()
     if not fleet.describes_cluster:
         return {"etcd": document["etcd"]} if fleet.members else {}
-    written = fleet.cluster_document
-    document["networking"] = {**(cluster.stored.get("networking") or {}), **(written.get("networking") or {})}
-    return {name: value for name, value in document.items() if name not in _KEPT or name in written}
+    written, stored = fleet.cluster_document, cluster.stored
+    networking = {name: value for name, value in (written.get("networking") or {}).items() if value}
+    document["networking"] = {**(stored.get("networking") or {}), **networking}
+    if not fleet.members:
+        document["etcd"] = _wanted_etcd(document["etcd"], written.get("etcd") or {}, stored.get("etcd") or {})
+    if "featureGates" in document and (stored.get("featureGates") or {}).get(_FIXED_GATE):
+        document["featureGates"] = {_FIXED_GATE: True, **document["featureGates"]}
+    return {name: value for name, value in document.items() if name not in _KEPT or written.get(name) is not None}
+
+
+def _wanted_etcd(etcd: Mapping[str, Any], written: Mapping[str, Any], stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    if written.get("external"):
+        return etcd
+    if stored.get("external"):
+        return etcd if written.get("local") is not None else stored
+    if (written.get("local") or {}).get("dataDir") is None and (stored.get("local") or {}).get("dataDir"):
+        return {"local": {**(etcd.get("local") or {}), "dataDir": stored["local"]["dataDir"]}}
+    return etcd
 
 
 def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

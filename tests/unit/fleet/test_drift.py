@@ -17,13 +17,14 @@ from pykubeadm.commands.reconfigure.kubelet import kubelet as kubelet_phase
 from pykubeadm.commands.reconfigure.upload_config import upload_config
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.model import Arg, ClusterConfiguration, Networking
+from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.errors import ApiError
 from pykubeadm.fleet import cluster as clusters
 from pykubeadm.fleet import command
 from pykubeadm.fleet.cluster import look_at_cluster
 from pykubeadm.fleet.drift import drift_of
 from pykubeadm.fleet.facts import Facts
-from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.file import Described, describe
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.options import Options
@@ -215,6 +216,40 @@ def test_an_upgrade_or_reconfiguration_that_was_cut_off_is_drift():
     nodes = (control_plane("c1", upgrading="apply"), worker("w1", reconfiguring=True))
     found = drift(file(), nodes=nodes)
     assert [(where, command) for where, _sentence, command in found] == [("c1", UPGRADE), ("w1", RECONFIGURE)]
+
+
+EXTERNAL = {"external": {"endpoints": ["https://10.0.0.9:2379"], "caFile": "/ca", "certFile": "/crt", "keyFile": "/key"}}
+DATA = {"local": {"dataDir": "/srv/etcd", "extraArgs": [{"name": "quota-backend-bytes", "value": "1"}]}}
+GATES = {"RootlessControlPlane": True, "NodeLocalCRISocket": True}
+
+
+@pytest.mark.parametrize(
+    ("written", "there", "named"),
+    [
+        ({}, {"etcd": EXTERNAL}, ""),
+        ({"etcd": {"local": {"extraArgs": DATA["local"]["extraArgs"]}}}, {"etcd": DATA}, ""),
+        ({"etcd": {"local": {"imageTag": "3.6.8-0"}}}, {"etcd": DATA}, "etcd"),
+        ({"featureGates": {"NodeLocalCRISocket": True}}, {"featureGates": GATES}, ""),
+        ({"featureGates": {"RootlessControlPlane": False}}, {"featureGates": GATES}, "featureGates"),
+        ({"networking": {"podSubnet": ""}, "clusterName": None}, {"clusterName": "prod"}, ""),
+    ],
+    ids=["external etcd", "data of etcd", "another etcd", "gate that stays", "another gate", "nothing is written"],
+)
+def test_what_the_file_leaves_out_and_reconfigure_keeps_is_no_drift(tmp_path, written, there, named):
+    documents = [
+        {"apiVersion": "pykubeadm.cluster/v1", "kind": "Cluster", "hosts": [{"name": "c1", "parts": ["control-plane"]}]},
+        {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration", "kubernetesVersion": NEWEST_KNOWN, **written},
+    ]
+    (tmp_path / "cluster.yaml").write_text(yaml.safe_dump_all(documents))
+    wanted = describe(str(tmp_path / "cluster.yaml"), (), lambda _note: None).fleet
+    found = cluster("c1", node("c1"))
+    found.stored.update(
+        {"etcd": {"local": {"dataDir": "/var/lib/etcd"}}} | there,
+        controlPlaneEndpoint="",
+        networking={"podSubnet": "10.244.0.0/16"} | found.stored["networking"],
+    )
+    sentences = [each.sentence for each in plan_of(wanted, control_plane("c1"), found=found).drift]
+    assert [sentence.partition(" in ")[2].partition(", which")[0] for sentence in sentences] == ([named] if named else [])
 
 
 def config_map(name, **data):
