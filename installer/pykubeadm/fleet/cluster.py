@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pykubeadm.config.endpoint import local_url
+from pykubeadm.config.versions import parse_version
 from pykubeadm.constants import ADMIN_KUBECONFIG, LABEL_CONTROL_PLANE
 from pykubeadm.errors import ApiError, PhaseError, PykubeadmError
 from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, NodeObject
@@ -71,7 +72,7 @@ def look_at_cluster(seed: str, node: Node, api: Api) -> ClusterFacts:
     return ClusterFacts(
         seed=seed,
         ca=fingerprint(node.read(f"{certificates_dir(node)}/ca.crt")),
-        version=str(stored.get("kubernetesVersion") or ""),
+        version=version_in(str(stored.get("kubernetesVersion") or "")),
         nodes=nodes,
         members=members,
         etcd_error=etcd_error,
@@ -79,6 +80,14 @@ def look_at_cluster(seed: str, node: Node, api: Api) -> ClusterFacts:
         kubelet=kubelet,
         kube_proxy=kube_proxy,
     )
+
+
+def version_in(text: str) -> str:
+    """As releases are called ("v1.36.2"), "" for what is no version."""
+    try:
+        return str(parse_version(text))
+    except ValueError:
+        return ""
 
 
 def _members(node: Node, api: Api) -> tuple[tuple[EtcdMember, ...], str]:

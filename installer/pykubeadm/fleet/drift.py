@@ -69,11 +69,12 @@ def _of_node(host: Host, node: NodeFacts, cluster: ClusterFacts, own: Callable[[
     found = cluster.nodes.get(host.name)
     if found is None or node.ca not in ("", cluster.ca):
         return
+    its, common = _minor(found.version), _minor(cluster.version)
     if node.upgrading:
         yield Drift(host.name, f"`upgrade {node.upgrading}` was cut off there, or failed: `{UPGRADE}` goes on", UPGRADE)
     elif node.reconfiguring:
         yield Drift(host.name, f"`reconfigure` was cut off there, or failed: `{RECONFIGURE}` goes on", RECONFIGURE)
-    elif cluster.version and found.version and parse_version(found.version).minor != parse_version(cluster.version).minor:
+    elif None not in (its, common) and its != common:
         sentence = f"its kubelet is {found.version}, and the cluster {cluster.version}: `{UPGRADE}` brings it there"
         yield Drift(host.name, sentence, UPGRADE)
     elif node.joined and not node.unfinished:
@@ -90,10 +91,19 @@ def _of_node(host: Host, node: NodeFacts, cluster: ClusterFacts, own: Callable[[
             yield Drift(host.name, f"{sentence}, {_left_alone(RECONFIGURE)}", RECONFIGURE)
 
 
+def _minor(version: str) -> int | None:
+    """None where that is no version, as of a build of somebody's own."""
+    try:
+        return parse_version(version).minor
+    except ValueError:
+        return None
+
+
 def _wanted_cluster(fleet: Fleet, cluster: ClusterFacts) -> Mapping[str, Any]:
     """The ClusterConfiguration as the file has it. What cannot be changed, and is left out there, is the cluster's; without such
     a document the hosts alone say where etcd is."""
-    document = replace(fleet.configuration.cluster, kubernetes_version=cluster.version).document()
+    document = fleet.configuration.cluster.document()
+    document.pop("kubernetesVersion")  # compared by itself
     if not fleet.describes_cluster:
         return {"etcd": document["etcd"]} if fleet.members else {}
     written, stored = fleet.cluster_document, cluster.stored

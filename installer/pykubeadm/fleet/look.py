@@ -20,7 +20,7 @@ from pykubeadm.constants import (
     STATE_DIR,
 )
 from pykubeadm.errors import PykubeadmError
-from pykubeadm.fleet.cluster import answers, api_of, fingerprint, look_at_cluster
+from pykubeadm.fleet.cluster import answers, api_of, fingerprint, look_at_cluster, version_in
 from pykubeadm.fleet.etcd_hosts import look_at_member
 from pykubeadm.fleet.facts import ClusterFacts, Facts, NodeFacts
 from pykubeadm.fleet.file import Described
@@ -121,7 +121,7 @@ def _version_of(cluster: ClusterFacts, node: Node) -> str:
     if image:
         return image[1].decode()
     seed = cluster.nodes.get(cluster.seed)
-    return seed.version if seed else ""
+    return version_in(seed.version) if seed else ""
 
 
 def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:

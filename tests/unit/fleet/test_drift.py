@@ -73,9 +73,11 @@ def files(document, *, flags="", **own):
     }
 
 
-def drift(wanted, kubelet=None, kube_proxy=None, *, of_worker=None, nodes=None):
+def drift(wanted, kubelet=None, kube_proxy=None, *, of_worker=None, nodes=None, kubelets=None):
     networking = {"serviceSubnet": "10.90.0.0/16", "dnsDomain": "prod.example"}
-    there = cluster("c1", *(node(each.name) for each in HOSTS), kubelet=kubelet or {}, kube_proxy=kube_proxy or {})
+    versions = {each.name: NEWEST_KNOWN for each in HOSTS} | (kubelets or {})
+    there = cluster("c1", *(node(name, version=versions[name]) for name in versions))
+    there = replace(there, kubelet=kubelet or {}, kube_proxy=kube_proxy or {})
     there.stored["networking"].update(networking)
     wanted = replace(wanted, describes_cluster=False)
     nodes = nodes or (control_plane("c1"), worker("w1", kubelet_files=of_worker or {}))
@@ -210,6 +212,23 @@ def test_a_host_that_is_to_join_or_cannot_be_seen_has_no_drift(make):
 def test_a_cluster_that_does_not_say_its_version_is_of_no_other_one():
     there = cluster("c1", node("c1"), version="", stored={})
     assert plan_of(file(HOSTS[0]), control_plane("c1"), found=there).drift == ()
+
+
+@pytest.mark.parametrize(("kubelet", "named"), [("v1.36", []), ("custom", []), ("v1.35.9-gke.1", ["w1"])])
+def test_what_is_no_version_is_compared_with_none(kubelet, named):
+    found = drift(file(), nodes=(control_plane("c1"), worker("w1")), kubelets={"w1": kubelet})
+    assert [where for where, _sentence, _command in found] == named
+
+
+@pytest.mark.parametrize("written", ["1.36.2", "v1.36", 1.36])
+def test_a_cluster_that_writes_its_version_otherwise_is_of_the_same_one(asked, written):
+    api, look = asked
+    api.put(config_map("kubeadm-config", ClusterConfiguration=f"kubernetesVersion: {written}\n"))
+    found = look()
+    assert found.version == ("v1.36.2" if written == "1.36.2" else "")
+    found = replace(cluster("c1", node("c1")), version="v1.36.2", stored=found.stored)
+    wanted = replace(file(HOSTS[0], version="v1.36.2"), cluster_document={"kubernetesVersion": "v1.36.2"})
+    assert "kubernetesVersion" not in " ".join(each.sentence for each in plan_of(wanted, control_plane("c1"), found=found).drift)
 
 
 def test_an_upgrade_or_reconfiguration_that_was_cut_off_is_drift():
