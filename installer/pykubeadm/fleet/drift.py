@@ -226,8 +226,11 @@ def _flags(host: Host, node: NodeFacts) -> list[str]:
         words = []
     wanted: dict[str, list[str]] = {}
     for argument in host.kubelet_extra_args:
-        wanted.setdefault(argument.name, []).append(f"--{argument.name}={argument.value}")
-    return [f"--{name}" for name, each in wanted.items() if sorted(each) != sorted(w for w in words if flag_name(w) == name)]
+        wanted.setdefault(argument.name, []).append(argument.value)
+    held: dict[str, list[str]] = {}
+    for word in words:
+        held.setdefault(flag_name(word), []).append(word.partition("=")[2] if "=" in word else "true")
+    return [f"--{name}" for name, each in wanted.items() if sorted(each) != sorted(held.get(name, []))]
 
 
 def _read(content: bytes) -> Mapping[str, Any] | None:

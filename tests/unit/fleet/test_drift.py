@@ -185,6 +185,9 @@ def test_another_kubeproxyconfiguration_is_named():
     ("flags", "named"),
     [
         ("--node-ip=10.0.0.9 --v=4 --feature-gates=A=true --feature-gates=B=true", ""),
+        ("--v 4 --feature-gates A=true --feature-gates B=true --node-ip 10.0.0.9", ""),
+        ("-v 4 --feature-gates=A=true --feature-gates=B=true", ""),
+        ("--v 2 --feature-gates=A=true --feature-gates=B=true", "--v"),
         ("--v=2 --feature-gates=A=true --feature-gates=B=true", "--v"),
         ("--node-ip=10.0.0.9", "--v, --feature-gates"),
         ("--v=4 --feature-gates=A=true", "--feature-gates"),
@@ -199,6 +202,11 @@ def test_flags_of_a_host_s_kubelet_are_compared(flags, named):
     [(where, sentence, command)] = found
     assert (where, command) == ("w1", RECONFIGURE)
     assert sentence.startswith(f"its kubelet's flags are not the file's kubeletExtraArgs in {named}, ")
+
+
+def test_a_flag_without_a_value_is_true():
+    wanted = file(HOSTS[0], host("w1", kubelet_extra_args=(Arg(name="runonce", value="true"),)))
+    assert drift(wanted, of_worker=files(stored(), flags="--runonce --v=4")) == []
 
 
 @pytest.mark.parametrize(

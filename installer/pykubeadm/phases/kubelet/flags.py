@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -13,22 +14,30 @@ from pykubeadm.node.port import File, Node
 
 RUNTIME_ENDPOINT: Final = "container-runtime-endpoint"
 _VARIABLE: Final = "KUBELET_KUBEADM_ARGS="
+_FLAG: Final = re.compile(r"--?[A-Za-z]")  # what else begins with a dash is a number, the value of one
 
 
 def read_flags(node: Node) -> list[str] | None:
-    """The flags as words ("--node-ip=10.0.0.1"), None where there is no file. PhaseError where it is damaged."""
+    """The flags, each as one word ("--node-ip=10.0.0.1"), None where there is no file. PhaseError where it is damaged."""
     content = node.read(KUBELET_FLAGS_ENV)
     return None if content is None else parsed_flags(content)
 
 
 def parsed_flags(content: bytes) -> list[str]:
-    """The flags in a file with this content. PhaseError where it is damaged."""
+    """The flags in a file with this content, each as one word. PhaseError where it is damaged."""
     text = content.decode(errors="surrogateescape").strip()
     try:
         values = shlex.split(text.removeprefix(_VARIABLE)) if text.startswith(_VARIABLE) else []
-        return shlex.split(values[0]) if values else []
+        words = shlex.split(values[0]) if values else []
     except ValueError as error:
         raise PhaseError(f"{KUBELET_FLAGS_ENV} cannot be read: {str(error).lower()}; correct it, then run this again") from error
+    flags: list[str] = []
+    for word in words:
+        if flags and not _FLAG.match(word) and _FLAG.match(flags[-1]) and "=" not in flags[-1]:
+            flags[-1] += f"={word}"
+        else:
+            flags.append(word)
+    return flags
 
 
 def flag_name(word: str) -> str:

@@ -206,8 +206,9 @@ def test_a_kubelet_whose_run_was_killed_can_still_be_put_back(made: Made) -> Non
     assert made.node.text(KUBELET) == before
 
 
-def test_flags_of_the_kubelet_stand_in_place_of_those_of_their_names(made: Made) -> None:
-    made.node.put("/var/lib/kubelet/kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.9 --v=1"\n')
+@pytest.mark.parametrize("written", ["--node-ip=10.0.0.9 --v=1", "--node-ip=10.0.0.9 --v 1", "--v 1 --node-ip 10.0.0.9"])
+def test_flags_of_the_kubelet_stand_in_place_of_those_of_their_names(made: Made, written: str) -> None:
+    made.node.put("/var/lib/kubelet/kubeadm-flags.env", f'KUBELET_KUBEADM_ARGS="{written}"\n')
     init = (
         "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n"
         "nodeRegistration: {kubeletExtraArgs: [{name: v, value: '4'}]}\n"
