@@ -130,7 +130,7 @@ def _cluster_ip(trial: Trial) -> str:
     kept = trial.cluster.api.get("v1", "Service", trial.name("web"), trial.namespace) or {}
     if kept.get("spec", {}).get("clusterIP") != address:
         raise NotShownError(f"the Service's address did not stay {address}")
-    return f"{address} answered {_nodes(clients)}, and continued to when the pod behind it was replaced"
+    return f"{address} answered {_nodes(clients)}, and still did after the pod behind it was replaced"
 
 
 def _dns(trial: Trial) -> str:
