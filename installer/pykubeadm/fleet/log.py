@@ -7,7 +7,9 @@ import os
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -28,29 +30,59 @@ if TYPE_CHECKING:
     from pykubeadm.ansible.results import PlaybookEvent
 
 _MOST: Final = 1 << 20  # characters of a command's output; of a longer one the first and the last half as many
+_AHEAD: Final = 64  # texts that may wait to be written
 
 
 class RunLog:
-    """Appends lines to a file that only its owner may read; made when the first one comes. Threads may share it."""
+    """Appends lines to a file that only its owner may read; made when the first one comes. Threads may share it.
+
+    Another thread takes out secrets and writes, so that nobody waits for that. Where the file cannot be written, the run goes on
+    without it: `problem` says why then."""
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.problem = ""
         self._began = time.monotonic()
         self._lock = threading.Lock()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="log")
+        self._waiting: deque[Future[None]] = deque()
         self._descriptor = -1
         self._without_secrets = Redactor((), secrets.token_bytes(16))
+
+    @property
+    def made(self) -> bool:
+        """Whether there is such a file."""
+        return self._descriptor >= 0
 
     def line(self, host: str, text: str) -> None:
         """A line, or several that belong together, of a host ("" for the whole run)."""
         stamp = f"{datetime.now(UTC).isoformat(timespec='seconds')} +{time.monotonic() - self._began:.3f}s {host or '-'} "
+        with self._lock:
+            self._waiting.append(self._writer.submit(self._write, stamp, text))
+            oldest = self._waiting.popleft() if len(self._waiting) > _AHEAD else None
+        if oldest:
+            oldest.result()
+
+    def flush(self) -> None:
+        """Wait until all lines are written."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            each.result()
+
+    def _write(self, stamp: str, text: str) -> None:
+        if self.problem:
+            return
         lines = self._without_secrets(text).splitlines() or [""]
         content = "".join(f"{stamp}{line}\n" if at == 0 else f"    {line}\n" for at, line in enumerate(lines))
-        with self._lock:
+        try:
             if self._descriptor < 0:
                 os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 self._descriptor = os.open(self.path, flags, 0o600)
             os.write(self._descriptor, content.encode(errors="backslashreplace"))
+        except OSError as error:
+            self.problem = f"the log {self.path} could not be written: {error.strerror}"
 
     def keeping(self, emit: Subscriber) -> Subscriber:
         """`emit`, with every event written down first."""

@@ -45,6 +45,8 @@ class Machines:
         if self._open:
             with ThreadPoolExecutor(min(self.forks, len(self._open)), thread_name_prefix="close") as pool:
                 list(pool.map(lambda connection: connection.__exit__(None, None, None), self._open))
+        if self._log:
+            self._log.flush()
 
     def node(self, host: Host) -> Node:
         """The host's node; NodeError, again each time, where it cannot be reached."""

@@ -15,6 +15,7 @@ from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.log import RunLog
 from pykubeadm.fleet.options import Options
+from pykubeadm.util.redact import Redactor
 from tests.support.fleets import cluster, control_plane, fleet, host
 from tests.support.node import FakeNode, completed
 
@@ -91,6 +92,23 @@ def test_the_log_holds_the_command_and_all_of_its_output_on_each_host(tmp_path):
     assert written.count(f"    line 499 {'x' * 400}\n") == 2
     assert written.count("    not good\n") == 2
     assert "hunter2" not in written
+
+
+def test_what_a_host_says_is_shown_before_it_is_written_down(tmp_path, monkeypatch):
+    shown = threading.Event()
+
+    def redacted(_self, text):
+        assert shown.wait(5), "nothing was shown before it was written down"
+        return text
+
+    @contextmanager
+    def connect(which):
+        yield FakeNode(which.name, commands={"uptime": completed("up 3 days\n")})
+
+    monkeypatch.setattr(Redactor, "__call__", redacted)
+    log = RunLog(str(tmp_path / "run.log"))
+    assert run_on_each(DESCRIBED, ["uptime"], Options(), lambda *_: shown.set(), connect=connect, log=log) == 0
+    assert (tmp_path / "run.log").read_text().count("    up 3 days\n") == 2
 
 
 def test_what_a_host_says_is_shown_while_another_one_is_not_through():

@@ -23,6 +23,7 @@ def log(tmp_path):
 
 
 def text(log: RunLog) -> str:
+    log.flush()
     with open(log.path, encoding="utf-8") as file:
         return file.read()
 
@@ -128,6 +129,16 @@ def test_secrets_are_left_out(log, said, secret):
     log.line("w1", f"before {said} after")
     assert "before " in text(log)
     assert secret not in text(log)
+
+
+def test_a_run_goes_on_without_a_log_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    log = RunLog(str(tmp_path / "file" / "run.log"))
+    node = logged(FakeNode(commands={"uptime": completed("up\n")}), "w1", log)
+    assert [node.run(Command(("uptime",))).stdout for _ in range(2)] == ["up\n", "up\n"]
+    log.flush()
+    assert log.problem == f"the log {log.path} could not be written: File exists"
+    assert not log.made
 
 
 def test_what_is_no_secret_stays(log):
