@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pykubeadm.cli.fleet_options import choosing, described_of, emit_of, ending_well, options_of, running, sources
+from pykubeadm.cli.fleet_options import choosing, described_of, emit_of, ending_well, options_of, running, show_log, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
 from pykubeadm.cli.options import document_options, output_option
 
@@ -226,7 +226,10 @@ def _run(command: tuple[str, ...], **values: Any) -> int:
             click.echo(f"{name:<{width}}  ended with status {ended.status}", err=True)
 
     with ending_well(log):
-        return NodeError.exit_status if run_on_each(described, command, options, show, log=log) else 0
+        failed = run_on_each(described, command, options, show, log=log)
+        if failed:
+            show_log(log)
+    return NodeError.exit_status if failed else 0
 
 
 cluster.add_command(

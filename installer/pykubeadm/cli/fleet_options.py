@@ -91,8 +91,8 @@ def _silent(_event: Event) -> None:
 
 @contextmanager
 def ending_well(log: RunLog, emit: Subscriber = _silent) -> Iterator[None]:
-    """However the run ends, nothing of it goes on, what shows it (`emit`) hands the terminal back, and where it failed, the user
-    knows where to look."""
+    """However the run ends, nothing of it goes on, what shows it (`emit`) hands the terminal back, its log is whole, and where it
+    failed, the user knows where to look."""
     from pykubeadm.ansible.playbook import end_playbooks
     from pykubeadm.errors import BUG, INTERRUPTED, PykubeadmError
     from pykubeadm.workflow.events import RunFinished
@@ -100,7 +100,7 @@ def ending_well(log: RunLog, emit: Subscriber = _silent) -> Iterator[None]:
     try:
         yield
     except PykubeadmError:
-        click.echo(f"The log of this run is {log.path}", err=True)
+        show_log(log)
         raise
     except KeyboardInterrupt:
         emit(RunFinished(outcome="interrupted", changed=0, exit_status=INTERRUPTED))
@@ -110,3 +110,14 @@ def ending_well(log: RunLog, emit: Subscriber = _silent) -> Iterator[None]:
     except Exception:
         emit(RunFinished(outcome="failed", changed=0, exit_status=BUG))
         raise
+    finally:
+        log.flush()
+        if log.problem:
+            click.echo(f"warning: {log.problem}", err=True)
+
+
+def show_log(log: RunLog) -> None:
+    """Where the log is, if anything was done that it is on."""
+    log.flush()
+    if log.made:
+        click.echo(f"The log of this run is {log.path}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,6 +101,30 @@ def test_run_keeps_a_log_and_shows_who_said_what(tmp_path, monkeypatch):
     assert "worker1   ended with status 1\n" in ran.stderr
     [log] = (tmp_path / "state" / "pykubeadm").glob("cluster-run-*.log")
     assert "control1 $ id -un → 0" in log.read_text()
+    assert ran.stderr.endswith(f"The log of this run is {log}\n")
+
+
+@pytest.mark.usefixtures("file")
+def test_a_run_that_did_nothing_names_no_log(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    refused = CliRunner().invoke(cluster, ["run", "--limit", "nope", "--", "id"], standalone_mode=False)
+    assert isinstance(refused.exception, UsageError)
+    assert refused.stderr == ""
+
+
+@pytest.mark.usefixtures("file")
+def test_run_without_a_place_for_its_log_shows_everything_and_says_so(tmp_path, monkeypatch):
+    @contextmanager
+    def connect(host):
+        yield FakeNode(host.name, commands={"id": completed("root\n")})
+
+    (tmp_path / "state").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("pykubeadm.fleet.asking.over_ssh", lambda _described: connect)
+    ran = CliRunner().invoke(cluster, ["run", "--", "id"], standalone_mode=False)
+    assert (ran.exception, ran.return_value) == (None, 0)
+    assert sorted(ran.stdout.splitlines()) == ["control1  root", "worker1   root"]
+    assert re.fullmatch(r"warning: the log \S+ could not be written: Not a directory\n", ran.stderr)
 
 
 @pytest.mark.parametrize("command", ["plan", "status", "kubeconfig", "certs check-expiration", "etcd members"])
