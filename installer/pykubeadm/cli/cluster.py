@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from pykubeadm.cli.fleet_options import choosing, described_of, emit_of, ending_well, options_of, running, show_log, sources
+from pykubeadm.cli.fleet_options import (
+    begin_log,
+    choosing,
+    described_of,
+    emit_of,
+    ending_well,
+    options_of,
+    running,
+    show_log,
+    sources,
+)
 from pykubeadm.cli.lazy import CliCommand, CliGroup, Globals
 from pykubeadm.cli.options import document_options, output_option
 
@@ -49,10 +59,9 @@ def _plan(ctx: click.Context, **values: Any) -> int:
 
 def _apply(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.fleet.command import run_apply
-    from pykubeadm.fleet.log import RunLog, log_path
 
     described = described_of(values)
-    options, log = options_of(values), RunLog(log_path("cluster apply"))
+    options, log = options_of(values), begin_log(described, "cluster apply")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_apply(described, options, emit, log=log)
@@ -155,11 +164,10 @@ def _reset(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.errors import DeclinedError
     from pykubeadm.fleet.command import run_apply
     from pykubeadm.fleet.file import without_hosts
-    from pykubeadm.fleet.log import RunLog, log_path
     from pykubeadm.fleet.resetting import run_reset
 
     described = described_of(values)
-    options, log = options_of(values), RunLog(log_path("cluster reset"))
+    options, log = options_of(values), begin_log(described, "cluster reset")
     names = [host.name for host in described.limited(options.limit)]
     if not values["yes"]:
         click.echo(
@@ -208,11 +216,10 @@ def _kubeconfig(**values: Any) -> None:
 def _run(command: tuple[str, ...], **values: Any) -> int:
     from pykubeadm.errors import NodeError, PykubeadmError
     from pykubeadm.fleet.asking import run_on_each
-    from pykubeadm.fleet.log import RunLog, log_path
     from pykubeadm.node.port import Completed
 
     described = described_of(values)
-    options, log = options_of(values), RunLog(log_path("cluster run"))
+    options, log = options_of(values), begin_log(described, "cluster run")
     width = max(len(host.name) for host in described.cluster.hosts)
 
     def show(name: str, ended: Completed | PykubeadmError) -> None:
@@ -278,11 +285,10 @@ cluster.add_command(
 
 
 def _upgrade(ctx: click.Context, **values: Any) -> None:
-    from pykubeadm.fleet.log import RunLog, log_path
     from pykubeadm.fleet.upgrading import run_upgrade
 
     described = described_of(values)
-    options, log = options_of(values), RunLog(log_path("cluster upgrade"))
+    options, log = options_of(values), begin_log(described, "cluster upgrade")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_upgrade(
@@ -320,11 +326,10 @@ cluster.add_command(
 
 
 def _reconfigure(ctx: click.Context, *, dry_run: bool, **values: Any) -> None:
-    from pykubeadm.fleet.log import RunLog, log_path
     from pykubeadm.fleet.reconfiguring import run_reconfigure
 
     described = described_of(values)
-    options, log = options_of(values), RunLog(log_path("cluster reconfigure"))
+    options, log = options_of(values), begin_log(described, "cluster reconfigure")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_reconfigure(described, options, emit, dry_run=dry_run, log=log)

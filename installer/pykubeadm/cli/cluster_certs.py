@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.fleet_options import choosing, described_of, emit_of, ending_well, options_of, running, sources
+from pykubeadm.cli.fleet_options import begin_log, choosing, described_of, emit_of, ending_well, options_of, running, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option, warn_days_option
 from pykubeadm.cli.rotate_ca import rotate_ca
@@ -52,21 +52,19 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
 
 def _renew(ctx: click.Context, name: str, **values: Any) -> None:
     from pykubeadm.fleet.certs import run_renew
-    from pykubeadm.fleet.log import RunLog, log_path
 
     described = described_of(values)
-    options, log = options_of(values), RunLog(log_path("cluster certs renew"))
+    options, log = options_of(values), begin_log(described, "cluster certs renew")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_renew(described, name, options, emit, log=log)
 
 
 def _rotate(ctx: click.Context, names: tuple[str, ...], **values: Any) -> None:
-    from pykubeadm.fleet.log import RunLog, log_path
     from pykubeadm.fleet.rotating import run_rotate
 
     described = described_of(values)
-    options, log = options_of(values), RunLog(log_path("cluster certs rotate-ca"))
+    options, log = options_of(values), begin_log(described, "cluster certs rotate-ca")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_rotate(described, names, values, options, emit, log=log)

@@ -8,7 +8,7 @@ import click
 
 from pykubeadm.cli.etcd import printed, show
 from pykubeadm.cli.etcd_snapshot import save_options
-from pykubeadm.cli.fleet_options import choosing, described_of, ending_well, options_of, sources
+from pykubeadm.cli.fleet_options import begin_log, choosing, described_of, ending_well, options_of, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option
 from pykubeadm.cli.reporting import reporting
@@ -30,9 +30,9 @@ def _members(ctx: click.Context, /, **values: Any) -> None:
 
 def _save(ctx: click.Context, /, output: str, **values: Any) -> None:
     from pykubeadm.fleet.etcd import save_snapshot
-    from pykubeadm.fleet.log import RunLog, log_path
 
-    described, log = described_of(values), RunLog(log_path("cluster etcd snapshot save"))
+    described = described_of(values)
+    log = begin_log(described, "cluster etcd snapshot save")
     with ending_well(log), reporting(ctx, output) as emit:
         save_snapshot(described, values, options_of(values), log.keeping(emit), log=log)
 

@@ -85,6 +85,13 @@ def emit_of(ctx: click.Context, described: Described) -> Subscriber:
     return stamped(fleet_subscriber(settings.output, names, verbosity=settings.verbosity), by_topic=True)
 
 
+def begin_log(described: Described, command: str) -> RunLog:
+    """The log of a run of this command, without passwords of sudo whatever says them."""
+    from pykubeadm.fleet.log import RunLog, log_path
+
+    return RunLog(log_path(command), described.sudo_passwords.values())
+
+
 def _silent(_event: Event) -> None:
     return
 

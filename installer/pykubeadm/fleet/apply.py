@@ -101,6 +101,7 @@ def apply(found: Found, machines: Machines, options: Options, emit: Subscriber) 
     """Carry out the plan that was found; how it went, by host. The caller says what failed."""
     plan = found.plan
     run = Applying(found, plan, machines, options, emit, threading.Semaphore(options.forks))
+    machines.hide((run.admission.token.partition(".")[2], run.admission.certificate_key))
     run.leaving = {action.host: Future() for action in plan.of("remove", "forget")}
     run.members = {action.host: Future() for action in plan.of("etcd")}
     try:

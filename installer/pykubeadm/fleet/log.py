@@ -37,9 +37,9 @@ class RunLog:
     """Appends lines to a file that only its owner may read; made when the first one comes. Threads may share it.
 
     Another thread takes out secrets and writes, so that nobody waits for that. Where the file cannot be written, the run goes on
-    without it: `problem` says why then."""
+    without it: `problem` says why then. `known` are values that are secret wherever they stand."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, known: Iterable[str] = ()) -> None:
         self.path = path
         self.problem = ""
         self._began = time.monotonic()
@@ -47,7 +47,13 @@ class RunLog:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="log")
         self._waiting: deque[Future[None]] = deque()
         self._descriptor = -1
-        self._without_secrets = Redactor((), secrets.token_bytes(16))
+        self._salt, self._known = secrets.token_bytes(16), list[str]()
+        self.hide(known)
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Have these values taken out, too, of what comes from now on."""
+        self._known += values
+        self._without_secrets = Redactor((value.encode() for value in self._known), self._salt)
 
     @property
     def made(self) -> bool:

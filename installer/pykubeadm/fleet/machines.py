@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -69,6 +69,11 @@ class Machines:
         with self._lock:
             self._open.append(connection)
         return logged(node, host.name, self._log) if self._log else node
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Keep these values out of the log, where there is one."""
+        if self._log:
+            self._log.hide(values)
 
     def noting(self, report: Callable[[PlaybookEvent], None]) -> Callable[[PlaybookEvent], None]:
         """`report`, with what a playbook does on machines written down in the log, where there is one."""

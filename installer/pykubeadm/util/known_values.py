@@ -9,6 +9,7 @@ from typing import Final
 
 SHORTEST: Final = 8  # characters of a value; what is shorter is found everywhere
 _PIECE: Final = 4096  # characters; values of more are found piece by piece, so that comparing costs no more than that
+_FEW: Final = 50  # values, for each of which a text may be searched
 
 
 class KnownValues:
@@ -22,6 +23,8 @@ class KnownValues:
 
     def replaced(self, text: str, by: str) -> str:
         """The text with `by` in place of each value, the longest that begins at a place; those that adjoin are one."""
+        if len(self._sorted) <= _FEW and not any(value in text for value in self._sorted):
+            return text
         starts, parts, end = self._starts, list[str](), 0
         places = range(len(text) - SHORTEST + 1) if starts else ()
         for at in [at for at in places if text[at : at + SHORTEST] in starts]:

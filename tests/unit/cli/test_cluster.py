@@ -105,6 +105,20 @@ def test_run_keeps_a_log_and_shows_who_said_what(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("file")
+def test_a_password_of_sudo_is_not_in_the_log_whatever_says_it(tmp_path, monkeypatch):
+    @contextmanager
+    def connect(host):
+        yield FakeNode(host.name, commands={"report": completed("it was correct-horse\n")})
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PYKUBEADM_BECOME_PASS", "correct-horse")
+    monkeypatch.setattr("pykubeadm.fleet.asking.over_ssh", lambda _described: connect)
+    assert CliRunner().invoke(cluster, ["run", "--", "report"], standalone_mode=False).return_value == 0
+    [log] = (tmp_path / "state" / "pykubeadm").glob("cluster-run-*.log")
+    assert log.read_text().count("    it was [removed]\n") == 2
+
+
+@pytest.mark.usefixtures("file")
 def test_a_run_that_did_nothing_names_no_log(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     refused = CliRunner().invoke(cluster, ["run", "--limit", "nope", "--", "id"], standalone_mode=False)

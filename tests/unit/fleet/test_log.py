@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 
 import pytest
@@ -139,6 +140,15 @@ def test_a_run_goes_on_without_a_log_that_cannot_be_written(tmp_path):
     log.flush()
     assert log.problem == f"the log {log.path} could not be written: File exists"
     assert not log.made
+
+
+def test_what_is_known_to_be_secret_is_left_out_however_it_is_said(tmp_path):
+    log = RunLog(str(tmp_path / "run.log"), ["correct horse"])
+    log.line("w1", f"sudo: correct horse, or {base64.b64encode(b'correct horse').decode()}")
+    log.hide(["0123456789abcdef"])
+    log.line("w1", "it said 0123456789abcdef and correct horse")
+    assert "sudo: [removed], or [removed]\n" in text(log)
+    assert "it said [removed] and [removed]\n" in text(log)
 
 
 def test_what_is_no_secret_stays(log):
