@@ -6,7 +6,8 @@ one that is there, and names that the configuration wants by now are added (kube
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_valid, warn_of_end
-from pykubeadm.phases.certs.leaves import Leaf
-from pykubeadm.phases.certs.present import leaf_certificate
+from pykubeadm.phases.certs.expiration import leaf_file
+from pykubeadm.phases.certs.leaves import LEAVES, Leaf
+from pykubeadm.phases.certs.present import leaf_certificate, place_of
 from pykubeadm.phases.kubeconfig.copies import copies_of
 from pykubeadm.phases.kubeconfig.held import held_client
 from pykubeadm.phases.run import ClusterRun
-from pykubeadm.pki.check import load_certificates
+from pykubeadm.pki.check import is_signed_by, load_certificates
 from pykubeadm.pki.issue import Authority, encode_certificate, issue_leaf
 from pykubeadm.pki.keys import PrivateKey, encode_private_key, generate_key
 from pykubeadm.pki.renewal import algorithm_of, missing_names, period_of, renewed_subject
@@ -55,15 +57,61 @@ def names_to_add(run: ClusterRun, leaf: Leaf) -> Names:
 
 
 def require_renewable(run: ClusterRun, leaves: Sequence[Leaf], *, as_before: bool) -> None:
-    """PhaseError where they could not be renewed; before anything is changed. A warning for those that end before their period
-    does, with their CA: kubeadm lets them outlive it."""
+    """PhaseError with all that keeps them from being renewed; before anything is changed. Warnings for what kubeadm does without
+    a word: replacing what another CA signed, and, where theirs ends before their period does, letting them outlive it."""
+    problems: list[str] = []
     for name in dict.fromkeys(leaf.ca for leaf in leaves):
-        path, authority = certificate_path(run, f"{BY_NAME[name].base}.crt"), load_authority(run, BY_NAME[name])
-        require_valid(authority.certificate, path, run.now())
-        end = authority.certificate.not_valid_after_utc
-        periods = {leaf.name: _period(run, _certificate(run, leaf), authority, as_before) for leaf in leaves if leaf.ca == name}
-        if early := [each for each, period in periods.items() if run.now() + period > end]:
-            warn_of_end(run, authority.certificate, path, early)
+        found: dict[Leaf, x509.Certificate] = {}
+        for leaf in leaves:
+            if leaf.ca == name:
+                with _gathered(problems):
+                    found[leaf] = _certificate(run, leaf)
+        with _gathered(problems):
+            _require_authority(run, name, found, as_before=as_before)
+    if problems:
+        raise PhaseError("\n".join(problems))
+
+
+@contextmanager
+def _gathered(problems: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except PhaseError as error:
+        problems.append(str(error))
+
+
+def _require_authority(run: ClusterRun, name: str, leaves: Mapping[Leaf, x509.Certificate], *, as_before: bool) -> None:
+    """PhaseError where the CA must not sign again what it should have signed."""
+    path, authority = certificate_path(run, f"{BY_NAME[name].base}.crt"), load_authority(run, BY_NAME[name])
+    require_valid(authority.certificate, path, run.now())
+    if others := [leaf.name for leaf in leaves if not _is_of(run, leaf, path)]:
+        _require_signer(run, name, path)
+        run.note("warning", f"{path} did not sign {', '.join(others)}, which gets a certificate of this CA now")
+    end = authority.certificate.not_valid_after_utc
+    periods = {leaf.name: _period(run, certificate, authority, as_before) for leaf, certificate in leaves.items()}
+    if early := [each for each, period in periods.items() if run.now() + period > end]:
+        warn_of_end(run, authority.certificate, path, early)
+
+
+def _require_signer(run: ClusterRun, name: str, path: str) -> None:
+    """A CA that signed nothing here is another cluster's: with what it signs the components would no longer trust each other."""
+    signed = [leaf for leaf in LEAVES if leaf.ca == name and why_not(run, leaf) is None]
+    if not any(_is_of(run, leaf, path) for leaf in signed):
+        raise PhaseError(
+            f"{path} signed none of the certificates on this node that are its own ({', '.join(leaf.name for leaf in signed)}): "
+            "put the CA of this cluster and its key there; nothing was changed (a new CA takes its place with `pykubeadm certs "
+            "rotate-ca`, or where the former one is kept behind it in that file until all is renewed)"
+        )
+
+
+def _is_of(run: ClusterRun, leaf: Leaf, path: str) -> bool:
+    """Whether one of the CAs in the file signed it; False too where it cannot be read."""
+    try:
+        file = leaf_file(run.node, place_of(run), leaf)
+        certificate, *chain = load_certificates(file.pem if file else b"")
+    except (PhaseError, ValueError):
+        return False
+    return any(is_signed_by(certificate, chain, ca) for ca in load_certificates(run.node.read(path) or b""))
 
 
 def renew(run: ClusterRun, leaf: Leaf, *, as_before: bool = False, chain: bytes = b"") -> Changes:

@@ -187,6 +187,48 @@ def test_a_ca_that_is_not_valid_signs_nothing(node: FakeNode) -> None:
         require_renewable(later(node, days=-9), [BY_NAME["apiserver"]], as_before=False)
 
 
+@pytest.mark.parametrize("name", ["apiserver", "admin.conf", "front-proxy-client"])
+def test_a_ca_of_another_cluster_signs_nothing(name: str) -> None:
+    node, other = made(), certified(configuration(), cluster=2)
+    base = BY_NAME[name].ca
+    for ending in ("crt", "key"):
+        node.put(f"{PKI}/{base}.{ending}", other.text(f"{PKI}/{base}.{ending}"))
+    with pytest.raises(
+        PhaseError, match=rf"{base}.crt signed none of the certificates on this node .*{name}.*nothing was changed"
+    ):
+        require_renewable(later(node), [BY_NAME[name]], as_before=False)
+
+
+def test_a_ca_that_was_replaced_by_hand_signs_while_the_former_is_in_its_file() -> None:
+    node, other = made(), certified(configuration(), cluster=2)
+    node.put(f"{PKI}/ca.crt", other.text(f"{PKI}/ca.crt") + node.text(f"{PKI}/ca.crt"))
+    node.put(f"{PKI}/ca.key", other.text(f"{PKI}/ca.key"))
+    run, events = init_run(node, configuration(), now=lambda: LATER)
+    require_renewable(run, [BY_NAME["apiserver"], BY_NAME["admin.conf"]], as_before=False)
+    assert warnings(events) == []
+
+
+def test_one_that_another_ca_signed_is_replaced_with_a_warning() -> None:
+    node, other = made(), certified(configuration(), cluster=2)
+    node.put(f"{PKI}/apiserver.crt", other.text(f"{PKI}/apiserver.crt"))
+    run, events = init_run(node, configuration(), now=lambda: LATER)
+    require_renewable(run, [BY_NAME["admin.conf"]], as_before=False)
+    assert warnings(events) == []
+    require_renewable(run, [BY_NAME["apiserver"], BY_NAME["admin.conf"]], as_before=False)
+    assert warnings(events) == [f"{PKI}/ca.crt did not sign apiserver, which gets a certificate of this CA now"]
+
+
+def test_all_that_cannot_be_renewed_is_named(node: FakeNode) -> None:
+    node.put(f"{PKI}/apiserver.crt", "garbage")
+    node.put("/etc/kubernetes/scheduler.conf", "users: []")
+    with pytest.raises(PhaseError) as caught:
+        require_renewable(later(node), [leaf for leaf in LEAVES if leaf.ca == "ca"], as_before=False)
+    assert [line.partition(" ")[0] for line in str(caught.value).splitlines()] == [
+        f"{PKI}/apiserver.crt",
+        "/etc/kubernetes/scheduler.conf",
+    ]
+
+
 def test_kubeadms_words_for_what_is_missing_and_for_external_cas(node: FakeNode) -> None:
     node.remove([f"{PKI}/apiserver.crt", f"{PKI}/etcd/ca.key", f"{PKI}/front-proxy-ca.key"])
     run = later(node)
