@@ -29,22 +29,24 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **options: Any)
 
     from pykubeadm.cli.output import chosen_form
     from pykubeadm.commands.certs.expiration import check_expiration
-    from pykubeadm.errors import EXPIRES_SOON
+    from pykubeadm.errors import EXPIRES_SOON, PhaseError
     from pykubeadm.util.age import age
 
     form = chosen_form(ctx, options)
     found = check_expiration(options, _show, machine=machine_of(ctx), source=source_of(ctx, options))
     click.echo(printed(found, form), nl=False)
-    if warn_days is None:
-        return
-    soon = found.within(timedelta(days=warn_days))
+    soon = found.within(timedelta(days=warn_days)) if warn_days is not None else ()
     for entry in soon:
         assert entry.expires is not None
         left = entry.expires - found.now
         said = f"expires in {age(left)}" if left > timedelta() else f"expired {age(-left)} ago"
         click.echo(f"warning: {entry.name} {said}", err=True)
+    problems = "\n".join(found.problems)
     if soon:
+        click.echo(problems, err=True, nl=bool(problems))
         ctx.exit(EXPIRES_SOON)
+    if problems:
+        raise PhaseError(problems)
 
 
 def _show(event: Event) -> None:
@@ -74,9 +76,11 @@ def document(found: Expirations) -> dict[str, Any]:
 
 
 def _entry(entry: Expiration, now: datetime) -> dict[str, Any]:
+    shown: dict[str, Any]
     if entry.expires is None:
-        return {"name": entry.name, "expirationDate": None, "residualTime": 0, "externallyManaged": False, "missing": True}
-    shown: dict[str, Any] = {
+        shown = {"name": entry.name, "expirationDate": None, "residualTime": 0, "externallyManaged": False}
+        return shown | ({"missing": False, "problem": entry.problem} if entry.problem else {"missing": True})
+    shown = {
         "name": entry.name,
         "expirationDate": f"{entry.expires:%Y-%m-%dT%H:%M:%SZ}",
         "residualTime": int((entry.expires - now).total_seconds()),
@@ -100,7 +104,7 @@ def _row(entry: Expiration, now: datetime, *, with_ca: bool) -> tuple[str, ...]:
     from pykubeadm.util.age import age
 
     if entry.expires is None:
-        return (f"!MISSING! {entry.name}", "", "", *(("",) if with_ca else ()), "")
+        return (f"!{'UNREADABLE' if entry.problem else 'MISSING'}! {entry.name}", "", "", *(("",) if with_ca else ()), "")
     external = "yes" if entry.external else "no"
     expires = f"{entry.expires:%b %d, %Y %H:%M UTC}"
     return (entry.name, expires, age(entry.expires - now), *((entry.ca,) if with_ca else ()), external)
@@ -128,7 +132,7 @@ def _metrics(found: Expirations) -> str:
             f"# HELP {_METRIC}_expiration_timestamp_seconds When the certificate expires, in seconds since the epoch.\n",
             f"# TYPE {_METRIC}_expiration_timestamp_seconds gauge\n",
             *expiring,
-            f"# HELP {_METRIC}_missing Whether the certificate is not there.\n",
+            f"# HELP {_METRIC}_missing Whether the certificate is not there, or cannot be read.\n",
             f"# TYPE {_METRIC}_missing gauge\n",
             *missing,
         ]

@@ -40,6 +40,9 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
         click.echo(form.printed([info]), nl=False)
     for name, error in ((name, each) for name, each in found.items() if isinstance(each, PykubeadmError)):
         click.echo(str(error) if str(error).startswith(name) else f"{name}: {error}", err=True)
+    problems = [f"{name}: {problem}" for name, each in known.items() for problem in each.problems]
+    for line in problems:
+        click.echo(line, err=True)
     soon = [
         f"{name}: {entry.name} expires on {entry.expires:%Y-%m-%d}"
         for name, each in known.items()
@@ -47,7 +50,7 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
     ]
     for line in soon:
         click.echo(f"warning: {line}", err=True)
-    return NodeError.exit_status if len(known) < len(found) else EXPIRES_SOON if soon else 0
+    return NodeError.exit_status if problems or len(known) < len(found) else EXPIRES_SOON if soon else 0
 
 
 def _renew(ctx: click.Context, name: str, **values: Any) -> None:
@@ -80,7 +83,8 @@ certs.add_command(
             *document_options("text"),
             warn_days_option(),
         ],
-        help="Print when the certificates on each control plane expire. The exit status is 5 where one of them cannot be asked.",
+        help="Print when the certificates on each control plane expire. The exit status is 5 where one of them cannot be asked"
+        " or read.",
         short_help="Print when certificates expire",
     )
 )

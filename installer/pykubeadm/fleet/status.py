@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, Host
-from pykubeadm.errors import PykubeadmError
+from pykubeadm.errors import PhaseError, PykubeadmError
 from pykubeadm.fleet.addons import AddOn, look_at_addons
 from pykubeadm.fleet.certs import place
 from pykubeadm.fleet.cluster import api_of
@@ -123,6 +123,8 @@ def first_end(node: Node, flags: Mapping[str, str]) -> datetime | None:
     from pykubeadm.commands.certs.expiration import check_expiration
 
     found = check_expiration(flags, lambda _event: None, machine=node)
+    if found.problems:
+        raise PhaseError("\n".join(found.problems))
     return min((entry.expires for entry in (*found.leaves, *found.authorities) if entry.expires is not None), default=None)
 
 

@@ -134,6 +134,48 @@ def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         assert "put the right one there" in str(done.exception)
 
 
+def damaged(root: Path) -> list[str]:
+    where = control_plane(root, timedelta(days=20, hours=12))
+    (root / "etc/kubernetes/pki/apiserver.crt").write_bytes(b"garbage")
+    (root / "etc/kubernetes/admin.conf").write_bytes(b"")
+    (root / "etc/kubernetes/scheduler.conf").write_text("users: []\n")
+    (root / "etc/kubernetes/pki/front-proxy-ca.crt").write_bytes(b"garbage")
+    (root / "etc/kubernetes/kubelet.conf").write_text("[]")
+    return where
+
+
+_DAMAGED = ["admin.conf", "apiserver", "scheduler.conf", "front-proxy-ca", "kubelet.conf"]
+
+
+def test_what_is_damaged_hides_no_other_certificate(tmp_path: Path) -> None:
+    done = run("certs", "check-expiration", *damaged(tmp_path))
+    assert done.exit_code == 1  # click's, for an exception: PhaseError
+    assert isinstance(done.exception, PhaseError)
+    assert re.findall(r"^!UNREADABLE! (\S+)", done.stdout, re.MULTILINE) == _DAMAGED
+    assert done.stdout.count("20d") == 8
+    files = ("admin.conf", "pki/apiserver.crt", "scheduler.conf", "pki/front-proxy-ca.crt", "kubelet.conf")
+    assert [line.partition(" ")[0] for line in str(done.exception).splitlines()] == [f"/etc/kubernetes/{name}" for name in files]
+
+
+def test_programs_are_told_what_is_damaged(tmp_path: Path) -> None:
+    where = damaged(tmp_path)
+    document = json.loads(run("certs", "check-expiration", "-o", "json", *where).stdout)
+    every = [*document["certificates"], *document["certificateAuthorities"], *document["kubeletCertificates"]]
+    found = {entry["name"]: entry["problem"] for entry in every if "problem" in entry}
+    assert list(found) == _DAMAGED
+    assert found["apiserver"].startswith("/etc/kubernetes/pki/apiserver.crt holds no certificate")
+    metrics = run("certs", "check-expiration", "-o", "prometheus", *where).stdout
+    assert 'pykubeadm_certificate_missing{name="apiserver",kind="certificate",ca="ca"} 1' in metrics
+    assert 'pykubeadm_certificate_expiration_timestamp_seconds{name="etcd-peer"' in metrics
+
+
+def test_monitoring_hears_of_what_expires_beside_what_is_damaged(tmp_path: Path) -> None:
+    done = run("certs", "check-expiration", "--warn-days=21", *damaged(tmp_path))
+    assert done.exit_code == 7
+    assert "warning: etcd-peer expires in 20d" in done.stderr
+    assert "/etc/kubernetes/pki/apiserver.crt holds no certificate" in done.stderr
+
+
 def test_renew_lists_kubeadms_names() -> None:
     listed = re.findall(r"^  ([a-z][\w.-]+) ", run("certs", "renew", "--help").stdout.partition("Commands:")[2], re.MULTILINE)
     assert listed == [

@@ -40,6 +40,11 @@ class Expirations:
             for entry in group:
                 yield kind, entry
 
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each that is there and cannot be read."""
+        return [entry.problem for _kind, entry in self.every() if entry.problem]
+
     def within(self, span: timedelta) -> tuple[Expiration, ...]:
         """Those that are there and expire within `span`, or have expired. The kubelet's own, which may be valid for a day by
         choice, count when the kubelet should have renewed them."""
@@ -60,8 +65,8 @@ def check_expiration(
     source: Source | None = None,
     now: datetime | None = None,
 ) -> Expirations:
-    """What there is on a machine; `options` are kubeadm's flags with underscores, `source` is what --config names. Raises what
-    `existing` raises."""
+    """What there is on a machine, what is damaged too; `options` are kubeadm's flags with underscores, `source` is what --config
+    names. Raises what `existing` raises."""
     place = _place(machine, options, source, emit)
     if options.get("cert_dir"):
         place = replace(place, certificates_dir=os.path.abspath(options["cert_dir"]))

@@ -6,10 +6,13 @@ Light to import: monitoring asks often, and nothing but the end of each certific
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from pykubeadm.constants import KUBELET_DIR, KUBERNETES_DIR
-from pykubeadm.errors import PhaseError
+from pykubeadm.errors import NodeError, PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import Node
 from pykubeadm.phases.certs.leaves import LEAVES, Leaf, authorities
@@ -31,14 +34,15 @@ KUBELET_SERVING_FILES = (f"{KUBELET_DIR}/pki/kubelet-server-current.pem", f"{KUB
 
 @dataclass(frozen=True, slots=True)
 class Expiration:
-    """`begins` and `expires` are None where the certificate is missing; `ca` names its CA, "" for a CA and for what signs itself;
-    `external` says that the CA's key is kept elsewhere."""
+    """`begins` and `expires` are None where the certificate is missing, or cannot be read, of which `problem` is the sentence;
+    `ca` names its CA, "" for a CA and for what signs itself; `external` says that the CA's key is kept elsewhere."""
 
     name: str
     begins: datetime | None
     expires: datetime | None
     ca: str = ""
     external: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def authority_expirations(node: Node, place: Place) -> tuple[Expiration, ...]:
     return tuple(
         _expiration(
             ca.name,
-            certificate_file(node, posixpath.join(place.certificates_dir, f"{ca.base}.crt")),
+            partial(certificate_file, node, posixpath.join(place.certificates_dir, f"{ca.base}.crt")),
             external=_is_external(node, place, ca),
         )
         for ca in authorities(external_etcd=bool(place.external_etcd))
@@ -74,13 +78,21 @@ def authority_expirations(node: Node, place: Place) -> tuple[Expiration, ...]:
 def kubelet_expirations(node: Node) -> tuple[Expiration, ...]:
     """Of those that the kubelet has by now: its client certificate, which it renews, and the one it serves with."""
     found = []
-    if (client := kubeconfig_certificate(node, f"{KUBERNETES_DIR}/{KUBELET_CLIENT}")) is not None and client.pem:
-        found.append(_expiration(KUBELET_CLIENT, client, "ca"))
+    client = _expiration(KUBELET_CLIENT, partial(_kubelet_client, node), "ca")
+    if client.expires is not None or client.problem:
+        found.append(client)
     for path in KUBELET_SERVING_FILES:
-        if (serving := certificate_file(node, path)) is not None:
-            found.append(_expiration(KUBELET_SERVING, serving, "ca" if path == KUBELET_SERVING_FILES[0] else ""))
+        if node.stat(path) is not None:
+            ca = "ca" if path == KUBELET_SERVING_FILES[0] else ""
+            found.append(_expiration(KUBELET_SERVING, partial(certificate_file, node, path), ca))
             break
     return tuple(found)
+
+
+def _kubelet_client(node: Node) -> CertificateFile | None:
+    """None too where kubelet.conf has a token in its place."""
+    found = kubeconfig_certificate(node, f"{KUBERNETES_DIR}/{KUBELET_CLIENT}")
+    return found if found is not None and found.pem else None
 
 
 def leaf_file(node: Node, place: Place, leaf: Leaf) -> CertificateFile | None:
@@ -107,17 +119,21 @@ def kubeconfig_certificate(node: Node, path: str) -> CertificateFile | None:
 
 
 def _of_leaf(node: Node, place: Place, leaf: Leaf) -> Expiration:
-    file = leaf_file(node, place, leaf)
-    return _expiration(leaf.name, file, leaf.ca, external=file is not None and _is_external(node, place, BY_NAME[leaf.ca]))
+    found = _expiration(leaf.name, partial(leaf_file, node, place, leaf), leaf.ca)
+    return replace(found, external=found.expires is not None and _is_external(node, place, BY_NAME[leaf.ca]))
 
 
-def _expiration(name: str, file: CertificateFile | None, ca: str = "", *, external: bool = False) -> Expiration:
-    if file is None:
-        return Expiration(name, None, None, ca, external)
+def _expiration(name: str, read: Callable[[], CertificateFile | None], ca: str = "", *, external: bool = False) -> Expiration:
     try:
-        begins, expires = validity(certificate_blocks(file.pem)[0].content)
-    except ValueError as error:
-        raise file.unusable(error) from error
+        file = read()
+        if file is None:
+            return Expiration(name, None, None, ca, external)
+        try:
+            begins, expires = validity(certificate_blocks(file.pem)[0].content)
+        except ValueError as error:
+            raise file.unusable(error) from error
+    except (PhaseError, NodeError) as error:
+        return Expiration(name, None, None, ca, external, str(error))
     return Expiration(name, begins, expires, ca, external)
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from pykubeadm.commands.doctor.check import Check, Remark, problem, warning
 from pykubeadm.commands.doctor.here import Here
-from pykubeadm.errors import PhaseError
 from pykubeadm.phases.certs.expiration import (
     OVERDUE,
     Expiration,
@@ -24,21 +23,18 @@ _SOON: Final = timedelta(days=30)
 
 def _certificates(here: Here) -> Iterable[Remark]:
     place = place_by_manifest(here.node)
-    try:
-        own = [*leaf_expirations(here.node, place), *authority_expirations(here.node, place)] if place else []
-        of_kubelet = kubelet_expirations(here.node)
-    except PhaseError as error:
-        yield problem(str(error))
-        return
+    own = [*leaf_expirations(here.node, place), *authority_expirations(here.node, place)] if place else []
     for entry in own:
         yield from _of(entry, here, "pykubeadm certs renew all")
-    for entry in of_kubelet:
+    for entry in kubelet_expirations(here.node):
         yield from _of(
             entry, here, "look at why the kubelet did not renew it: journalctl -u kubelet | grep -i certificate", renews=True
         )
 
 
 def _of(entry: Expiration, here: Here, run: str, *, renews: bool = False) -> Iterable[Remark]:
+    if entry.problem:
+        yield problem(entry.problem)
     if entry.begins is None or entry.expires is None:
         return
     left = entry.expires - here.now

@@ -28,10 +28,10 @@ def certificate_checks(run: ClusterRun, *, renewal: bool) -> tuple[Check, ...]:
 def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
     now = run.now()
     place = place_of(run)
-    leaves = leaf_expirations(run.node, place)
+    leaves, of_kubelet = leaf_expirations(run.node, place), kubelet_expirations(run.node)
     expired = [
         (entry.name, f"the certificate {entry.name} expired {age(now - entry.expires)} ago")
-        for entry in (*leaves, *kubelet_expirations(run.node))
+        for entry in (*leaves, *of_kubelet)
         if entry.expires is not None and entry.expires <= now
     ]
     errors = [
@@ -41,6 +41,7 @@ def certificates(run: ClusterRun, *, renewal: bool) -> Findings:
         f"{sentence}: logs and metrics of this node cannot be read" for name, sentence in expired if name == KUBELET_SERVING
     ]
     authorities = authority_expirations(run.node, place)
+    errors += [entry.problem for entry in (*leaves, *authorities, *of_kubelet) if entry.problem]
     errors += [
         f"the CA {entry.name} has expired: its cluster cannot be upgraded" for entry in _within(authorities, run, timedelta())
     ]
