@@ -41,12 +41,17 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **options: Any)
         left = entry.expires - found.now
         said = f"expires in {age(left)}" if left > timedelta() else f"expired {age(-left)} ago"
         click.echo(f"warning: {entry.name} {said}", err=True)
+    others = found.not_in_force() if warn_days is not None else []
+    for sentence in others:
+        click.echo(f"warning: {sentence}", err=True)
     problems = "\n".join(found.problems)
     if soon:
         click.echo(problems, err=True, nl=bool(problems))
         ctx.exit(EXPIRES_SOON)
     if problems:
         raise PhaseError(problems)
+    if others:
+        ctx.exit(PhaseError.exit_status)
 
 
 def _show(event: Event) -> None:

@@ -25,7 +25,7 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
     from pykubeadm.cli.check_expiration import document, printed
     from pykubeadm.cli.output import chosen_form
     from pykubeadm.config.fleet import FLEET_API
-    from pykubeadm.errors import EXPIRES_SOON, NodeError, PykubeadmError
+    from pykubeadm.errors import EXPIRES_SOON, NodeError, PhaseError, PykubeadmError
     from pykubeadm.fleet.certs import expirations
 
     form = chosen_form(ctx, values)
@@ -48,9 +48,16 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
         for name, each in known.items()
         for entry in (each.within(timedelta(days=warn_days)) if warn_days is not None else ())
     ]
-    for line in soon:
+    others = [
+        f"{name}: {sentence}"
+        for name, each in known.items()
+        for sentence in (each.not_in_force() if warn_days is not None else ())
+    ]
+    for line in (*soon, *others):
         click.echo(f"warning: {line}", err=True)
-    return NodeError.exit_status if problems or len(known) < len(found) else EXPIRES_SOON if soon else 0
+    if problems or len(known) < len(found):
+        return NodeError.exit_status
+    return EXPIRES_SOON if soon else PhaseError.exit_status if others else 0
 
 
 def _renew(ctx: click.Context, name: str, **values: Any) -> None:

@@ -176,6 +176,46 @@ def test_monitoring_hears_of_what_expires_beside_what_is_damaged(tmp_path: Path)
     assert "/etc/kubernetes/pki/apiserver.crt holds no certificate" in done.stderr
 
 
+def test_monitoring_hears_of_what_is_not_valid_yet(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    where = control_plane(tmp_path, timedelta(days=300), now)
+    write_control_plane(tmp_path, all_ends(now, timedelta(days=300)), begin=now + timedelta(hours=5))
+    done = run("certs", "check-expiration", "--warn-days=30", *where)
+    assert done.exit_code == 4
+    for name in ("apiserver", "ca", "kubelet.conf"):
+        assert f"warning: {name} is not valid before {now + timedelta(hours=5):%Y-%m-%d %H:%M} UTC" in done.stderr
+    assert run("certs", "check-expiration", *where).exit_code == 0
+
+
+def test_monitoring_hears_of_what_a_control_plane_misses(tmp_path: Path) -> None:
+    where = control_plane(tmp_path, timedelta(days=300))
+    for name in ("super-admin.conf", "scheduler.conf", "pki/apiserver.crt", "pki/etcd/peer.crt", "pki/front-proxy-ca.crt"):
+        (tmp_path / "etc/kubernetes" / name).unlink()
+    done = run("certs", "check-expiration", "--warn-days=30", *where)
+    assert done.exit_code == 4
+    missing = re.findall(r"warning: (\S+) is missing", done.stderr)  # super-admin.conf is on the first control plane only
+    assert missing == ["apiserver", "etcd-peer", "scheduler.conf", "front-proxy-ca"]
+    done = run("certs", "check-expiration", "--warn-days=301", *where)
+    assert (done.exit_code, "apiserver is missing" in done.stderr) == (7, True)
+
+
+def test_a_worker_with_a_kubeconfig_of_an_administrator_misses_nothing(tmp_path: Path) -> None:
+    where = control_plane(tmp_path, timedelta(days=300))
+    pki = tmp_path / "etc/kubernetes/pki"
+    for path in [*pki.glob("**/*"), *(tmp_path / "etc/kubernetes").glob("*.conf")]:
+        if path.is_file() and path.name not in ("admin.conf", "kubelet.conf") and path != pki / "ca.crt":
+            path.unlink()
+    assert run("certs", "check-expiration", "--warn-days=30", *where).exit_code == 0
+
+
+def test_a_host_of_etcd_needs_nothing_of_a_control_plane(tmp_path: Path) -> None:
+    where = control_plane(tmp_path, timedelta(days=300))
+    for path in (tmp_path / "etc/kubernetes").glob("**/*"):
+        if path.is_file() and "etcd" not in str(path.relative_to(tmp_path)):
+            path.unlink()
+    assert run("certs", "check-expiration", "--warn-days=30", *where).exit_code == 0
+
+
 def test_renew_lists_kubeadms_names() -> None:
     listed = re.findall(r"^  ([a-z][\w.-]+) ", run("certs", "renew", "--help").stdout.partition("Commands:")[2], re.MULTILINE)
     assert listed == [

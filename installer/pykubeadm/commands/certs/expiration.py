@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pykubeadm.workflow.events import Subscriber
 
 
+_FIRST_ONLY = "super-admin.conf"
+_OF_BOTH = "apiserver-etcd-client"  # a host of etcd may have made it for the control planes
+
+
 @dataclass(frozen=True, slots=True)
 class Expirations:
     """All that was found at `now`, in the order it is shown."""
@@ -50,11 +54,33 @@ class Expirations:
         choice, count when the kubelet should have renewed them."""
         return tuple(entry for kind, entry in self.every() if self._ends_within(entry, span, renews_itself=kind == "kubelet"))
 
+    def not_in_force(self) -> list[str]:
+        """A sentence for each that is not valid yet, and for each that this node should have and does not. A worker has none of
+        the leaves but copies of kubeconfigs, a host of etcd those of etcd, and only the first control plane super-admin.conf."""
+        files = [entry for entry in self.leaves if not entry.name.endswith(".conf") and _is_there(entry)]
+        parts = {_part(entry) for entry in files if entry.name != _OF_BOTH}
+        cas = {entry.ca for entry in files}
+        missing = [entry for entry in self.leaves if _part(entry) in parts and entry.name != _FIRST_ONLY]
+        missing += [entry for entry in self.authorities if entry.name in cas]
+        early = [entry for _kind, entry in self.every() if entry.begins is not None and entry.begins > self.now]
+        return [
+            *(f"{entry.name} is not valid before {entry.begins:%Y-%m-%d %H:%M} UTC" for entry in early),
+            *(f"{entry.name} is missing" for entry in missing if not _is_there(entry)),
+        ]
+
     def _ends_within(self, entry: Expiration, span: timedelta, *, renews_itself: bool) -> bool:
         if entry.begins is None or entry.expires is None:
             return False
         left = entry.expires - self.now
         return left < span and not (renews_itself and left >= (entry.expires - entry.begins) * OVERDUE)
+
+
+def _is_there(entry: Expiration) -> bool:
+    return entry.expires is not None or bool(entry.problem)
+
+
+def _part(entry: Expiration) -> str:
+    return "etcd" if entry.name.startswith("etcd-") else "control plane"
 
 
 def check_expiration(
