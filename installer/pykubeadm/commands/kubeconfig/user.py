@@ -37,6 +37,10 @@ def kubeconfig_user(options: Mapping[str, Any], emit: Subscriber, *, machine: No
         emit=emit,
         now=machine.now,
     )
+    unused = [f"--{name.replace('_', '-')}" for name in ("org", "validity_period") if options.get(name)] if user.token else []
+    if unused:
+        verb = "is" if len(unused) == 1 else "are"
+        run.note("warning", f"{' and '.join(unused)} {verb} ignored: with --token no certificate is made")
     content = user_kubeconfig(run, user, known=found.known)
     if not place:
         return content.decode()
@@ -59,6 +63,11 @@ def _user(options: Mapping[str, Any], machine: Node, problems: list[Problem]) ->
     )
     if not user.name.strip():
         problems.append(Problem("--client-name", 0, 0, "", "is empty; give the name by which the cluster knows the user"))
+    for name, what in (("token", "the token"), ("csr", "the file of the request")):
+        if options.get(name) is not None and not options[name].strip():  # such as a variable that is not set
+            problems.append(
+                Problem(f"--{name}", 0, 0, "", f"is empty; give {what}, or leave it out for a certificate and its key")
+            )
     for flag, text in (("--client-name", user.name), ("--token", user.token), *(("--org", name) for name in user.organizations)):
         if not text.isprintable():  # bytes that are no text, and what nobody could tell from another name
             problems.append(Problem(flag, 0, 0, "", "holds characters that cannot be printed"))

@@ -133,6 +133,9 @@ def test_a_request_whose_key_its_sender_does_not_have_is_refused(root: Path) -> 
         ({"validity_period": "999ms"}, "--validity-period: 999ms is too short"),
         ({"csr": "/jane.csr", "token": "t"}, "--csr: is for a certificate and --token for none"),
         ({"csr": "/none.csr"}, "--csr: /none.csr does not exist"),
+        ({"csr": ""}, "--csr: is empty"),
+        ({"token": ""}, "--token: is empty"),
+        ({"token": " "}, "--token: is empty"),
         ({"output_file": "/cfg.yaml"}, "--output-file: /cfg.yaml exists"),
         ({"kubeconfig": "/none.conf"}, "--kubeconfig: /none.conf does not exist"),
     ],
@@ -140,6 +143,15 @@ def test_a_request_whose_key_its_sender_does_not_have_is_refused(root: Path) -> 
 def test_nonsense_is_refused(root: Path, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         made(root, **options)
+
+
+def test_what_a_token_has_no_use_for_is_said(root: Path) -> None:
+    events: list[Event] = []
+    options = {"client_name": "jane", "token": "t", "org": ("web",), "validity_period": "720h"}
+    kubeconfig_user(options, events.append, machine=LocalNode(str(root)), source=read_source("/cfg.yaml", str(root)))
+    assert [event.message for event in events if isinstance(event, Note)] == [
+        "--org and --validity-period are ignored: with --token no certificate is made"
+    ]
 
 
 def test_all_that_is_wrong_is_said_at_once(root: Path) -> None:
