@@ -13,7 +13,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any, BinaryIO, Final
 
 from pykubeadm.etcd.client import DIGEST, EtcdError, Snapshot
@@ -28,7 +28,10 @@ FILES: Final = "files"
 CLUSTER_CONFIGURATION: Final = "kubeadm-config.yaml"
 _DESCRIPTION: Final = "archive.json"
 _FORMAT: Final = 1
-_NAME: Final = re.compile(r"etcd-\d{8}T\d{6}(\.\d{3})?Z-.+\.tar(\.age)?", re.ASCII)
+_NAME: Final = re.compile(r"etcd-(\d{8}T\d{6})(?:\.\d{3})?Z-(.+)\.tar(?:\.age)?", re.ASCII)
+_PART: Final = re.compile(rf"\.({_NAME.pattern})\.part", re.ASCII)  # as `node/files.py` calls what is being saved
+_TIME: Final = "%Y%m%dT%H%M%S"  # in names, which sort by it
+_SAVED_WITHIN: Final = timedelta(hours=6)  # far more than a database of etcd takes, whose limit is 8 GiB
 _CHUNK: Final = 1 << 20  # bytes read at a time
 LARGEST_FILE: Final = 1 << 24  # bytes of anything but the database
 
@@ -208,3 +211,13 @@ def named(now: datetime, node: str, suffix: str = SUFFIX) -> str:
 def names_of(names: Iterable[str]) -> list[str]:
     """Those of `names` that are such files', the newest first."""
     return sorted(filter(_NAME.fullmatch, names), reverse=True)
+
+
+def left_over(names: Iterable[str], name: str) -> list[str]:
+    """Those of `names` that earlier saves of the node which now saves the archive `name` were killed over."""
+    new = _NAME.fullmatch(name)
+    if new is None:
+        return []
+    begun = datetime.strptime(new[1], _TIME).replace(tzinfo=UTC) - _SAVED_WITHIN
+    parts = (part for part in map(_PART.fullmatch, names) if part and part[3] == new[2])
+    return [part[0] for part in parts if part[2] < f"{begun:{_TIME}}"]

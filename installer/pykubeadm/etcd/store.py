@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import BinaryIO, Protocol
 
 from pykubeadm.errors import NodeError
-from pykubeadm.etcd.archive import names_of
+from pykubeadm.etcd.archive import left_over, names_of
 from pykubeadm.etcd.snapshot import free_space
 from pykubeadm.node.opened import open_file
 from pykubeadm.node.port import Directory, Node
@@ -61,7 +61,9 @@ class DirectoryStore:
             )
 
     def save(self, name: str, chunks: Iterable[bytes]) -> int:
+        """Where earlier ones of the same node were killed, what they left is removed."""
         self._make()
+        self.node.remove([self.place(part) for part in left_over(self.node.list_dir(self.directory), name)])
         return self.node.save(self.place(name), chunks, 0o600)
 
     def kept(self) -> list[Kept]:

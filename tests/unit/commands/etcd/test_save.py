@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from pykubeadm.errors import NodeError, PhaseError, UsageError
 from pykubeadm.etcd.archive import read_archive
 from pykubeadm.etcd.client import Alarm, ClusterUnhealthyError, EtcdError, EtcdUnreachableError, Member, Status
 from pykubeadm.etcd.store import DirectoryStore
+from pykubeadm.node.local import LocalNode
 from pykubeadm.node.opened import open_file
 from pykubeadm.output.forms import Form, form
 from pykubeadm.phases.etcd import reach
@@ -279,6 +281,24 @@ def test_old_ones_are_removed_by_their_names_alone(node: ControlPlaneNode) -> No
         node.put(f"/srv/{name}", "x")
     assert prune_store(store, 1) == ["etcd-20260101T000000.000Z-cp2.tar.age"]
     assert [each.size for each in store.kept()] == [1]
+
+
+def test_what_a_killed_save_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    """What another node, or another save of this one, is writing now stays."""
+    parts = {
+        ".etcd-20260101T000000.000Z-cp1.tar.part": False,
+        ".etcd-20260102T050000.123Z-cp1.tar.age.part": False,
+        ".etcd-20260102T110000.000Z-cp1.tar.part": True,
+        ".etcd-20260101T000000.000Z-cp2.tar.part": True,
+        ".etcd-20260101T000000.000Z-other-cp1.tar.part": True,
+        ".notes.part": True,
+        "etcd-20260101T000000.000Z-cp1.tar": True,
+    }
+    for name in parts:
+        (tmp_path / name).write_bytes(b"keys")
+    new = "etcd-20260102T120000.000Z-cp1.tar"
+    DirectoryStore(LocalNode(), str(tmp_path)).save(new, [b"x"])
+    assert {path.name for path in tmp_path.iterdir()} == {new, *(name for name, stays in parts.items() if stays)}
 
 
 # where a snapshot is taken
