@@ -120,9 +120,13 @@ def _space(run: EtcdRun, archive: Archive) -> Iterator[str]:
 def _overwrites(run: EtcdRun, archive: Archive) -> Iterator[str]:
     """Revisions only rise, so an etcd that is behind the snapshot has lost its data: one that finds none begins a new cluster,
     with which an API server makes what a new cluster has."""
+    try:
+        client = own_client(run.node, run.manifest)
+    except EtcdError as error:  # without which its health is not known at the end either
+        yield f"{error}; `pykubeadm init phase certs` makes what is missing"
+        return
     if run.force:
         return
-    client = own_client(run.node, run.manifest)
     try:
         names = ", ".join(member.name for member in client.members())
         revision = client.status(client.endpoints[0]).revision

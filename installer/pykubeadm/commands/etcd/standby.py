@@ -22,7 +22,11 @@ def _check_cluster(run: EtcdRun) -> None:
         return
     manifest = run.manifest
     known = {member.id for member in members_on_disk(run.node, manifest) if member.name == manifest.name}
-    client = own_client(run.node, manifest)
+    try:
+        client = own_client(run.node, manifest)
+    except EtcdError as error:
+        run.note("warning", f"whether etcd was restored elsewhere is not known: {error}", topic="check")
+        return
     others = [url for url in client.endpoints if url not in manifest.client_urls]
     try:
         members = client.at(others).members() if others else ()

@@ -15,11 +15,13 @@ from pykubeadm.commands.etcd.standby import START, STOP
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdClient, EtcdUnreachableError, Member, Status
 from pykubeadm.phases.etcd import members as etcd_members
+from pykubeadm.phases.etcd.manifest import own_client
 from pykubeadm.phases.static_pods import stopped
 from pykubeadm.workflow.phase import Phase, steps
 from pykubeadm.workflow.runner import run_steps
 from tests.support.api import FakeApi
 from tests.support.etcd_runs import MANIFESTS, PEERS, ControlPlaneNode, etcd_run
+from tests.support.init_runs import warnings
 
 EVERYTHING = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 DATA = "/var/lib/etcd/member/snap/db"
@@ -109,6 +111,16 @@ def test_what_is_stopped_starts_as_it_was(node: ControlPlaneNode, etcd: Restored
     assert {name: node.text(f"{MANIFESTS}/{name}.yaml") for name in EVERYTHING} == before
     assert node.text(DATA) == "former"
     assert not perform(node, START)
+
+
+def test_without_its_certificates_it_starts_unasked(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standby, "own_client", own_client)
+    perform(node, STOP)
+    run, events = etcd_run(node)
+    run_steps("etcd", "cp1", tuple(steps(START)), run, dry_run=False, recorder=run.journal, emit=run.emit)
+    assert sorted(node.running) == sorted(EVERYTHING)
+    (note,) = warnings(events)
+    assert note.startswith("whether etcd was restored elsewhere is not known: /etc/kubernetes/pki/etcd/")
 
 
 def test_what_others_have_replaced_does_not_start_again(node: ControlPlaneNode) -> None:

@@ -15,6 +15,7 @@ from pykubeadm.errors import PhaseError, PreflightError, UsageError
 from pykubeadm.etcd.archive import DamagedSnapshotError, read_archive
 from pykubeadm.node.opened import open_file
 from pykubeadm.phases.etcd import manifest as own_files
+from pykubeadm.phases.etcd.manifest import own_client
 from pykubeadm.phases.static_pods import stopped
 from pykubeadm.workflow.events import Note, Result
 from pykubeadm.workflow.phase import Phase, steps
@@ -112,6 +113,18 @@ def test_a_healthy_etcd_is_not_overwritten(node: ControlPlaneNode, etcd: FakeMem
     assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
     perform(etcd_run(node, force=True)[0])
     assert node.text(DATA).startswith("restored")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_without_the_certificates_of_a_client_nothing_is_replaced(
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    monkeypatch.setattr(checks, "own_client", own_client)
+    with pytest.raises(
+        PreflightError, match=r"nothing was changed:\n- /etc/kubernetes/pki/etcd/\S+, with which to speak to etcd"
+    ):
+        perform(etcd_run(node, force=force)[0])
+    assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
 
 
 def test_one_that_was_restored_before_is_restored_again_by_force(node: ControlPlaneNode, etcd: FakeMember) -> None:
