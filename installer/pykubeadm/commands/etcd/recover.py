@@ -63,8 +63,8 @@ def _majority(run: EtcdRun) -> str:
 def _snapshot(run: EtcdRun) -> Changes:
     client, endpoint = _client(run), run.manifest.client_urls[0]
     run.store.require_space(client.status(endpoint).db_size)
-    name, _origin = keep_archive(ArchiveSource(run.node, run.configuration, client, endpoint, run.store, run.emit, Encryption()))
-    run.given = replace(run.given, name=run.store.place(name))
+    saved, _origin = keep_archive(ArchiveSource(run.node, run.configuration, client, endpoint, run.store, run.emit, Encryption()))
+    run.given = replace(run.given, name=run.store.place(saved.name))
     run.archive = look_at_snapshot(run)
     restoring.write(run.node, restoring.Restoring(run.archive.sha256, run.given.name))
     return [f"kept what this member has as {run.given.name}"]

@@ -15,6 +15,7 @@ from pykubeadm.errors import ApiError, NodeError
 from pykubeadm.etcd.archive import CLUSTER_CONFIGURATION, FILES, LARGEST_FILE, SUFFIX, Origin, named, pack, timestamp
 from pykubeadm.etcd.encryption import SUFFIX as ENCRYPTED
 from pykubeadm.etcd.encryption import Encryption
+from pykubeadm.etcd.store import Kept
 from pykubeadm.phases.cluster.stored import administrator, stored_cluster_document
 from pykubeadm.phases.etcd.reach import healthiest, reach
 from pykubeadm.phases.static_pods.present import arguments, present_pod
@@ -57,8 +58,8 @@ def save(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source:
     store.require_space(status.db_size)
     configuration = _cluster_configuration(found, emit)
     taken = ArchiveSource(found.node, found.configuration, reached.client, endpoint, store, emit, encryption, found.known)
-    name, origin = keep_archive(taken, {CLUSTER_CONFIGURATION: configuration} if configuration else {})
-    size, place = next(each.size for each in store.kept() if each.name == name), store.place(name)
+    saved, origin = keep_archive(taken, {CLUSTER_CONFIGURATION: configuration} if configuration else {})
+    size, place = saved.size, store.place(saved.name)
     emit(
         Result(
             name="snapshot",
@@ -71,14 +72,13 @@ def save(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source:
             emit(Note(level="info", topic="snapshot", message=f"removed {store.place(removed)}"))
 
 
-def keep_archive(source: ArchiveSource, more: Mapping[str, bytes] = MappingProxyType({})) -> tuple[str, Origin]:
-    """The name of a new archive in the store, with what it says of itself; `more` goes into it, too."""
+def keep_archive(source: ArchiveSource, more: Mapping[str, bytes] = MappingProxyType({})) -> tuple[Kept, Origin]:
+    """A new archive in the store, with what it says of itself; `more` goes into it, too."""
     now, origin = source.node.now(), _origin(source)
     name = named(now, origin.node, SUFFIX + (ENCRYPTED if source.encryption else ""))
     files = {**_files(source), **more}
     content = pack(replace(origin, created=timestamp(now)), files, source.client.snapshot(source.endpoint))
-    source.store.save(name, source.encryption.encrypted(content))
-    return name, origin
+    return Kept(name, source.store.save(name, source.encryption.encrypted(content))), origin
 
 
 def _origin(source: ArchiveSource) -> Origin:

@@ -235,6 +235,17 @@ def test_without_a_kubeconfig_the_rest_is_kept(node: ControlPlaneNode) -> None:
     ]
 
 
+def test_who_may_only_write_to_a_store_can_save(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a bucket, with PutObject alone: nobody can delete or read archives with these credentials."""
+
+    def kept(_store: DirectoryStore) -> None:
+        raise NodeError("cannot list: AccessDenied")
+
+    monkeypatch.setattr(DirectoryStore, "kept", kept)
+    result, _events = run()
+    assert result.data["size"] == str(len(node.read(result.data["place"]) or b""))
+
+
 def test_so_many_are_kept(node: ControlPlaneNode) -> None:
     names = [f"{STORE}/etcd-2020010{day}T000000.000Z-cp1.tar" for day in (1, 2, 3)]
     for name in (*names, f"{STORE}/by-hand.db"):
