@@ -95,11 +95,20 @@ def pack(origin: Origin, files: Mapping[str, bytes], snapshot: Snapshot) -> Iter
 def read_archive(file: BinaryIO) -> Archive:
     """What a file holds: an archive of ours, or a snapshot as etcdctl writes it. All of it is read and compared with its digests.
     DamagedSnapshotError where it is neither or not whole."""
-    file.seek(0)
-    if tarfile.is_tarfile(file):
+    if _is_tar(file):
         return _read_tar(file)
     file.seek(0, 2)
     return _read_database(file, 0, file.tell())
+
+
+def _is_tar(file: BinaryIO) -> bool:
+    """Ours are not compressed: what is, is none, and is not decompressed to find that out."""
+    file.seek(0)
+    try:
+        with tarfile.open(fileobj=file, mode="r:"):
+            return True
+    except tarfile.TarError:
+        return False
 
 
 def database_chunks(file: BinaryIO, archive: Archive) -> Iterator[bytes]:

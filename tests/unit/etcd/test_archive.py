@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -74,6 +75,15 @@ def test_one_that_is_cut_off_is_damaged(end: int) -> None:
         return
     with pytest.raises(DamagedSnapshotError, match=r"damaged|cut off"):
         read_archive(io.BytesIO(whole[:end]))
+
+
+@pytest.mark.parametrize("size", [5, 200, 2000])
+def test_a_compressed_archive_that_is_cut_off_is_none(size: int) -> None:
+    compressed = gzip.compress(packed())
+    with pytest.raises(DamagedSnapshotError, match=r"damaged or cut off"):
+        read_archive(io.BytesIO(compressed[:size]))
+    with pytest.raises(DamagedSnapshotError):
+        read_archive(io.BytesIO(compressed))
 
 
 def test_a_byte_that_changed_anywhere_is_found() -> None:
