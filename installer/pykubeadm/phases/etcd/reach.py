@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdClient, EtcdError, tls_context
-from pykubeadm.phases.etcd.manifest import etcd_manifest, own_client
+from pykubeadm.phases.documents import read_document
+from pykubeadm.phases.etcd.manifest import NAME, etcd_manifest, own_client
+from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -34,9 +36,10 @@ def reach(node: Node, configuration: Configuration) -> Reached:
         return Reached(EtcdClient(external.endpoints, _tls(node, external), route=node.route))
     manifest = etcd_manifest(node)
     if manifest is None:
+        path = manifest_path(NAME)
+        read_document(node, path)  # raises what is wrong with it, where it is there
         raise PhaseError(
-            "there is no member of etcd on this node (/etc/kubernetes/manifests/etcd.yaml does not exist or cannot be read): run "
-            "this on a control plane that has one"
+            f"there is no member of etcd on this node ({path} does not exist): run this on a control plane that has one"
         )
     return Reached(own_client(node, manifest), manifest.client_urls)
 

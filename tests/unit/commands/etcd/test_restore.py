@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import yaml
 
 from pykubeadm.commands.etcd import checks, others, rejoin, standby
+from pykubeadm.commands.etcd import command as commands
 from pykubeadm.commands.etcd.recover import PHASES as RECOVER
 from pykubeadm.commands.etcd.restore import PHASES
 from pykubeadm.commands.etcd.run import EtcdRun
@@ -113,6 +115,24 @@ def test_a_healthy_etcd_is_not_overwritten(node: ControlPlaneNode, etcd: FakeMem
     assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
     perform(etcd_run(node, force=True)[0])
     assert node.text(DATA).startswith("restored")
+
+
+@pytest.mark.parametrize("command", [commands.recover, commands.rejoin, partial(commands.restore, "/root/snapshot")])
+def test_a_manifest_without_the_flags_that_count_is_refused(
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, command: Callable[..., None]
+) -> None:
+    pod = yaml.safe_load(node.text(f"{MANIFESTS}/etcd.yaml"))
+    pod["spec"]["containers"][0]["command"] = ["etcd", "--name=cp1", "--data-dir=/var/lib/etcd"]
+    node.put(f"{MANIFESTS}/etcd.yaml", yaml.safe_dump(pod))
+    monkeypatch.setattr(commands, "begin", lambda *_arguments, **_options: etcd_run(node)[0])
+    with pytest.raises(PhaseError) as caught:
+        command({}, lambda _event: None, machine=node)
+    assert str(caught.value).startswith(
+        "the manifest of etcd does not give --advertise-client-urls and --initial-advertise-peer-urls"
+    )
+    assert (node.running, node.text(DATA)) == (EVERYTHING, "former")
+    commands.stop({}, lambda _event: None, machine=node)
+    assert node.running == []
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -333,6 +333,12 @@ def test_a_node_without_a_member_knows_no_etcd(node: ControlPlaneNode) -> None:
         reach.reach(node, CONFIG)
 
 
+def test_a_manifest_that_cannot_be_read_is_said_with_its_line(node: ControlPlaneNode) -> None:
+    node.put("/etc/kubernetes/manifests/etcd.yaml", "spec:\n  a: [\n")
+    with pytest.raises(PhaseError, match=r"/etc/kubernetes/manifests/etcd.yaml .*line 3"):
+        reach.reach(node, CONFIG)
+
+
 # defrag, alarm disarm
 
 
