@@ -55,7 +55,8 @@ options:
         description: Where the signing key goes.
         type: path
       key_url:
-        description: Where the signing key comes from, when it is not there yet.
+        description:
+          - Where the signing key comes from, when it is not there yet, or packages cannot be installed with the one that is.
         type: str
   folder:
     description: A folder on the node with package files (C(.deb), C(.rpm)) that are used before any repository.
@@ -107,6 +108,9 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 from ansible_collections.pykubeadm.kube.plugins.module_utils.package_managers import MANAGERS, PackageError, satisfies
 
+ARMOR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
+# RFC 9580, 4.2: the first byte of a public key packet, in the old form with 1, 2 or 4 bytes of length, and in the new one.
+PACKETS = (b"\x98", b"\x99", b"\x9a", b"\xc6")
 OPTIONS = {
     "packages": {
         "type": "list",
@@ -136,30 +140,56 @@ OPTIONS = {
 }
 
 
-def add_repositories(module, manager):
+def is_key(content):
+    """Whether these are OpenPGP keys, armored or not."""
+    return ARMOR in content or content[:1] in PACKETS
+
+
+def fetch_key(repository):
+    """The signing key. Raises PackageError where it cannot be obtained, or is none: proxies answer with pages of their own."""
+    url = repository["key_url"]
+    try:
+        content = open_url(url, timeout=30).read()
+    except Exception as error:  # open_url raises what urllib, http and ssl raise
+        raise PackageError("the key of the repository cannot be obtained from %s: %s" % (url, error))
+    if not is_key(content):
+        raise PackageError(
+            "%s answers with something else than the repository's key; check the URL, and the proxy if there is one" % url
+        )
+    return content
+
+
+def renew_keys(module):
+    """Fetch the keys again, for they expire; True where one is another than before. Those that cannot be had stay."""
+    renewed = False
+    for repository in module.params["repositories"]:
+        key = repository["key_path"]
+        try:
+            content = fetch_key(repository) if key else None
+        except PackageError:
+            continue
+        if key and fs.read(key) != content:
+            fs.apply(fs.Wanted(key, content=content), fs.selinux_label(module))
+            renewed = True
+    return renewed
+
+
+def add_repositories(module):
     """Write what is missing; True where a repository is new."""
     added = False
     label = fs.selinux_label(module)
     for repository in module.params["repositories"]:
         key = repository["key_path"]
-        if key and not os.path.exists(key):
+        if key and not is_key(fs.read(key) or b""):
             added = True
             if not module.check_mode:
-                try:
-                    content = open_url(repository["key_url"], timeout=30).read()
-                except Exception as error:  # open_url raises what urllib, http and ssl raise
-                    raise PackageError(
-                        "the key of the repository cannot be obtained from %s: %s" % (repository["key_url"], error)
-                    )
-                fs.apply(fs.Wanted(key, content=content), label)
+                fs.apply(fs.Wanted(key, content=fetch_key(repository)), label)
         secret = fs.PASSWORD_IN_URL.search(repository["content"])
         want = fs.Wanted(repository["path"], content=repository["content"].encode(), mode="0600" if secret else None)
         if fs.differences(want):
             added = True
             if not module.check_mode:
                 fs.apply(want, label)
-    if added and not module.check_mode:
-        manager.refresh()
     return added
 
 
@@ -184,12 +214,23 @@ def install(module, manager, missing, held):
     files = sorted(glob.glob(os.path.join(folder, "*" + manager.suffix))) if folder else []
     # Where the folder has all of them there may be no way to a repository.
     enough = bool(files) and len(manager.local(missing, files)) == len(missing)
-    new_repository = not enough and add_repositories(module, manager)
+    new_repository = not enough and add_repositories(module)
     locked = held.intersection(package["name"] for package in missing)  # would keep the new version away
     if locked and not module.check_mode:
         manager.release(sorted(locked))
-    manager.install(missing, files, may_be_unknown=module.check_mode and new_repository)
+    try:
+        obtain(module, manager, missing, files, new_repository)
+    except PackageError:
+        if module.check_mode or enough or not renew_keys(module):
+            raise
+        obtain(module, manager, missing, files, new_repository=True)
     return held - locked
+
+
+def obtain(module, manager, missing, files, new_repository):
+    if new_repository and not module.check_mode:
+        manager.refresh()
+    manager.install(missing, files, may_be_unknown=module.check_mode and new_repository)
 
 
 def check_installed(missing, versions):

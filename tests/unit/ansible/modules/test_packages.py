@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import io
+import os
+
 import pytest
+from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 from ansible_collections.pykubeadm.kube.plugins.module_utils import package_managers
 from ansible_collections.pykubeadm.kube.plugins.module_utils.package_managers import reason, satisfies
 from ansible_collections.pykubeadm.kube.plugins.modules import packages
@@ -94,6 +99,77 @@ def test_packages_that_a_folder_has_need_no_repository(tmp_path):
     packages.install(here, package_managers.Apt(here, "apt-get"), [KUBELET], set())
     assert any(line.endswith(f"{tmp_path}/kubelet_1.36.2-1.1_amd64.deb") for line in here.commands)
     assert not (tmp_path / "x.sources").exists()
+
+
+KEY = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nnew\n-----END PGP PUBLIC KEY BLOCK-----\n"
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """(answers, machine, apt): a repository whose key is fetched, one answer after the other, on a machine with apt."""
+    answers, key = [], tmp_path / "key.asc"
+    monkeypatch.setattr(packages, "open_url", lambda _url, **_options: io.BytesIO(answers.pop(0)))
+    mine = functools.partial(fs.Wanted, owner=str(os.getuid()), group=str(os.getgid()))
+    monkeypatch.setattr(packages.fs, "Wanted", mine)
+    monkeypatch.setattr(packages.fs, "selinux_label", lambda _module: None)
+    repository = {"path": f"{tmp_path}/x.sources", "content": "x", "key_path": str(key), "key_url": "https://packages.test/key"}
+    here = Machine(folder="", repositories=[repository])
+    return answers, here, key
+
+
+class Signed:
+    """A package manager that takes the repository's signature by the new key alone."""
+
+    suffix = ".deb"
+
+    def __init__(self, key):
+        self.key, self.refreshed, self.installed = key, 0, []
+
+    def refresh(self):
+        self.refreshed += 1
+
+    def install(self, wanted, _files, **_options):
+        if self.key.read_bytes() != KEY:
+            raise package_managers.PackageError("The repository is not signed")
+        self.installed += wanted
+
+
+def test_a_page_in_place_of_a_key_is_refused_and_not_kept(published):
+    answers, here, key = published
+    answers.append(b"<html>Please log in</html>")
+    with pytest.raises(package_managers.PackageError, match=r"^https://packages\.test/key answers with something else"):
+        packages.install(here, Signed(key), [KUBELET], set())
+    assert not key.exists()
+
+
+@pytest.mark.parametrize("former", [b"<html>Please log in</html>", b"", KEY.replace(b"new", b"expired"), b"\x99\x01 expired"])
+def test_a_key_that_no_longer_serves_is_fetched_again(published, former):
+    answers, here, key = published
+    key.write_bytes(former)
+    answers.append(KEY)
+    manager = Signed(key)
+    packages.install(here, manager, [KUBELET], set())
+    assert (key.read_bytes(), manager.installed) == (KEY, [KUBELET])
+    assert manager.refreshed
+
+
+@pytest.mark.parametrize("answer", [KEY.replace(b"new", b"expired"), b"<html>Please log in</html>"])
+def test_the_package_managers_reason_is_given_where_there_is_no_other_key(published, answer):
+    answers, here, key = published
+    key.write_bytes(KEY.replace(b"new", b"expired"))
+    answers.append(answer)
+    with pytest.raises(package_managers.PackageError, match="The repository is not signed"):
+        packages.install(here, Signed(key), [KUBELET], set())
+    assert b"expired" in key.read_bytes()
+    assert answers == []
+
+
+def test_nothing_is_fetched_in_check_mode(published):
+    _answers, here, key = published
+    here.check_mode = True
+    key.write_bytes(KEY.replace(b"new", b"expired"))
+    with pytest.raises(package_managers.PackageError, match="The repository is not signed"):
+        packages.install(here, Signed(key), [KUBELET], set())
 
 
 def test_dnf_gets_its_plugin_where_holding_needs_it():
