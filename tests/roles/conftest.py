@@ -75,6 +75,7 @@ def record(
         name: {
             "ansible_connection": "local",
             "ansible_become": False,
+            "ansible_python_interpreter": sys.executable,
             "recorded": facts(name, system) | (recorded or {}).get(name, {}),
             "available": {"containerd": system.containerd},
             **(host_variables or {}).get(name, {}),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import yaml
 
@@ -52,10 +50,7 @@ def hardened(tmp_path_factory):
         "hardening_encryption_resources": ["secrets", "configmaps"],
     }
     systems = dict.fromkeys(KEPT | LOST, SYSTEMS["debian12"])
-    extra = {
-        "ansible_python_interpreter": sys.executable,
-        "hardening_encryption_file": f"{folder}/{{{{ inventory_hostname }}}}.yaml",
-    }
+    extra = {"hardening_encryption_file": f"{folder}/{{{{ inventory_hostname }}}}.yaml"}
     return record(folder, variables, systems, roles=dict.fromkeys(systems, ("hardening",)), extra=extra)
 
 
