@@ -214,6 +214,7 @@ def test_keepalived_itself_must_accept_its_configuration(chosen):
 @pytest.mark.parametrize("host", WRONG_PASSWORDS)
 def test_a_password_that_keepalived_would_cut_off_is_refused_without_showing_it(chosen, host):
     assert f"[{host}]" in said(chosen).partition("load_balancer_password may have at most eight ASCII characters")[0]
+    assert 'without blanks, !, ", #, $,' in said(chosen)
     assert WRONG_PASSWORDS[host] not in chosen.output
     assert not chosen.of(host, "files")
 
