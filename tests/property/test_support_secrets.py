@@ -67,6 +67,11 @@ _SAID = (
     "sshpass -p {} ssh root@a",
     "login with pwd={} failed",
     "TOKEN_FLAGS=--token {} --verbose",
+    '{{"key": "DB_PASSWORD", "value": "{}"}}',
+    "apiVersion: v1\nitems:\n- data:\n    db: {}\n  kind: Secret\n  metadata: {{}}",
+    "apiVersion: v1\nkind: Secret\nstringData:\n  db: |\n    two\n    {}\n  other: x",
+    '{{"apiVersion": "v1", "data": {{"a": "b", "db": "{}"}}, "kind": "Secret"}}',
+    'note: |\n  {{\\"kind\\":\\"Secret\\",\\"stringData\\":{{\\"db\\":\\"{}\\"}}}}',
     'msg="{{\\"password\\": \\"{}\\", \\"port\\": 1}}"',
     "x" * 300 + "_password_" + "y" * 300 + ": {}",
 )
@@ -98,6 +103,9 @@ def test_what_looks_like_a_key_or_token_is_removed(secret: str, said: str) -> No
         "hvs.CAESIJ0123456789abcdef",
         "AKIAIOSFODNN7EXAMPLE",
         base64.b64encode(b"admin:hunter22").decode(),
+        base64.b64encode(bytes.fromhex("00a1b2c3d4e5f60718293a4b5c6d7e8f")).decode(),
+        "$apr1$x1y2z3$QxPZ7vhs0dgvDLHqcwmYC/",
+        "$6$salt$0123456789abcdefABCDEF./",
     ],
 )
 def test_what_its_issuer_or_its_form_gives_away_is_removed(secret: str) -> None:
@@ -124,6 +132,9 @@ def test_what_its_issuer_or_its_form_gives_away_is_removed(secret: str) -> None:
         "docker run --user 1000:1000 --name kubernetes12 abcd1234",
         "users:\n- password: |\n    [removed]\n  name: x",
         'msg="{\\"token\\": \\"[removed]\\", \\"port\\": 1} and more"',
+        "kind: ConfigMap\ndata:\n  mode: nftables",
+        "volumes:\n- secret: {}\n  kind: SecretList\n  data: x",
+        "kind: Secret\nmetadata:\n  name: registry\ntype: Opaque",
         "https://example.com/@someone and more@example.com",
         "/etc/kubernetes/manifests/kube-apiserver.yaml",
     ],

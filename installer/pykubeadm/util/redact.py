@@ -55,10 +55,18 @@ _FLAG: Final = re.compile(
 _LINE: Final = re.compile(r":[ \t]+(?P<value>[^\s\"'\[{|>&*!#][^\n]*)")
 _BEGINNING: Final = re.compile(r"[ \t]*(?:-[ \t]+)*")  # of such a line
 _VALUE_OF_ENV: Final = re.compile(
-    rf"(?P<head>\bname[\"'\\]*:\s*[\"'\\]*{_MORE}(?:{_WORDS}|key|auth){_MORE}[\"'\\]*\s*[,\n]\s*(?:-\s*)?[\"'\\]*value[\"'\\]*:\s*)"
+    rf"(?P<head>\b(?:name|key)[\"'\\]*:\s*[\"'\\]*{_MORE}(?:{_WORDS}|key|auth){_MORE}[\"'\\]*\s*[,\n]\s*(?:-\s*)?[\"'\\]*value[\"'\\]*:\s*)"
     rf"(?P<value>{_QUOTED}|[^\n}}]+)",
     re.IGNORECASE,
 )
+# A password as crypt(3) and htpasswd keep it.
+_HASHED: Final = re.compile(r"\$(?:apr1|[1256y]|2[aby])\$[\w./$=,]{8,}")
+# A Secret, in YAML or JSON, and what it holds there, in JSON of `kubectl apply`'s annotation, too.
+_SECRET: Final = re.compile(r"kind[\"'\\]*:\s*[\"'\\]*Secret\b")
+_DATA: Final = re.compile(r"(?P<indent>[ \t]*(?:-[ \t]+)?)(?:data|stringData):[ \t]*")
+_ENTRY: Final = re.compile(r"(?P<head>[ \t]*[\w.-]+:[ \t]+)(?P<value>\S.*)")
+_MAP: Final = re.compile(r"(?:data|stringData)\\*\"\s*:\s*\{[^{}]*\}")
+_IN_MAP: Final = re.compile(r"(?P<head>:\s*)(?P<value>\\+\"[^\"]*\"|\"(?:[^\"\\]|\\.)*+\")")
 # The first line of a YAML block: `password: |`. `value: |` belongs to the name before it.
 _BLOCK: Final = re.compile(
     rf"(?P<indent>[ \t]*(?:-[ \t]+)*)[\"']?(?:{_MORE}{_WORDS}{_MORE}|(?P<value>value))[\"']?:[ \t]+[|>][-+\d]*[ \t]*(?:#.*)?",
@@ -78,6 +86,7 @@ _LONG: Final = re.compile(
     rf"(?<![0-9A-Za-z])(?:(?P<hex>{_HEX.pattern})|(?<![\w+/.-])(?=[a-z]*+[A-Z0-9+/=])[A-Za-z0-9+/]{{8,}}+={{0,2}}(?![\w+/=-]))"
 )
 _KEY_CHARACTERS: Final = 40  # of base64 that is a key and no word
+_KEY_OF_16: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")  # bytes, as of AES-128
 _PAIR: Final = re.compile(rb"[!-9;-~]{1,60}:[!-~]{3,60}")  # of a user and a password, as HTTP's Basic has it
 
 
@@ -99,8 +108,10 @@ class Redactor:
         if any(issuer in text for issuer in _ISSUERS):
             text = _ISSUED.sub(REMOVED, text)
         text = _at_places(text, ("bearer", "basic"), _BEARER, lambda found: f"{found[1]} {REMOVED}")
+        text = _HASHED.sub(REMOVED, text)
+        text = _without_data(text)
         text = _without_blocks(text)
-        text = _at_places(text, ("name",), _VALUE_OF_ENV, _without_value)
+        text = _at_places(text, ("name", "key"), _VALUE_OF_ENV, _without_value)
         text = _without_named(text)
         for pattern in _CALLED:
             text = pattern.sub(_without_value, text)
@@ -214,6 +225,23 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
     return found.end() if found else at
 
 
+def _without_data(text: str) -> str:
+    """Whatever is data, where there is a Secret: in a list it comes before what says whose it is."""
+    if not _SECRET.search(text):
+        return text
+    lines, column = text.split("\n"), -1
+    for at, line in enumerate(lines):
+        content = line.lstrip(" \t")
+        if content and len(line) - len(content) <= column:
+            column = -1
+        if column < 0 and (found := _DATA.fullmatch(line)):
+            column = len(found["indent"])
+        elif column >= 0 and content:
+            entry = _ENTRY.fullmatch(line)
+            lines[at] = _without_value(entry) if entry else f"{line[: len(line) - len(content)]}{REMOVED}"
+    return _MAP.sub(lambda found: _IN_MAP.sub(_without_value, found[0]), "\n".join(lines))
+
+
 def _without_blocks(text: str) -> str:
     """What a YAML block holds is what is further in than its key."""
     if not re.search(r":[ \t]+[|>]", text):
@@ -246,10 +274,10 @@ def _removed(value: str) -> str:
 
 def _without_base64(text: str) -> str:
     """Words and paths have no digits, or no large letters."""
-    if len(text) < _KEY_CHARACTERS:
-        is_secret = len(text) % 4 == 0 and _PAIR.fullmatch(base64.b64decode(text)) is not None
-    else:
+    if len(text) >= _KEY_CHARACTERS or _KEY_OF_16.fullmatch(text):
         is_secret = any(map(str.isdigit, text)) and any(map(str.isupper, text)) and any(map(str.islower, text))
+    else:
+        is_secret = len(text) % 4 == 0 and _PAIR.fullmatch(base64.b64decode(text)) is not None
     return REMOVED if is_secret else text
 
 
