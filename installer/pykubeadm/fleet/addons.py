@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.util.dataclass import dataclass
@@ -34,21 +35,22 @@ class AddOn:
 
 
 def look_at_addons(api: Api, found: Found) -> tuple[AddOn, ...]:
-    """As the cluster says. What its ClusterConfiguration disables, and is not there, is left out. Raises ApiError."""
+    """As the cluster says. An add-on that is not there is left out if the ClusterConfiguration disables it, or nothing else of it
+    is there, as after `init --skip-phases=addon/kube-proxy`. Raises ApiError."""
     stored = found.facts.cluster.stored if found.facts.cluster else {}
     daemons = api.list("apps/v1", "DaemonSet")
     names = api.list("apps/v1", "Deployment", _SYSTEM, labels=_DNS)
     proxies = [each for each in daemons if _is(each, _SYSTEM, "kube-proxy")]
     return (
-        *_managed("coredns", [_deployment(each) for each in names], stored.get("dns")),
-        *_managed("kube-proxy", [_daemon_set(each) for each in proxies], stored.get("proxy")),
+        *_managed(api, "coredns", [_deployment(each) for each in names], stored.get("dns")),
+        *_managed(api, "kube-proxy", [_daemon_set(each) for each in proxies], stored.get("proxy")),
         *_network(found, [_daemon_set(each) for each in daemons if _is_network(each)]),
     )
 
 
-def _managed(name: str, there: Sequence[AddOn], settings: Mapping[str, Any] | None) -> Sequence[AddOn]:
-    """Of an add-on that is kubeadm's."""
-    if there or (settings or {}).get("disabled"):
+def _managed(api: Api, name: str, there: Sequence[AddOn], settings: Mapping[str, Any] | None) -> Sequence[AddOn]:
+    """Of an add-on that is kubeadm's. One without its ConfigMap is not wanted, as for kubeadm's own upgrades."""
+    if there or (settings or {}).get("disabled") or api.get("v1", "ConfigMap", name, _SYSTEM) is None:
         return there
     field = "dns" if name == "coredns" else "proxy"
     sentence = (
@@ -77,7 +79,8 @@ def _deployment(document: KubeObject) -> AddOn:
 
 
 def _daemon_set(document: KubeObject) -> AddOn:
-    return _add_on(document, "numberReady", int(_status(document).get("desiredNumberScheduled") or 0))
+    found = _add_on(document, "numberReady", int(_status(document).get("desiredNumberScheduled") or 0))
+    return found if found.desired else replace(found, ailment=f"{found.name} is to run nowhere")
 
 
 def _add_on(document: KubeObject, counting: str, desired: int) -> AddOn:
@@ -85,7 +88,7 @@ def _add_on(document: KubeObject, counting: str, desired: int) -> AddOn:
     containers = document["spec"]["template"]["spec"].get("containers") or [{}]
     tag = str(containers[0].get("image") or "").partition("@")[0].rpartition("/")[2].partition(":")[2]
     ailment = f"{name}: {ready} of {desired} pods are ready" if ready < desired else ""
-    return AddOn(name, ready, desired, tag, ailment if desired else f"{name} is to run nowhere")
+    return AddOn(name, ready, desired, tag, ailment)
 
 
 def _status(document: KubeObject) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from tests.support.fleets import DIGESTS, cluster, control_plane, fleet, host, n
 from tests.support.node import FakeNode
 
 HOSTS = (host("c1", "control-plane"), host("w1"))
+MANAGED = ("coredns", "kube-proxy")
 JOINED = (control_plane("c1"), worker("w1"))
 
 
@@ -100,14 +101,21 @@ def test_an_add_on_whose_pods_are_not_ready_is_a_problem(status_of):
 
 
 def test_a_missing_add_on_is_a_problem_unless_the_configuration_does_without_it(status_of):
-    [dns, proxy] = status_of().problems
+    made = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": n, "namespace": "kube-system"}} for n in MANAGED]
+    [dns, proxy] = status_of(*made).problems
     assert dns.startswith("there is no coredns: `pykubeadm init phase addon coredns`")
     assert "set proxy.disabled in the ClusterConfiguration" in proxy
-    without = status_of(dns={"disabled": True}, proxy={"disabled": True})
+    without = status_of(*made, dns={"disabled": True}, proxy={"disabled": True})
     assert without.addons == ()
     assert not any("there is no" in problem for problem in without.problems)
     [missing] = status_of(coredns(), kube_proxy(), plugin="flannel").problems
     assert missing.startswith("there is no flannel")
+
+
+def test_an_add_on_that_was_never_installed_or_is_scaled_down_is_not_a_problem(status_of):
+    found = status_of(coredns(ready=0, desired=0), flannel(), proxy={})
+    assert [each.name for each in found.addons] == ["coredns", "kube-flannel-ds"]
+    assert found.problems == ()
 
 
 def test_of_a_bridge_the_machines_with_it_are_counted(status_of):
