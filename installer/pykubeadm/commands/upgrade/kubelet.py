@@ -122,6 +122,9 @@ def replace_programs(run: UpgradeRun, play: Play, controller: Node) -> Changes:
     with ExitStack() as turn:
         try:
             turn.enter_context(_own_turn(run))
+        except PykubeadmError as error:
+            raise with_state(error, _back(run, tried=False)) from error
+        try:
             if not packaged:
                 _keep_old(run)
             run.kubelet_started = run.now()  # by the role, as its program changes
@@ -217,14 +220,14 @@ def _steady(run: UpgradeRun) -> Callable[[], str | None]:
     return look
 
 
-def _back(run: UpgradeRun) -> str:
-    """Put the old kubelet back with its files, and let the node take pods again if it is Ready; what came of it, as the end of a
-    sentence."""
+def _back(run: UpgradeRun, *, tried: bool = True) -> str:
+    """Put the old kubelet back with its files if this run tried the new one, and let the node take pods again if it is Ready; what
+    came of it, as the end of a sentence."""
     from pykubeadm.node.facts import kubelet_version
     from pykubeadm.phases.cluster.drain import uncordon
     from pykubeadm.phases.replacing.former_kubelet import drop_kubelet_files
 
-    is_kept, done = run.node.stat(BEFORE) is not None, list[str]()
+    is_kept, done = tried and run.node.stat(BEFORE) is not None, list[str]()
     try:
         since = _put_back(run) if is_kept else None
         version = kubelet_version(run.node) or "of no known version"
@@ -234,7 +237,7 @@ def _back(run: UpgradeRun) -> str:
             done[:] = [f"the old kubelet {version} runs again"]
             drop_kubelet_files(run)
         elif reason := _not_ready(run, version):
-            raise PhaseError(f"no other is kept, as of a package, which may be installed again; {reason}")
+            raise PhaseError(f"no other is kept, as of a package, which may be installed again; {reason}" if tried else reason)
         done += uncordon(_api(run), _node_name(run))
     except PykubeadmError as error:
         first = str(error).partition("\n")[0]

@@ -540,6 +540,24 @@ def test_while_etcd_needs_its_member_a_control_plane_keeps_its_kubelet(
     assert machine.text(f"{FORMER}{KUBELET_CONFIG}") == "maxPods: 110", "the next run may have to go back to it"
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_new_kubelet_that_another_run_left_stays_while_it_is_not_its_turn(
+    machine: Machine, control_plane: FakeEtcd, roles: Roles, monkeypatch: pytest.MonkeyPatch, *, ready: bool
+) -> None:
+    control_plane.all, control_plane.ailments = (*control_plane.all, *other_members()), {2: "connection refused"}
+    monkeypatch.setattr("pykubeadm.phases.etcd.members.wait_for_others", no_wait)
+    machine.put(KUBELET, NEW)
+    machine.put(BEFORE, OLD)
+    machine.api.patch("v1", "Node", NODE, OURS, how="merge")
+    machine.unready = "" if ready else NEW
+    machine.start()
+    state = f"the kubelet {NEW} stays; " + (f"uncordoned node {NODE}" if ready else "cni plugin not initialized; node")
+    with pytest.raises(PhaseError, match=f"connection refused(.|\n)*{state}"):
+        perform(machine, has_control_plane=True)
+    assert (roles["runs"], machine.text(KUBELET), machine.text(BEFORE)) == (0, NEW, OLD)
+    assert is_cordoned(machine) is not ready
+
+
 def no_wait(_run: UpgradeRun, _phase: str, target: str, probe: Callable[[], str | None]) -> None:
     if reason := probe():
         raise PhaseError(f"timed out after 120 s of waiting for {target} ({reason})")
