@@ -10,7 +10,7 @@ import yaml
 
 from pykubeadm.commands.reconfigure.phases import PHASES
 from pykubeadm.errors import PhaseError
-from pykubeadm.phases.replacing.former_kubelet import FORMER
+from pykubeadm.phases.replacing.former_kubelet import OF_RECONFIGURE
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.renewal import names_of_certificate
@@ -82,7 +82,7 @@ def test_killed_before_any_change_the_next_run_finishes_it(monkeypatch: pytest.M
         assert _stored(api, "kubelet-config", "kubelet")["maxPods"] == 77, number
         assert _stored(api, "kubeadm-config", "ClusterConfiguration")["scheduler"]["extraArgs"], number
         assert read_record(node) is None
-        assert node.stat(FORMER) is None
+        assert node.stat(OF_RECONFIGURE) is None
         if number % EVERY == 0:
             assert reconfigured(monkeypatch, node, api) == [], number
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.constants import KUBELET_CONFIG, KUBELET_FLAGS_ENV
 from pykubeadm.errors import PhaseError, PykubeadmError
-from pykubeadm.phases.replacing.former_kubelet import FORMER, drop_kubelet_files, former_kubelet_files, keep_kubelet_files
+from pykubeadm.phases.replacing.former_kubelet import OF_RECONFIGURE, drop_kubelet_files, former_kubelet_files, keep_kubelet_files
 from pykubeadm.workflow.phase import Changes, Phase
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ def _apply(run: ReconfigureRun) -> Changes:
     files = changed_files(run)
     unit = run.node.unit("kubelet")
     is_stopped = unit.load == "loaded" and unit.active == "inactive"  # as by a run that was killed while it moved the kubelet
-    if not files and run.node.stat(FORMER) is None and not is_stopped:
+    if not files and run.node.stat(OF_RECONFIGURE) is None and not is_stopped:
         return ()
-    keep_kubelet_files(run)
+    keep_kubelet_files(run, OF_RECONFIGURE)
     try:
         changes = start_kubelet(run, files)
         wait_for_kubelet(run)
     except PykubeadmError as error:
         raise PhaseError(f"{_first_line(error)}; {_put_back(run)}\n{_rest(error)}".rstrip()) from error
-    drop_kubelet_files(run)
+    drop_kubelet_files(run, OF_RECONFIGURE)
     return changes
 
 
@@ -90,11 +90,11 @@ def _put_back(run: ReconfigureRun) -> str:
     from pykubeadm.phases.kubelet.start import start_kubelet
 
     try:
-        start_kubelet(run, former_kubelet_files(run))
+        start_kubelet(run, former_kubelet_files(run, OF_RECONFIGURE))
         wait_for_kubelet(run)
     except PykubeadmError as error:
         return f"its former configuration was put back, and it does not become healthy with that either: {_first_line(error)}"
-    drop_kubelet_files(run)
+    drop_kubelet_files(run, OF_RECONFIGURE)
     return "its former configuration was put back, and it runs with that; correct the new one, then run this again"
 
 

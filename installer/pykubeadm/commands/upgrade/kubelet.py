@@ -174,11 +174,11 @@ def _wait_ready(run: UpgradeRun, version: str, since: datetime | None = None) ->
 
 def _uncordon(run: UpgradeRun) -> Changes:
     from pykubeadm.phases.cluster.drain import uncordon
-    from pykubeadm.phases.replacing.former_kubelet import drop_kubelet_files
+    from pykubeadm.phases.replacing.former_kubelet import OF_RECONFIGURE, OF_UPGRADE, drop_kubelet_files
 
     changes = uncordon(_api(run), _node_name(run))
     run.node.remove([BEFORE])
-    drop_kubelet_files(run)
+    drop_kubelet_files(run, OF_UPGRADE, OF_RECONFIGURE)
     return changes
 
 
@@ -221,11 +221,11 @@ def _steady(run: UpgradeRun) -> Callable[[], str | None]:
 
 
 def _back(run: UpgradeRun, *, tried: bool = True) -> str:
-    """Put the old kubelet back with its files if this run tried the new one, and let the node take pods again if it is Ready; what
-    came of it, as the end of a sentence."""
+    """Put the old kubelet back with its files if this run tried the new one, and let the node take pods again if it is Ready;
+    what came of it, as the end of a sentence."""
     from pykubeadm.node.facts import kubelet_version
     from pykubeadm.phases.cluster.drain import uncordon
-    from pykubeadm.phases.replacing.former_kubelet import drop_kubelet_files
+    from pykubeadm.phases.replacing.former_kubelet import OF_UPGRADE, drop_kubelet_files
 
     is_kept, done = tried and run.node.stat(BEFORE) is not None, list[str]()
     try:
@@ -235,7 +235,7 @@ def _back(run: UpgradeRun, *, tried: bool = True) -> str:
         if is_kept:
             _wait_ready(run, version, since)
             done[:] = [f"the old kubelet {version} runs again"]
-            drop_kubelet_files(run)
+            drop_kubelet_files(run, OF_UPGRADE)
         elif reason := _not_ready(run, version):
             raise PhaseError(f"no other is kept, as of a package, which may be installed again; {reason}" if tried else reason)
         done += uncordon(_api(run), _node_name(run))
@@ -247,9 +247,9 @@ def _back(run: UpgradeRun, *, tried: bool = True) -> str:
 
 def _put_back(run: UpgradeRun) -> datetime:
     """When the old kubelet was started with its files."""
-    from pykubeadm.phases.replacing.former_kubelet import former_kubelet_files
+    from pykubeadm.phases.replacing.former_kubelet import OF_UPGRADE, former_kubelet_files
 
-    run.node.write(former_kubelet_files(run))
+    run.node.write(former_kubelet_files(run, OF_UPGRADE))
     run.kubelet_started = run.now()
     run.node.run(Command(("mv", "--force", BEFORE, KUBELET), "put the old kubelet back"))
     run.node.ensure_unit(Unit("kubelet", state="restarted"))

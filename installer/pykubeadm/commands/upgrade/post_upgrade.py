@@ -14,14 +14,14 @@ def _apply(run: UpgradeRun) -> Changes:
     from pykubeadm.config.versions import parse_version
     from pykubeadm.phases.kubelet.flags import flag_name, read_flags, without_flags
     from pykubeadm.phases.replacing.copies import copy_files
-    from pykubeadm.phases.replacing.former_kubelet import keep_kubelet_files
+    from pykubeadm.phases.replacing.former_kubelet import OF_UPGRADE, keep_kubelet_files
 
     words = read_flags(run.node) or []
     gone = sorted(retired_flags("kubelet", map(flag_name, words), parse_version(run.target).minor))
     if not gone:
         return ()
     if run.replaces_kubelet:
-        keep_kubelet_files(run)
+        keep_kubelet_files(run, OF_UPGRADE)
     place = copy_files(run, _KIND, [KUBELET_FLAGS_ENV])
     run.node.write([without_flags(run.node, words, gone)])
     return [f"removed {', '.join(f'--{name}' for name in gone)} from {KUBELET_FLAGS_ENV}; it is kept in {place}"]

@@ -39,13 +39,13 @@ def kubelet_files(run: ReplacingRun) -> tuple[bytes, list[File]]:
 
 def _apply(run: ReplacingRun) -> Changes:
     from pykubeadm.phases.replacing.copies import copy_files
-    from pykubeadm.phases.replacing.former_kubelet import drop_kubelet_files, keep_kubelet_files
+    from pykubeadm.phases.replacing.former_kubelet import OF_UPGRADE, drop_kubelet_files, keep_kubelet_files
 
     before, files = kubelet_files(run)
     if not run.replaces_kubelet:
-        drop_kubelet_files(run)  # of a run that was killed: the program is the administrator's now
+        drop_kubelet_files(run, OF_UPGRADE)  # of a run that was killed: the program is the administrator's now
     elif any(run.node.read(file.path) != file.content for file in files):
-        keep_kubelet_files(run)
+        keep_kubelet_files(run, OF_UPGRADE)
     if files[-1].content == before:
         return [f"wrote {path}" for path in run.node.write(files)]
     place = copy_files(run, _KIND, [KUBELET_CONFIG])

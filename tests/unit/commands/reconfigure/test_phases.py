@@ -21,7 +21,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.kubeconfig.read import read_kubeconfig
 from pykubeadm.node.port import UnitState
-from pykubeadm.phases.replacing.former_kubelet import FORMER
+from pykubeadm.phases.replacing.former_kubelet import OF_RECONFIGURE, OF_UPGRADE
 from pykubeadm.phases.replacing.record import read_record
 from pykubeadm.pki.check import load_certificates
 from pykubeadm.pki.renewal import names_of_certificate
@@ -172,13 +172,14 @@ def test_the_kubelet_starts_with_its_new_configuration(made: Made) -> None:
     changes = perform(run, kubelet, upload_config)
     assert "restarted the kubelet" in " ".join(changes) or "started the kubelet" in " ".join(changes)
     assert "maxPods: 77" in made.node.text(KUBELET)
-    assert made.node.stat(FORMER) is None
+    assert made.node.stat(OF_RECONFIGURE) is None
     assert made.stored("kubelet-config", "kubelet")["maxPods"] == 77
     assert without_preflight(made.run(KUBELET_HEAD + "maxPods: 77\n")) == []
 
 
 def test_a_kubelet_that_does_not_start_gets_its_former_configuration(made: Made) -> None:
     before = made.node.text(KUBELET)
+    made.node.put(f"{OF_UPGRADE}{KUBELET}", "maxPods: 7")  # of an upgrade that did not come to its end
     made.ails = lambda config: "maxPods must not be negative" if "maxPods: -1" in config else ""
     with pytest.raises(
         PhaseError, match="must not be negative; its former configuration was put back, and it runs with that"
@@ -186,7 +187,7 @@ def test_a_kubelet_that_does_not_start_gets_its_former_configuration(made: Made)
         perform(made.run(KUBELET_HEAD + "maxPods: -1\n"), kubelet)
     assert str(raised.value).endswith("\nlast lines of its journal")
     assert made.node.text(KUBELET) == before
-    assert made.node.stat(FORMER) is None
+    assert made.node.stat(OF_RECONFIGURE) is None
 
 
 def test_a_kubelet_whose_run_was_killed_can_still_be_put_back(made: Made) -> None:

@@ -25,7 +25,7 @@ from pykubeadm.kube.credentials import Credentials
 from pykubeadm.node.journal import Journal
 from pykubeadm.node.port import Command, Completed, Directory, File, UnitState
 from pykubeadm.phases.cluster.drain import CORDONED
-from pykubeadm.phases.replacing.former_kubelet import FORMER, keep_kubelet_files
+from pykubeadm.phases.replacing.former_kubelet import OF_RECONFIGURE, OF_UPGRADE, keep_kubelet_files
 from pykubeadm.phases.replacing.turns import LEASE
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.events import Event, PhaseFinished
@@ -278,13 +278,13 @@ BAD = "maxPods: -1"
 @pytest.mark.usefixtures("roles", "impatient")
 def test_a_configuration_that_kubelets_refuse_is_put_back_with_the_old_kubelet(machine: Machine) -> None:
     """Else the old one would not start with it either, now or when the machine does."""
-    keep_kubelet_files(run_of(machine)[0])
+    keep_kubelet_files(run_of(machine)[0], OF_UPGRADE)
     machine.put(KUBELET_CONFIG, BAD)
     machine.broken = BAD
     with pytest.raises(PhaseError, match=f"the old kubelet {OLD} runs again; uncordoned"):
         perform(machine)
     assert machine.text(KUBELET_CONFIG) == "maxPods: 110"
-    assert machine.stat(FORMER) is None
+    assert machine.stat(OF_UPGRADE) is None
 
 
 @pytest.mark.usefixtures("roles", "impatient")
@@ -305,9 +305,10 @@ def test_a_node_whose_old_kubelet_does_not_run_either_gets_no_pods(machine: Mach
 
 @pytest.mark.usefixtures("roles")
 def test_what_was_kept_of_the_old_kubelet_goes_once_the_new_one_is_ready(machine: Machine) -> None:
-    keep_kubelet_files(run_of(machine)[0])
+    for place in (OF_UPGRADE, OF_RECONFIGURE):
+        keep_kubelet_files(run_of(machine)[0], place)
     perform(machine)
-    assert machine.stat(FORMER) is None
+    assert (machine.stat(OF_UPGRADE), machine.stat(OF_RECONFIGURE)) == (None, None)
 
 
 @pytest.mark.usefixtures("roles", "impatient")
@@ -366,7 +367,7 @@ def killed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def whole_run(machine: Machine) -> None:
     """What it does with the kubelet's files, and its program."""
-    keep_kubelet_files(run_of(machine)[0])
+    keep_kubelet_files(run_of(machine)[0], OF_UPGRADE)
     machine.put(KUBELET_CONFIG, "maxPods: 50")
     perform(machine)
 
@@ -377,7 +378,7 @@ def test_killed_before_any_change_the_next_run_finishes_it(machine: Machine, mon
         whole_run(machine)
         assert (machine.text(KUBELET), machine.text(KUBELET_CONFIG)) == (NEW, "maxPods: 50"), changes
         assert not is_cordoned(machine), changes
-        assert (machine.stat(BEFORE), machine.stat(FORMER)) == (None, None), changes
+        assert (machine.stat(BEFORE), machine.stat(OF_UPGRADE)) == (None, None), changes
     assert changes > 8
 
 
@@ -391,7 +392,7 @@ def test_killed_before_any_change_a_kubelet_that_is_not_ready_is_put_back(
             whole_run(machine)
         assert (machine.text(KUBELET), machine.text(KUBELET_CONFIG)) == (OLD, "maxPods: 110"), changes
         assert not is_cordoned(machine), changes
-        assert (machine.stat(BEFORE), machine.stat(FORMER)) == (None, None), changes
+        assert (machine.stat(BEFORE), machine.stat(OF_UPGRADE)) == (None, None), changes
     assert changes > 8
 
 
@@ -532,12 +533,12 @@ def test_while_etcd_needs_its_member_a_control_plane_keeps_its_kubelet(
 ) -> None:
     control_plane.all, control_plane.ailments = (*control_plane.all, *other_members()), {2: "connection refused"}
     monkeypatch.setattr("pykubeadm.phases.etcd.members.wait_for_others", no_wait)
-    keep_kubelet_files(run_of(machine)[0])
+    keep_kubelet_files(run_of(machine)[0], OF_UPGRADE)
     with pytest.raises(PhaseError, match=rf"it would have no majority.*connection refused.*uncordoned node {NODE}"):
         perform(machine, has_control_plane=True)
     assert roles["runs"] == 0
     assert not is_cordoned(machine)
-    assert machine.text(f"{FORMER}{KUBELET_CONFIG}") == "maxPods: 110", "the next run may have to go back to it"
+    assert machine.text(f"{OF_UPGRADE}{KUBELET_CONFIG}") == "maxPods: 110", "the next run may have to go back to it"
 
 
 @pytest.mark.parametrize("ready", [True, False])

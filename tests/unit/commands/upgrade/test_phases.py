@@ -14,7 +14,7 @@ from pykubeadm.commands.upgrade.post_upgrade import post_upgrade
 from pykubeadm.commands.upgrade.upload_config import upload_config
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File
-from pykubeadm.phases.replacing.former_kubelet import FORMER
+from pykubeadm.phases.replacing.former_kubelet import OF_RECONFIGURE, OF_UPGRADE
 from pykubeadm.phases.replacing.kubelet_config import kubelet_config
 from pykubeadm.util.component_config import HASH_ANNOTATION, is_generated
 from tests.support.api import FakeApi
@@ -159,7 +159,7 @@ def test_the_files_of_a_kubelet_that_is_replaced_are_kept_by_the_first_run(clust
         run_phase(run, kubelet_config)
         run_phase(run, post_upgrade)
     assert "maxPods: 60" in node.text(KUBELET)
-    assert (node.text(f"{FORMER}{KUBELET}"), node.text(f"{FORMER}{FLAGS}")) == (before, flags)
+    assert (node.text(f"{OF_UPGRADE}{KUBELET}"), node.text(f"{OF_UPGRADE}{FLAGS}")) == (before, flags)
 
 
 def test_without_the_kubelet_nothing_is_kept(cluster: tuple[ControlPlaneNode, FakeApi]) -> None:
@@ -167,9 +167,11 @@ def test_without_the_kubelet_nothing_is_kept(cluster: tuple[ControlPlaneNode, Fa
     node, api = cluster
     api.objects[KUBELET_CONFIG]["data"]["kubelet"] += "maxPods: 50\n"
     run_phase(upgrade_run(node, api, replaces_kubelet=True)[0], kubelet_config)
-    assert node.stat(FORMER) is not None
+    assert node.stat(OF_UPGRADE) is not None
+    node.put(f"{OF_RECONFIGURE}{KUBELET}", "maxPods: 110")
     run_phase(upgrade_run(node, api)[0], kubelet_config)
-    assert node.stat(FORMER) is None
+    assert node.stat(OF_UPGRADE) is None
+    assert node.stat(f"{OF_RECONFIGURE}{KUBELET}") is not None, "`reconfigure` was killed, and may have to go back to it"
 
 
 def test_what_was_changed_on_this_node_alone_is_shown(cluster: tuple[ControlPlaneNode, FakeApi]) -> None:
