@@ -282,7 +282,9 @@ def _do_remove(run: Applying, action: Action) -> int:
     emit = of_host(host.name, "remove", run.emit)
     if LOAD_BALANCER in host.parts:  # first: its address moves while its API server still answers
         stop_balancing(run.machines.node(host), emit)
-    if host.parts == (LOAD_BALANCER,):
+    facts = run.found.facts
+    no_cluster = facts.cluster is None and not facts.nodes[host.name].has_state
+    if host.parts == (LOAD_BALANCER,) or (LOAD_BALANCER in host.parts and no_cluster):
         run.leaving[host.name].set_result(None)
         return 1
     found = _result(run, run.cluster, "the cluster")

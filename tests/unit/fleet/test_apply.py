@@ -192,8 +192,9 @@ def test_the_dead_are_forgotten_before_the_living_leave(monkeypatch):
     assert desk.done == ["forget c3", "reset c2", "forget c2"]
 
 
-def test_a_load_balancer_that_leaves_is_stopped_and_no_cluster_is_needed_for_it(monkeypatch):
-    hosts = [host("c1", "control-plane"), host("lb", "load-balancer", state="absent")]
+@pytest.mark.parametrize("parts", [("load-balancer",), ("load-balancer", "control-plane")])
+def test_a_load_balancer_that_leaves_is_stopped_and_no_cluster_is_needed_for_it(monkeypatch, parts):
+    hosts = [host("c1", "control-plane"), host("lb", *parts, state="absent")]
     facts = [bare("c1"), NodeFacts("lb", balancing=("haproxy.service",))]
     desk = Desk(monkeypatch, *hosts, facts=facts)
     desk.nodes["lb"].units["haproxy.service"] = UnitState("loaded", "active", "running", "enabled")
@@ -201,6 +202,7 @@ def test_a_load_balancer_that_leaves_is_stopped_and_no_cluster_is_needed_for_it(
     with pytest.raises(PykubeadmError, match="c1: it fails"):
         desk.apply()
     assert desk.nodes["lb"].unit_actions == [("haproxy.service", "disabled"), ("haproxy.service", "stopped")]
+    assert desk.outcome("lb").outcome == "changed"
 
 
 def test_nothing_that_lets_nodes_in_outlasts_the_run(monkeypatch):
