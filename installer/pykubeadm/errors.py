@@ -109,7 +109,9 @@ class LockedError(PykubeadmError):
 
 
 def with_state(error: PykubeadmError, state: str) -> PykubeadmError:
-    """An error of the same family, the first line of which also says in which state things are now."""
-    family = next((known for known in (NodeError, ApiError) if isinstance(error, known)), PhaseError)
+    """An error of the same family, the first line of which also says in which state things are now. Of preflight, after which
+    nothing would be changed, it becomes a PhaseError."""
+    kept = (NodeError, ApiError, LockedError, MemberRemainsError, UnfinishedError)
+    family = next((known for known in kept if isinstance(error, known)), PhaseError)
     first, _, rest = str(error).partition("\n")
     return family(f"{first}; {state}\n{rest}".rstrip())

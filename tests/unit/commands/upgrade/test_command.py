@@ -10,7 +10,7 @@ import pytest
 
 from pykubeadm.commands.upgrade import command
 from pykubeadm.commands.upgrade.phases import APPLY
-from pykubeadm.errors import ApiError
+from pykubeadm.errors import ApiError, LockedError, MemberRemainsError, PhaseError, PreflightError, PykubeadmError, with_state
 from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.util.kube_object import KubeObject
 from pykubeadm.workflow.phase import Step, without
@@ -48,3 +48,12 @@ def test_a_step_that_fails_after_the_static_pods_says_that_these_are_upgraded(
     with pytest.raises(ApiError, match=rf"{DENIED}.*; this control plane runs {NEW} by now.*run the same command again"):
         command.upgrade("apply", {}, lambda _event: None, choose=choose, name="upgrade apply", machine=node)
     assert images(node) == {NEW, "3.6.8-0"}
+
+
+@pytest.mark.parametrize(
+    ("error", "family"),
+    [(LockedError("w"), LockedError), (MemberRemainsError("w"), MemberRemainsError), (PreflightError("w"), PhaseError)],
+)
+def test_the_exit_status_of_an_error_stays_where_its_state_is_said(error: PykubeadmError, family: type[PykubeadmError]) -> None:
+    said = with_state(error, "it is half done")
+    assert (type(said), str(said)) == (family, "w; it is half done")
