@@ -205,7 +205,7 @@ def _api(cluster: Credentials, *, dry_run: bool) -> Api:
 
     if not dry_run:
         return ClusterApi(cluster)
-    return RecordingApi(ClusterApi(cluster, dry_run=True), lambda text: click.echo(text.rstrip()))
+    return RecordingApi(ClusterApi(cluster, dry_run=True), lambda text: click.echo(text.rstrip()), may_be_gone=False)
 
 
 def _row(found: StoredToken) -> tuple[str, ...]:

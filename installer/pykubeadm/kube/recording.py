@@ -19,13 +19,21 @@ class RecordingApi:
     """Keeps what would have been written, so that later reads of the same run see it. `report` gets one text a change."""
 
     def __init__(
-        self, inner: Api | None, report: Callable[[str], None], *, assumed: Iterable[KubeObject] = (), server: str = ""
+        self,
+        inner: Api | None,
+        report: Callable[[str], None],
+        *,
+        assumed: Iterable[KubeObject] = (),
+        server: str = "",
+        may_be_gone: bool = True,
     ) -> None:
         """`inner` must not store what it is sent (ClusterApi with dry_run). `assumed` are objects that a real run would find
-        by then, such as the node's own Node object."""
+        by then, such as the node's own Node object. `may_be_gone`: where `inner` does not answer, the cluster counts as an
+        empty one, which a real run would make by then; else reads raise its ApiUnreachableError."""
         self._inner = inner
         self._report = report
         self._server = inner.server if inner else server
+        self._may_be_gone = may_be_gone
         self._written: dict[tuple[str, str, str, str], KubeObject | None] = {}
         self._assumed = {_key(document): document for document in assumed}
 
@@ -72,6 +80,8 @@ class RecordingApi:
                     _key(item): item for item in self._inner.list(api_version, kind, namespace, labels=labels, fields=fields)
                 }
             except ApiUnreachableError:
+                if not self._may_be_gone:
+                    raise
                 self._inner = None
         found |= {
             key: document
@@ -129,6 +139,8 @@ class RecordingApi:
         try:
             return self._inner.get(api_version, kind, name, namespace)
         except ApiUnreachableError:
+            if not self._may_be_gone:
+                raise
             self._inner = None  # gone: do not wait for it again
             return None
 

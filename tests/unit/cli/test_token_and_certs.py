@@ -47,6 +47,20 @@ def test_a_join_command_with_a_key_that_join_refuses_is_not_printed_and_no_token
     assert str(result.exception).startswith("--certificate-key has 3 hexadecimal digits")
 
 
+@pytest.mark.parametrize("words", [["create"], ["delete", "abcdef"]])
+def test_a_dry_run_says_that_there_is_no_cluster(tmp_path: Path, words: list[str]) -> None:
+    """As what would be done is not known."""
+    file = tmp_path / "config"
+    file.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n"
+        "clusters: [{name: k, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: u, user: {token: x}}]\n"
+    )
+    result = CliRunner().invoke(token, [*words, "--dry-run", "--kubeconfig", str(file)])
+    assert isinstance(result.exception, ApiError)
+    assert "no answer from http://127.0.0.1:1" in str(result.exception)
+    assert result.stdout == ""
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
