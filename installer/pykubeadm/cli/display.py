@@ -78,6 +78,7 @@ class PlainDisplay:
         self._verbosity = verbosity
         self._last_reason = ""
         self._dry_run = False
+        self._warned = False
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -100,6 +101,7 @@ class PlainDisplay:
                     self._last_reason = reason
                     self.line(f"[{event.phase}] waiting for {reason}")
             case Note():
+                self._warned |= event.level == "warning"
                 self.note(event)
             case NodeTask(outcome="changed"):
                 if self._verbosity or event.diff:
@@ -111,7 +113,7 @@ class PlainDisplay:
             case Planned() | Result():
                 self.line(event.text)
             case RunFinished():
-                self.line(_closing(event, dry_run=self._dry_run))
+                self.line(_closing(event, dry_run=self._dry_run, warned=self._warned))
 
     def line(self, text: str) -> None:
         click.echo(text)
@@ -200,8 +202,10 @@ def _summary(event: PhaseFinished) -> str:
     return event.changes[0] if len(event.changes) == 1 else f"{len(event.changes)} changes"
 
 
-def _closing(event: RunFinished, *, dry_run: bool) -> str:
+def _closing(event: RunFinished, *, dry_run: bool, warned: bool) -> str:
     match event.outcome:
+        case "unchanged" if warned:  # perhaps of what cannot be done
+            return f"Nothing to do ({event.elapsed:.1f}s)"
         case "unchanged":
             return f"Nothing to do: everything is up to date ({event.elapsed:.1f}s)"
         case "changed":

@@ -216,6 +216,22 @@ def test_a_host_of_etcd_needs_nothing_of_a_control_plane(tmp_path: Path) -> None
     assert run("certs", "check-expiration", "--warn-days=30", *where).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("pki/ca.key", "Detected external ca, certificate for serving the Kubernetes API can't be renewed"),
+        ("pki/apiserver.crt", "MISSING! certificate for serving the Kubernetes API"),
+    ],
+)
+def test_what_cannot_be_renewed_is_not_called_up_to_date(tmp_path: Path, file: str, said: str) -> None:
+    where = control_plane(tmp_path, timedelta(days=20))
+    (tmp_path / "etc/kubernetes" / file).unlink()
+    done = run("certs", "renew", "apiserver", "--no-restart", *where)
+    assert done.exit_code == 0  # as kubeadm's
+    assert f"warning: nothing is renewed: {said}" in done.stderr
+    assert re.fullmatch(r"Nothing to do \(\d+\.\ds\)", done.stdout.splitlines()[-1])
+
+
 def test_renew_lists_kubeadms_names() -> None:
     listed = re.findall(r"^  ([a-z][\w.-]+) ", run("certs", "renew", "--help").stdout.partition("Commands:")[2], re.MULTILINE)
     assert listed == [

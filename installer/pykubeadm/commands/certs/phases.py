@@ -60,7 +60,11 @@ def _back_up(run: CertsRun) -> Changes:
     from pykubeadm.phases.static_pods.manifests import read_static_pod
     from pykubeadm.phases.static_pods.restart import component_health
 
-    leaves = [leaf for leaf in run.leaves if leaf.is_wanted(run.configuration) and why_not(run, leaf) is None]
+    reasons = {leaf: why_not(run, leaf) for leaf in run.leaves if leaf.is_wanted(run.configuration)}
+    leaves = [leaf for leaf, reason in reasons.items() if reason is None]
+    if reasons and not leaves:
+        why = next(iter(reasons.values())) if len(reasons) == 1 else "no certificate here can be"
+        run.note("warning", f"nothing is renewed: {why}", topic=BACKUP.name)
     if run.node.stat(CA_ROTATION_DIR) is not None:
         raise PhaseError("the CAs are being rotated: `pykubeadm certs rotate-ca` says how far that is and what is next")
     require_renewable(run, leaves, as_before=run.as_before)
