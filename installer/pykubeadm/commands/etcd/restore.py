@@ -64,7 +64,8 @@ def _restore(run: EtcdRun) -> Changes:
         run.node.save(restoring.SNAPSHOT, database_chunks(file, run.archive), 0o600)
     aside = restore_snapshot(run, run.pod, restoring.SNAPSHOT, "restore")
     restoring.with_data(run.node, aside)
-    return [f"put the data of revision {run.archive.contents.revision} in place", f"kept the former data in {aside}"]
+    changes = [f"put the data of revision {run.archive.contents.revision} in place"]
+    return [*changes, f"kept the former data in {aside}"] if aside else changes
 
 
 def _data_directory(run: EtcdRun) -> list[Directory]:

@@ -22,15 +22,13 @@ _PATH: Final = f"{DIRECTORY}/restore.json"
 @dataclass(frozen=True, slots=True)
 class Restoring:
     """`sha256` is that of the snapshot; `place` is where `etcd recover` keeps the archive that it took of the last member, ""
-    for a restore; `aside` is where the former data are, "" until those of the snapshot are in their place."""
+    for a restore; `has_data` says that the snapshot's data are in place, and `aside` where the former ones are then, "" where
+    there were none."""
 
     sha256: str
     place: str = ""
     aside: str = ""
-
-    @property
-    def has_data(self) -> bool:
-        return bool(self.aside)
+    has_data: bool = False
 
 
 def read(node: Node) -> Restoring | None:
@@ -51,10 +49,10 @@ def write(node: Node, record: Restoring) -> None:
 
 
 def with_data(node: Node, aside: str) -> None:
-    """The snapshot's data are in place, the former ones at `aside`."""
+    """The snapshot's data are in place, the former ones at `aside`, "" where there were none."""
     found = read(node)
     if found is not None:
-        write(node, replace(found, aside=aside))
+        write(node, replace(found, aside=aside, has_data=True))
 
 
 def finish(node: Node) -> None:

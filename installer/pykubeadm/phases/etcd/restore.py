@@ -40,7 +40,7 @@ def has_data(run: ClusterRun, pod: Mapping[str, Any]) -> bool:
 
 def restore_snapshot(run: ClusterRun, pod: Mapping[str, Any], snapshot: str, phase: str) -> str:
     """Have etcd stopped, with the data of `snapshot` in place for the member of the manifest `pod`; where its data of before are
-    kept. Whoever calls writes that manifest again. PhaseError or NodeError where that cannot be."""
+    kept, "" where it had none. Whoever calls writes that manifest again. PhaseError or NodeError where that cannot be."""
     if problem := log_elsewhere(manifest_of(pod)):
         raise PhaseError(problem)
     node, data = run.node, _flag(pod, "data-dir")
@@ -56,12 +56,12 @@ def restore_snapshot(run: ClusterRun, pod: Mapping[str, Any], snapshot: str, pha
         _require_success(run, name)
     finally:
         node.remove([manifest_path(NAME)])
-    aside = f"{data}/member-removed-{run.now():%Y%m%dT%H%M%SZ}"
+    had_data, aside = has_data(run, pod), f"{data}/member-removed-{run.now():%Y%m%dT%H%M%SZ}"
     # Were it killed between the two, `has_data` says so to the next run.
     script = 'if [ -e "$1" ]; then mv -- "$1" "$2"; fi; chown -R "$4" -- "$3/member" && mv -- "$3/member" "$1" && rmdir -- "$3"'
     argv = ("sh", "-c", script, "sh", f"{data}/member", aside, restored, _owner(run, data))
     node.run(Command(argv, "put the restored data of etcd in place"))
-    return aside
+    return aside if had_data else ""
 
 
 def _owner(run: ClusterRun, data: str) -> str:

@@ -97,7 +97,8 @@ def restore_data(run: ReplacingRun, record: Record) -> None:
     await_component(run, "etcd", "")
     run.note(
         "warning",
-        f"etcd's data are those of the snapshot {record.snapshot}: what was written since is lost, and kept in {aside}",
+        f"etcd's data are those of the snapshot {record.snapshot}: what was written since is lost"
+        + (f", and kept in {aside}" if aside else ""),
         topic=PHASE,
     )
     run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))  # starts at once what ended while etcd was away

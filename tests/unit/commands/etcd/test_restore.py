@@ -19,7 +19,7 @@ from pykubeadm.node.opened import open_file
 from pykubeadm.phases.etcd import manifest as own_files
 from pykubeadm.phases.etcd.manifest import own_client
 from pykubeadm.phases.static_pods import stopped
-from pykubeadm.workflow.events import Note, Result
+from pykubeadm.workflow.events import Note, PhaseFinished, Result
 from pykubeadm.workflow.phase import Phase, steps
 from pykubeadm.workflow.runner import run_steps
 from tests.support.databases import database, snapshot
@@ -69,6 +69,27 @@ def test_the_member_goes_on_alone_with_the_data_of_the_snapshot(node: ControlPla
     assert node.text(f"{result.data['aside']}/snap/db") == "former"
     assert node.list_dir("/var/lib/pykubeadm/stopped") == ()
     assert node.list_dir("/var/lib/pykubeadm/etcd-restore") == ()
+
+
+def test_where_the_former_data_are_lost_none_are_said_to_be_kept(node: ControlPlaneNode) -> None:
+    node.remove(["/var/lib/etcd"])
+    run, events = etcd_run(node)
+    perform(run)
+    assert node.text(DATA).startswith("restored")
+    (result,) = [event for event in events if isinstance(event, Result)]
+    assert (result.data["aside"], "former data" in result.text) == ("", False)
+    (finished,) = [event for event in events if isinstance(event, PhaseFinished) and event.phase == "restore"]
+    assert finished.changes == ("put the data of revision 41 in place",)
+
+
+def test_a_run_that_was_killed_goes_on_where_there_were_no_former_data(node: ControlPlaneNode) -> None:
+    node.remove(["/var/lib/etcd"])
+    with pytest.raises(KilledError):
+        perform(etcd_run(node)[0], tuple(_killing("etcd", after=False)))
+    run, events = etcd_run(node)
+    perform(run)
+    (again,) = [event for event in events if isinstance(event, PhaseFinished) and event.phase == "restore"]
+    assert again.outcome == "unchanged"
 
 
 def test_its_manifest_names_no_others_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
