@@ -11,8 +11,8 @@ from pykubeadm.commands.etcd import restoring
 from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.errors import PhaseError
 from pykubeadm.etcd.client import EtcdError
-from pykubeadm.node.port import Directory, File
-from pykubeadm.phases.etcd.manifest import log_elsewhere, own_client
+from pykubeadm.node.port import File
+from pykubeadm.phases.etcd.manifest import data_directory, log_elsewhere, own_client
 from pykubeadm.phases.static_pods.manifests import manifest_path
 from pykubeadm.phases.static_pods.stopped import CONTROL_PLANE, EVERYTHING, is_stopped, start, stop, stopped_path
 from pykubeadm.workflow.phase import Changes, Phase
@@ -85,7 +85,7 @@ def _start_etcd(run: EtcdRun, members: tuple[Member, ...]) -> Changes:
 
     pairs = initial_cluster(members, name=run.manifest.name, peer_url=run.manifest.peer_urls[0])
     content = to_yaml(_among(run.pod, ",".join(f"{name}={url}" for name, url in pairs))).encode()
-    missing = [] if run.node.stat(run.manifest.data_dir) is not None else [Directory(run.manifest.data_dir, 0o700)]
+    missing = data_directory(run.node, run.pod, run.manifest)
     run.node.write([*missing, File(manifest_path("etcd"), content, 0o600, replaces=True)])
     run.replaced["etcd"] = run.now()
     return ["started etcd"]

@@ -56,22 +56,17 @@ def _stop(run: EtcdRun) -> Changes:
 
 def _restore(run: EtcdRun) -> Changes:
     from pykubeadm.etcd.archive import database_chunks
+    from pykubeadm.phases.etcd.manifest import data_directory
     from pykubeadm.phases.etcd.restore import restore_snapshot
 
     assert run.archive is not None  # noqa: S101
-    run.node.write([Directory(restoring.DIRECTORY, 0o700), *_data_directory(run)])
+    run.node.write([Directory(restoring.DIRECTORY, 0o700), *data_directory(run.node, run.pod, run.manifest)])
     with run.given.opened() as file:
         run.node.save(restoring.SNAPSHOT, database_chunks(file, run.archive), 0o600)
     aside = restore_snapshot(run, run.pod, restoring.SNAPSHOT, "restore")
     restoring.with_data(run.node, aside)
     changes = [f"put the data of revision {run.archive.contents.revision} in place"]
     return [*changes, f"kept the former data in {aside}"] if aside else changes
-
-
-def _data_directory(run: EtcdRun) -> list[Directory]:
-    """It may be gone with its disk."""
-    path = run.manifest.data_dir
-    return [] if run.node.stat(path) is not None else [Directory(path, 0o700)]
 
 
 def _start_etcd(run: EtcdRun) -> Changes:

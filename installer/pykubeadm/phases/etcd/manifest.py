@@ -10,7 +10,7 @@ from pykubeadm.constants import CERTIFICATES_DIR, ETCD_CLIENT_PORT
 from pykubeadm.errors import NodeError
 from pykubeadm.etcd.client import EtcdClient, EtcdError, Member, tls_context
 from pykubeadm.etcd.on_disk import MEMBER_PATTERN, members_in
-from pykubeadm.node.port import Command, Node
+from pykubeadm.node.port import Command, Directory, Node
 from pykubeadm.phases.static_pods.present import absolute, arguments, host_path, present_pod
 from pykubeadm.util.dataclass import dataclass
 
@@ -55,6 +55,14 @@ def manifest_of(pod: Mapping[str, Any]) -> EtcdManifest:
         data_dir=host_path(pod, _DATA_VOLUME) or absolute(flags.get("data-dir", "")),
         wal_dir=absolute(flags.get("wal-dir", "")),
     )
+
+
+def data_directory(node: Node, pod: Mapping[str, Any], manifest: EtcdManifest) -> list[Directory]:
+    """The member's, for the user who runs etcd (RootlessControlPlane), where it is gone with its disk; [] where it is there."""
+    if node.stat(manifest.data_dir) is not None:
+        return []
+    security = pod["spec"].get("securityContext") or {}
+    return [Directory(manifest.data_dir, 0o700, security.get("runAsUser") or 0, security.get("runAsGroup") or 0)]
 
 
 def log_elsewhere(manifest: EtcdManifest) -> str:

@@ -123,6 +123,18 @@ def test_without_its_certificates_it_starts_unasked(node: ControlPlaneNode, monk
     assert note.startswith("whether etcd was restored elsewhere is not known: /etc/kubernetes/pki/etcd/")
 
 
+def test_a_new_data_directory_is_that_of_the_user_who_runs_etcd(node: ControlPlaneNode) -> None:
+    """The feature gate RootlessControlPlane."""
+    pod = yaml.safe_load(node.text(f"{MANIFESTS}/etcd.yaml"))
+    pod["spec"]["securityContext"] |= {"runAsUser": 2001, "runAsGroup": 2002}
+    node.put(f"{MANIFESTS}/etcd.yaml", yaml.safe_dump(pod))
+    node.remove(["/var/lib/etcd"])
+    perform(node, REJOIN)
+    stat = node.stat("/var/lib/etcd")
+    assert stat is not None
+    assert (stat.mode, stat.uid, stat.gid) == (0o700, 2001, 2002)
+
+
 def test_what_others_have_replaced_does_not_start_again(node: ControlPlaneNode) -> None:
     perform(node, STOP)
     with pytest.raises(PhaseError, match=r"etcd was restored elsewhere \(member cp2 7 .*run `pykubeadm etcd rejoin` here"):

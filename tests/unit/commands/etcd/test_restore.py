@@ -92,6 +92,18 @@ def test_a_run_that_was_killed_goes_on_where_there_were_no_former_data(node: Con
     assert again.outcome == "unchanged"
 
 
+def test_a_new_data_directory_is_that_of_the_user_who_runs_etcd(node: ControlPlaneNode) -> None:
+    """The feature gate RootlessControlPlane."""
+    pod = yaml.safe_load(node.text(f"{MANIFESTS}/etcd.yaml"))
+    pod["spec"]["securityContext"] |= {"runAsUser": 2001, "runAsGroup": 2002}
+    node.put(f"{MANIFESTS}/etcd.yaml", yaml.safe_dump(pod))
+    node.remove(["/var/lib/etcd"])
+    perform(etcd_run(node)[0])
+    stat = node.stat("/var/lib/etcd")
+    assert stat is not None
+    assert (stat.mode, stat.uid, stat.gid) == (0o700, 2001, 2002)
+
+
 def test_its_manifest_names_no_others_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     node = ControlPlaneNode(members=PEERS)
     node.put("/root/snapshot", archived(members=("cp1", "cp2")))
