@@ -60,7 +60,9 @@ def test_a_command_runs_on_each_host_that_answers(desk):
     ran = run(desk, "run", "--limit", "here", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
     assert ran.returncode == 5
     assert ran.stdout.split() == ["here", "out"]
-    assert [line.split(maxsplit=1) for line in ran.stderr.splitlines()] == [["here", "err"], ["here", "ended with status 3"]]
+    *said, log = ran.stderr.splitlines()
+    assert [line.split(maxsplit=1) for line in said] == [["here", "err"], ["here", "ended with status 3"]]
+    assert log.startswith("The log of this run is ")
     assert run(desk, "run", "--limit", "here", "--", "true").returncode == 0
 
 
