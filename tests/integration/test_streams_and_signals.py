@@ -183,7 +183,7 @@ def test_an_interrupted_run_over_a_fleet_hands_the_terminal_back(tmp_path: Path,
             while chunk := os.read(ours, 4096):
                 shown += chunk
         os.close(ours)
-    assert process.wait(20) == 130
+    assert process.wait(20) == 130, shown.decode()
     assert shown.rfind(SHOWN) > shown.rfind(HIDDEN)
     assert b"Interrupted after" in shown
     assert "interrupted" in next(log.rglob("*.log")).read_text()

@@ -33,6 +33,7 @@ from pykubeadm.workflow.events import (
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
     from rich.status import Status
 
 
@@ -127,6 +128,15 @@ class PlainDisplay:
             self.line(f"{topic}{event.message}")
 
 
+def end(shown: Live | Status, console: Console) -> None:
+    """Stop what moves on the terminal. Where an interrupt came while it was starting, rich finds that it has less to take back
+    than it expects, and would leave the cursor hidden."""
+    try:
+        shown.stop()
+    except IndexError:
+        console.show_cursor()
+
+
 class LiveDisplay(PlainDisplay):
     """On a terminal: finished phases scroll up with a mark, the running one shows its time and what it waits for."""
 
@@ -184,7 +194,7 @@ class LiveDisplay(PlainDisplay):
 
     def _hide(self) -> None:
         if self._status is not None:
-            self._status.stop()
+            end(self._status, self._console)
             self._status = None
 
     def _markup(self, template: str, **values: Any) -> None:

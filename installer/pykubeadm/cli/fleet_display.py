@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pykubeadm.cli.display import PlainDisplay, subscriber
+from pykubeadm.cli.display import PlainDisplay, end, subscriber
 from pykubeadm.workflow.events import Event, NodeProgress, Note, RunFinished, RunStarted, Subscriber
 
 if TYPE_CHECKING:
@@ -154,5 +154,5 @@ class LiveFleet(PlainFleet):
 
     def _hide(self) -> None:
         if self._live is not None:
-            self._live.stop()
+            end(self._live, self._live.console)
             self._live = None
