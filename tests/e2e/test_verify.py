@@ -57,10 +57,10 @@ def pair(kubernetes: assets.Assets, request: pytest.FixtureRequest) -> Iterator[
         yield make_pair(new_node, kubernetes, "pykubeadm")
 
 
-def make_pair(new_node: NewNode, kubernetes: assets.Assets, tool: str) -> Pair:
+def make_pair(new_node: NewNode, kubernetes: assets.Assets, tool: str, name: str = "verify") -> Pair:
     """A cluster of two nodes, made by `tool`."""
-    plane = first_control_plane(new_node, kubernetes, "verify", tool=tool)
-    worker = new_node("verifyw")
+    plane = first_control_plane(new_node, kubernetes, name, tool=tool)
+    worker = new_node(f"{name}w")
     join(worker, join_command(plane, tool=tool), tool=tool)
     connect(plane, (plane, worker))
     cluster.wait_rolled_out(plane, "daemonset/kube-proxy", "deployment/coredns")
@@ -580,7 +580,7 @@ def test_what_was_broken_is_found(pair: Pair, sabotage: Sabotage, results: list[
 
 @pytest.mark.long
 def test_a_cluster_that_kubeadm_made(new_node: NewNode, kubernetes: assets.Assets, results: list[str]) -> None:
-    pair = make_pair(new_node, kubernetes, "kubeadm")
+    pair = make_pair(new_node, kubernetes, "kubeadm", "theirs")
     found = verify(pair.plane)
     failed = [f"{row['name']}: {row['said']} {row['evidence']}" for row in found["rows"] if row["outcome"] == "failed"]
     assert failed == []
