@@ -11,7 +11,8 @@ from pykubeadm.config.fleet import Cluster, Fleet, Host, LoadBalancer, Network
 from pykubeadm.config.model import ClusterConfiguration, Configuration
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.fleet.facts import ClusterFacts, EtcdMember, Facts, NodeFacts, NodeObject
-from pykubeadm.fleet.plan import Plan, make_plan
+from pykubeadm.fleet.plan import Plan
+from pykubeadm.fleet.planning import make_plan
 
 CA = "ca-of-the-cluster"
 BALANCER = {"address": "", "port": 6443, "interface": "", "prefix": 32}

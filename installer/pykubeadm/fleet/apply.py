@@ -37,7 +37,8 @@ from pykubeadm.fleet.leaving import forget, remove, reset_node, stop_balancing
 from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.options import Options
-from pykubeadm.fleet.plan import Action, Plan, is_of_program
+from pykubeadm.fleet.plan import Action, Plan
+from pykubeadm.fleet.planning import is_of_program
 from pykubeadm.fleet.preparing import Preparation
 from pykubeadm.fleet.progress import HostEvents, of_host
 from pykubeadm.util.dataclass import dataclass

@@ -16,7 +16,8 @@ from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.network import network_variables
 from pykubeadm.fleet.options import Options
-from pykubeadm.fleet.plan import Plan, begun, lines, make_plan
+from pykubeadm.fleet.plan import Plan, lines
+from pykubeadm.fleet.planning import begun, make_plan
 from pykubeadm.fleet.preparing import digests_of
 from pykubeadm.fleet.ready import wait_ready
 from pykubeadm.workflow.events import Event, NodeProgress, Note, Planned, RunFinished, RunStarted, Subscriber
