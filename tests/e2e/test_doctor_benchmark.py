@@ -15,7 +15,7 @@ from lab.node import Node
 from pykubeadm.commands.doctor.benchmark import CONTROLS
 from tests.e2e.conftest import NewNode, nodes_of
 from tests.e2e.joining import ETCD, join, join_command
-from tests.e2e.test_verify import doctor
+from tests.e2e.verifying import doctor
 
 TABLE = CHECKOUT / "docs/reference/cis-benchmark.md"
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="

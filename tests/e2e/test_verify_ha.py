@@ -11,7 +11,7 @@ from lab import assets, cluster
 from lab.node import Node
 from tests.e2e.conftest import nodes_of
 from tests.e2e.joining import connect, first_control_plane, join, join_command, name_endpoint, side_by_side
-from tests.e2e.test_verify import doctor, said, shown, unready, verify
+from tests.e2e.verifying import doctor, said, shown, unready, verify
 
 pytestmark = pytest.mark.long
 ENDPOINT = "api.cluster.test"

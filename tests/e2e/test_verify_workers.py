@@ -9,7 +9,7 @@ import pytest
 from lab import assets, cluster
 from tests.e2e.conftest import NewNode
 from tests.e2e.joining import connect, first_control_plane, join, join_command, side_by_side
-from tests.e2e.test_verify import doctor, said, shown, verify
+from tests.e2e.verifying import doctor, said, shown, verify
 
 pytestmark = pytest.mark.long
 
