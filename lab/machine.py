@@ -7,11 +7,13 @@ from abc import ABC, abstractmethod
 
 
 class Machine(ABC):
-    """A machine that was started. `name` is its host name; `address` its IPv4 address, as it sees itself."""
+    """A machine that was started. `name` is its host name; `address` its IPv4 address, as it sees itself, `address6` its IPv6
+    address, "" where it has none."""
 
     __slots__ = ()
     name: str
     address: str
+    address6: str
 
     @abstractmethod
     def run(

@@ -219,23 +219,30 @@ def _mtu() -> int:
     return 1500
 
 
-def _free_addresses() -> tuple[str, str]:
-    """Addresses of the lab's network that no node has, IPv4 and IPv6 with the same number, "" where the network has no IPv6;
-    makes the network where it is missing. Call it under the lock."""
+def network() -> tuple[str, str]:
+    """The subnets of the lab's network, IPv4 and IPv6, "" where it has no IPv6; makes it where it is missing. Call it under the
+    lock."""
     described = docker("network", "inspect", NETWORK, check=False)
     networks = json.loads(described) if described else []
     if not networks:
         _make_network()
         networks = json.loads(docker("network", "inspect", NETWORK))
-    subnets = [ipaddress.ip_network(configuration["Subnet"]) for configuration in networks[0]["IPAM"]["Config"]]
-    [subnet] = [each for each in subnets if each.version == 4]
-    subnet6 = next((each for each in subnets if each.version == 6), None)
+    subnets = [str(configuration["Subnet"]) for configuration in networks[0]["IPAM"]["Config"]]
+    return next(each for each in subnets if ":" not in each), next((each for each in subnets if ":" in each), "")
+
+
+def _free_addresses() -> tuple[str, str]:
+    """Addresses of the lab's network that no node has, IPv4 and IPv6 with the same number, "" where the network has no IPv6.
+    Call it under the lock."""
+    subnet, subnet6 = network()
     taken = set(
         docker("ps", "--all", "--filter", f"label={ADDRESS_LABEL}", "--format", f'{{{{.Label "{ADDRESS_LABEL}"}}}}').split()
     )
-    for number in range(10, 201):  # the gateway has the first; those above 200 are free for virtual addresses
-        if str(subnet[number]) not in taken:
-            return str(subnet[number]), str(subnet6[number]) if subnet6 else ""
+    # The gateway has the first, virtual machines have those below 10; those above 200 are free for virtual addresses.
+    for number in range(10, 201):
+        address = str(ipaddress.ip_network(subnet)[number])
+        if address not in taken:
+            return address, str(ipaddress.ip_network(subnet6)[number]) if subnet6 else ""
     raise LabError(f"all addresses of the network {NETWORK} are taken: `make clean` removes nodes that were left over")
 
 

@@ -1,7 +1,8 @@
 """A node as a virtual machine: its own kernel, its own devices, cgroup v2 alone. For what a container cannot show.
 
 qemu runs it, with KVM where that boots the machine's kernel, else by emulation, some ten times slower. Its network is qemu's
-user network, so a machine needs no root and reaches what this machine reaches; commands go to it over ssh.
+user network, so a machine needs no root and reaches what this machine reaches; or, beside nodes, theirs (`tap.py`). Commands go
+to it over ssh.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import payload, vmdisk
+from lab import payload, tap, vmdisk
 from lab.assets import Assets
 from lab.host import CACHE, CommandError, LabError, require_commands, run
 from lab.machine import Machine
@@ -60,8 +61,10 @@ class VirtualMachine(Machine):
     address: str
     folder: Path
     accelerator: str
-    port: int  # of its sshd, on this machine's loopback
+    port: int  # of its sshd, on this machine's loopback or, with a tap, at its address
     process: subprocess.Popen[bytes] = field(repr=False)
+    plugged: tap.Tap | None = None
+    address6: str = ""
 
     def _ssh(self) -> list[str]:
         options = {
@@ -76,7 +79,8 @@ class VirtualMachine(Machine):
             "StrictHostKeyChecking": "no",
             "UserKnownHostsFile": "/dev/null",
         }
-        return ["ssh", "-F", "none", *(f"-o{key}={value}" for key, value in options.items()), f"-p{self.port}", "root@127.0.0.1"]
+        host = self.address if self.plugged else "127.0.0.1"
+        return ["ssh", "-F", "none", *(f"-o{key}={value}" for key, value in options.items()), f"-p{self.port}", f"root@{host}"]
 
     def run(
         self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 60.0, env: dict[str, str] | None = None
@@ -115,13 +119,22 @@ class VirtualMachine(Machine):
         """Take the power away and remove the disk."""
         run([*self._ssh(), "-O", "exit"], check=False, timeout=10)
         self.power_off()
+        if self.plugged:
+            self.plugged.unplug()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def start(
-    name: str, image: NodeImage = READY, *, assets: Sequence[Assets] = (), memory: str = "3G", cpus: int = 2
+    name: str,
+    image: NodeImage = READY,
+    *,
+    assets: Sequence[Assets] = (),
+    memory: str = "3G",
+    cpus: int = 2,
+    beside_nodes: bool = False,
 ) -> VirtualMachine:
-    """Start a machine and wait until it is up. pykubeadm is a command on it; see `vmdisk.ensure` for what `assets` bring."""
+    """Start a machine and wait until it is up. pykubeadm is a command on it; see `vmdisk.ensure` for what `assets` bring. With
+    `beside_nodes` it is on the nodes' network."""
     require_commands(QEMU, "qemu-img", "ssh", "ssh-keygen")
     disk = vmdisk.ensure(image, assets)
     chosen = accelerator(disk.kernel, disk.initrd)
@@ -132,34 +145,42 @@ def start(
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", folder.name, "-f", folder / "key"])
     environment, checkout = payload.folders(image)
     vmdisk.data_disk(folder / "pykubeadm.raw", {".": environment, "src": checkout})
-    port = _free_port()
-    devices: list[str | Path] = [
-        "-netdev",
-        f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22",
-        "-device",
-        "virtio-net-pci,netdev=net",
-    ]
+    plugged = tap.plug() if beside_nodes else None
+    port = 22 if plugged else _free_port()
+    devices = _network(plugged, port)
     for number, drive in enumerate((f"file={folder}/root.qcow2", f"file={folder}/pykubeadm.raw,format=raw,readonly=on")):
         devices += ["-drive", f"{drive},if=none,id=disk{number},cache=unsafe", "-device", f"virtio-blk-pci,drive=disk{number}"]
     argv: list[str | Path] = [QEMU, "-name", folder.name, "-M", "q35", "-accel", chosen, "-cpu", ACCELERATORS[chosen]]
     argv += ["-m", memory, "-smp", str(cpus), "-nodefaults", "-no-reboot", "-display", "none", *devices]
     argv += ["-device", "virtio-rng-pci", "-serial", f"file:{folder}/console", "-kernel", disk.kernel, "-initrd", disk.initrd]
-    argv += ["-append", _command_line(folder, emulated=chosen != "kvm")]
+    argv += ["-append", _command_line(folder, plugged, emulated=chosen != "kvm")]
     with (folder / "qemu.log").open("wb") as log:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     (folder / "pid").write_text(str(process.pid))
-    machine = VirtualMachine(folder.name, ADDRESS, folder, chosen, port, process)
+    address = str(plugged.address.ip) if plugged else ADDRESS
+    machine = VirtualMachine(folder.name, address, folder, chosen, port, process, plugged)
     try:
         machine.wait_booted(60 if chosen == "kvm" else 600)
         machine.run("ln", "-s", f"{payload.MOUNT}/bin/pykubeadm", "/usr/bin/pykubeadm")
     except BaseException:
         machine.power_off()
+        if plugged:
+            plugged.unplug()
         raise
     return machine
 
 
-def _command_line(folder: Path, *, emulated: bool) -> str:
-    """The kernel's and systemd's (kernel-command-line(7)): host name, root's ssh key as a credential, pykubeadm's disk."""
+def _network(plugged: tap.Tap | None, port: int) -> list[str | Path]:
+    """qemu's words for a machine on the nodes' network, else for one of its own with the sshd at a port of this machine's."""
+    if plugged is None:
+        return ["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net"]
+    device = f"virtio-net-pci,netdev=net,mac={plugged.mac},host_mtu={plugged.mtu}"
+    return ["-netdev", f"tap,id=net,ifname={plugged.device},script=no,downscript=no", "-device", device]
+
+
+def _command_line(folder: Path, plugged: tap.Tap | None, *, emulated: bool) -> str:
+    """The kernel's and systemd's (kernel-command-line(7)): host name, root's ssh key as a credential, pykubeadm's disk, and the
+    address where nobody gives one."""
     key = base64.b64encode((folder / "key.pub").read_bytes()).decode()
     words = [
         "console=ttyS0 quiet panic=-1",
@@ -167,6 +188,8 @@ def _command_line(folder: Path, *, emulated: bool) -> str:
         f"systemd.set_credential_binary=ssh.authorized_keys.root:{key}",
         f"systemd.mount-extra=/dev/vdb:{payload.MOUNT}:ext4:ro",
     ]
+    if plugged:
+        words.append(f"ip={plugged.address.ip}::{plugged.gateway}:{plugged.address.netmask}:::off")
     return " ".join([*words, *EMULATED_WORDS] if emulated else words)
 
 
@@ -184,3 +207,4 @@ def remove_all() -> None:
             if str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
+    tap.remove_all()

@@ -12,6 +12,7 @@ import yaml
 
 from lab import assets, cluster
 from lab.cluster import kubectl_json
+from lab.machine import Machine
 from lab.node import Node
 from tests.e2e.conftest import NewNode
 
@@ -87,7 +88,7 @@ def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
     return [each.result() for each in running]
 
 
-def connect(control_plane: Node, nodes: Sequence[Node]) -> None:
+def connect(control_plane: Machine, nodes: Sequence[Machine]) -> None:
     """A pod network over all nodes: a bridge on each, and routes to the others' pods."""
     for node in nodes:
         cluster.install_cni(node, asking=control_plane)

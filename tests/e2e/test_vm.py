@@ -17,6 +17,7 @@ from lab.cluster import eventually, kubectl, kubectl_json
 from lab.host import LabError
 from lab.imagestore import TEST_IMAGE
 from lab.vm import VirtualMachine
+from tests.e2e.verifying import doctor, one_by_one, said, shown
 
 STATIC_PODS = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 SECONDS = 900  # a rollout, emulated on a machine that has more to do
@@ -112,6 +113,12 @@ def test_a_cpu_limit_of_a_fifth_is_cpu_max(machine: VirtualMachine) -> None:
     assert kubectl(machine, "exec", "limited", "--", "cat", "/sys/fs/cgroup/cpu.max") == "20000 100000"
     uid = kubectl(machine, "get", "pod", "limited", "--output=jsonpath={.metadata.uid}").replace("-", "_")
     assert machine.shell(f"cat /sys/fs/cgroup/kubepods.slice/*/kubepods-*{uid}.slice/cpu.max") == "20000 100000"
+
+
+def test_every_row_is_shown_and_doctor_finds_nothing(machine: VirtualMachine, results: list[str]) -> None:
+    kubectl(machine, "taint", "node", machine.name, "node-role.kubernetes.io/control-plane-")
+    results += shown(one_by_one(machine))
+    assert said(doctor(machine, timeout=SECONDS), "problem", "unknown") == []
 
 
 def test_a_second_run_changes_nothing(machine: VirtualMachine) -> None:
