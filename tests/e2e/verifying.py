@@ -66,7 +66,7 @@ def said(found: dict[str, Any], *levels: str) -> list[str]:
 def shown(found: dict[str, Any], *also: str) -> list[str]:
     """Every row has passed but for those that the lab's clusters do not serve; this one serves `also`. Lines for people."""
     failed = [f"{row['name']}: {row['said']} {row['evidence']}" for row in found["rows"] if row["outcome"] == "failed"]
-    assert failed == []
+    assert not failed, "\n".join(failed)
     assert {row["name"] for row in found["rows"] if row["outcome"] == "not served"} == _NOT_SERVED - set(also)
     lines = [f"  {row['name']:<30} {row['seconds']:>5} s  {row['said']}" for row in found["rows"]]
     return [f"verify: {found['passed']} rows in {found['seconds']} s", *lines]
