@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from pykubeadm.config.decode import describe
@@ -45,11 +46,12 @@ CONTROL_PLANE_TIMEOUT: Path = (
     "timeoutForControlPlane",
 )  # of the ClusterConfiguration; v1beta4 has it in init's timeouts
 DISCOVERY_TIMEOUT: Path = ("discovery", "timeout")
+_SAYS_NOTHING = ("0s", "4m0s")  # kubeadm: util/config/initconfiguration.go, DocMapToInitConfiguration
 
 
 def migrated(document: Document, problems: list[Problem]) -> tuple[Document, str]:
-    """The document in v1beta4's shape, and the duration text of a v1beta3 ClusterConfiguration's timeoutForControlPlane ("" where
-    there is none). Adds to `problems` what v1beta3 does not have."""
+    """The document in v1beta4's shape, and the duration text of a v1beta3 ClusterConfiguration's timeoutForControlPlane: "" where
+    it says nothing, by 0s or by the default, to what an InitConfiguration says. Adds to `problems` what v1beta3 does not have."""
     data = _copy(document.data)
     moved: dict[Path, Path] = {}
     for path in _NEW[document.kind]:
@@ -63,6 +65,7 @@ def migrated(document: Document, problems: list[Problem]) -> tuple[Document, str
     timeout = ""
     if document.kind == "ClusterConfiguration":
         timeout = _duration(document, _pop(data, CONTROL_PLANE_TIMEOUT), CONTROL_PLANE_TIMEOUT, problems)
+        timeout = "" if timeout in _SAYS_NOTHING else timeout
     if document.kind == "JoinConfiguration":
         discovery = _duration(document, _pop(data, DISCOVERY_TIMEOUT), DISCOVERY_TIMEOUT, problems)
         if discovery:
@@ -92,8 +95,12 @@ def _duration(document: Document, value: Any, path: Path, problems: list[Problem
         return ""
     try:
         if isinstance(value, str):
-            return format_duration(parse_duration(value))
-        sentence = f'must be a duration in quotes such as "5m0s", not {describe(value)}'
+            duration = parse_duration(value)
+            if duration >= timedelta():
+                return format_duration(duration)
+            sentence = "cannot be negative"
+        else:
+            sentence = f'must be a duration in quotes such as "5m0s", not {describe(value)}'
     except ValueError as error:
         sentence = str(error)
     problems.append(document.problem(path, sentence))

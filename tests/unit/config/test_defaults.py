@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from pykubeadm.config.host import HostFacts
@@ -249,12 +251,23 @@ def test_v1beta3_becomes_v1beta4() -> None:
     assert read_join(Source("x", joined.encode()), JoinFlags(), world()).document()["timeouts"]["discovery"] == "7m0s"
 
 
+@pytest.mark.parametrize("written", ["0s", "4m", "null"])
+def test_a_v1beta3_timeout_that_says_nothing_leaves_that_of_the_init_configuration(written: str) -> None:
+    """As kubeadm has it in `init`: with 0s a static pod's startup probe would allow no failure."""
+    cluster = f"{old(CLUSTER)}apiServer: {{timeoutForControlPlane: {written}}}\n"
+    alone, _ = read_cluster(cluster)
+    assert alone.timeouts.control_plane_component_health_check == timedelta(minutes=4)
+    beside, _ = read_cluster(f"{cluster}---\n{INIT}timeouts: {{controlPlaneComponentHealthCheck: 10m}}\n")
+    assert beside.timeouts.control_plane_component_health_check == timedelta(minutes=10)
+
+
 def test_v1beta3_problems_point_into_the_old_text() -> None:
-    text = f"{old(CLUSTER)}apiServer:\n  extraArgs:\n    v: 2\n    --x: ''\nproxy: {{}}\n"
+    text = f"{old(CLUSTER)}apiServer:\n  extraArgs:\n    v: 2\n    --x: ''\n  timeoutForControlPlane: -1m\nproxy: {{}}\n"
     with pytest.raises(ConfigError) as caught:
         read_cluster(text)
     assert str(caught.value).splitlines() == [
         "x.yaml:6:8: apiServer.extraArgs.v: must be text (put it in quotes), not the number 2",
         'x.yaml:7:10: apiServer.extraArgs.--x: write the name without dashes before it: "x"',
-        "x.yaml:8:1: proxy: there is no such field in kubeadm.k8s.io/v1beta3; it came with kubeadm.k8s.io/v1beta4",
+        "x.yaml:8:27: apiServer.timeoutForControlPlane: cannot be negative",
+        "x.yaml:9:1: proxy: there is no such field in kubeadm.k8s.io/v1beta3; it came with kubeadm.k8s.io/v1beta4",
     ]
