@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,21 @@ class Pairs(click.ParamType):  # type: ignore[type-arg] # generic only from clic
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         return value if isinstance(value, tuple) else tuple(str(value).split(","))
+
+
+class Number(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
+    """pflag's Int: decimal, or in the base that its beginning says, as in 0x1F and 017 (Go: strconv.ParseInt)."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not re.fullmatch(r"[-+\w]+", text, re.ASCII):  # Python would read blanks and other digits, too
+            self.fail(f"{text!r} is not a whole number", param, ctx)
+        try:
+            return int(text, 8 if re.match(r"[-+]?0[0-7_]", text) else 0)
+        except ValueError:
+            self.fail(f"{text!r} is not a whole number", param, ctx)
 
 
 class Truth(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
@@ -125,7 +141,7 @@ def option(name: str) -> click.Option:
     if name in _SWITCHES:
         return click.Option([f"--{name}", *_SHORT.get(name, ())], is_flag=True, help=_SWITCHES[name])
     assert name == "apiserver-bind-port", name
-    return click.Option([f"--{name}"], type=int, metavar="PORT", help="The port the API server listens on (default: 6443).")
+    return click.Option([f"--{name}"], type=Number(), metavar="PORT", help="The port the API server listens on (default: 6443).")
 
 
 UNREAD = "Accepted as by kubeadm; has no effect here."

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pykubeadm.cli.lazy import CliCommand, Globals
-from pykubeadm.cli.options import option, output_option
+from pykubeadm.cli.options import Number, option, output_option
 
 _DIFFERENT = 1  # as diff(1), git and kubectl have it; errors of pykubeadm's diff have other ones
 
@@ -32,7 +32,9 @@ diff = CliCommand(
     params=[
         click.Argument(["kubernetes_version"], required=False, metavar="[VERSION]"),
         *(option(name) for name in ("config", "kubeconfig", "patches")),
-        click.Option(["-c", "--context-lines"], type=int, metavar="NUMBER", help="Lines around each difference (default: 3)."),
+        click.Option(
+            ["-c", "--context-lines"], type=Number(), metavar="NUMBER", help="Lines around each difference (default: 3)."
+        ),
         click.Option(["--exit-code"], is_flag=True, help="End with status 1 where there are differences."),
         output_option(),
     ],
