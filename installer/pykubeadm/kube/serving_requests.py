@@ -72,7 +72,7 @@ def judge(request: KubeObject, nodes: Sequence[KubeObject]) -> Verdict:
 
 
 def _objections(request: KubeObject, node: str, user: str, nodes: Sequence[KubeObject]) -> Iterator[str]:
-    from cryptography import x509
+    from pykubeadm.pki.issue import read_request
 
     spec = request["spec"]
     if not node or _GROUP not in (spec.get("groups") or ()):
@@ -82,12 +82,11 @@ def _objections(request: KubeObject, node: str, user: str, nodes: Sequence[KubeO
     if "server auth" not in usages or not usages <= _ALLOWED_USAGES:
         yield f"it asks for the usages {', '.join(sorted(usages)) or 'none'}, a server needs {', '.join(sorted(_ALLOWED_USAGES))}"
     try:
-        asked = x509.load_pem_x509_csr(base64.b64decode(spec.get("request") or ""))
-        signed = asked.is_signature_valid
+        asked = read_request(base64.b64decode(spec.get("request") or ""))
     except ValueError:
         yield "it holds no certificate request that can be read"
         return
-    if not signed:
+    if not asked.is_signature_valid:
         yield "it is not signed with the key that it is for"
     yield from _subject_objections(asked, user)
     own = next((found for found in nodes if found["metadata"]["name"] == node), None)

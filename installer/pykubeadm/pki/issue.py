@@ -108,14 +108,22 @@ def make_request(subject: Subject, key: PrivateKey) -> bytes:
     return builder.sign(key, _signature_hash(key)).public_bytes(serialization.Encoding.PEM)
 
 
-def load_request(pem: bytes) -> x509.CertificateSigningRequest:
-    """A request that is signed with the key it is for; ValueError with the end of a sentence."""
+def read_request(pem: bytes) -> x509.CertificateSigningRequest:
+    """A request that anybody may have made, with each part that is parsed only when it is looked at; ValueError with the end of a
+    sentence."""
     try:
         request = x509.load_pem_x509_csr(pem)
-        signed = request.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm) as error:
+        for part in ("subject", "extensions", "is_signature_valid"):
+            getattr(request, part)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise ValueError("holds no certificate signing request that can be read") from error
-    if not signed:
+    return request
+
+
+def load_request(pem: bytes) -> x509.CertificateSigningRequest:
+    """A request that is signed with the key it is for; ValueError with the end of a sentence."""
+    request = read_request(pem)
+    if not request.is_signature_valid:
         raise ValueError("holds a request that is not signed with the key it is for")
     return request
 
