@@ -12,6 +12,7 @@ from cryptography.x509.oid import NameOID
 from pykubeadm.kube.serving_requests import approve, judge, pending_verdicts
 from pykubeadm.pki.keys import generate_key
 from tests.support.api import FakeApi
+from tests.support.odd_requests import ODD, odd_request
 
 KEY = generate_key("ECDSA-P256")
 USAGES = ["digital signature", "server auth"]
@@ -98,32 +99,12 @@ def test_a_request_that_is_damaged_is_not_approved():
     assert judge(damaged, NODES).objections == ("it holds no certificate request that can be read",)
 
 
-def odd_request(name: str) -> dict:
-    """Of a node that is up to no good: what the API server accepts, and what is only seen when a part is parsed."""
-    group, other = (x509.NameAttribute(NameOID.ORGANIZATION_NAME, text) for text in ("system:nodes", "system:nodez"))
-    subject = x509.Name(
-        [
-            x509.RelativeDistinguishedName([group, other] if name == "a group twice" else [group]),
-            x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "system:node:w2")]),
-        ]
-    )
-    builder = x509.CertificateSigningRequestBuilder(subject)
-    oids = {"an extension twice": ("2.5.29.98", "2.5.29.99"), "a damaged extension": ("2.5.29.19",)}
-    for oid in oids.get(name, ()):
-        builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), b"\x30"), critical=False)
-    der = builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER)
-    der = der.replace(b"nodez", b"nodes").replace(b"\x55\x1d\x63", b"\x55\x1d\x62")
-    pem = b"-----BEGIN CERTIFICATE REQUEST-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE REQUEST-----\n"
-    found = request("w2", "10.0.0.6", user="system:node:w2")
-    found["metadata"]["name"] = "odd"
-    found["spec"]["request"] = base64.b64encode(pem).decode()
-    return found
-
-
-@pytest.mark.parametrize("what", ["a group twice", "an extension twice", "a damaged extension"])
+@pytest.mark.parametrize("what", ODD)
 def test_a_request_that_cannot_be_parsed_does_not_keep_others_from_approval(what):
-    api = FakeApi()
-    for known in (odd_request(what), request("w1", "10.0.0.5"), *NODES):
+    api, odd = FakeApi(), request("w2", "10.0.0.6", user="system:node:w2")
+    odd["metadata"]["name"] = "odd"
+    odd["spec"]["request"] = odd_request(what, "system:node:w2")
+    for known in (odd, request("w1", "10.0.0.5"), *NODES):
         api.put(known)
     assert {verdict.name: verdict.objections for verdict in pending_verdicts(api)} == {
         "odd": ("it holds no certificate request that can be read",),

@@ -19,6 +19,7 @@ from pykubeadm.phases.etcd.leave import remove_member
 from pykubeadm.pki.keys import generate_key
 from pykubeadm.util.kube_object import KubeObject
 from tests.support.api import FakeApi
+from tests.support.odd_requests import ODD, odd_request
 
 NAMES = ("cp1", "cp2", "cp3")
 MEMBERS = tuple(
@@ -94,6 +95,9 @@ def api() -> FakeApi:
         made.put(request(f"csr-{name}", f"system:node:{name}"))
         made.put(request(f"boot-{name}", "system:bootstrap:abcdef", f"system:node:{name}"))
     made.put(request("broken", "system:bootstrap:abcdef") | {"spec": {"username": "x", "request": "bm9uZQ=="}})
+    for number, what in enumerate(ODD):
+        found = {"username": "x", "request": odd_request(what, "system:node:cp1")}
+        made.put(request(f"odd-{number}", "system:bootstrap:abcdef") | {"spec": found})
     return made
 
 

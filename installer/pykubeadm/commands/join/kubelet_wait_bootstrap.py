@@ -112,11 +112,12 @@ def _request_state(run: JoinRun) -> str:
 def _is_for(request: KubeObject, user: str) -> bool:
     import base64
 
-    from cryptography import x509
     from cryptography.x509.oid import NameOID
 
+    from pykubeadm.pki.issue import read_request
+
     try:
-        csr = x509.load_pem_x509_csr(base64.b64decode(request["spec"]["request"]))
+        csr = read_request(base64.b64decode(request["spec"]["request"]))
     except ValueError:
         return False
     return any(attribute.value == user for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME))

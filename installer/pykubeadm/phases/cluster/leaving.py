@@ -142,13 +142,15 @@ def _kept_of(api: Api, leaving: Leaving) -> Iterator[tuple[tuple[str, str], str,
 
 def _subject(request: KubeObject) -> str:
     """Whom a request wants a certificate for; "" where it cannot be read."""
-    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    from pykubeadm.pki.issue import read_request
 
     try:
-        found = x509.load_pem_x509_csr(base64.b64decode(request["spec"].get("request") or ""))
+        found = read_request(base64.b64decode(request["spec"].get("request") or ""))
     except ValueError:
         return ""
-    return next((str(name.value) for name in found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)), "")
+    return next((str(name.value) for name in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
 
 
 def right_endpoint(api: Api, leaving: Leaving, control_plane_endpoint: str) -> tuple[list[str], str]:

@@ -22,6 +22,7 @@ from pykubeadm.node.port import UnitState
 from pykubeadm.phases.cluster import wait_control_plane
 from tests.support.join_runs import joining
 from tests.support.node import FakeNode
+from tests.support.odd_requests import odd_request
 
 KUBELET_CONF = """apiVersion: v1
 kind: Config
@@ -77,7 +78,9 @@ def test_a_kubelet_that_asks_for_nothing(monkeypatch):
 def test_what_became_of_the_request_is_reported_even_where_a_kubelet_conf_leads_nowhere_yet(monkeypatch, status, sentence):
     node = FakeNode()
     node.put("/etc/kubernetes/kubelet.conf", KUBELET_CONF)
-    reported = failure(monkeypatch, node, request(status))
+    odd = request({}) | {"metadata": {"name": "odd"}}  # of another node, and nothing that keeps from a report
+    odd["spec"] |= {"request": odd_request("a group twice", "system:node:n2")}
+    reported = failure(monkeypatch, node, request(status), odd)
     assert "refers to /pki/current.pem, which does not exist" in reported
     assert sentence in reported
 
