@@ -26,9 +26,10 @@ def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
     blocks = certificate_blocks(pem)
     try:
         certificates = tuple(x509.load_der_x509_certificate(block.content) for block in blocks)
-        for certificate in certificates:  # both are parsed only when they are looked at, and kept
+        for certificate in certificates:  # these are parsed only when they are looked at, and kept
             certificate.public_key()
-            certificate.extensions  # noqa: B018 - see above
+            for part in ("subject", "issuer", "extensions"):
+                getattr(certificate, part)
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise ValueError("holds a certificate that cannot be read") from error
     return certificates

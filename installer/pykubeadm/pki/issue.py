@@ -164,10 +164,10 @@ def _signature_hash(signer: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashe
 
 
 def _name(subject: Subject) -> x509.Name:
-    """Organizations before the common name, several in one set (Go: pkix.Name.ToRDNSequence)."""
+    """Organizations before the common name, several in one set (Go: pkix.Name.ToRDNSequence), which has each once."""
     parts = []
     if subject.organizations:
-        organizations = [_attribute(NameOID.ORGANIZATION_NAME, text) for text in subject.organizations]
+        organizations = [_attribute(NameOID.ORGANIZATION_NAME, text) for text in dict.fromkeys(subject.organizations)]
         parts.append(x509.RelativeDistinguishedName(organizations))
     parts.append(x509.RelativeDistinguishedName([_attribute(NameOID.COMMON_NAME, subject.common_name)]))
     return x509.Name(parts)

@@ -99,13 +99,20 @@ def test_certificates_are_read_in_order_and_rubbish_is_reported() -> None:
 
 
 def test_a_certificate_with_an_unknown_kind_of_key_is_reported() -> None:
-    der = ca().certificate.public_bytes(Encoding.DER)
     curve = bytes.fromhex("2a8648ce3d030107")  # prime256v1
-    assert curve in der
-    pem = (
-        b"-----BEGIN CERTIFICATE-----\n"
-        + base64.encodebytes(der.replace(curve, curve[:-1] + b"\x77"))
-        + b"-----END CERTIFICATE-----\n"
-    )
     with pytest.raises(ValueError, match="holds a certificate that cannot be read"):
-        load_certificates(pem)
+        load_certificates(changed(ca().certificate, curve, curve[:-1] + b"\x77"))
+
+
+def test_a_certificate_that_names_an_organization_twice_is_reported() -> None:
+    """kubeadm makes one with `kubeconfig user --org a,a`."""
+    subject = Subject("jane", NOW - DAY, NOW + DAY, organizations=("web", "wec"), usages=(Usage.CLIENT_AUTH,))
+    certificate = issue_leaf(subject, generate_key("ECDSA-P256").public_key(), ca())
+    with pytest.raises(ValueError, match="holds a certificate that cannot be read"):
+        load_certificates(changed(certificate, b"wec", b"web"))
+
+
+def changed(certificate: x509.Certificate, old: bytes, new: bytes) -> bytes:
+    der = certificate.public_bytes(Encoding.DER)
+    assert old in der
+    return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der.replace(old, new)) + b"-----END CERTIFICATE-----\n"

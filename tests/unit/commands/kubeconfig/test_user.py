@@ -48,7 +48,7 @@ def certificate_of(document: dict[str, Any]) -> x509.Certificate:
 
 
 def test_a_user_of_the_configured_cluster(root: Path) -> None:
-    document = made(root, org=("web", "ops"))
+    document = made(root, org=("web", "ops", "web"))
     assert document["current-context"] == document["contexts"][0]["name"] == "jane@prod"
     assert document["contexts"][0]["context"] == {"cluster": "prod", "user": "jane"}
     cluster = document["clusters"][0]["cluster"]
