@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.environment import environment
@@ -52,8 +52,11 @@ def begin(
         node, emit = rehearsal(machine, emit, "join")
     journal = Journal(node)
     preflight_machine = Machine(node, host, journal, join.node_registration.cri_socket)
-    if look_ahead and not join.dry_run and "preflight" not in join.skip_phases:
-        preflight_machine.look_ahead()
+    if look_ahead and "preflight" not in join.skip_phases:
+        if not machine.remote:
+            _require_root(preflight_machine, join.node_registration.ignore_preflight_errors)
+        if not join.dry_run:
+            preflight_machine.look_ahead()
     answers = ask_cluster(join, node, journal=journal, emit=emit, now=node.now)
 
     def warn(message: str) -> None:
@@ -76,6 +79,14 @@ def begin(
         is_member=answers.is_member,
         shared_files=answers.shared_files,
     )
+
+
+def _require_root(machine: Machine, ignored: Sequence[str]) -> None:
+    """Preflight's first check, before the cluster is asked: that may take minutes, and would be for nothing."""
+    from pykubeadm.phases.preflight.check import run_checks
+    from pykubeadm.phases.preflight.system import IS_PRIVILEGED_USER
+
+    run_checks((IS_PRIVILEGED_USER,), machine, ignored, lambda _ignored: None)  # the phase says what is ignored
 
 
 def _left_by_earlier_phases(node: Node) -> str:
