@@ -79,6 +79,10 @@ class NodeError(PykubeadmError):
     exit_status = 5
 
 
+class NotRootError(NodeError):
+    """It refused something to an ordinary user, who may do other things without root."""
+
+
 class ApiError(PykubeadmError):
     """The Kubernetes API refused a request or could not be reached."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 
-from pykubeadm.errors import NodeError
+from pykubeadm.errors import NodeError, NotRootError
 from pykubeadm.node.port import Directory, File, FileStat
 
 # Begins with a dot: the kubelet skips such names in the manifests directory (kubernetes: pkg/kubelet/config/file.go).
@@ -48,7 +48,8 @@ def explained(action: str, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _ADVICE.get(error.errno or 0) or (error.strerror or str(error)).lower()
-        raise NodeError(f"cannot {action} {path}: {reason}") from error
+        kind = NotRootError if isinstance(error, PermissionError) and os.geteuid() != 0 else NodeError
+        raise kind(f"cannot {action} {path}: {reason}") from error
 
 
 def normal(path: str) -> str:

@@ -15,9 +15,11 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pykubeadm.constants import STATE_DIR
+from pykubeadm.errors import NotRootError
 from pykubeadm.node.port import Directory, File, Node
 
 PATH = f"{STATE_DIR}/journal.json"
@@ -28,7 +30,8 @@ _BEFORE_CHANGES = ("", "prepare", "preflight")  # phases of init and join that m
 
 
 class Journal:
-    """The journal of one node, read at once and written through the node on every record. Dry runs record nothing."""
+    """The journal of one node, read at once and written through the node on every record. Dry runs record nothing, nor do those
+    of an ordinary user, who may neither read nor write it."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -36,7 +39,10 @@ class Journal:
         self._read()
 
     def _read(self) -> None:
-        content = self._node.read(PATH)
+        try:
+            content = self._node.read(PATH)
+        except NotRootError:
+            content = None
         state = _parse(content) if content is not None else None
         self._state = _fresh() if state is None else state
         self._unreadable = content if state is None else None
@@ -173,7 +179,8 @@ class Journal:
             return
         content = json.dumps(self._state, indent=1, sort_keys=True).encode() + b"\n"
         kept = [File(self.kept_as, self._unreadable, mode=0o600)] if self._unreadable is not None else []
-        self._node.write([Directory(STATE_DIR, mode=0o700), *kept, File(PATH, content, mode=0o600)])
+        with suppress(NotRootError):
+            self._node.write([Directory(STATE_DIR, mode=0o700), *kept, File(PATH, content, mode=0o600)])
 
 
 def _up_from(path: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pykubeadm.errors import NodeError, PhaseError
+from pykubeadm.errors import NodeError, NotRootError, PhaseError
 from pykubeadm.node.journal import PATH, Journal
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import Directory, File, Unit, UnitState
@@ -20,6 +20,30 @@ class FullDisk(FakeNode):
         if any(getattr(file, "path", "") == "/etc/kubernetes/pki/ca.key" for file in files):  # type: ignore[attr-defined] # a sequence
             raise NodeError("no space left")
         return super().write(files)  # type: ignore[arg-type] # as above
+
+
+class OrdinaryUser(FakeNode):
+    """Has files of their own, and may not look at what is root's."""
+
+    def read(self, path: str) -> bytes | None:
+        if path == PATH:
+            raise NotRootError("permission denied")
+        return super().read(path)
+
+    def write(self, files: object) -> tuple[str, ...]:
+        if any(getattr(file, "path", "") == PATH for file in files):  # type: ignore[attr-defined] # a sequence
+            raise NotRootError("permission denied")
+        return super().write(files)  # type: ignore[arg-type] # as above
+
+
+def test_an_ordinary_user_has_none() -> None:
+    inner = OrdinaryUser()
+    journal = Journal(inner)
+    journal.begin("certs generate-csr", "now")
+    JournaledNode(inner, journal).write([File("/home/jane/pki/apiserver.key", b"key", 0o600)])
+    journal.finish("changed", "now")
+    assert inner.text("/home/jane/pki/apiserver.key") == "key"
+    assert list(inner.files) == ["/home/jane/pki/apiserver.key"]
 
 
 def test_a_file_is_known_as_ours_before_it_is_written() -> None:
