@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
+from pykubeadm.config.defaults import NO_ADDRESS
 from pykubeadm.config.host import HostFacts
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from pykubeadm.kube.port import ApiUnreachableError
-from pykubeadm.phases.cluster.found import Found, find_configuration, own_endpoint
+from pykubeadm.phases.cluster.found import Found, find_configuration, node_configuration, own_endpoint
 from pykubeadm.phases.cluster.stored import administrator
 from tests.support.api import FakeApi
 from tests.support.control_plane_files import CONFIG
@@ -101,6 +104,18 @@ def test_without_an_answer_the_nodes_files_say_where_the_certificates_are(failur
     assert len(notes) == 1
     assert notes[0].startswith("the cluster's configuration cannot be read, so that of this node is used: ")
     assert reason in notes[0]
+
+
+def test_a_node_without_a_default_route_is_found_as_well() -> None:
+    """An air-gapped worker, or a control plane whose manifests are put aside."""
+    host = replace(HOST, default_ipv4=None)
+    node = control_plane()
+    assert node_configuration(node, host).this_node.local_api_endpoint.advertise_address == "192.0.2.1"
+    node.remove(["/etc/kubernetes/manifests"])
+    this = node_configuration(node, host).this_node
+    assert (this.node_registration.name, this.local_api_endpoint.advertise_address) == ("cp1", NO_ADDRESS)
+    six = node_configuration(node, replace(host, default_ipv6="fd00::5"))
+    assert six.this_node.local_api_endpoint.advertise_address == "fd00::5"
 
 
 def test_an_api_server_without_an_etcd_beside_it_has_an_external_one() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from pykubeadm.commands.certs.begin import begin
 from pykubeadm.commands.certs.run import CertsRun
 from pykubeadm.commands.execute import execute
+from pykubeadm.config.defaults import NO_ADDRESS
 from pykubeadm.config.source import Source
+from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import Node
@@ -23,6 +25,9 @@ NAME = "certs generate-csr"
 def generate_csr(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source: Source | None = None) -> None:
     """By kubeadm's flags cert-dir and kubeconfig-dir, with underscores, and what --config names."""
     run = begin(options, emit, machine=machine, source=source)
+    if run.configuration.this_node.local_api_endpoint.advertise_address == NO_ADDRESS:
+        why = "there is no default route whose address the certificates could name; give a configuration with an advertiseAddress"
+        raise ConfigError([Problem("--config", 0, 0, "", why)])
     execute(NAME, tuple(steps(PHASES)), run, node_name=run.node_name)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from pykubeadm.config.defaults import NO_ADDRESS
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.model import APIEndpoint, Configuration, Etcd, ExternalEtcd
 from pykubeadm.config.read_init import read_init
@@ -70,7 +71,10 @@ def find_configuration(
 
 
 def node_configuration(node: Node, host: HostFacts) -> Configuration:
-    """This node as its own files have it, in a cluster of which nothing is known but the defaults."""
+    """This node as its own files have it, in a cluster of which nothing is known but the defaults. One without a default route
+    has no address where its files have none: those are workers, and control planes that are stopped."""
+    if not (host.default_ipv4 or host.default_ipv6):
+        host = replace(host, default_ipv4=NO_ADDRESS)
     environment = _environment(node, host, lambda _note: None)
     configuration = read_init(None, InitFlags(kubernetes_version=NEWEST_KNOWN), environment)[1]
     endpoint = own_endpoint(node)

@@ -8,9 +8,11 @@ import pytest
 import yaml
 from cryptography import x509
 
+from pykubeadm.commands import existing as commands
 from pykubeadm.commands.certs.csr import generate_csr
+from pykubeadm.config.host import HostFacts
 from pykubeadm.config.source import Source
-from pykubeadm.errors import PhaseError
+from pykubeadm.errors import ConfigError, PhaseError
 from pykubeadm.node.local import LocalNode
 from pykubeadm.pki.issue import load_request
 from pykubeadm.pki.keys import load_private_key
@@ -34,6 +36,13 @@ def generate(root: Path, **options: str) -> str:
 
 def files(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_no_certificate_is_asked_for_an_address_that_nobody_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "host_facts", lambda _node: HostFacts("machine"))
+    with pytest.raises(ConfigError, match="--config: there is no default route whose address"):
+        generate_csr(OPTIONS, lambda _event: None, machine=LocalNode(str(tmp_path)))
+    assert files(tmp_path) == {}
 
 
 def test_kubeadms_files_each_for_its_owner_only(tmp_path: Path) -> None:
