@@ -79,6 +79,7 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     from dataclasses import replace
 
     from pykubeadm.commands.environment import for_reading
+    from pykubeadm.config.defaults import NO_ADDRESS
     from pykubeadm.config.read_all import read_all
     from pykubeadm.config.release import look_up
     from pykubeadm.constants import CRI_SOCKETS
@@ -87,9 +88,12 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
     from pykubeadm.tokens.bootstrap import generate_token
 
     root = _rootfs(ctx)
+    host = host_facts(LocalNode(root))
+    if not (host.default_ipv4 or host.default_ipv6):
+        host = replace(host, default_ipv4=NO_ADDRESS)  # for which `init` takes the machine's, as for one that is missing
     environment = replace(
         for_reading(root, _warn),
-        host=replace(host_facts(LocalNode(root)), cri_sockets=CRI_SOCKETS[:1]),  # which one counts is up to `init`
+        host=replace(host, cri_sockets=CRI_SOCKETS[:1]),  # which one counts is up to `init`, too
         new_token=lambda: generate_token().text,
         ask=look_up,
     )

@@ -12,7 +12,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from pykubeadm.cli.main import cli
+from pykubeadm.config.defaults import NO_ADDRESS
+from pykubeadm.config.host import HostFacts
 from pykubeadm.errors import ConfigError, UsageError
+from pykubeadm.node import facts
 from tests.unit.config.texts import CLUSTER, INIT, KUBELET, old
 
 
@@ -81,6 +84,15 @@ def test_migrate_fills_in_the_defaults_and_keeps_tokens_secret(file: Path) -> No
     assert cluster["apiVersion"] == "kubeadm.k8s.io/v1beta4"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert run("migrate", "--old-config", str(target)).stdout == target.read_text(), "a migrated file migrates to itself"
+
+
+def test_migrate_needs_no_default_route(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "host_facts", lambda _node: HostFacts("desk"))
+    file.write_text(CLUSTER)
+    result = run("migrate", "--old-config", str(file))
+    assert result.exit_code == 0
+    init, _ = yaml.safe_load_all(result.stdout)
+    assert init["localAPIEndpoint"] == {"advertiseAddress": NO_ADDRESS, "bindPort": 6443}
 
 
 def test_print_init_defaults_with_components() -> None:
