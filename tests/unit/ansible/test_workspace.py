@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.config.manager import ConfigManager
 
 from pykubeadm.ansible.workspace import workspace
 from pykubeadm.errors import NodeError
@@ -56,7 +57,13 @@ def test_the_users_ansible_settings_are_left_out(monkeypatch):
     with workspace({}) as space:
         assert "ANSIBLE_STRATEGY" not in space.environment
         assert space.environment["ANSIBLE_PRIVATE_KEY_FILE"] == "/k"
-        assert Path(space.environment["ANSIBLE_CONFIG"]).read_text() == ""
+        assert Path(space.environment["ANSIBLE_CONFIG"]).parent == Path(space.directory)
+
+
+def test_ansible_waits_without_keeping_a_processor_busy():
+    with workspace({}) as space:
+        settings = ConfigManager(space.environment["ANSIBLE_CONFIG"])
+        assert settings.get_config_value("DEFAULT_INTERNAL_POLL_INTERVAL") == 0.01
 
 
 def test_the_users_vaults_can_be_opened_from_wherever_ansible_runs(monkeypatch, tmp_path):
