@@ -98,7 +98,7 @@ class Apt(Manager):
 
     def __init__(self, module, program):
         super().__init__(module, program)
-        self.environment.update(DEBIAN_FRONTEND="noninteractive", NEEDRESTART_MODE="l")
+        self.environment.update(DEBIAN_FRONTEND="noninteractive", NEEDRESTART_SUSPEND="1")
         self.lock = ("-o", "DPkg::Lock::Timeout=%d" % module.params["lock_timeout"])
         self.fresh = False
 
@@ -140,15 +140,22 @@ class Apt(Manager):
         self.fresh = True
         self.patient("update")
 
-    def candidate(self, name, wish):
-        """The version to install: the newest that satisfies `wish`; "" where the index has none."""
-        if not wish:
-            out = self.run("apt-cache", "policy", name, check=False)[1]
-            match = re.search(r"Candidate: (\S+)", out)
-            return match.group(1) if match and match.group(1) != "(none)" else ""
-        out = self.run("apt-cache", "madison", name, check=False)[1]
-        found = [line.split("|")[1].strip() for line in out.splitlines() if line.count("|") >= 2]
-        return next((version for version in found if satisfies(version, wish)), "")
+    def known(self, names):
+        """Name → the version to install of what is wanted (name → version): the newest that satisfies it; "" where the index has
+        none."""
+        found = dict.fromkeys(names, "")
+        any_version = sorted(name for name, wish in names.items() if not wish)
+        if any_version:
+            out = self.run("apt-cache", "policy", *any_version, check=False)[1]
+            for name, version in re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)", out, re.MULTILINE):
+                if name in found and version != "(none)":
+                    found[name] = version
+        for name, wish in names.items():
+            if wish:
+                out = self.run("apt-cache", "madison", name, check=False)[1]
+                versions = [line.split("|")[1].strip() for line in out.splitlines() if line.count("|") >= 2]
+                found[name] = next((version for version in versions if satisfies(version, wish)), "")
+        return found
 
     def index_is_old(self):
         try:
@@ -170,7 +177,7 @@ class Apt(Manager):
 
     def candidates(self, names, may_be_unknown):
         """Name → the version to install, from an index that is brought up to date where one is missing or it is old."""
-        found = {name: self.candidate(name, wish) for name, wish in names.items()}
+        found = self.known(names)
         old = self.index_is_old()
         if (not all(found.values()) or old) and not self.fresh and not self.module.check_mode:
             try:
@@ -180,7 +187,7 @@ class Apt(Manager):
                     raise PackageError(
                         "%s cannot be installed: the package index cannot be obtained (%s)" % (", ".join(sorted(names)), error)
                     )
-            found = {name: self.candidate(name, wish) for name, wish in names.items()}
+            found = self.known(names)
         unknown = [name for name, version in found.items() if not version]
         if unknown and not (self.module.check_mode and (may_be_unknown or old)):
             wishes = ["%s %s" % (name, names[name]) if names[name] else name for name in sorted(unknown)]

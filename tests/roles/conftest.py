@@ -59,10 +59,10 @@ def _pattern(hosts):
 
 
 def record(
-    folder: Path, variables, systems, host_variables=None, *, roles=None, playbook="prepare", recorded=None, extra=None
+    folder: Path, variables, systems, host_variables=None, *, roles=None, playbook="prepare", recorded=None, extra=None, tags=()
 ) -> Recording:
     """Run a playbook on all systems, `prepare` with those of its roles that `roles` names for a host; asserts nothing about its
-    success. `extra` are variables that come before those of the roles themselves."""
+    success. `extra` are variables that come before those of the roles themselves, `tags` those that are run, () for all."""
     collection = folder / "collections" / "ansible_collections" / "pykubeadm" / "kube"
     (collection / "plugins" / "action").mkdir(parents=True)
     for part in ("roles", "playbooks", "meta", "galaxy.yml"):
@@ -100,6 +100,7 @@ def record(
     }
     program = Path(__file__).with_name("playbook.py")
     arguments = ["--extra-vars", json.dumps(extra or {})]
+    arguments += [f"--tags={','.join(tags)}"] if tags else []
     arguments += [] if playbook == "prepare" else ["--check", "--extra-vars", "network_host=all"]
     done = subprocess.run(
         [sys.executable, str(program), "--inventory", str(inventory), str(play), *arguments],

@@ -60,9 +60,34 @@ def test_configuration_in_the_schema_of_the_version(recording, host, schema):
 
 def test_containerd_comes_from_packages_where_there_are_any(recording):
     for host in ("debian12", "ubuntu2604", "fedora", "leap16"):
-        [packages] = recording.of(host, "packages", "containerd")
-        assert [package["name"] for package in packages["packages"]] == ["containerd", "runc"]
+        assert names_of_packages(recording, host)[:2] == ["containerd", "runc"]
         assert not recording.of(host, "downloads", "containerd")
+
+
+FURTHER = {
+    "debian12": ["containernetworking-plugins", "iptables", "iproute2", "mount", "kmod"],
+    "fedora": ["containernetworking-plugins", "iptables-nft", "iproute", "util-linux", "kmod"],
+    "leap16": ["cni-plugins", "iptables", "iproute2", "util-linux", "kmod"],
+}
+
+
+@pytest.mark.parametrize(("host", "further"), FURTHER.items())
+def test_packages_of_the_roles_that_follow_come_with_containerds(recording, host, further):
+    assert names_of_packages(recording, host)[2:] == further
+    assert not recording.of(host, "packages", "cni")
+
+
+def names_of_packages(recording, host):
+    [packages] = recording.of(host, "packages", "containerd")
+    return [package["name"] for package in packages["packages"]]
+
+
+def test_what_no_tag_asks_for_is_not_installed_with_containerd(tmp_path):
+    systems = {"debian12": SYSTEMS["debian12"]}
+    recording = record(tmp_path, {"cni_plugins_source": "package"}, systems, tags=("runtime", "kubelet"))
+    assert names_of_packages(recording, "debian12") == ["containerd", "runc", "iptables", "iproute2", "mount", "kmod"]
+    assert not recording.of("debian12", "packages", "kubelet"), "they are there"
+    assert recording.of("debian12", "units", "kubelet"), recording.output[-3000:]
 
 
 def test_containerd_comes_from_archives_where_there_are_none(recording):

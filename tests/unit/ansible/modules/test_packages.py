@@ -49,6 +49,43 @@ def test_dnf_looks_past_the_exclusion_of_the_repository():
     ]
 
 
+POLICY = """containerd:
+  Installed: (none)
+  Candidate: 1.7.24~ds1-6+deb13u1
+  Version table:
+     1.7.24~ds1-6+deb13u1 500
+        500 http://deb.debian.org/debian trixie/main amd64 Packages
+mount:
+  Installed: 2.41-5
+  Candidate: 2.41-5
+  Version table:
+ *** 2.41-5 100
+        100 /var/lib/dpkg/status
+virtual:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+"""
+
+
+def test_apt_is_asked_once_what_there_is(monkeypatch):
+    monkeypatch.setattr(package_managers.Apt, "index_is_old", lambda _self: False)
+    madison = "   kubelet | 1.36.2-1.1 | https://pkgs.k8s.io/core:/stable:/v1.36/deb  Packages\n"
+    here = Machine({"apt-cache policy": POLICY, "apt-cache madison kubelet": madison})
+    apt = package_managers.Apt(here, "apt-get")
+    wanted = [KUBELET, {"name": "mount", "version": ""}, {"name": "containerd", "version": ""}]
+    apt.install(wanted, [], may_be_unknown=False)
+    asked = "apt-cache policy containerd mount", "apt-cache madison kubelet"
+    assert here.commands[:-1] == [*asked]
+    assert here.commands[-1].endswith(" containerd kubelet=1.36.2-1.1 mount")
+    assert apt.known({"virtual": "", "nowhere": ""}) == {"virtual": "", "nowhere": ""}
+
+
+def test_needrestart_is_left_to_who_administers_the_machine():
+    """It takes seconds to look at all processes; while it is suspended it notes that it has to."""
+    assert package_managers.Apt(Machine(), "apt-get").environment["NEEDRESTART_SUSPEND"]
+
+
 def test_apt_waits_for_the_lock_of_its_lists(monkeypatch):
     answers = [(100, "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7"), (0, "")]
     here = Machine()
