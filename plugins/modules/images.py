@@ -12,6 +12,7 @@ description:
   - Compares with what the runtime has and imports or pulls only what is missing.
   - Archives may be OCI layouts or C(docker save) files, compressed with gzip or not. An OCI archive whose image has the
     same name but another digest is imported again.
+  - Of an OCI layout that is not compressed containerd gets only those images that are missing, each by itself.
 version_added: 0.1.0
 author: the pykubeadm authors (@pykubeadm)
 options:
@@ -26,6 +27,13 @@ options:
       are empty.
     type: list
     elements: path
+    default: []
+  left_out:
+    description: >-
+      Images that are not imported though an archive has them, by name without tag. Archives that are compressed or of
+      another format come as a whole where they have other images, too.
+    type: list
+    elements: str
     default: []
   pull:
     description: Whether missing images are pulled. With V(false) a missing image is an error.
@@ -76,6 +84,7 @@ pulled:
   elements: str
 """
 
+import io
 import json
 import os
 import subprocess
@@ -86,6 +95,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
+CHUNK = 1 << 20
 PINNED = "io.cri-containerd.pinned=pinned"
 
 
@@ -113,36 +123,109 @@ def expand(paths):
     return found
 
 
-def content(path):
-    """name → digest of the images in an archive; the digest is "" where the format does not have it."""
-    index, manifest = None, []
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                if member.name.lstrip("./") == "index.json":
-                    index = json.loads(archive.extractfile(member).read())
-                elif member.name.lstrip("./") == "manifest.json":
-                    manifest = json.loads(archive.extractfile(member).read())
-    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
-        raise ImageError("%s is not an image archive: %s" % (path, " ".join(str(error).split())))
-    found = {}
-    for entry in (index or {}).get("manifests", []):
-        name = (entry.get("annotations") or {}).get("io.containerd.image.name")
-        if name:
-            found[full_name(name)] = entry["digest"]
-    if not found:
-        found = {full_name(name): "" for entry in manifest for name in entry.get("RepoTags") or []}
-    if not found:
-        raise ImageError("%s names no image (neither an OCI layout with image names nor a docker archive)" % path)
-    return found
+def repository(name):
+    """The name without tag and digest."""
+    name = full_name(name).partition("@")[0]
+    first, slash, last = name.rpartition("/")
+    return first + slash + last.partition(":")[0]
 
 
-def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise ImageError(lines[-1].strip() if lines else "%s ended with status %d" % (command[0], done.returncode))
-    return done.stdout
+class Archive:
+    """An archive of images. `images` maps their names to digests, which are "" where the format does not have them."""
+
+    def __init__(self, path):
+        self.path = path
+        self.index, manifest = None, []
+        try:
+            with tarfile.open(path) as archive:
+                self.is_compressed = not isinstance(archive.fileobj, io.BufferedReader)
+                for member in archive:
+                    if plain(member) == "index.json":
+                        self.index = json.loads(archive.extractfile(member).read())
+                    elif plain(member) == "manifest.json":
+                        manifest = json.loads(archive.extractfile(member).read())
+        except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+            raise ImageError("%s is not an image archive: %s" % (path, " ".join(str(error).split())))
+        self.images = {}
+        for entry in (self.index or {}).get("manifests", []):
+            name = annotated(entry)
+            if name:
+                self.images[name] = entry["digest"]
+        self.is_divisible = bool(self.images) and not self.is_compressed
+        if not self.images:
+            self.images = {full_name(name): "" for entry in manifest for name in entry.get("RepoTags") or []}
+        if not self.images:
+            raise ImageError("%s names no image (neither an OCI layout with image names nor a docker archive)" % path)
+
+    def parts(self, names):
+        """The names in lists, each of which can be imported by itself: those of one image; all in one where the archive can only
+        be imported as a whole."""
+        if not self.is_divisible:
+            return [names]
+        by_digest = {}
+        for name in names:
+            by_digest.setdefault(self.images[name], []).append(name)
+        return list(by_digest.values())
+
+    def write(self, names, target):
+        """A layout with some of the images, as an uncompressed tar."""
+        entries = [entry for entry in self.index["manifests"] if annotated(entry) in names]
+        index = json.dumps(dict(self.index, manifests=entries)).encode()
+        with tarfile.open(self.path, "r:") as archive:
+            members = {plain(member): member for member in archive}
+            blobs = set()
+            for entry in entries:
+                gather(archive, members, entry["digest"], blobs)
+            with tarfile.open(fileobj=target, mode="w|", bufsize=CHUNK, copybufsize=CHUNK) as made:
+                for name in ("oci-layout", *sorted(blobs)):
+                    if name in members:
+                        made.addfile(members[name], archive.extractfile(members[name]))
+                member = tarfile.TarInfo("index.json")
+                member.size = len(index)
+                made.addfile(member, io.BytesIO(index))
+
+
+def plain(member):
+    return member.name.removeprefix("./")
+
+
+def annotated(entry):
+    """The name of an entry in an index, "" where it has none."""
+    name = (entry.get("annotations") or {}).get("io.containerd.image.name")
+    return full_name(name) if name else ""
+
+
+def gather(archive, members, digest, blobs):
+    """Add the blobs that a manifest, or an index of manifests for several platforms, refers to; an archive need not have all."""
+    name = "blobs/" + digest.replace(":", "/")
+    if name in blobs or name not in members:
+        return
+    blobs.add(name)
+    document = json.loads(archive.extractfile(members[name]).read())
+    for entry in document.get("manifests") or []:
+        gather(archive, members, entry["digest"], blobs)
+    for entry in [document.get("config") or {}, *(document.get("layers") or [])]:
+        if "digest" in entry:
+            blobs.add("blobs/" + entry["digest"].replace(":", "/"))
+
+
+def run(*command, write=None):
+    """What the command printed; `write` is called with its standard input, where it has one."""
+    feed = subprocess.PIPE if write else None
+    with subprocess.Popen(command, stdin=feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        broken = None
+        if write:
+            try:
+                write(process.stdin)
+            except (OSError, tarfile.TarError, EOFError) as error:  # where the command ended early it says why
+                broken = error
+        out, err = (text.decode(errors="replace") for text in process.communicate())
+    if process.returncode != 0:
+        lines = [line for line in (err or out).splitlines() if line.strip()]
+        raise ImageError(lines[-1].strip() if lines else "%s ended with status %d" % (command[0], process.returncode))
+    if broken:
+        raise ImageError(" ".join(str(broken).split()))
+    return out
 
 
 class Containerd:
@@ -164,8 +247,14 @@ class Containerd:
                 found[words[0]] = (digests[0], PINNED in line)
         return found
 
-    def load(self, path):
-        run(*self.base, "images", "import", path)
+    def load(self, archive, names):
+        if archive.is_divisible and set(names) != set(archive.images):
+            run(*self.base, "images", "import", "-", write=lambda target: archive.write(names, target))
+        else:
+            run(*self.base, "images", "import", archive.path)
+
+    def parts(self, archive, names):
+        return archive.parts(names)
 
     def pull(self, name):
         # The CRI's own pull takes the registry mirrors and credentials of the configuration; ctr has to be given them.
@@ -198,10 +287,13 @@ class Crio:
         listed = json.loads(run(*self.base, "images", "-o", "json"))["images"]
         return {name: ("", True) for image in listed for name in image.get("repoTags") or []}
 
-    def load(self, path):
+    def load(self, archive, _names):
         if not self.podman:
-            raise ImageError("importing %s into CRI-O needs podman on the node" % path)
-        run(self.podman, "load", "--input", path)
+            raise ImageError("importing %s into CRI-O needs podman on the node" % archive.path)
+        run(self.podman, "load", "--input", archive.path)
+
+    def parts(self, _archive, names):
+        return [names]
 
     def pull(self, name):
         run(*self.base, "pull", name)
@@ -215,6 +307,7 @@ def main():
         {
             "names": {"type": "list", "elements": "str", "default": []},
             "archives": {"type": "list", "elements": "path", "default": []},
+            "left_out": {"type": "list", "elements": "str", "default": []},
             "pull": {"type": "bool", "default": True},
             "pinned": {"type": "list", "elements": "str", "default": []},
             "socket": {"type": "path", "default": "/run/containerd/containerd.sock"},
@@ -224,20 +317,25 @@ def main():
     )
     socket = module.params["socket"]
     names = [full_name(name) for name in module.params["names"]]
+    left_out = {repository(name) for name in module.params["left_out"]}
     # A fresh node in check mode has no runtime yet.
     running = os.path.exists(socket)
     if not running and not module.check_mode:
         module.fail_json(msg="the container runtime does not listen on %s; it is not running" % socket)
-    failures, imports, pulls, pins = [], [], [], []
+    failures, parts, pulls, pins = {}, [], [], []
     try:
         runtime = (Crio if "crio" in socket else Containerd)(module, socket)
         present = runtime.present() if running else {}
-        coming = {}
-        for path in expand(module.params["archives"]):
-            held = content(path)
-            if any(name not in present or (digest and present[name][0] not in ("", digest)) for name, digest in held.items()):
-                imports.append(path)
-            coming.update(held)
+        coming = set()
+        for archive in map(Archive, expand(module.params["archives"])):
+            wanted = {name: digest for name, digest in archive.images.items() if repository(name) not in left_out}
+            missing = [
+                name
+                for name, digest in wanted.items()
+                if name not in present or (digest and present[name][0] not in ("", digest))
+            ]
+            parts += [(archive, part) for part in runtime.parts(archive, missing)] if missing else []
+            coming.update(wanted)
         pulls = [name for name in names if name not in present and name not in coming]
         if pulls and not module.params["pull"]:
             raise ImageError("%s are missing on the node, no archive brings them, and pulling is switched off" % ", ".join(pulls))
@@ -246,22 +344,24 @@ def main():
         pins = [name for name in pins if not present.get(name, ("", False))[1]]
     except ImageError as error:
         module.fail_json(msg=str(error))
+    imports = list(dict.fromkeys(archive.path for archive, _part in parts))
     if not module.check_mode:
         with ThreadPoolExecutor(max(1, module.params["jobs"])) as pool:
-            work = [(path, pool.submit(runtime.load, path)) for path in imports]
+            work = [(archive.path, pool.submit(runtime.load, archive, part)) for archive, part in parts]
             work += [(name, pool.submit(runtime.pull, name)) for name in pulls]
             for what, future in work:
                 try:
                     future.result()
                 except ImageError as error:
-                    failures.append("%s: %s" % (what, error))
-            for name in [] if failures else pins:
-                try:
-                    runtime.pin(name)
-                except ImageError as error:
-                    failures.append("cannot pin %s: %s" % (name, error))
+                    failures.setdefault(what, error)  # what keeps one image of an archive away does so with all
+        for name in [] if failures else pins:
+            try:
+                runtime.pin(name)
+            except ImageError as error:
+                failures["cannot pin %s" % name] = error
     if failures:
-        module.fail_json(msg="; ".join(failures), imported=imports, pulled=pulls)
+        message = "; ".join("%s: %s" % failure for failure in failures.items())
+        module.fail_json(msg=message, imported=imports, pulled=pulls)
     lines = ["import %s" % path for path in imports] + ["pull %s" % name for name in pulls] + ["pin %s" % name for name in pins]
     diff = {"before_header": "images", "after_header": "images", "before": "", "after": "".join(line + "\n" for line in lines)}
     module.exit_json(changed=bool(lines), imported=imports, pulled=pulls, pinned=pins, diff=diff)

@@ -17,7 +17,15 @@ from pykubeadm.errors import NodeError, PykubeadmError
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.look import PREPARED
-from pykubeadm.fleet.variables import digest, inventory, network_digest, over_inventories, own_variables, shared_variables
+from pykubeadm.fleet.variables import (
+    LEFT_OUT,
+    digest,
+    inventory,
+    network_digest,
+    over_inventories,
+    own_variables,
+    shared_variables,
+)
 from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.phases.prepare import MARK
 from pykubeadm.workflow.events import NodeProgress, Note
@@ -50,7 +58,7 @@ def digests_of(described: Described, networks: Mapping[str, Mapping[str, Any]]) 
     for host in described.cluster.present:
         own = own_variables(described.cluster, described.configuration, host)
         balancing = {name: value for name, value in own.items() if name.startswith(_LOAD_BALANCER_VARIABLES)}
-        rest = {name: value for name, value in own.items() if name not in balancing}
+        rest = {name: value for name, value in own.items() if name not in balancing and name != LEFT_OUT}
         found[host.name] = {
             "node": digest(shared | rest),
             "load-balancer": digest(balancing),

@@ -18,6 +18,7 @@ from pykubeadm.constants import API_SERVER_PORT
 from pykubeadm.fleet.file import Described, internal_address, ssh_of
 from pykubeadm.fleet.inventory import GROUPS
 
+LEFT_OUT = "images_left_out"
 NODE_PORTS = ("10256/tcp", "30000-32767/tcp", "30000-32767/udp")
 
 
@@ -37,7 +38,7 @@ def shared_variables(described: Described, assets: Assets, *, of_hosts: bool = T
 
 def own_variables(cluster: Cluster, configuration: Configuration, host: Host) -> dict[str, Any]:
     """Those of one machine, over the shared ones."""
-    found: dict[str, Any] = {"firewall_part": _firewall_part(host)}
+    found: dict[str, Any] = {"firewall_part": _firewall_part(host), LEFT_OUT: _of_others(configuration, host)}
     if CONTROL_PLANE in host.parts and (WORKER in host.parts or host.taints == ()):
         found["firewall_ports"] = list(NODE_PORTS)
     if LOAD_BALANCER in host.parts:
@@ -49,6 +50,16 @@ def own_variables(cluster: Cluster, configuration: Configuration, host: Host) ->
     if any(argument.name == "fail-swap-on" for argument in host.kubelet_extra_args):
         found["cgroups_swap"] = swap_for(configuration.kubelet, host.kubelet_extra_args)
     return found | dict(cluster.variables) | dict(host.variables)
+
+
+def _of_others(configuration: Configuration, host: Host) -> list[str]:
+    """The images of static pods that other machines run, without tags. A host that gets another part is prepared again."""
+    from pykubeadm.config.versions import etcd_image, kubernetes_image
+
+    names = () if CONTROL_PLANE in host.parts else ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    found = [kubernetes_image(name, configuration.cluster) for name in names]
+    found += [] if {CONTROL_PLANE, ETCD} & set(host.parts) else [etcd_image(configuration.cluster)]
+    return [image.rpartition(":")[0] for image in found]
 
 
 def inventory(described: Described, hosts: Sequence[Host], *, secrets: bool = False) -> dict[str, Any]:

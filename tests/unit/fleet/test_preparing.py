@@ -7,6 +7,7 @@ from dataclasses import replace
 from pykubeadm.ansible.assets import Assets
 from pykubeadm.config.fleet import HttpProxy
 from pykubeadm.config.model import Arg
+from pykubeadm.fleet import variables
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.preparing import digests_of
 from pykubeadm.fleet.variables import own_variables, shared_variables
@@ -38,6 +39,27 @@ def test_a_new_control_plane_is_the_load_balancer_s():
     assert before["lb"]["node"] == after["lb"]["node"]
     assert before["lb"]["load-balancer"] != after["lb"]["load-balancer"]
     assert before["c1"] == after["c1"]
+
+
+def test_images_of_static_pods_come_where_they_run_from_an_archive_that_is_for_all():
+    described = Described(
+        fleet(host("c1", "control-plane"), host("w1"), host("e1", "etcd"), host("both", "control-plane", "worker"))
+    )
+    found = {
+        each.name: [name.removeprefix("registry.k8s.io/") for name in own["images_left_out"]]
+        for each in described.cluster.hosts
+        if (own := own_variables(described.cluster, described.configuration, each))
+    }
+    control_plane = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+    assert found == {"c1": [], "both": [], "w1": [*control_plane, "etcd"], "e1": control_plane}
+
+
+def test_a_worker_that_becomes_a_control_plane_gets_its_images_and_one_of_an_earlier_release_is_left_alone(monkeypatch):
+    as_worker, as_control_plane = Described(fleet(host("w1"))), Described(fleet(host("w1", "control-plane")))
+    before, after = digests_of(as_worker, {})["w1"]["node"], digests_of(as_control_plane, {})["w1"]["node"]
+    assert before != after
+    monkeypatch.setattr(variables, "_of_others", lambda *_: [])
+    assert digests_of(as_worker, {})["w1"]["node"] == before
 
 
 def test_a_host_whose_kubelet_starts_with_swap_keeps_it():
