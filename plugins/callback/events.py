@@ -11,6 +11,7 @@ short_description: JSON lines on a file descriptor
 description:
   - Writes one JSON object a line - task started, task ended on a host, and at the end the sums - for a program to read.
   - Without E(PYKUBEADM_EVENTS_FD) the lines go to standard output.
+  - With E(PYKUBEADM_HELD_UNTIL), the path of a file, the first task waits for that file, and Ansible is loaded meanwhile.
   - Where nobody reads them any more, such as after the caller was killed, the playbook is interrupted, and the caller's folder
     E(PYKUBEADM_WORKSPACE) removed.
 version_added: 0.1.0
@@ -77,6 +78,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_start(self, playbook):
         if os.getpgrp() == os.getpid():  # else others would be interrupted, too
             threading.Thread(target=end_with_reader, args=(self.get_option("descriptor"),), daemon=True).start()
+        held_until = os.environ.get("PYKUBEADM_HELD_UNTIL")
+        while held_until and not os.path.exists(held_until):
+            time.sleep(0.02)
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self.task_started(task)

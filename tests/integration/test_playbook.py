@@ -12,7 +12,7 @@ import yaml
 
 from pykubeadm.ansible.playbook import run_playbook
 from pykubeadm.ansible.results import TaskEnded, TaskStarted
-from pykubeadm.ansible.workspace import Workspace, workspace
+from pykubeadm.ansible.workspace import Late, Workspace, workspace
 from pykubeadm.errors import NodeError
 
 
@@ -49,6 +49,44 @@ def test_what_commands_of_a_playbook_write_comes_with_their_tasks(tmp_path, monk
     said, secret = (event for event in events if isinstance(event, TaskEnded))
     assert said.output == "$ printf %s\\n one\none\n$ printf %s\\n two\ntwo"
     assert secret.output == ""
+
+
+LATE = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Say it
+      ansible.builtin.debug:
+        msg: "{{ routes | length }} by way of {{ routes[0].via }}"
+      when: inventory_hostname in names
+"""
+
+
+def test_ansible_starts_while_its_variables_are_found_out(tmp_path, monkeypatch):
+    (tmp_path / "late.yml").write_text(LATE)
+    monkeypatch.setattr(Workspace, "playbook", lambda _self, name: str(tmp_path / f"{name}.yml"))
+    events = []
+
+    def late():
+        time.sleep(2)  # it does not start in less, or fails where it does not wait
+        events.append("known")
+        return {"hosts": ["n1"], "n1.routes": [{"via": "{{ '10.0.0.' ~ 2 }}"}]}
+
+    with workspace({"names": Late("hosts"), "routes": Late("n1.routes")}, host_name="n1") as space:
+        run_playbook(space, "late", events.append, late=late)
+    [ended] = [event for event in events if isinstance(event, TaskEnded)]
+    assert events[0] == "known"
+    assert (ended.outcome, ended.message) == ("ok", "1 by way of {{ '10.0.0.' ~ 2 }}")
+
+
+def test_ansible_ends_where_its_variables_cannot_be_found_out():
+    def late():
+        raise NodeError("there is no cluster")
+
+    events = []
+    with workspace({}) as space, pytest.raises(NodeError, match=r"^there is no cluster$"):
+        run_playbook(space, "facts", events.append, late=late)
+    assert events == []
 
 
 def test_an_inventory_that_cannot_be_read(tmp_path):

@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import IO
+from typing import IO, Any
 
 import yaml
 
@@ -47,10 +47,11 @@ def run_playbook(
     forks: int = 20,
     verbosity: int = 0,
     strategy: str = "linear",
+    late: Callable[[], Mapping[str, Any]] | None = None,
 ) -> Summary:
     """Run a playbook of the collection by its name; every event goes to `report`. With the strategy "free" no node waits for
-    another one. Raises NodeError with a sentence for each
-    failed node, or with what ansible-playbook said when it could not begin."""
+    another one. Ansible takes seconds to start: it does so while `late` finds out the variables of that kind (`Late`). Raises
+    NodeError with a sentence for each failed node, or with what ansible-playbook said when it could not begin."""
     command = [_program(), space.playbook(playbook), f"--forks={forks}"]
     for inventory in space.inventories:
         command += ["--inventory", inventory]
@@ -60,10 +61,13 @@ def run_playbook(
     command += ["--diff"] if diff else []
     command += [f"-{'v' * verbosity}"] if verbosity else []
     with _output(space) as output:
-        process, reading = _start(command, space, output, strategy)
+        process, reading = _start(command, space, output, strategy, held=late is not None)
         _running.add(process)
         try:
-            summary, failures = _follow(reading, report)
+            with os.fdopen(reading, encoding="utf-8") as lines:
+                if late:
+                    space.begin(late())
+                summary, failures = _follow(lines, report)
             status = process.wait()
         except BaseException:
             _end(process)
@@ -88,8 +92,11 @@ def _output(space: Workspace) -> IO[bytes]:
         raise NodeError(f"cannot write to {space.directory}: {error.strerror}; make room there") from error
 
 
-def _start(command: Sequence[str], space: Workspace, output: IO[bytes], strategy: str) -> tuple[subprocess.Popen[bytes], int]:
-    """The process, and the descriptor on which its events come; where we are killed, it ends by itself (plugins/callback)."""
+def _start(
+    command: Sequence[str], space: Workspace, output: IO[bytes], strategy: str, *, held: bool
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The process, `held` before its first task, and the descriptor on which its events come; where we are killed, it ends by
+    itself (plugins/callback)."""
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
@@ -99,6 +106,7 @@ def _start(command: Sequence[str], space: Workspace, output: IO[bytes], strategy
                 "ANSIBLE_STRATEGY": strategy,
                 "PYKUBEADM_EVENTS_FD": str(writing),
                 "PYKUBEADM_WORKSPACE": space.directory,
+                **({"PYKUBEADM_HELD_UNTIL": space.late} if held else {}),
             },
             pass_fds=(writing,),
             stdin=subprocess.DEVNULL,
@@ -115,20 +123,19 @@ def _start(command: Sequence[str], space: Workspace, output: IO[bytes], strategy
     return process, reading
 
 
-def _follow(reading: int, report: Callable[[PlaybookEvent], None]) -> tuple[Summary | None, list[str]]:
+def _follow(lines: Iterable[str], report: Callable[[PlaybookEvent], None]) -> tuple[Summary | None, list[str]]:
     """Hand on the events until there are no more; the sums, if they came, and a sentence for each failed task."""
     summary: Summary | None = None
     failures: list[str] = []
-    with os.fdopen(reading, encoding="utf-8") as lines:
-        for line in lines:
-            event = parse(line)
-            if event is None:
-                continue
-            report(event)
-            if isinstance(event, Summary):
-                summary = event
-            elif isinstance(event, TaskEnded) and event.failed:
-                failures.append(failure_sentence(event))
+    for line in lines:
+        event = parse(line)
+        if event is None:
+            continue
+        report(event)
+        if isinstance(event, Summary):
+            summary = event
+        elif isinstance(event, TaskEnded) and event.failed:
+            failures.append(failure_sentence(event))
     return summary, failures
 
 

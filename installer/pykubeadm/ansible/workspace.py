@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -43,6 +44,24 @@ class Workspace:
 
     def playbook(self, name: str) -> str:
         return str(collection_dir() / "playbooks" / f"{name}.yml")
+
+    @property
+    def late(self) -> str:
+        """The file with the variables that are `Late`. A playbook that is held goes on when it is there."""
+        return os.path.join(self.directory, "late.json")
+
+    def begin(self, variables: Mapping[str, Any]) -> None:
+        """Say what the late ones are."""
+        with _room(f"write to {self.directory}"):
+            with open(f"{self.late}.new", "w", encoding="utf-8") as file:
+                json.dump(variables, file)
+            os.rename(f"{self.late}.new", self.late)
+
+
+class Late(str):
+    """A variable that is not known yet when Ansible starts: this is what `Workspace.begin` calls it."""
+
+    __slots__ = ()
 
 
 @contextmanager
@@ -113,7 +132,14 @@ def _represent_text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar(tag, text)
 
 
+def _represent_late(dumper: yaml.CSafeDumper, name: Late) -> yaml.ScalarNode:
+    file = "lookup('ansible.builtin.env', 'PYKUBEADM_WORKSPACE') ~ '/late.json'"
+    template = f"{{{{ (lookup('ansible.builtin.file', {file}) | from_json)[{json.dumps(name)}] }}}}"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", template)
+
+
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(Late, _represent_late)
 
 
 def _environment(directory: str) -> dict[str, str]:

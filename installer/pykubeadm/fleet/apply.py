@@ -69,9 +69,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class Applying:
-    """One run. `cluster` is there once hosts can join; `leaving` are the removals, of which joining control planes wait for those
-    of control planes; `authority` is etcd's CA and `members` are the hosts of the part etcd, which the first control plane waits
-    for; `turns` are as many as hosts may join or leave at a time."""
+    """One run. `cluster` is there once hosts can join, `joined` once all are through that will; `network` is how it went with the
+    pod network; `leaving` are the removals, of which joining control planes wait for those of control planes; `authority` is
+    etcd's CA and `members` are the hosts of the part etcd, which the first control plane waits for; `turns` are as many as hosts
+    may join or leave at a time."""
 
     found: Found
     plan: Plan
@@ -81,6 +82,8 @@ class Applying:
     turns: threading.Semaphore
     admission: Admission = field(default_factory=new_admission)
     cluster: Future[Open] = field(default_factory=Future)
+    joined: Future[list[str]] = field(default_factory=Future)
+    network: Future[Outcome] = field(default_factory=Future)
     leaving: dict[str, Future[None]] = field(default_factory=dict)
     authority: Future[list[File]] = field(default_factory=Future)
     members: dict[str, Future[None]] = field(default_factory=dict)
@@ -123,12 +126,16 @@ def _work(run: Applying) -> None:
     if not run.plan.of("init"):
         threads.append(_thread("cluster", lambda: _open_cluster(run)))
     threads += [_thread(name, partial(_host, run, name)) for name in names]
+    network = [_thread("network", partial(_network, run, action.host)) for action in run.plan.of("network")]
     _wait(threads, run.options)
     for name in names:
         late = NodeError("it was not done when --timeout ended the run")
         run.outcomes.setdefault(name, Outcome(name, run.options.timeout, late))
-    if run.plan.of("network"):
-        _for_network(run)
+    run.joined.set_result([action.host for action in run.plan.of("init", "join") if run.outcomes[action.host].error is None])
+    for thread in network:
+        while thread.is_alive():  # an interrupt comes through between two looks
+            thread.join(_TICK)
+        _add(run, run.network.result())
 
 
 def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
@@ -403,27 +410,44 @@ def _result(run: Applying, future: Future[Any], what: str) -> Any:
             raise NodeError(f"--timeout ended the run while it waited for {what}") from None
 
 
-def _for_network(run: Applying) -> None:
-    """The pod network, once the nodes are there."""
+def _add(run: Applying, network: Outcome) -> None:
+    """What became of the pod network to what else was done on that host."""
+    before = run.outcomes.get(network.host)
+    run.outcomes[network.host] = (
+        network
+        if before is None
+        else replace(
+            before,
+            seconds=max(before.seconds, network.seconds),
+            error=before.error or network.error,
+            changes=before.changes + network.changes,
+        )
+    )
+
+
+def _network(run: Applying, host: str) -> None:
+    """The pod network, in its own thread, from the control plane `host`: begun with the cluster, so that it is there when the
+    nodes are."""
     from pykubeadm.fleet.network import apply_network
 
-    [action] = run.plan.of("network")
-    began = time.monotonic()
+    began, error = time.monotonic(), None
     try:
-        found = _result(run, run.cluster, "the cluster")
-        error = None
-        joined = [each.host for each in run.plan.of("init", "join") if run.outcomes[each.host].error is None]
-        apply_network(run.described, run.machines, found, of_host(action.host, "network", run.emit), joined)
+        if run.preparation and host in run.preparation.ready:
+            _result(run, run.preparation.ready[host], f"{host} to be prepared")
+        apply_network(
+            run.described,
+            run.machines,
+            run.found.host(host),
+            lambda: _result(run, run.cluster, "the cluster"),
+            emit=of_host(host, "network", run.emit),
+            joined=run.joined.result,
+        )
     except PykubeadmError as failure:
         error = failure
-        run.emit(NodeProgress(node=action.host, step="network", outcome="failed", message=str(failure)))
-    before = run.outcomes.get(action.host)
-    run.outcomes[action.host] = Outcome(
-        action.host,
-        time.monotonic() - began + (before.seconds if before else 0.0),
-        (before.error if before else None) or error,
-        (before.changes if before else 0) + 1,
-    )
+        run.emit(NodeProgress(node=host, step="network", outcome="failed", message=str(failure)))
+    except Exception as bug:  # noqa: BLE001 - it must not be silent
+        error = PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})")
+    run.network.set_result(Outcome(host, time.monotonic() - began, error, changes=1))
 
 
 def _close(run: Applying) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,10 @@ from pykubeadm.workflow.events import PhaseFinished, PhaseStarted, Waiting
 
 if TYPE_CHECKING:
     from pykubeadm.ansible.results import PlaybookEvent
+    from pykubeadm.config.fleet import Host
 
+_HOSTS = "bridge_hosts"  # of playbooks/bridge.yml
+_GIVEN = ("cni_pod_cidrs", "cni_routes")  # the variables that follow from what the cluster gives its nodes
 _GIVEN_WITHIN = timedelta(minutes=3)  # for the controller manager to give each node its pod addresses
 
 
@@ -45,19 +48,25 @@ def network_variables(described: Described, nodes: Mapping[str, NodeObject]) -> 
 
 
 def apply_network(
-    described: Described, machines: Machines, cluster: Open, emit: HostEvents, joined: Collection[str] = ()
+    described: Described,
+    machines: Machines,
+    seed: Host,
+    opened: Callable[[], Open],
+    *,
+    emit: HostEvents,
+    joined: Callable[[], Collection[str]] = tuple,
 ) -> None:
-    """Apply the pod network that the file names; `joined` are hosts that are in the cluster, even if their kubelets have not made
-    their Nodes yet. Raises NodeError with a sentence for each machine where that failed."""
+    """Apply the pod network that the file names, from the control plane `seed`. It is begun while the cluster is not there yet:
+    `opened` waits for it; a bridge, which has routes between all machines, also for `joined`, the hosts that are in the cluster,
+    even if their kubelets have not made their Nodes yet. Raises NodeError with a sentence for each machine where that failed."""
     from pykubeadm.ansible.playbook import run_playbook
     from pykubeadm.ansible.results import TaskEnded
-    from pykubeadm.ansible.workspace import workspace
+    from pykubeadm.ansible.workspace import Late, workspace
 
-    plugin = described.cluster.network.plugin
-    emit(PhaseStarted(phase="", summary=f"apply the pod network ({plugin})"))
-    nodes = _with_addresses(described, cluster, emit, joined) if plugin == "bridge" else {}
-    variables = network_variables(described, nodes)
-    hosts = [host for host in described.cluster.present if host.name in (nodes if plugin == "bridge" else {cluster.seed.name})]
+    bridge = described.cluster.network.plugin == "bridge"
+    hosts = [host for host in described.cluster.present if host.is_node] if bridge else [seed]
+    variables = network_variables(described, {})
+    nodes: dict[str, NodeObject] = {}
     changes: list[str] = []
 
     def report(event: PlaybookEvent) -> None:
@@ -66,24 +75,46 @@ def apply_network(
             if event.outcome == "changed":
                 changes.append(f"{event.host}: {event.task[:1].lower()}{event.task[1:]}")
 
-    shared = shared_variables(described, assets_of(described)) | {"network_host": cluster.seed.name}
+    def late() -> Mapping[str, Any]:
+        cluster = opened()
+        names = joined() if bridge else ()
+        emit(PhaseStarted(phase="", summary=f"apply the pod network ({described.cluster.network.plugin})"))
+        if bridge:
+            nodes.update(_with_addresses(described, cluster, emit, names))
+            variables.update(network_variables(described, nodes))
+        known = {_late(host, name): value for host, own in variables.items() for name, value in own.items()}
+        return {_HOSTS: [host.name for host in hosts if host.name in nodes], **known}
+
+    shared = shared_variables(described, assets_of(described)) | {"network_host": seed.name}
+    shared |= {_HOSTS: Late(_HOSTS)} if bridge else {}
     given = inventory_of(described, hosts)
     with workspace(shared, given.get("inventories", ()), hosts=_with(given["hosts"], variables)) as space:
-        if plugin == "bridge":
+        if bridge:
             limit, forks = ",".join(host.name for host in hosts), min(len(hosts), machines.forks)
-            run_playbook(space, "bridge", machines.noting(report), limit=limit, forks=forks, strategy="free")
+            run_playbook(space, "bridge", machines.noting(report), limit=limit, forks=forks, strategy="free", late=late)
         else:
-            run_playbook(space, "network", machines.noting(report), limit=cluster.seed.name)
+            run_playbook(space, "network", machines.noting(report), limit=seed.name, late=late)
     for host in hosts:
-        stamp(machines.node(host), NETWORK, {"network": network_digest(variables[host.name])})
+        if host.name in nodes or not bridge:
+            stamp(machines.node(host), NETWORK, {"network": network_digest(variables[host.name])})
     emit(PhaseFinished(phase="", outcome="changed", changes=tuple(changes)))
 
 
 def _with(document: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The inventory with the network's variables of each host, over what it says of them."""
+    from pykubeadm.ansible.workspace import Late
+
     everyone = document["all"]
     said: Mapping[str, Mapping[str, Any]] = everyone.get("hosts") or {}
-    return {"all": {**everyone, "hosts": {name: {**said.get(name, {}), **own} for name, own in variables.items()}}}
+    hosts = {}
+    for host, own in variables.items():
+        given = {name: Late(_late(host, name)) if name in _GIVEN else value for name, value in own.items()}
+        hosts[host] = {**said.get(host, {}), **given}
+    return {"all": {**everyone, "hosts": hosts}}
+
+
+def _late(host: str, name: str) -> str:
+    return f"{host}.{name}"
 
 
 def _with_addresses(described: Described, cluster: Open, emit: HostEvents, joined: Collection[str]) -> dict[str, NodeObject]:

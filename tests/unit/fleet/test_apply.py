@@ -68,7 +68,12 @@ class Desk:
 
         return run
 
-    def play(self, _space, _playbook, report, *, limit, **_more):
+    def play(self, _space, playbook, report, *, limit, late=None, **_more):
+        if playbook != "prepare":
+            late()
+            self.did(playbook, limit)
+            return Summary({limit: HostSummary(1, 1, 0, 0, 1)})
+
         def one(name):
             try:
                 self.does.get(("prepare", name), lambda: None)()
@@ -128,6 +133,37 @@ def test_a_slow_machine_holds_nobody_up(monkeypatch):
     desk.does["join", "w2"] = joined.set
     desk.apply()
     assert desk.done.index("join w2") < desk.done.index("prepare w1") < desk.done.index("join w1")
+
+
+def test_a_network_of_pods_is_applied_as_soon_as_there_is_a_cluster(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2")], plugin="flannel")
+    applied = threading.Event()
+    desk.does["network", "c1"] = applied.set
+    desk.does["join", "w1"] = lambda: applied.wait(10)
+    desk.does["join", "w2"] = raising(NodeError("the kubelet does not start"))
+    with pytest.raises(PykubeadmError):
+        desk.apply()
+    assert desk.done.index("init c1") < desk.done.index("network c1") < desk.done.index("join w1")
+    assert desk.outcome("c1").outcome == "changed"
+    assert "network" in desk.nodes["c1"].text("/var/lib/pykubeadm/network.json")
+
+
+def test_a_network_that_cannot_be_applied_is_its_control_planes_failure(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")], plugin="flannel")
+    desk.does["network", "c1"] = raising(NodeError("c1: role cni: cannot apply it to the cluster: no"))
+    with pytest.raises(PykubeadmError, match=r"c1: role cni: cannot apply it to the cluster: no"):
+        desk.apply()
+    assert {"init c1", "join w1"} <= set(desk.done)
+    assert desk.outcome("w1").outcome == "changed"
+
+
+def test_no_network_is_applied_where_no_cluster_begins(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")], plugin="flannel")
+    desk.does["init", "c1"] = raising(PhaseError("no API server"))
+    with pytest.raises(PykubeadmError, match="no API server"):
+        desk.apply()
+    assert not [what for what in desk.done if what.startswith("network")]
 
 
 def test_a_machine_that_fails_does_not_stop_the_others_and_is_named(monkeypatch):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -42,20 +44,26 @@ def joined(name: str, cidrs: str, addresses: str) -> dict[str, object]:
 
 @pytest.fixture
 def played(monkeypatch):
-    """What ansible-playbook was given: (playbook, options, inventory)."""
+    """What ansible-playbook was given: (playbook, options, inventory), with the variables that were late in their places."""
     runs = []
 
-    def play(space, playbook, report, **options):
-        documents = []
-        for path in space.inventories:
-            with open(path, encoding="utf-8") as file:
-                documents.append(yaml.safe_load(file))
-        runs.append((playbook, options, documents[-1]))
+    def play(space, playbook, report, *, late, **options):
+        known = late()
+        documents = [resolved(yaml.safe_load(Path(path).read_text()), known) for path in space.inventories]
+        runs.append((playbook, options | {"hosts": known["bridge_hosts"]}, documents[-1]))
         report(TaskEnded("w1", "pykubeadm.kube.cni", "Write the bridge network and its routes", "changed"))
         return Summary({"w1": HostSummary(1, 1, 0, 0, 1)})
 
     monkeypatch.setattr("pykubeadm.ansible.playbook.run_playbook", play)
     return runs
+
+
+def resolved(document, known):
+    """A document of an inventory as Ansible takes it."""
+    if isinstance(document, dict):
+        return {name: resolved(value, known) for name, value in document.items()}
+    found = re.search(r"/late\.json'\) \| from_json\)\[\"(\S+)\"\] }}$", document) if isinstance(document, str) else None
+    return known[found[1]] if found else document
 
 
 def apply(fleet_: Described, api: FakeApi, joined_now=()) -> tuple[dict[str, FakeNode], list]:
@@ -68,7 +76,8 @@ def apply(fleet_: Described, api: FakeApi, joined_now=()) -> tuple[dict[str, Fak
 
     with Machines(connect) as machines:
         seed = Open(HOSTS[0], nodes["c1"], api, new_admission())
-        apply_network(fleet_, machines, seed, of_host("c1", "network", events.append), joined_now)
+        emit = of_host("c1", "network", events.append)
+        apply_network(fleet_, machines, HOSTS[0], lambda: seed, emit=emit, joined=lambda: joined_now)
     return nodes, events
 
 
@@ -122,7 +131,7 @@ def test_a_machine_that_joined_just_now_is_waited_for(played):
     api.put(joined("c1", "10.244.0.0/24", "10.0.0.1"))
     apply(described("bridge"), api, ["c1", "w1"])
     [(_playbook, options, inventory)] = played
-    assert options["limit"] == "c1,w1"
+    assert options["hosts"] == ["c1", "w1"]
     assert inventory["all"]["hosts"]["c1"]["cni_routes"] == [{"cidr": "10.244.1.0/24", "via": "10.0.0.2"}]
 
 
