@@ -95,7 +95,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
-CHUNK = 1 << 20
+LARGE = 8 << 20  # bytes of a layer that is not worth to be imported twice
 PINNED = "io.cri-containerd.pinned=pinned"
 
 
@@ -138,51 +138,77 @@ class Archive:
         self.index, manifest = None, []
         try:
             with tarfile.open(path) as archive:
-                self.is_compressed = not isinstance(archive.fileobj, io.BufferedReader)
+                is_compressed = not isinstance(archive.fileobj, io.BufferedReader)
                 for member in archive:
                     if plain(member) == "index.json":
                         self.index = json.loads(archive.extractfile(member).read())
                     elif plain(member) == "manifest.json":
                         manifest = json.loads(archive.extractfile(member).read())
+                entries = [entry for entry in (self.index or {}).get("manifests", []) if annotated(entry)]
+                self.images = {annotated(entry): entry["digest"] for entry in entries}
+                members = {plain(member): member for member in archive}
+                self.is_divisible = bool(entries) and "oci-layout" in members and not is_compressed
+                if self.is_divisible:
+                    self.blobs = {entry["digest"]: blobs_of(archive, members, entry["digest"]) for entry in entries}
         except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError) as error:
             raise ImageError("%s is not an image archive: %s" % (path, " ".join(str(error).split())))
-        self.images = {}
-        for entry in (self.index or {}).get("manifests", []):
-            name = annotated(entry)
-            if name:
-                self.images[name] = entry["digest"]
-        self.is_divisible = bool(self.images) and not self.is_compressed
         if not self.images:
             self.images = {full_name(name): "" for entry in manifest for name in entry.get("RepoTags") or []}
         if not self.images:
             raise ImageError("%s names no image (neither an OCI layout with image names nor a docker archive)" % path)
 
     def parts(self, names):
-        """The names in lists, each of which can be imported by itself: those of one image; all in one where the archive can only
-        be imported as a whole."""
+        """The names in lists, each of which is imported by itself: those of one image, and of images that have a large layer in
+        common; all in one where the archive can only be imported as a whole."""
         if not self.is_divisible:
             return [names]
-        by_digest = {}
+        parts = []
         for name in names:
-            by_digest.setdefault(self.images[name], []).append(name)
-        return list(by_digest.values())
+            digest = self.images[name]
+            part = [name], {digest} | {blob for blob, size in self.blobs[digest].items() if size >= LARGE}
+            for other in [other for other in parts if other[1] & part[1]]:
+                parts.remove(other)
+                part = other[0] + part[0], other[1] | part[1]
+            parts.append(part)
+        return [names for names, _marks in parts]
 
     def write(self, names, target):
-        """A layout with some of the images, as an uncompressed tar."""
+        """A layout with some of the images, as an uncompressed tar, into a file that has a descriptor."""
         entries = [entry for entry in self.index["manifests"] if annotated(entry) in names]
         index = json.dumps(dict(self.index, manifests=entries)).encode()
-        with tarfile.open(self.path, "r:") as archive:
+        with open(self.path, "rb") as source, tarfile.open(fileobj=source, mode="r:") as archive:
             members = {plain(member): member for member in archive}
-            blobs = set()
-            for entry in entries:
-                gather(archive, members, entry["digest"], blobs)
-            with tarfile.open(fileobj=target, mode="w|", bufsize=CHUNK, copybufsize=CHUNK) as made:
-                for name in ("oci-layout", *sorted(blobs)):
-                    if name in members:
-                        made.addfile(members[name], archive.extractfile(members[name]))
-                member = tarfile.TarInfo("index.json")
-                member.size = len(index)
-                made.addfile(member, io.BytesIO(index))
+            blobs = {blob for entry in entries for blob in self.blobs[entry["digest"]]}
+            for name in ("oci-layout", *sorted(blobs)):
+                begin(target, name, members[name].size)
+                send(target, source, members[name])
+                end(target, members[name].size)
+            begin(target, "index.json", len(index))
+            target.write(index)
+            end(target, len(index))
+            target.write(bytes(2 * tarfile.BLOCKSIZE))
+            target.flush()
+
+
+def begin(target, name, size):
+    member = tarfile.TarInfo(name)
+    member.size = size
+    target.write(member.tobuf())
+
+
+def send(target, source, member):
+    """The content of an archive's member, by the kernel: archives are large."""
+    target.flush()
+    start, left = member.offset_data, member.size
+    while left:
+        sent = os.sendfile(target.fileno(), source.fileno(), start, left)
+        if not sent:
+            raise EOFError("%s ends within %s" % (source.name, member.name))
+        start, left = start + sent, left - sent
+
+
+def end(target, size):
+    target.write(bytes(-size % tarfile.BLOCKSIZE))
 
 
 def plain(member):
@@ -195,18 +221,21 @@ def annotated(entry):
     return full_name(name) if name else ""
 
 
-def gather(archive, members, digest, blobs):
-    """Add the blobs that a manifest, or an index of manifests for several platforms, refers to; an archive need not have all."""
+def blobs_of(archive, members, digest):
+    """Name → size of the blobs that a manifest, or an index of manifests for several platforms, is or refers to, as far as the
+    archive has them."""
     name = "blobs/" + digest.replace(":", "/")
-    if name in blobs or name not in members:
-        return
-    blobs.add(name)
+    if name not in members:
+        return {}
+    found = {name: members[name].size}
     document = json.loads(archive.extractfile(members[name]).read())
     for entry in document.get("manifests") or []:
-        gather(archive, members, entry["digest"], blobs)
+        found.update(blobs_of(archive, members, entry["digest"]))
     for entry in [document.get("config") or {}, *(document.get("layers") or [])]:
-        if "digest" in entry:
-            blobs.add("blobs/" + entry["digest"].replace(":", "/"))
+        blob = "blobs/" + entry.get("digest", "").replace(":", "/")
+        if blob in members:
+            found[blob] = members[blob].size
+    return found
 
 
 def run(*command, write=None):
