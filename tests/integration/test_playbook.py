@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pykubeadm.ansible.playbook import run_playbook
 from pykubeadm.ansible.results import TaskEnded, TaskStarted
 from pykubeadm.ansible.workspace import Late, Workspace, workspace
 from pykubeadm.errors import NodeError
+from pykubeadm.resources import collection_dir
 
 
 def test_events_and_sums():
@@ -49,6 +51,21 @@ def test_what_commands_of_a_playbook_write_comes_with_their_tasks(tmp_path, monk
     said, secret = (event for event in events if isinstance(event, TaskEnded))
     assert said.output == "$ printf %s\\n one\none\n$ printf %s\\n two\ntwo"
     assert secret.output == ""
+
+
+def test_no_task_is_run_that_has_nothing_to_do():
+    """Of what is not chosen, and looking twice."""
+    events = []
+    with workspace({"cgroups_allow_v1": True}, host_name="n1") as space, suppress(NodeError):
+        run_playbook(space, "prepare", events.append, tags=["kernel"], check=True)
+    tasks = [(event.role, event.task) for event in events if isinstance(event, TaskStarted)]
+    assert [task for _role, task in tasks].count("Look at the node") == 1
+    assert {role.rpartition(".")[2] for role, _task in tasks} == {"", "kernel"}
+
+
+def test_what_the_play_itself_does_is_left_out_with_no_role():
+    [play] = yaml.safe_load((collection_dir() / "playbooks" / "prepare.yml").read_text())
+    assert all(task["tags"] == ["always"] for task in [*play["pre_tasks"], *play["post_tasks"]])
 
 
 LATE = """\

@@ -18,6 +18,7 @@ from pykubeadm.ansible.workspace import Workspace
 from pykubeadm.errors import NodeError
 from pykubeadm.resources import collection_dir
 
+_LOOK = "look"  # in roles/*/tasks/main.yml
 _GRACE = 5.0  # seconds that an interrupted ansible-playbook gets to end its connections
 
 _running: set[subprocess.Popen[bytes]] = set()  # those that some thread follows
@@ -31,8 +32,23 @@ def end_playbooks() -> None:
 
 def tags_of(playbook: str) -> list[str]:
     """The tags by which roles of a playbook of the collection are chosen, in the roles' order."""
-    [play] = yaml.safe_load((collection_dir() / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8"))
-    return list(dict.fromkeys(tag for role in play["roles"] for tag in role["tags"]))
+    path = str(collection_dir() / "playbooks" / f"{playbook}.yml")
+    return list(dict.fromkeys(tag for tags in _roles(path) for tag in tags))
+
+
+def _roles(path: str) -> list[list[str]]:
+    """The tags of each role of a playbook."""
+    with open(path, encoding="utf-8") as file:
+        [play] = yaml.safe_load(file)
+    return [role["tags"] for role in play.get("roles", ())]
+
+
+def _without(path: str, tags: Sequence[str]) -> list[str]:
+    """Tags of tasks that would do nothing, each of which takes its time on every node: the roles' own looks at the node, with one
+    of which the play began, and the check of the variables of roles that are not chosen."""
+    roles = _roles(path)
+    chosen = {tag for role in roles if not tags or {*tags} & {*role} for tag in role}
+    return [_LOOK, *sorted({tag for role in roles for tag in role} - chosen)] if roles else []
 
 
 def run_playbook(
@@ -57,6 +73,8 @@ def run_playbook(
         command += ["--inventory", inventory]
     command += [f"--limit={limit}"] if limit else []
     command += [f"--tags={','.join(tags)}"] if tags else []
+    without = _without(space.playbook(playbook), tags)
+    command += [f"--skip-tags={','.join(without)}"] if without else []
     command += ["--check"] if check else []
     command += ["--diff"] if diff else []
     command += [f"-{'v' * verbosity}"] if verbosity else []

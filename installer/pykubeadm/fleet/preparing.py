@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.ansible.assets import Assets, find_assets
-from pykubeadm.config.fleet import LOAD_BALANCER, Host
+from pykubeadm.config.fleet import LOAD_BALANCER, RUNTIMES, Host
 from pykubeadm.constants import STATE_DIR
 from pykubeadm.errors import NodeError, PykubeadmError
 from pykubeadm.fleet.file import Described
@@ -39,6 +39,7 @@ LAST_TASK = "Report that the node is prepared"  # of playbooks/prepare.yml
 # Where files lie on this machine is nothing of the node's, and what goes with a version of Kubernetes is brought by its upgrade.
 _NOT_COMPARED = re.compile(r"controller_folder|images_archives|_version|sandbox_image|pause_image|images_pinned")
 _LOAD_BALANCER_VARIABLES = "load_balancer_"
+_RUNTIME = "prepare_runtime"
 STEP = "prepare"
 
 Ready = dict[str, "Future[None]"]  # host → done, or failed with NodeError
@@ -99,7 +100,7 @@ class Preparation:
                         "prepare",
                         self._machines.noting(self._report),
                         limit=",".join(reached),
-                        tags=self._tags,
+                        tags=self._chosen(variables),
                         forks=min(len(reached), self._machines.forks),
                         strategy="free",
                     )
@@ -109,6 +110,14 @@ class Preparation:
             self._give_up("the preparation was interrupted")
             raise
         self._give_up("the roles ended without a result for this machine")
+
+    def _chosen(self, shared: Mapping[str, Any]) -> list[str]:
+        """The tags, with that of the one runtime that all machines have in place of that of any."""
+        cluster, configuration = self._described.cluster, self._described.configuration
+        owns = [own_variables(cluster, configuration, host) for host in self._hosts.values()]
+        runtimes = {str(own.get(_RUNTIME, shared[_RUNTIME])) for own in owns} - {"none"}
+        name = runtimes.pop() if len(runtimes) == 1 else ""
+        return [name if tag == "runtime" and name in RUNTIMES else tag for tag in self._tags]
 
     def _mark(self, host: Host) -> None:
         self._emit(NodeProgress(node=host.name, step=STEP, outcome="started", message="run the node roles"))

@@ -125,6 +125,25 @@ def test_all_are_prepared_the_first_begins_and_the_others_join(monkeypatch):
     assert desk.events[-1].outcome == "changed"
 
 
+@pytest.mark.parametrize(
+    ("variables", "tag"), [({}, "containerd"), ({"prepare_runtime": "crio"}, "runtime"), ({"prepare_runtime": None}, "runtime")]
+)
+def test_the_role_of_a_runtime_that_no_machine_has_is_not_gone_through(monkeypatch, variables, tag):
+    """`None` is a variable of an inventory that is known on the machine only."""
+    facts = [replace(bare(name), missing={"runtime": "none", "cni": "none"}) for name in ("c1", "w1")]
+    desk, tags = Desk(monkeypatch, host("c1", "control-plane"), host("w1", variables=variables), facts=facts), []
+    play = desk.play
+
+    def chosen(*arguments, **options):
+        tags.append(options["tags"])
+        assert desk.nodes["w1"].text("/var/lib/pykubeadm/preparing") == "cni\nruntime\n"
+        return play(*arguments, **options)
+
+    monkeypatch.setattr("pykubeadm.ansible.playbook.run_playbook", chosen)
+    desk.apply()
+    assert tags == [["cni", tag]]
+
+
 def test_a_slow_machine_holds_nobody_up(monkeypatch):
     hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
     desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2")])
