@@ -178,6 +178,28 @@ def test_swap_cannot_be_kept_with_cgroup_v1(chosen):
     assert not chosen.of("swap", "swap")
 
 
+def test_all_that_keeps_the_kubelet_from_running_is_said_at_once(tmp_path):
+    names = ("one", "two", "three")
+    recorded = {name: {"machine_id": "m1", "product_uuid": "p1", "time_synchronized": False} for name in ("one", "two")}
+    recorded["two"] |= {"cgroup": {"version": 2, "controllers": ["cpu", "cpuset"]}, "container": "lxc"}
+    recorded["three"] = {"machine_id": "", "time_synchronized": None}
+    recording = record(
+        tmp_path,
+        {"cgroups_time_sync": "require"},
+        dict.fromkeys(names, DEBIAN),
+        roles=dict.fromkeys(names, ("cgroups",)),
+        recorded=recorded,
+    )
+    cloned = "nodes that were cloned need their own"
+    one, two = said(recording).partition("fatal: [one]")[2].partition("fatal: [two]")[::2]
+    assert "The clock of the node is not synchronised" in one
+    assert f"one has the same machine_id as two (m1); {cloned}" in one
+    assert f"one has the same product_uuid as two (p1); {cloned}" in one
+    assert "the cgroup controllers memory, pids; enable them" in two
+    assert "the node is not synchronised" not in two, "a container does not know"
+    assert [host for host in names if recording.of(host, "swap")] == ["three"]
+
+
 def test_two_managers_of_control_groups_are_warned_of(chosen):
     assert "with the cgroupfs driver systemd and the kubelet both manage the control groups of cgroupfs" in said(chosen)
 
