@@ -10,6 +10,8 @@ import os
 import re
 import socket
 
+from ansible_collections.pykubeadm.kube.plugins.module_utils import swapping
+
 FAMILIES = {
     "debian": "debian",
     "ubuntu": "debian",
@@ -153,6 +155,7 @@ def gather(run, which, root="/"):
         "memory_mib": memory_mib(root),
         "cgroup": cgroup(root),
         "swap": swap(root),
+        "swap_may_come": swapping.may_come(run, root),
         "machine_id": text(root, "/etc/machine-id").strip(),
         "product_uuid": text(root, "/sys/class/dmi/id/product_uuid").strip().lower(),
         "time_synchronized": time_synchronized(run),

@@ -32,7 +32,8 @@ ansible_facts:
     pykubeadm:
       description:
         - The system (C(os), C(family), C(architecture), C(kernel), C(hostname), C(container)), its size (C(cpus),
-          C(memory_mib)), C(cgroup) with version and controllers, C(swap) devices that are on, C(machine_id), C(product_uuid),
+          C(memory_mib)), C(cgroup) with version and controllers, C(swap) devices that are on, whether
+          some may be with a boot (C(swap_may_come)), C(machine_id), C(product_uuid),
           C(time_synchronized), C(ipv6), addresses, C(versions) and C(paths) of the programs that are there, runtime
           C(sockets), C(cni) plugins and configurations, the C(firewall) at work, C(selinux), C(package_manager), and
           C(can_lower_oom_score).

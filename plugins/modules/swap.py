@@ -47,23 +47,16 @@ import stat
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
+from ansible_collections.pykubeadm.kube.plugins.module_utils.swapping import GENERATORS, SERVICES, UNIT_FILES, is_swap
 
-# Services that bring swap with every boot: zram of Debian's zram-tools, Ubuntu's zram-config and openSUSE; a Raspberry Pi's file.
-SERVICES = ("zramswap.service", "zram-config.service", "zram_swap.service", "dphys-swapfile.service")
 # An empty file in /etc hides the distribution's (zram-generator.conf(5)); Fedora has zram swap by default.
 GENERATOR = "/etc/systemd/zram-generator.conf"
-GENERATOR_BINARIES = ("/usr/lib/systemd/system-generators/zram-generator", "/lib/systemd/system-generators/zram-generator")
 MARK = "# swap is off for Kubernetes: "
 
 
 def without_swap(table):
     """fstab with its swap lines made comments."""
-    lines = []
-    for line in table.splitlines(keepends=True):
-        fields = line.split()
-        active = len(fields) >= 3 and not fields[0].startswith("#") and fields[2] == "swap"
-        lines.append(MARK + line if active else line)
-    return "".join(lines)
+    return "".join(MARK + line if is_swap(line) else line for line in table.splitlines(keepends=True))
 
 
 def devices():
@@ -80,7 +73,7 @@ def units(module):
     found = []
     for command in (
         ["systemctl", "list-units", "--type=swap", "--all", "--plain", "--no-legend"],
-        ["systemctl", "list-unit-files", "--type=swap", "--plain", "--no-legend"],
+        list(UNIT_FILES),
     ):
         status, out, _err = module.run_command(command)
         for line in out.splitlines() if status == 0 else []:
@@ -131,7 +124,7 @@ def end_services(module, plan):
         status, out, _err = module.run_command(["systemctl", "is-enabled", name])
         if status == 0 and out.strip() == "enabled":
             plan.run("systemctl", "disable", "--now", name)
-    if any(os.path.exists(path) for path in GENERATOR_BINARIES):
+    if any(os.path.exists(path) for path in GENERATORS):
         want = fs.Wanted(GENERATOR, content=b"")
         if fs.differences(want):
             plan.actions.append("empty %s" % GENERATOR)

@@ -91,6 +91,7 @@ def facts(name: str, system: System) -> dict[str, object]:
         "memory_mib": 8192,
         "cgroup": {"version": system.cgroup, "controllers": CONTROLLERS[system.cgroup]},
         "swap": [],
+        "swap_may_come": True,
         "machine_id": f"{hash(name) & 0xFFFFFFFF:032x}",
         "product_uuid": "",
         "time_synchronized": True,

@@ -179,10 +179,11 @@ def test_swap_cannot_be_kept_with_cgroup_v1(chosen):
 
 
 def test_all_that_keeps_the_kubelet_from_running_is_said_at_once(tmp_path):
-    names = ("one", "two", "three")
+    names = ("one", "two", "three", "without-swap")
     recorded = {name: {"machine_id": "m1", "product_uuid": "p1", "time_synchronized": False} for name in ("one", "two")}
     recorded["two"] |= {"cgroup": {"version": 2, "controllers": ["cpu", "cpuset"]}, "container": "lxc"}
     recorded["three"] = {"machine_id": "", "time_synchronized": None}
+    recorded["without-swap"] = {"swap_may_come": False}
     recording = record(
         tmp_path,
         {"cgroups_time_sync": "require"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pykubeadm.kube.plugins.module_utils import machine
+from ansible_collections.pykubeadm.kube.plugins.module_utils import machine, swapping
 
 from tests.roles.systems import SYSTEMS
 
@@ -26,6 +26,26 @@ def test_cgroup_versions(tmp_path):
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
     (tmp_path / "sys/fs/cgroup/cgroup.controllers").write_text("memory cpu\n")
     assert machine.cgroup(str(tmp_path)) == {"version": 2, "controllers": ["cpu", "memory"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "comes"),
+    [
+        ("etc/fstab", "# /swap none swap sw 0 0\n/dev/sda1 / ext4 defaults 0 1\n", False),
+        ("etc/fstab", "/dev/sda2 none swap sw 0 0\n", True),
+        ("usr/lib/systemd/system/zramswap.service", "", True),
+        ("etc/init.d/dphys-swapfile", "", True),
+        ("lib/systemd/system-generators/zram-generator", "", True),
+    ],
+)
+def test_what_would_switch_swap_on_at_boot(tmp_path, path, content, comes):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(content)
+    assert swapping.may_come(lambda _command: "", str(tmp_path)) is comes
+
+
+def test_units_of_partitions_that_systemd_finds_bring_swap_too(tmp_path):
+    assert swapping.may_come(lambda command: "dev-sda2.swap generated -\n" if "--type=swap" in command else "", str(tmp_path))
 
 
 def test_program_versions():
