@@ -26,6 +26,7 @@ options:
 """
 
 import contextlib
+import gc
 import glob
 import json
 import os
@@ -76,6 +77,7 @@ class CallbackModule(CallbackBase):
         os.write(self.get_option("descriptor"), line.encode())
 
     def v2_playbook_on_start(self, playbook):
+        gc.freeze()  # what was loaded stays: neither this process nor those of the tasks look through it again
         if os.getpgrp() == os.getpid():  # else others would be interrupted, too
             threading.Thread(target=end_with_reader, args=(self.get_option("descriptor"),), daemon=True).start()
         held_until = os.environ.get("PYKUBEADM_HELD_UNTIL")
