@@ -127,21 +127,25 @@ bytes:
   sample: 84095138
 """
 
+import contextlib
 import fnmatch
 import hashlib
 import json
 import os
-import shutil
 import stat
 import tarfile
 import tempfile
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 
 CHUNK = 1 << 20
+ARCHIVES = (".tar.gz", ".tgz", ".tar")
+JOBS = 4  # items at a time
 OPTIONS = {
     "name": {"type": "str", "required": True},
     "sources": {"type": "list", "elements": "str", "default": []},
@@ -178,6 +182,7 @@ class Record:
 
     def __init__(self, path):
         self.path = path
+        self.lock = threading.Lock()
         try:
             self.items = json.loads(fs.read(path) or b"{}")
         except ValueError:
@@ -212,39 +217,36 @@ class Record:
 
     def keep(self, item, source, files):
         modes = {path: "%04o" % stat.S_IMODE(os.stat(path).st_mode) for path in files}
-        self.items[self.key(item)] = {"name": item["name"], "source": source, "files": files, "modes": modes}
-        fs.make_parents(self.path)
-        fs.write_atomic(self.path, json.dumps(self.items, indent=1, sort_keys=True).encode(), 0o600)
+        with self.lock:
+            self.items[self.key(item)] = {"name": item["name"], "source": source, "files": files, "modes": modes}
+            fs.make_parents(self.path)
+            fs.write_atomic(self.path, json.dumps(self.items, indent=1, sort_keys=True).encode(), 0o600)
 
 
 class Fetcher:
-    """Gets one item's bytes into a temporary file."""
+    """Gets one item's bytes from a source. Several threads may use it."""
 
     def __init__(self, module):
         self.module = module
         self.timeout = module.params["timeout"]
         self.bytes = 0
+        self.lock = threading.Lock()
 
-    def local(self, source, item):
-        if item["archive"] and os.path.isdir(source):
-            return source, ""
-        found = digest(source)
-        if found is None:
-            raise NoSource("%s does not exist" % source)
-        published = fs.read(source + item["checksum_suffix"]) if item["checksum_suffix"] else None
-        wanted = item["sha256"] or (
-            checksum(published.decode(errors="replace"), os.path.basename(source)) if published else found
-        )
-        if found != wanted:
-            raise NoSource("%s has the SHA-256 %s instead of %s" % (source, found, wanted))
-        return source, found
+    def wanted(self, source, item):
+        """The digest that the source must have, "" for any."""
+        if item["sha256"]:
+            return item["sha256"]
+        if "://" in source:
+            return self.published(source, item)
+        beside = fs.read(source + item["checksum_suffix"]) if item["checksum_suffix"] else None
+        return checksum(beside.decode(errors="replace"), os.path.basename(source)) if beside else ""
 
     def published(self, source, item):
         """The digest that the server publishes for `source`."""
         base, _slash, name = source.rpartition("/")
         url = "%s/%s" % (base, item["checksum_file"]) if item["checksum_file"] else source + item["checksum_suffix"]
         try:
-            text = open_url(url, timeout=self.timeout).read(CHUNK).decode(errors="replace")
+            text = self.open(url).read(CHUNK).decode(errors="replace")
         except Exception as error:  # open_url raises what urllib, http and ssl raise
             raise NoSource("%s: %s" % (url, sentence(error)))
         found = checksum(text, name)
@@ -252,24 +254,38 @@ class Fetcher:
             raise NoSource("%s has no SHA-256 of %s" % (url, name))
         return found
 
-    def remote(self, source, item, directory):
-        wanted = item["sha256"] or self.published(source, item)
-        descriptor, temporary = tempfile.mkstemp(prefix=".pykubeadm-", dir=directory)
-        found = hashlib.sha256()
+    def open(self, url):
+        """One at a time: open_url changes what all of urllib uses."""
+        with self.lock:
+            return open_url(url, timeout=self.timeout)
+
+    def copy(self, source, target):
+        """Write what the source has; returns its digest."""
+        if "://" not in source:
+            with open(source, "rb") as file:
+                return copy(file, target)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                response = open_url(source, timeout=self.timeout)
-                for chunk in iter(lambda: response.read(CHUNK), b""):
-                    found.update(chunk)
-                    file.write(chunk)
-                    self.bytes += len(chunk)
+            found = copy(self.open(source), target)
         except Exception as error:  # as above, and a full disk
-            os.unlink(temporary)
             raise NoSource("%s: %s" % (source, sentence(error)))
-        if found.hexdigest() != wanted:
-            os.unlink(temporary)
-            raise NoSource("%s came with the SHA-256 %s instead of %s" % (source, found.hexdigest(), wanted))
-        return temporary, wanted
+        with self.lock:
+            self.bytes += target.tell()
+        return found
+
+
+def copy(source, target):
+    """All of it; returns the SHA-256 in hexadecimal."""
+    found = hashlib.sha256()
+    for chunk in iter(lambda: source.read(CHUNK), b""):
+        found.update(chunk)
+        target.write(chunk)
+    return found.hexdigest()
+
+
+def check(source, found, wanted):
+    if wanted and found != wanted:
+        came = "came with" if "://" in source else "has"
+        raise NoSource("%s %s the SHA-256 %s instead of %s" % (source, came, found, wanted))
 
 
 def sentence(error):
@@ -286,18 +302,18 @@ def checksum(text, name):
     return ""
 
 
-def install_file(path, item, label):
-    """A copy in place of `dest`; returns path → digest."""
-    dest = item["dest"]
+@contextlib.contextmanager
+def replacing(dest, mode, label):
+    """A file that takes the place of `dest` when all was written to it."""
     fs.make_parents(dest)
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(dest), dir=os.path.dirname(dest))
     except OSError as error:
         raise fs.of(error, dest)
     try:
-        with os.fdopen(descriptor, "wb") as target, open(path, "rb") as source:
-            shutil.copyfileobj(source, target, CHUNK)
-            os.fchmod(target.fileno(), fs.parse_mode(item["mode"], dest))
+        with os.fdopen(descriptor, "wb") as target:
+            yield target
+            os.fchmod(target.fileno(), fs.parse_mode(mode, dest))
             target.flush()
             os.fsync(target.fileno())
         if label:
@@ -310,10 +326,9 @@ def install_file(path, item, label):
             raise fs.of(error, dest)
         raise
     fs.sync_directory(os.path.dirname(dest))
-    return {dest: digest(dest)}
 
 
-def install_archive(path, item, label):
+def install_archive(path, _source, item, label):
     """Regular files and links of the archive, each put in place by renaming; returns path → digest."""
     files, links = {}, []
     with tarfile.open(path) as archive:
@@ -345,7 +360,8 @@ def install_directory(path, item, label):
         files[dest] = digest(source)
         mode = os.stat(source).st_mode & 0o755
         if digest(dest) != files[dest] or altered({dest: mode}):
-            install_file(source, dict(item, dest=dest, mode="%04o" % mode), label)
+            with replacing(dest, "%04o" % mode, label) as target, open(source, "rb") as content:
+                files[dest] = copy(content, target)
     if not files:
         raise NoSource("the directory %s has no file that matches %s" % (path, ", ".join(item["include"]) or "anything"))
     return files
@@ -356,37 +372,48 @@ def directory_files(path, item):
     return [name for name in names if not item["include"] or any(fnmatch.fnmatch(name, pattern) for pattern in item["include"])]
 
 
-def take(path, source, item, label):
-    """Install from one file or directory that is on this node."""
-    if os.path.isdir(path):
-        return install_directory(path, item, label)
-    if item["archive"]:
-        return install_archive(path, item, label)
-    if not source.endswith((".tar.gz", ".tgz", ".tar")):
-        return install_file(path, item, label)
+def install_program(path, source, item, label):
+    """The file with the name of `dest` out of a tar archive; returns path → digest."""
     name = os.path.basename(item["dest"])
     with tarfile.open(path) as archive:
         member = next((member for member in archive if member.isfile() and os.path.basename(member.name) == name), None)
         if member is None:
             raise NoSource("the archive %s has no file %s" % (source, name))
-        fs.make_parents(item["dest"])
-        fs.write_atomic(item["dest"], archive.extractfile(member).read(), fs.parse_mode(item["mode"], item["dest"]), label=label)
-    return {item["dest"]: digest(item["dest"])}
+        with replacing(item["dest"], item["mode"], label) as target:
+            return {item["dest"]: copy(archive.extractfile(member), target)}
+
+
+def take(source, item, fetcher, record, label):
+    """Install from a source; returns its digest, "" for a directory, and path → digest of the files."""
+    if item["archive"] and os.path.isdir(source):
+        return "", install_directory(source, item, label)
+    if "://" not in source and not os.path.isfile(source):
+        raise NoSource("%s does not exist" % source)
+    wanted = fetcher.wanted(source, item)
+    if not item["archive"] and not source.endswith(ARCHIVES):
+        with replacing(item["dest"], item["mode"], label) as target:
+            found = fetcher.copy(source, target)
+            check(source, found, wanted)
+        return found, {item["dest"]: found}
+    unpack = install_archive if item["archive"] else install_program
+    if "://" not in source:
+        found = digest(source)
+        check(source, found, wanted)
+        return found, unpack(source, source, item, label)
+    fs.make_parents(record.path)
+    with tempfile.NamedTemporaryFile(prefix=".pykubeadm-", dir=os.path.dirname(record.path)) as file:
+        found = fetcher.copy(source, file)
+        check(source, found, wanted)
+        file.flush()
+        return found, unpack(file.name, source, item, label)
 
 
 def install(item, fetcher, record, label):
     """Install from the first source that has it; raises NoSource with all the reasons."""
     reasons = []
     for source in item["sources"]:
-        temporary = None
         try:
-            if "://" in source:
-                fs.make_parents(record.path)
-                path, found = fetcher.remote(source, item, os.path.dirname(record.path))
-                temporary = path
-            else:
-                path, found = fetcher.local(source, item)
-            files = take(path, source, item, label)
+            found, files = take(source, item, fetcher, record, label)
         except NoSource as error:
             reasons.append(str(error))
         except (tarfile.TarError, EOFError, zlib.error) as error:  # the latter where it was cut off or damaged
@@ -394,9 +421,6 @@ def install(item, fetcher, record, label):
         else:
             record.keep(item, found, files)
             return
-        finally:
-            if temporary:
-                os.unlink(temporary)
     raise NoSource("; ".join(reasons) or "no source is given")
 
 
@@ -431,6 +455,29 @@ def altered(modes):
     return found
 
 
+def ensure(module, item, fetcher, record, label):
+    """What became of an item: "current", "deferred" or "installed". Raises NoSource, OSError, fs.Unusable."""
+    current = record.current(item)
+    found = None if current else already_there(item)
+    if current or found:
+        modes = record.modes(item) if current else {item["dest"]: fs.parse_mode(item["mode"], item["dest"])}
+        wrong = altered(modes)
+        if not module.check_mode:
+            for path, mode in wrong.items():
+                os.chown(path, os.geteuid(), -1)
+                os.chmod(path, mode)
+            if found:
+                record.keep(item, found, {item["dest"]: found})
+        return "installed" if wrong else "current"
+    if module.params["defer"] and item["controller_sources"]:
+        return "deferred"
+    if not module.check_mode:
+        install(item, fetcher, record, label)
+    elif not any("://" in source or os.path.exists(source) for source in item["sources"]):
+        raise NoSource("; ".join("%s does not exist" % source for source in item["sources"]) or "no source is given")
+    return "installed"
+
+
 def main():
     module = AnsibleModule(
         {
@@ -443,44 +490,24 @@ def main():
         },
         supports_check_mode=True,
     )
-    fs.hide_passwords(module, [source for item in module.params["items"] for source in item["sources"]])
+    items = [dict(item, sha256=item["sha256"].lower()) for item in module.params["items"]]
+    fs.hide_passwords(module, [source for item in items for source in item["sources"]])
     fs.hide_passwords(module, module.params["environment"].values())
     os.environ.update({name: str(value) for name, value in module.params["environment"].items()})
     record, fetcher, label = Record(module.params["record"]), Fetcher(module), fs.selinux_label(module)
-    installed, deferred, failures, unavailable = [], [], [], []
-    for item in module.params["items"]:
-        item["sha256"] = item["sha256"].lower()
-        try:
-            current = record.current(item)
-            found = None if current else already_there(item)
-            if current or found:
-                modes = record.modes(item) if current else {item["dest"]: fs.parse_mode(item["mode"], item["dest"])}
-                wrong = altered(modes)
-                if wrong:
-                    installed.append(item["name"])
-                if module.check_mode:
-                    continue
-                for path, mode in wrong.items():
-                    os.chown(path, os.geteuid(), -1)
-                    os.chmod(path, mode)
-                if found:
-                    record.keep(item, found, {item["dest"]: found})
-                continue
-            if module.params["defer"] and item["controller_sources"]:
-                deferred.append(item["name"])
-                continue
-            if module.check_mode:
-                if not any("://" in source or os.path.exists(source) for source in item["sources"]):
-                    raise NoSource("; ".join("%s does not exist" % source for source in item["sources"]) or "no source is given")
-            else:
-                install(item, fetcher, record, label)
-            installed.append(item["name"])
-        except NoSource as error:
-            unavailable.append((item["name"], str(error)))
-        except fs.Unusable as error:
-            failures.append(str(error))
-        except OSError as error:
-            failures.append("%s cannot be installed: %s" % (item["name"], fs.sentence(error)))
+    names, failures, unavailable = {"installed": [], "deferred": [], "current": []}, [], []
+    with ThreadPoolExecutor(JOBS) as pool:
+        work = [(item["name"], pool.submit(ensure, module, item, fetcher, record, label)) for item in items]
+        for name, future in work:
+            try:
+                names[future.result()].append(name)
+            except NoSource as error:
+                unavailable.append((name, str(error)))
+            except fs.Unusable as error:
+                failures.append(str(error))
+            except OSError as error:
+                failures.append("%s cannot be installed: %s" % (name, fs.sentence(error)))
+    installed, deferred = names["installed"], names["deferred"]
     if unavailable:
         failures.append(unavailable_sentence(unavailable, module.params["advice"]))
     if failures:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import tarfile
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from ansible_collections.pykubeadm.kube.plugins.modules import downloads
@@ -52,6 +55,94 @@ def test_a_digest_published_beside_the_file_counts(tmp_path):
     (tmp_path / "here.sha256").write_text("1" * 64)
     with pytest.raises(downloads.NoSource, match="instead of 1111"):
         install(tmp_path, item(dest=str(tmp_path / "tool"), sources=[str(tmp_path / "here")]))
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The URL of the folder `served`."""
+    (tmp_path / "served").mkdir()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path / "served")
+    handler.func.log_message = lambda *_: None
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+
+
+def test_what_comes_from_a_server_is_verified_before_it_has_its_name(tmp_path, server):
+    digest = hashlib.sha256(b"program").hexdigest()
+    (tmp_path / "served" / "tool").write_bytes(b"program")
+    wish = item(dest=str(tmp_path / "bin" / "tool"), sources=[f"{server}/tool"])
+    (tmp_path / "served" / "tool.sha256").write_text("2" * 64)
+    with pytest.raises(downloads.NoSource, match=f"tool came with the SHA-256 {digest} instead of 2222"):
+        install(tmp_path, wish)
+    assert os.listdir(tmp_path / "bin") == []
+    (tmp_path / "served" / "tool.sha256").write_text(digest)
+    assert install(tmp_path, wish).items[f"{wish['dest']}@"]["source"] == digest
+    assert os.listdir(tmp_path / "bin") == ["tool"]
+    assert (tmp_path / "bin" / "tool").read_bytes() == b"program"
+
+
+def test_a_program_out_of_an_archive_of_a_server(tmp_path, server):
+    path = archive(tmp_path / "served" / "crictl.tar.gz", {"./crictl": "program", "LICENSE": ""})
+    digest = hashlib.sha256((tmp_path / "served" / "crictl.tar.gz").read_bytes()).hexdigest()
+    install(tmp_path, item(dest=str(tmp_path / "crictl"), sources=[f"{server}/{os.path.basename(path)}"], sha256=digest))
+    assert (tmp_path / "crictl").read_text() == "program"
+    assert sorted(os.listdir(tmp_path)) == ["crictl", "record.json", "served"]
+
+
+class Module:
+    """Stands in for AnsibleModule."""
+
+    check_mode = False
+    selinux_enabled = staticmethod(bool)
+
+    def __init__(self, tmp_path, *items):
+        self.params = {"record": str(tmp_path / "record.json"), "environment": {}, "timeout": 1, "advice": "", "defer": False}
+        self.params["items"] = items
+        self.no_log_values = set()
+
+    def run(self, monkeypatch):
+        monkeypatch.setattr(downloads, "AnsibleModule", lambda *_arguments, **_options: self)
+        with pytest.raises(SystemExit) as ended:
+            downloads.main()
+        return ended.value.code
+
+    def exit_json(self, **result):
+        raise SystemExit(result)
+
+    fail_json = exit_json
+
+
+def test_items_come_side_by_side(tmp_path, monkeypatch):
+    """Each of them waits for the others, and all are recorded."""
+    together = threading.Barrier(3, timeout=60)
+    copy = downloads.Fetcher.copy
+
+    def slow(self, source, target):
+        together.wait()
+        return copy(self, source, target)
+
+    monkeypatch.setattr(downloads.Fetcher, "copy", slow)
+    (tmp_path / "here").write_bytes(b"program")
+    names = ("kubelet", "kubectl", "crictl")
+    items = [item(name=name, dest=str(tmp_path / name), sources=[str(tmp_path / "here")]) for name in names]
+    result = Module(tmp_path, *items).run(monkeypatch)
+    assert result["installed"] == list(names)
+    assert all((tmp_path / name).read_bytes() == b"program" for name in names)
+    assert len(downloads.Record(str(tmp_path / "record.json")).items) == 3
+    assert Module(tmp_path, *items).run(monkeypatch)["installed"] == []
+
+
+def test_what_cannot_be_had_does_not_keep_the_others_away(tmp_path, monkeypatch):
+    (tmp_path / "here").write_bytes(b"program")
+    (tmp_path / "folder").mkdir()
+    places = {"nowhere": "/nowhere/tool", "fine": str(tmp_path / "here"), "folder": str(tmp_path / "here")}
+    items = [item(name=name, dest=str(tmp_path / name), sources=[source]) for name, source in places.items()]
+    result = Module(tmp_path, *items).run(monkeypatch)
+    assert result["msg"].endswith("; nowhere cannot be obtained: /nowhere/tool does not exist")
+    assert result["msg"].startswith("folder cannot be installed: ")
+    assert result["installed"] == ["fine"]
 
 
 def test_all_reasons_are_reported(tmp_path):
