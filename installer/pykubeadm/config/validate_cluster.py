@@ -241,5 +241,5 @@ def _validity(cluster: ClusterConfiguration, report: Report) -> None:
             report.note(f"{name} {format_duration(period)} is longer than the recommended {format_duration(recommended)}")
     if timedelta() < authority < leaf:
         report.note(
-            "certificateValidityPeriod is longer than caCertificateValidityPeriod; certificates end with their CA at the latest"
+            "certificateValidityPeriod is longer than caCertificateValidityPeriod; none is accepted once its CA has expired"
         )

@@ -200,7 +200,10 @@ def test_secrets_are_not_repeated() -> None:
         ("networking: {podSubnet: 10.244.0.1/16}", '"10.244.0.1/16" has host bits set; it means 10.244.0.0/16'),
         ("networking: {serviceSubnet: 'fd00::/112'}", "the kube-apiserver refuses to start"),
         ("certificateValidityPeriod: 10000h", "longer than the recommended"),
-        ("certificateValidityPeriod: 20h\ncaCertificateValidityPeriod: 10h", "certificates end with their CA"),
+        (
+            "certificateValidityPeriod: 20h\ncaCertificateValidityPeriod: 10h",
+            "none is accepted once its CA has expired",
+        ),
         ("featureGates: {RootlessControlPlane: false}", "deprecated"),
     ],
 )
