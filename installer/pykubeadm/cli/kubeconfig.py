@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def credentials(ctx: click.Context, path: str | None) -> Credentials:
     """Those of --kubeconfig, which may stand before the command, too; else where kubectl looks for them, then admin.conf, as
-    kubeadm does (cmd/util/cmdutil.go, GetKubeConfigPath). UsageError where there is none, ApiError where it cannot be used."""
+    kubeadm does (cmd/util/cmdutil.go, GetKubeConfigPath): who sets KUBECONFIG does not mean the cluster of ~/.kube/config.
+    UsageError where there is none, ApiError where it cannot be used."""
     from pykubeadm.constants import ADMIN_KUBECONFIG
     from pykubeadm.kube.credentials import parse_kubeconfig
     from pykubeadm.kube.expiry import expiry_warning
@@ -26,8 +27,8 @@ def credentials(ctx: click.Context, path: str | None) -> Credentials:
 
     path = path or _of_group(ctx)
     node = LocalNode(ctx.ensure_object(Globals).rootfs)
-    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)
-    places = [path] if path else [*filter(None, named), os.path.expanduser("~/.kube/config"), ADMIN_KUBECONFIG]
+    named = [place for place in os.environ.get("KUBECONFIG", "").split(os.pathsep) if place]
+    places = [path] if path else [*(named or [os.path.expanduser("~/.kube/config")]), ADMIN_KUBECONFIG]
     for place in places:
         content = _read(node, place)
         if content is not None:

@@ -1,10 +1,12 @@
 """`pykubeadm help COMMAND`, and flags that stand before a command of `token`."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from pykubeadm.cli.main import cli
-from pykubeadm.errors import UsageError
+from pykubeadm.errors import ApiError, UsageError
 
 
 def output(*words: str) -> str:
@@ -29,6 +31,19 @@ def test_help_of_a_command_that_there_is_not() -> None:
 def test_the_kubeconfig_stands_before_the_command_or_after_it(words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="there is no kubeconfig at /nope"):
         output("token", *words)
+
+
+def test_who_sets_kubeconfig_does_not_get_another_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one whose name was mistyped. kubeadm looks at admin.conf besides, too, and not below the home directory."""
+    (tmp_path / "home/jane/.kube").mkdir(parents=True)
+    (tmp_path / "home/jane/.kube/config").write_text("half: [a\n")
+    monkeypatch.setenv("HOME", "/home/jane")
+    monkeypatch.setenv("KUBECONFIG", "/nope:/neither")
+    with pytest.raises(UsageError, match=r"there is no kubeconfig at /nope or /neither or /etc/kubernetes/admin\.conf: "):
+        output("token", "list", "--rootfs", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG")
+    with pytest.raises(ApiError, match=r"/home/jane/\.kube/config cannot be read"):
+        output("token", "list", "--rootfs", str(tmp_path))
 
 
 def test_a_wrong_template_is_refused_before_the_cluster_is_asked() -> None:
