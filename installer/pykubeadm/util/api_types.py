@@ -163,8 +163,10 @@ def _scalar_misfit(type_: str, value: Any) -> str:
     if type_ == "TimeOrMetaDuration" and isinstance(value, str):
         return _refusal(parse_duration, value)
     if type_ in ("IntOrString", "TimeOrMetaDuration"):
-        fits = isinstance(value, int | str) and not isinstance(value, bool)
-        return "" if fits else f"must be a whole number or text, not {_name(value)}"
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            return f"must be a whole number or text, not {_name(value)}"
+        whole = "int32" if type_ == "IntOrString" else "int64"
+        return _scalar_misfit(whole, value) if isinstance(value, int) else ""
     if type_ in ("string", "Time", "MicroTime", "bytes"):
         if type_ == "Time" and isinstance(value, str):
             return _refusal(parse_timestamp, value)
