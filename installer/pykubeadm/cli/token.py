@@ -161,7 +161,7 @@ def _wanted(ctx: click.Context, given: str | None, values: dict[str, Any]) -> tu
 
     flags: dict[str, Any] = {name: flattened(values[name]) for name in ("usages", "groups")}
     if values["config"]:
-        beside = [f"--{name}" for name in ("ttl", "description") if values[name]] + [
+        beside = [f"--{name}" for name in ("ttl", "description") if values[name] is not None] + [
             f"--{name}" for name, list_ in flags.items() if list_
         ]
         if beside or given:
@@ -170,7 +170,7 @@ def _wanted(ctx: click.Context, given: str | None, values: dict[str, Any]) -> tu
     problems: list[Problem] = []
     ttl = None
     try:
-        ttl = parse_duration(values["ttl"]) if values["ttl"] else None
+        ttl = None if values["ttl"] is None else parse_duration(values["ttl"])
     except ValueError as error:
         problems.append(Problem("--ttl", 0, 0, "", str(error)))
     wanted = BootstrapToken(

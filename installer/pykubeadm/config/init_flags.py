@@ -149,7 +149,7 @@ def cluster_configuration(flags: InitFlags, problems: list[Problem]) -> ClusterC
 
 def _ttl(text: str | None, problems: list[Problem]) -> timedelta | None:
     try:
-        return parse_duration(text) if text else None
+        return None if text is None else parse_duration(text)
     except ValueError as error:
         problems.append(Problem("--token-ttl", 0, 0, "", str(error)))
         return None

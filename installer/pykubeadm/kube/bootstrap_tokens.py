@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
-from pykubeadm.constants import BOOTSTRAP_TOKEN_SECRET_TYPE
+from pykubeadm.constants import BOOTSTRAP_TOKEN_PATTERN, BOOTSTRAP_TOKEN_SECRET_TYPE
 from pykubeadm.errors import ApiError
 from pykubeadm.kube.apply import retrying
 from pykubeadm.kube.port import Api
@@ -83,6 +84,9 @@ def _stored(secret: KubeObject) -> StoredToken:
     for name in ("token-id", "token-secret"):
         if not data.get(name):
             raise ValueError(f"has no {name}")
+    text = f"{data['token-id']}.{data['token-secret']}"
+    if not re.fullmatch(BOOTSTRAP_TOKEN_PATTERN, text):
+        raise ValueError("holds no token of the form [a-z0-9]{6}.[a-z0-9]{16}")
     if secret["metadata"]["name"] != f"{_NAME_PREFIX}{data['token-id']}":
         raise ValueError(f"holds the token {data['token-id']}, which its name does not say")
     expiration = data.get("expiration")
@@ -91,7 +95,7 @@ def _stored(secret: KubeObject) -> StoredToken:
     except ValueError as error:
         raise ValueError(f'has the expiration "{expiration}", which is not an RFC 3339 time') from error
     return StoredToken(
-        text=f"{data['token-id']}.{data['token-secret']}",
+        text=text,
         description=data.get("description", ""),
         expires=expires,
         usages=tuple(

@@ -93,6 +93,16 @@ def test_secrets_that_are_no_tokens_are_reported_and_left_out():
     assert damaged == ["Secret kube-system/bootstrap-token-ffffff has no token-secret"]
 
 
+def test_a_secret_that_cannot_be_anybodys_token_is_reported_without_it():
+    api = stored(BootstrapToken(token="abcdef.0123456789abcdef"))
+    edited = token_secret(BootstrapToken(token="ffffff.0123456789abcdef"), NOW)
+    edited["data"]["token-secret"] = b64encode(b"hunter2").decode()
+    api.put(edited)
+    found, damaged = listed(api)
+    assert len(found) == 1
+    assert damaged == ["Secret kube-system/bootstrap-token-ffffff holds no token of the form [a-z0-9]{6}.[a-z0-9]{16}"]
+
+
 @pytest.mark.parametrize("expiration", ["2030-01-01", "2030-01-01T00:00:00", "tomorrow"])
 def test_a_token_whose_expiry_is_no_time_does_not_hide_the_others(expiration):
     """As where it was edited by hand."""
@@ -127,6 +137,12 @@ def test_every_wrong_flag_is_reported_at_once():
     said = str(error.value)
     for part in ("token: ", "--ttl: ", '--usages: "eating"', '--groups: "admins"'):
         assert part in said
+
+
+def test_a_lifetime_that_is_empty_is_not_that_of_a_day():
+    """Such as a variable that is not set."""
+    with pytest.raises(ConfigError, match='--ttl: "" is not a duration'):
+        wanted(ttl="")
 
 
 def test_a_file_and_flags_exclude_each_other():

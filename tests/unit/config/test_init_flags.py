@@ -84,6 +84,11 @@ def test_a_bad_value_is_reported_with_its_flag() -> None:
     ]
 
 
+def test_a_lifetime_that_is_empty_is_not_that_of_a_day() -> None:
+    """Such as a variable that is not set."""
+    assert refusals(None, InitFlags(token_ttl=""))[0].startswith('--token-ttl: "" is not a duration')
+
+
 def test_flags_beside_a_file() -> None:
     source = Source("x.yaml", f"{INIT}nodeRegistration: {{name: a, ignorePreflightErrors: [NumCPU]}}\n---\n{CLUSTER}".encode())
     flags = InitFlags(node_name="B", dry_run=True, ignore_preflight_errors=("Swap",), skip_phases=("addon",))
