@@ -17,7 +17,10 @@ from pykubeadm.pki.sans import Names
 from pykubeadm.util.der import common_names, validity
 
 KEY = generate_key("ECDSA-P256")
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)
+# A certificate's names have at most 64 bytes.
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=64).map(
+    lambda text: text.encode()[:64].decode(errors="ignore")
+)
 
 
 def der(subject: Subject) -> bytes:
