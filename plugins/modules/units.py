@@ -10,12 +10,19 @@ module: units
 short_description: Enable, start, stop, mask and restart systemd units, many in one call
 description:
   - Reloads systemd's own configuration where unit files changed on disk.
+  - May make files before, which the units are or read.
   - A unit is restarted because of what is on the machine, not because of what this run changed - O(units[].configuration) names
     the files that the running process has read, and the unit is restarted where one of them is newer than the process. A run that
     was killed between writing a file and restarting the unit is thereby finished by the next one.
 version_added: 0.1.0
 author: the pykubeadm authors (@pykubeadm)
 options:
+  files:
+    description:
+      - What is made first, as the module M(pykubeadm.kube.files) takes it, so that one call is enough for a service.
+    type: list
+    elements: dict
+    default: []
   units:
     description: The units, in the order to act on them.
     type: list
@@ -90,6 +97,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+paths:
+  description: The paths of O(files) that changed (in check mode, those that would).
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/containerd/config.toml]
 actions:
   description: What was done, or in check mode would be.
   returned: always
@@ -103,6 +116,8 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pykubeadm.kube.plugins.module_utils import file_lists
+from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 
 # Where systemd looks for units, as far as administrators and packages put any there (systemd.unit(5)).
 UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
@@ -234,9 +249,9 @@ def unread_drop_ins(name, found):
     return {path for path in on_disk if os.path.basename(path) not in names_read and os.path.realpath(path) != os.devnull}
 
 
-def ensure(module, systemd, unit):
+def ensure(module, systemd, unit, found):
+    """Make it so. `found` is what systemd shows of it now."""
     name = unit["name"]
-    found = systemd.show(name)
     if found["LoadState"] == "not-found" and not (unit["masked"] and unit["missing_ok"] is False):
         if unit["missing_ok"] or module.check_mode:
             if module.check_mode and not unit["missing_ok"]:
@@ -296,23 +311,34 @@ def wait(module, systemd, unit):
 
 def main():
     module = AnsibleModule(
-        {"units": {"type": "list", "elements": "dict", "required": True, "options": OPTIONS}}, supports_check_mode=True
+        {
+            "files": {"type": "list", "elements": "dict", "default": [], "options": file_lists.OPTIONS},
+            "units": {"type": "list", "elements": "dict", "required": True, "options": OPTIONS},
+        },
+        supports_check_mode=True,
     )
+    paths, diffs = [], []
+    try:
+        file_lists.write(module, module.params["files"], paths, diffs)
+    except fs.Unusable as error:
+        module.fail_json(msg=str(error), paths=paths)
+    except OSError as error:
+        module.fail_json(msg=fs.sentence(error), paths=paths)
     if not os.path.isdir("/run/systemd/system"):
-        module.fail_json(msg="this machine was not booted with systemd, which units need")
+        module.fail_json(msg="this machine was not booted with systemd, which units need", paths=paths)
     systemd = Systemd(module)
     before, after = "", ""
     for unit in module.params["units"]:
         done = len(systemd.actions)
         was = systemd.show(unit["name"])
-        ensure(module, systemd, unit)
+        ensure(module, systemd, unit, was)
         if len(systemd.actions) > done:
             before += "%s: %s, %s\n" % (unit["name"], was["ActiveState"], was["UnitFileState"] or was["LoadState"])
             after += "%s: %s\n" % (unit["name"], ", ".join(systemd.actions[done:]))
         if unit["state"] == "started" and not module.check_mode:
             wait(module, systemd, unit)
-    diff = {"before_header": "units", "after_header": "units", "before": before, "after": after}
-    module.exit_json(changed=bool(systemd.actions), actions=systemd.actions, diff=diff)
+    diffs.append({"before_header": "units", "after_header": "units", "before": before, "after": after})
+    module.exit_json(changed=bool(paths or systemd.actions), paths=paths, actions=systemd.actions, diff=diffs)
 
 
 if __name__ == "__main__":

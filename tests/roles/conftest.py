@@ -17,13 +17,15 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Recording:
-    """Module calls by host, in order."""
+    """Module calls by host, in order; what `units` does with files first as a call of its own."""
 
     def __init__(self, lines, output):
         self.output = output
         self.calls = defaultdict(list)
         for line in lines:
             call = json.loads(line)
+            if call["module"] == "units" and "files" in call["args"]:
+                self.calls[call["host"]].append(call | {"module": "files", "args": {"files": call["args"].pop("files")}})
             self.calls[call["host"]].append(call)
 
     def of(self, host, module, role=""):

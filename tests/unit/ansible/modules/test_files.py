@@ -1,4 +1,4 @@
-"""The module `files`, and module_utils/filesystem.py below it: on files below a folder."""
+"""The module `files`, and module_utils/file_lists.py and filesystem.py below it: on files below a folder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import errno
 import os
 
 import pytest
+from ansible_collections.pykubeadm.kube.plugins.module_utils import file_lists
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
-from ansible_collections.pykubeadm.kube.plugins.modules import files
 
 from tests.support.modules import Machine, mine
 
@@ -105,7 +105,7 @@ def diff(tmp_path, before, mode, after_mode="0644"):
     path.write_text(before)
     path.chmod(mode)
     want = mine(path, content=b"version = 3\n", mode=after_mode)
-    return files.diff({"secret_content": None}, want, fs.differences(want))["before"]
+    return file_lists.diff({"secret_content": None}, want, fs.differences(want))["before"]
 
 
 def test_what_was_for_root_alone_is_not_shown_when_it_becomes_readable(tmp_path):
@@ -129,7 +129,7 @@ def test_what_is_to_be_adjusted_may_be_a_pattern(tmp_path):
         (tmp_path / name).touch()
     item = {"path": str(tmp_path / "*.conflist"), "state": "adjusted", "mode": "0600"}
     names = [str(tmp_path / name) for name in ("10-a.conflist", "20-b.conflist")]
-    assert [each["path"] for each in files.matched(item)] == names
-    assert files.matched(dict(item, path=str(tmp_path / "missing"))) == []
-    [literal] = files.matched(dict(item, state="file"))
+    assert [each["path"] for each in file_lists.matched(item)] == names
+    assert file_lists.matched(dict(item, path=str(tmp_path / "missing"))) == []
+    [literal] = file_lists.matched(dict(item, state="file"))
     assert literal["path"].endswith("*.conflist")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
+from ansible_collections.pykubeadm.kube.plugins.module_utils import file_lists
 from ansible_collections.pykubeadm.kube.plugins.modules import units
 
 from tests.support.modules import Machine
@@ -18,7 +20,8 @@ SHOWN = "ActiveState=active\nUnitFileState=enabled\nFragmentPath=\nDropInPaths=\
 
 
 def ensure(here, **fields):
-    units.ensure(here, units.Systemd(here), UNIT | fields)
+    systemd = units.Systemd(here)
+    units.ensure(here, systemd, UNIT | fields, systemd.show("x.service"))
 
 
 def test_a_masked_unit_is_refused_with_what_to_do():
@@ -60,3 +63,51 @@ def test_a_service_that_its_timer_starts_is_read_again_and_not_started(reload):
     here = Machine({"systemctl show": shown})
     ensure(here, state="any", enabled=None, on_change="nothing")
     assert [line for line in here.commands if " show " not in line] == (["systemctl daemon-reload"] if reload == "yes" else [])
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The whole module, called with files and units on a machine with systemd: what it reports."""
+
+    def call(here, **params):
+        reported = []
+        here.params = {"files": [], "units": []} | params
+        here.selinux_enabled = lambda: False
+        here.exit_json = lambda **result: reported.append(result)
+        monkeypatch.setattr(units, "AnsibleModule", lambda *_arguments, **_options: here)
+        monkeypatch.setattr(
+            units.os.path, "isdir", lambda path, isdir=os.path.isdir: path == "/run/systemd/system" or isdir(path)
+        )
+        units.main()
+        return reported[0]
+
+    return call
+
+
+def entry(path, **fields):
+    defaults = {name: option.get("default") for name, option in file_lists.OPTIONS.items()}
+    return defaults | {"path": str(path), "owner": str(os.getuid()), "group": str(os.getgid())} | fields
+
+
+def test_what_a_unit_reads_is_there_before_it_starts(tmp_path, called):
+    class Here(Machine):
+        def run_command(self, command, **options):
+            assert (tmp_path / "x.conf").read_text() == "new"
+            return super().run_command(command, **options)
+
+    here = Here({"systemctl show": f"LoadState=loaded\n{SHOWN.replace('=active', '=inactive')}"})
+    unit = UNIT | {"wait_for": [], "timeout": 1}
+    result = called(here, files=[entry(tmp_path / "x.conf", content="new")], units=[unit])
+    assert (result["changed"], result["paths"]) == (True, [str(tmp_path / "x.conf")])
+    assert result["actions"] == ["start x.service"]
+    assert [each["after"] for each in result["diff"]] == ["new", "x.service: start x.service\n"]
+    again = called(Machine({"systemctl show": f"LoadState=loaded\n{SHOWN}"}), files=[entry(tmp_path / "x.conf", content="new")])
+    assert (again["changed"], again["paths"]) == (False, [])
+
+
+def test_a_unit_whose_files_cannot_be_made_is_left_alone(tmp_path, called):
+    (tmp_path / "x.conf").mkdir()
+    here = Machine()
+    with pytest.raises(AssertionError, match=r"x\.conf must be a file, but a directory is in its place"):
+        called(here, files=[entry(tmp_path / "x.conf", content="new")], units=[UNIT])
+    assert here.commands == []
