@@ -59,55 +59,13 @@ loaded:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
-from ansible_collections.pykubeadm.kube.plugins.module_utils.kernel import present
-
-HEADER = "# Written by pykubeadm; changes made here are lost.\n"
+from ansible_collections.pykubeadm.kube.plugins.module_utils.kernel import OPTIONS, load
 
 
 def main():
-    module = AnsibleModule(
-        {
-            "path": {"type": "path", "required": True},
-            "names": {"type": "list", "elements": "str", "required": True},
-            "optional": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    path, names, optional = module.params["path"], module.params["names"], module.params["optional"]
-    wanted_names = names + [name for name in optional if name not in names]
-    modprobe = module.get_bin_path("modprobe", opt_dirs=["/sbin", "/usr/sbin"])
-    loaded, problems = [], []
-    for name in wanted_names:
-        if present(name):
-            continue
-        report = problems.append if name in names else module.warn
-        if modprobe is None:
-            report("the kernel module %s is not loaded, and there is no modprobe to load it; install kmod" % name)
-            continue
-        status, _out, err = module.run_command([modprobe, "--dry-run", name] if module.check_mode else [modprobe, name])
-        if status == 0:
-            loaded.append(name)
-        else:
-            reason = (err.strip().splitlines() or ["status %d" % status])[-1]
-            report("the kernel module %s cannot be loaded: %s; install the package with this kernel's modules" % (name, reason))
-    if problems:
-        module.fail_json(msg="; ".join(problems), loaded=loaded)
-    before = (fs.read(path) or b"").decode(errors="replace")
-    try:
-        want = fs.Wanted(path, content=(HEADER + "".join("%s\n" % name for name in wanted_names)).encode())
-        differs = bool(fs.differences(want))
-        if differs and not module.check_mode:
-            fs.apply(want, fs.selinux_label(module))
-    except OSError as error:
-        module.fail_json(msg=fs.sentence(error))
-    diff = {
-        "before_header": path,
-        "after_header": path,
-        "before": before,
-        "after": want.content.decode() + "".join("%s is loaded\n" % name for name in loaded),
-    }
-    module.exit_json(changed=differs or bool(loaded), paths=[path] if differs else [], loaded=loaded, diff=diff)
+    module = AnsibleModule(OPTIONS, supports_check_mode=True)
+    paths, loaded, diff = load(module, module.params)
+    module.exit_json(changed=bool(paths or loaded), paths=paths, loaded=loaded, diff=diff)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ description:
 version_added: 0.1.0
 author: the pykubeadm authors (@pykubeadm)
 options:
+  modules:
+    description:
+      - Kernel modules that are loaded first, as M(pykubeadm.kube.kernel_modules) takes them, for many parameters come with one.
+    type: dict
   path:
     description: The file, below a sysctl.d directory. All of its content is ours.
     type: path
@@ -55,7 +59,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: The file, where it changed.
+  description: The files that changed.
+  returned: always
+  type: list
+  elements: str
+loaded:
+  description: Modules that were loaded by this call.
   returned: always
   type: list
   elements: str
@@ -71,6 +80,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
+from ansible_collections.pykubeadm.kube.plugins.module_utils import kernel
 
 # Searched by systemd-sysctl, a file's name deciding both order and precedence (sysctl.d(5)); procps' sysctl --system
 # reads /etc/sysctl.conf after them all.
@@ -142,6 +152,7 @@ def wanted_values(module):
 def main():
     module = AnsibleModule(
         {
+            "modules": {"type": "dict", "options": kernel.OPTIONS},
             "path": {"type": "path", "required": True},
             "values": {"type": "dict", "required": True},
             "minimum": {"type": "list", "elements": "str", "default": []},
@@ -150,6 +161,10 @@ def main():
         supports_check_mode=True,
     )
     path, optional = module.params["path"], module.params["optional"]
+    files, loaded, diffs = [], [], []
+    if module.params["modules"]:
+        files, loaded, diff = kernel.load(module, module.params["modules"])
+        diffs.append(diff)
     values = wanted_values(module)
     problems, drifted, changed = [], {}, False
     try:
@@ -190,13 +205,16 @@ def main():
         module.warn("%s sets %s to %s at boot, after %s sets it to %s; remove it there" % (file, name, value, path, values[name]))
     present_lines = "".join("%s is %s\n" % (name, drifted[name]) for name in sorted(drifted))
     set_lines = "".join("%s is %s\n" % (name, values[name]) for name in sorted(drifted))
-    diff = {
-        "before_header": path,
-        "after_header": path,
-        "before": before + present_lines,
-        "after": want.content.decode() + set_lines,
-    }
-    module.exit_json(changed=changed or bool(drifted), paths=[path] if changed else [], drifted=drifted, diff=diff)
+    diffs.append(
+        {
+            "before_header": path,
+            "after_header": path,
+            "before": before + present_lines,
+            "after": want.content.decode() + set_lines,
+        }
+    )
+    files += [path] if changed else []
+    module.exit_json(changed=bool(files or loaded or drifted), paths=files, loaded=loaded, drifted=drifted, diff=diffs)
 
 
 if __name__ == "__main__":

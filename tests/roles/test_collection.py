@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -62,7 +63,7 @@ def test_the_playbook_is_found_by_its_full_name(archive, tmp_path):
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "Load kernel modules, now and at boot" in done.stdout
+    assert "Load kernel modules and set kernel parameters, now and at boot" in done.stdout
 
 
 @pytest.mark.parametrize("module", sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py")))
@@ -85,6 +86,8 @@ def test_modules_are_documented_as_they_are(module):
     assert all(f"pykubeadm.kube.{module}" in task for task in examples)
     assert yaml.safe_load(texts["RETURN"])
     source = (CHECKOUT / "plugins" / "modules" / f"{module}.py").read_text()
+    for shared in re.findall(r"plugins\.module_utils\.(\w+) import [^\n]*\bOPTIONS\b", source):
+        source += (CHECKOUT / "plugins" / "module_utils" / f"{shared}.py").read_text()
     for option in documented.get("options", {}):
         assert f'"{option}": {{' in source, f"{option} is documented but not in the argument spec"
     options = documented.get("options", {})
