@@ -15,7 +15,6 @@ from pykubeadm.ansible.playbook import run_playbook
 from pykubeadm.ansible.results import TaskEnded, TaskStarted
 from pykubeadm.ansible.workspace import Late, Workspace, workspace
 from pykubeadm.errors import NodeError
-from pykubeadm.resources import collection_dir
 
 
 def test_events_and_sums():
@@ -61,11 +60,6 @@ def test_no_task_is_run_that_has_nothing_to_do():
     tasks = [(event.role, event.task) for event in events if isinstance(event, TaskStarted)]
     assert [task for _role, task in tasks].count("Look at the node") == 1
     assert {role.rpartition(".")[2] for role, _task in tasks} == {"", "kernel"}
-
-
-def test_what_the_play_itself_does_is_left_out_with_no_role():
-    [play] = yaml.safe_load((collection_dir() / "playbooks" / "prepare.yml").read_text())
-    assert all(task["tags"] == ["always"] for task in [*play["pre_tasks"], *play["post_tasks"]])
 
 
 LATE = """\

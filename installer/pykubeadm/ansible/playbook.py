@@ -32,23 +32,26 @@ def end_playbooks() -> None:
 
 def tags_of(playbook: str) -> list[str]:
     """The tags by which roles of a playbook of the collection are chosen, in the roles' order."""
-    path = str(collection_dir() / "playbooks" / f"{playbook}.yml")
-    return list(dict.fromkeys(tag for tags in _roles(path) for tag in tags))
+    play = _play(str(collection_dir() / "playbooks" / f"{playbook}.yml"))
+    return list(dict.fromkeys(tag for role in play["roles"] for tag in role["tags"]))
 
 
-def _roles(path: str) -> list[list[str]]:
-    """The tags of each role of a playbook."""
+def _play(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
         [play] = yaml.safe_load(file)
-    return [role["tags"] for role in play.get("roles", ())]
+    return dict(play)
 
 
-def _without(path: str, tags: Sequence[str]) -> list[str]:
-    """Tags of tasks that would do nothing, each of which takes its time on every node: the roles' own looks at the node, with one
-    of which the play began, and the check of the variables of roles that are not chosen."""
-    roles = _roles(path)
-    chosen = {tag for role in roles if not tags or {*tags} & {*role} for tag in role}
-    return [_LOOK, *sorted({tag for role in roles for tag in role} - chosen)] if roles else []
+def _arguments(space: Workspace, playbook: str, tags: Sequence[str]) -> list[str]:
+    """The playbook, with no role that is not chosen: Ansible takes its time to read it, and to check its variables on each node.
+    Neither do roles look at a node: the play begins with that."""
+    path = space.playbook(playbook)
+    play = _play(path)
+    roles = play.get("roles", [])
+    chosen = [role for role in roles if not tags or {*tags} & {*role["tags"]}]
+    if chosen != roles:
+        path = space.write(f"{playbook}.yml", [play | {"roles": chosen}])
+    return [path, *([f"--tags={','.join(tags)}"] if tags else []), *([f"--skip-tags={_LOOK}"] if roles else [])]
 
 
 def run_playbook(
@@ -68,13 +71,10 @@ def run_playbook(
     """Run a playbook of the collection by its name; every event goes to `report`. With the strategy "free" no node waits for
     another one. Ansible takes seconds to start: it does so while `late` finds out the variables of that kind (`Late`). Raises
     NodeError with a sentence for each failed node, or with what ansible-playbook said when it could not begin."""
-    command = [_program(), space.playbook(playbook), f"--forks={forks}"]
+    command = [_program(), *_arguments(space, playbook, tags), f"--forks={forks}"]
     for inventory in space.inventories:
         command += ["--inventory", inventory]
     command += [f"--limit={limit}"] if limit else []
-    command += [f"--tags={','.join(tags)}"] if tags else []
-    without = _without(space.playbook(playbook), tags)
-    command += [f"--skip-tags={','.join(without)}"] if without else []
     command += ["--check"] if check else []
     command += ["--diff"] if diff else []
     command += [f"-{'v' * verbosity}"] if verbosity else []

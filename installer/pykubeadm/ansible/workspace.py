@@ -45,6 +45,13 @@ class Workspace:
     def playbook(self, name: str) -> str:
         return str(collection_dir() / "playbooks" / f"{name}.yml")
 
+    def write(self, name: str, document: object) -> str:
+        """A file of its own, as JSON, which Ansible takes for YAML: templates stay templates. Its path."""
+        path = os.path.join(self.directory, name)
+        with _room(f"write to {self.directory}"), open(path, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        return path
+
     @property
     def late(self) -> str:
         """The file with the variables that are `Late`. A playbook that is held goes on when it is there."""
@@ -52,10 +59,9 @@ class Workspace:
 
     def begin(self, variables: Mapping[str, Any]) -> None:
         """Say what the late ones are."""
+        written = self.write("late.json.new", variables)
         with _room(f"write to {self.directory}"):
-            with open(f"{self.late}.new", "w", encoding="utf-8") as file:
-                json.dump(variables, file)
-            os.rename(f"{self.late}.new", self.late)
+            os.rename(written, self.late)
 
 
 class Late(str):
