@@ -15,6 +15,9 @@ _NAME = "kubelet-wait-bootstrap"
 _SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 _ASK_EVERY = 1.0  # seconds
 _PATIENCE = 0.5  # seconds
+# A kubelet without a certificate tries for its CSINode, without which its Node is not Ready, about 0.03, 0.3, 2, 18 and 140 seconds
+# after its start (Kubernetes: pkg/volume/csi/csi_plugin.go, initializeCSINode), for its Node after 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, …
+_LONG = 2.5  # seconds
 
 
 def _apply(run: JoinRun) -> Changes:
@@ -27,26 +30,36 @@ def _apply(run: JoinRun) -> Changes:
     wait_for_kubelet(run)
     if not run.trust.own:
         changes += _tries_at_once(run)
+        began = time.monotonic()
         components = ("etcd", "kube-apiserver") if run.is_control_plane else ()
         target = {f"the kubelet's certificate for {run.kubelet_name}": _Bootstrapped(run).reason}
         wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components, patient=True)
         changes.append(f"the kubelet has its certificate for system:node:{run.kubelet_name}")
+        if time.monotonic() - began >= _LONG:
+            changes += _started_again(run, "which had waited long for its certificate")
     if (content := run.node.read(KUBELET_CONF)) is not None:
         run.journal.will_write([File(KUBELET_CONF, content)])  # by the kubelet, as the flags say that we started it with
     return [*changes, *(f"removed {path}, which held the token" for path in run.node.remove([BOOTSTRAP_CONF]))]
 
 
 def _tries_at_once(run: JoinRun) -> list[str]:
-    """A control plane's kubelet starts before the API server that it speaks to, and waits ever longer before it tries again: for
-    its certificate, then for its Node, then for what makes that Ready, together half a minute. One that starts tries at once."""
-    from pykubeadm.phases.cluster.wait_control_plane import wait_for_api_server, wait_for_kubelet
+    """A control plane's kubelet starts before the API server that it speaks to, and has waited long when that is there."""
+    from pykubeadm.phases.cluster.wait_control_plane import wait_for_api_server
 
     if not run.is_control_plane or run.kubelet_started is None:
         return []
     wait_for_api_server(run, _NAME, run.join.timeouts.tls_bootstrap)
+    return _started_again(run, "whose API server had not been there yet")
+
+
+def _started_again(run: JoinRun, why: str) -> list[str]:
+    """A kubelet waits ever longer before it tries again: for its certificate, then for its Node, then for what makes that Ready,
+    together half a minute. One that starts tries at once."""
+    from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
+
     actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))
     wait_for_kubelet(run)
-    return [f"{action} the kubelet, whose API server had not been there yet" for action in actions]
+    return [f"{action} the kubelet, {why}" for action in actions]
 
 
 def _registered_again(run: JoinRun) -> list[str]:

@@ -113,3 +113,22 @@ def test_the_kubelet_of_a_control_plane_tries_at_once_when_its_api_server_is_the
     run.kubelet_started = None  # as in a later run, or one of this phase alone
     phase.kubelet_wait_bootstrap.apply(run)
     assert order == ["certificate"]
+
+
+@pytest.mark.parametrize(("seconds", "restarts"), [(1.0, 0), (3.0, 1)])
+def test_a_kubelet_whose_certificate_took_long_tries_for_its_node_at_once(monkeypatch, seconds, restarts):
+    node, clock, order = FakeNode(), [100.0], []
+    node.put(KUBELET_CONFIG, "healthzPort: 0\n")
+    run = joining(node)
+
+    def certificate(_node):
+        clock[0] += seconds
+        order.append("certificate")
+        return run.trust
+
+    monkeypatch.setattr(phase.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(trust, "own_credentials", certificate)
+    monkeypatch.setattr(node, "ensure_unit", lambda unit: order.append(f"{unit.name} {unit.state}") or ["restarted"])
+    changes = phase.kubelet_wait_bootstrap.apply(run)
+    assert order == ["certificate", *["kubelet restarted"] * restarts]
+    assert ("restarted the kubelet, which had waited long for its certificate" in changes) == bool(restarts)
