@@ -155,30 +155,28 @@ def end_with_reader(descriptor):
     watched.register(descriptor, 0)
     while not any(happened & select.POLLERR for _fd, happened in watched.poll()):
         time.sleep(1)
-    groups = groups_below(os.getpid())
+    groups = groups_of(os.getpid())
     last = os.fork()  # a process, for this one may end at any time, and its threads with it
     if not last:
         clean_up(groups)
     with contextlib.suppress(OSError):  # it came first
         os.setpgid(last, last)
-    for group in groups:
+    for group in groups - {os.getpgrp()}:
         send(group, signal.SIGTERM)
     os.killpg(os.getpgrp(), signal.SIGINT)
-    time.sleep(GRACE)
-    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def groups_below(process):
-    """The process groups of its descendants but its own: ansible-core's workers have sessions of their own, where signals to our
-    group do not arrive. None where there is no /proc."""
-    groups, found = set(), [process]
+def groups_of(process):
+    """The process groups of a process and its descendants: since ansible-core 2.19 workers have sessions of their own, where
+    signals to our group do not arrive. Only the process's own where there is no /proc."""
+    groups, found = {os.getpgid(process)}, [process]
     for parent in found:
         for path in glob.glob("/proc/%d/task/*/children" % parent):
             with contextlib.suppress(OSError), open(path) as children:
                 found += map(int, children.read().split())
         with contextlib.suppress(ProcessLookupError):
             groups.add(os.getpgid(parent))
-    return groups - {os.getpgid(process)}
+    return groups
 
 
 def clean_up(groups):
