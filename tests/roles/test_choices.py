@@ -192,7 +192,7 @@ def test_all_that_keeps_the_kubelet_from_running_is_said_at_once(tmp_path):
         recorded=recorded,
     )
     cloned = "nodes that were cloned need their own"
-    one, two = said(recording).partition("fatal: [one]")[2].partition("fatal: [two]")[::2]
+    one, two = (said(recording).partition(f"fatal: [{name}]")[2].partition("fatal: [")[0] for name in ("one", "two"))
     assert "The clock of the node is not synchronised" in one
     assert f"one has the same machine_id as two (m1); {cloned}" in one
     assert f"one has the same product_uuid as two (p1); {cloned}" in one
