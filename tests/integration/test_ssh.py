@@ -6,6 +6,7 @@ import getpass
 import os
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from pykubeadm.errors import LockedError, NodeError
@@ -157,6 +159,47 @@ def test_something_else_answers(sshd: Sshd) -> None:
         server.answers = [(200, b"")]
         sentence = why_not(sshd.settings(port=server.server_port, connect_timeout=1.0), UnreachableError)
     assert "does not speak SSH" in sentence
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"], ids=["nothing", "its name"])
+def test_an_sshd_that_falls_silent_has_not_refused_a_key(sshd: Sshd, tmp_path: Path, said: bytes) -> None:
+    damaged = tmp_path / "key"
+    damaged.write_text("hello")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_say, args=(server, said), daemon=True).start()
+        keys = (str(sshd.folder / "login"), str(damaged))
+        settings = sshd.settings(port=server.getsockname()[1], identity_files=keys, connect_timeout=0.5)
+        assert f"port {settings.port}: no answer within 0.5 s" in why_not(settings, UnreachableError)
+
+
+def _say(server: socket.socket, said: bytes) -> None:
+    with server.accept()[0] as caller:
+        caller.sendall(said)
+        while caller.recv(1024):
+            pass
+
+
+def test_an_sshd_that_does_not_answer_to_a_key_has_not_refused_it(sshd: Sshd, tmp_path: Path) -> None:
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_ponder, args=(server, sshd.folder / "host"), daemon=True).start()
+        settings = configured(sshd, tmp_path, text, port=server.getsockname()[1], connect_timeout=1.0)
+        assert f"port {settings.port}: no answer within 1 s" in why_not(settings, UnreachableError)
+
+
+class _Pondering(paramiko.ServerInterface):
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        time.sleep(5)
+        return paramiko.AUTH_FAILED
+
+
+def _ponder(server: socket.socket, host_key: Path) -> None:
+    transport = paramiko.Transport(server.accept()[0])
+    transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(host_key)))
+    transport.start_server(server=_Pondering())
 
 
 def test_a_user_who_is_not_let_in(sshd: Sshd, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ _SILENCE = 45.0  # seconds without a word, although the other end is asked every
 _START = 60.0  # seconds for sudo and Python to start: PAM may ask others
 _GOODBYE = 5.0  # seconds for the helper to end
 _CHUNK = 65536
+_NO_SESSION = "No existing session"  # says paramiko where sshd hung up after too many keys, or did not get that far in time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,14 +167,20 @@ def _login(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
     except paramiko.PasswordRequiredException as error:
         raise LoginError(f"{settings.title}: the key for {place.user} is encrypted: add it to the agent (`ssh-add`)") from error
     except paramiko.AuthenticationException as error:
+        if str(error) == "Authentication timeout.":
+            raise UnreachableError(_unreachable(settings, place, TimeoutError())) from error
         raise LoginError(_not_let_in(settings, place, identities)) from error
     except paramiko.ssh_exception.NoValidConnectionsError as error:
         why = next(iter(error.errors.values()))
         raise UnreachableError(_unreachable(settings, place, why)) from error
     except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:
-        if isinstance(error, paramiko.SSHException | UnicodeDecodeError | PermissionError) and any(map(_unusable, identities)):
-            raise LoginError(_not_let_in(settings, place, identities)) from error
-        if str(error) in ("No authentication methods available", "No existing session"):
+        if _asked_for_keys(client) and (
+            str(error) in ("No authentication methods available", _NO_SESSION)
+            or (
+                isinstance(error, paramiko.SSHException | UnicodeDecodeError | PermissionError)
+                and any(map(_unusable, identities))
+            )
+        ):
             raise LoginError(_not_let_in(settings, place, identities)) from error
         raise UnreachableError(_unreachable(settings, place, error)) from error
     transport = client.get_transport()
@@ -182,6 +189,12 @@ def _login(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
     if known.is_revoked(key := transport.get_remote_server_key()):
         raise HostKeyError(known.revoked(settings.title, key))
     return transport
+
+
+def _asked_for_keys(client: paramiko.SSHClient) -> bool:
+    """Whether sshd answered until it was the keys' turn. Else there is no session because it did not in time."""
+    transport = client.get_transport()
+    return transport is not None and transport.initial_kex_done
 
 
 def _place(settings: SshSettings) -> _Place:
@@ -310,7 +323,7 @@ def _not_let_in(settings: SshSettings, place: _Place, identities: Sequence[str])
 def _unreachable(settings: SshSettings, place: _Place, error: BaseException) -> str:
     if isinstance(error, socket.gaierror | UnicodeError):  # the latter for a name that DNS cannot have
         why = "its name cannot be resolved"
-    elif isinstance(error, TimeoutError):
+    elif isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError) or str(error) == _NO_SESSION:
         why = f"no answer within {settings.connect_timeout:g} s"
     elif isinstance(error, OSError) and error.strerror:
         why = error.strerror[:1].lower() + error.strerror[1:]
