@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,6 @@ from pykubeadm.util.yaml_output import to_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from pykubeadm.phases.certs.leaves import Leaf
     from pykubeadm.workflow.phase import Changes
@@ -115,7 +115,7 @@ def await_component(run: ReplacingRun, name: str, former: str) -> None:
         return
     timeout = run.configuration.this_node.timeouts.upgrade_manifests
     waker = None if name in _WITHOUT_API else Waker(run, name, former)
-    look = partial(_look, run, name, former, waker, run.now())
+    look = partial(_look, run, name, former, waker, time.monotonic())
     wait(run, PHASE, {name: look}, timeout, components=(name,), former={name: former})
 
 
@@ -130,7 +130,7 @@ def await_ready(run: ReplacingRun, name: str, needs: Sequence[str]) -> None:
     wait(run, PHASE, {name: component_health(run, name)}, timeout, components=(*needs, name))
 
 
-def _look(run: ReplacingRun, name: str, former: str, waker: Waker | None, since: datetime) -> str | None:
+def _look(run: ReplacingRun, name: str, former: str, waker: Waker | None, began: float) -> str | None:
     """What costs little is asked first: while a component stops and starts, the runtime is left alone."""
     from pykubeadm.phases.static_pods.restart import STARTED_WITHIN, component_health
 
@@ -143,7 +143,8 @@ def _look(run: ReplacingRun, name: str, former: str, waker: Waker | None, since:
         found = newest(run, name)
     except (ApiError, NodeError) as error:
         return str(error)
-    if found is None or (found.uid == former and not (run.now() - since >= STARTED_WITHIN and _kubelet_runs(run))):
+    waited = time.monotonic() - began >= STARTED_WITHIN.total_seconds()
+    if found is None or (found.uid == former and not (waited and _kubelet_runs(run))):
         return "the kubelet has not replaced it yet"
     return None if found.state == "running" else f"its container is {found.state}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -291,11 +292,13 @@ def test_the_api_server_is_put_back_together_with_its_etcd_and_awaited_after_it(
     assert list(dict.fromkeys(asked)) == [("etcd", True, True), ("etcd", False, False), ("kube-apiserver", False, False)]
 
 
+@pytest.mark.parametrize("jumps", [0, 10, -10])
 @pytest.mark.parametrize(("active", "kept"), [("active", True), ("activating", False)])
 def test_a_pod_that_is_the_same_to_the_kubelet_is_up_to_date_after_a_minute(
-    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, active: str, kept: bool
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch, active: str, kept: bool, jumps: int
 ) -> None:
-    """As with a field that only says what is the default anyway. Unless nobody looks at the manifests."""
+    """As with a field that only says what is the default anyway. Unless nobody looks at the manifests. Whether the clock is set
+    meanwhile does not matter."""
     upgraded(node)
     path = f"{MANIFESTS}/kube-scheduler.yaml"
     wanted = node.text(path)
@@ -304,8 +307,9 @@ def test_a_pod_that_is_the_same_to_the_kubelet_is_up_to_date_after_a_minute(
     assert edited != wanted
     monkeypatch.setattr(node, "_containers", lambda: iter(same))
     node.units["kubelet"] = UnitState("loaded", active, "", "enabled")
-    seconds = itertools.count()
-    run, _ = upgrade_run(node, cluster_of(), now=lambda: LATER + timedelta(seconds=next(seconds)))
+    seconds, minutes = itertools.count(), itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(seconds)))
+    run, _ = upgrade_run(node, cluster_of(), now=lambda: LATER + timedelta(minutes=next(minutes) * jumps))
     monkeypatch.setattr("pykubeadm.phases.waiting.wait", partial(_looks, 90))
     if kept:
         run_phase(run, control_plane)
