@@ -15,8 +15,9 @@ _NAME = "kubelet-wait-bootstrap"
 _SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 _ASK_EVERY = 1.0  # seconds
 _PATIENCE = 0.5  # seconds
-# A kubelet without a certificate tries for its CSINode, without which its Node is not Ready, about 0.03, 0.3, 2, 18 and 140 seconds
-# after its start (Kubernetes: pkg/volume/csi/csi_plugin.go, initializeCSINode), for its Node after 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, …
+# A kubelet without a certificate tries for its CSINode, without which its Node is not Ready, about 0.03, 0.3, 2, 18 and 140
+# seconds after its start (Kubernetes: pkg/volume/csi/csi_plugin.go, initializeCSINode), for its Node after 0.1, 0.3, 0.7, 1.5,
+# 3.1, 6.3, …
 _LONG = 2.5  # seconds
 
 
@@ -35,7 +36,7 @@ def _apply(run: JoinRun) -> Changes:
         target = {f"the kubelet's certificate for {run.kubelet_name}": _Bootstrapped(run).reason}
         wait(run, _NAME, target, run.join.timeouts.tls_bootstrap, components=components, patient=True)
         changes.append(f"the kubelet has its certificate for system:node:{run.kubelet_name}")
-        if time.monotonic() - began >= _LONG:
+        if time.monotonic() - began >= _LONG and run.node.unit("kubelet").active == "active":  # else it runs by other means
             changes += _started_again(run, "which had waited long for its certificate")
     if (content := run.node.read(KUBELET_CONF)) is not None:
         run.journal.will_write([File(KUBELET_CONF, content)])  # by the kubelet, as the flags say that we started it with

@@ -18,12 +18,14 @@ from pykubeadm.commands.join.trust import Trust
 from pykubeadm.config.model import Timeouts
 from pykubeadm.constants import KUBELET_CONFIG
 from pykubeadm.errors import PhaseError
+from pykubeadm.node import systemd
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases.cluster import wait_control_plane
 from tests.support.join_runs import joining
 from tests.support.node import FakeNode
 from tests.support.odd_requests import odd_request
 
+RUNNING = UnitState("loaded", "active", "running", "enabled")
 KUBELET_CONF = """apiVersion: v1
 kind: Config
 clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443"}}]
@@ -91,7 +93,7 @@ def test_the_node_of_a_worker_that_was_deleted_is_registered_by_a_kubelet_that_s
     run = joining(node)
     run.trust = replace(run.trust, own=True)
     monkeypatch.setattr(Trust, "node_name", "n1")
-    node.units["kubelet"] = UnitState("loaded", "active", "running", "enabled")
+    node.units["kubelet"] = RUNNING
     assert phase.kubelet_wait_bootstrap.apply(run) == ["restarted the kubelet, so that it registers Node n1"]
     run.kubelet_started = None
     run.bootstrap_api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
@@ -115,20 +117,34 @@ def test_the_kubelet_of_a_control_plane_tries_at_once_when_its_api_server_is_the
     assert order == ["certificate"]
 
 
-@pytest.mark.parametrize(("seconds", "restarts"), [(1.0, 0), (3.0, 1)])
-def test_a_kubelet_whose_certificate_took_long_tries_for_its_node_at_once(monkeypatch, seconds, restarts):
-    node, clock, order = FakeNode(), [100.0], []
+def after(monkeypatch, seconds, node, unit=RUNNING, **wanted):
+    """A run with a kubelet that has its certificate after so many seconds, and what the phase changed."""
+    clock = [100.0]
     node.put(KUBELET_CONFIG, "healthzPort: 0\n")
-    run = joining(node)
+    run = joining(node, **wanted)
+    node.units["kubelet"] = unit
 
     def certificate(_node):
         clock[0] += seconds
-        order.append("certificate")
+        node.unit_actions.append(("kubelet", "certificate"))
         return run.trust
 
     monkeypatch.setattr(phase.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(trust, "own_credentials", certificate)
-    monkeypatch.setattr(node, "ensure_unit", lambda unit: order.append(f"{unit.name} {unit.state}") or ["restarted"])
-    changes = phase.kubelet_wait_bootstrap.apply(run)
-    assert order == ["certificate", *["kubelet restarted"] * restarts]
+    return run, phase.kubelet_wait_bootstrap.apply(run)
+
+
+@pytest.mark.parametrize(("seconds", "restarts"), [(1.0, 0), (3.0, 1)])
+def test_a_kubelet_whose_certificate_took_long_tries_for_its_node_at_once(monkeypatch, seconds, restarts):
+    node = FakeNode()
+    _run, changes = after(monkeypatch, seconds, node)
+    assert node.unit_actions == [("kubelet", "certificate"), *[("kubelet", "restarted")] * restarts]
     assert ("restarted the kubelet, which had waited long for its certificate" in changes) == bool(restarts)
+
+
+@pytest.mark.parametrize("unit", [systemd.NOT_FOUND, UnitState("loaded", "inactive", "dead", "disabled")])
+def test_a_kubelet_that_runs_by_other_means_than_its_unit_is_left_alone(monkeypatch, unit):
+    node = FakeNode()
+    _run, changes = after(monkeypatch, 600.0, node, unit)
+    assert node.unit_actions == [("kubelet", "certificate")]
+    assert changes == ["the kubelet has its certificate for system:node:n1"]
