@@ -58,6 +58,7 @@ def _started_again(run: JoinRun, why: str) -> list[str]:
     together half a minute. One that starts tries at once."""
     from pykubeadm.phases.cluster.wait_control_plane import wait_for_kubelet
 
+    run.kubelet_started = run.now()
     actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))
     wait_for_kubelet(run)
     return [f"{action} the kubelet, {why}" for action in actions]

@@ -21,6 +21,7 @@ from pykubeadm.errors import PhaseError
 from pykubeadm.node import systemd
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases.cluster import wait_control_plane
+from pykubeadm.phases.cluster.mark_control_plane import have_it_registered
 from tests.support.join_runs import joining
 from tests.support.node import FakeNode
 from tests.support.odd_requests import odd_request
@@ -148,3 +149,8 @@ def test_a_kubelet_that_runs_by_other_means_than_its_unit_is_left_alone(monkeypa
     _run, changes = after(monkeypatch, 600.0, node, unit)
     assert node.unit_actions == [("kubelet", "certificate")]
     assert changes == ["the kubelet has its certificate for system:node:n1"]
+
+
+def test_a_kubelet_that_started_again_is_not_started_once_more_to_register_its_node(monkeypatch):
+    run, _changes = after(monkeypatch, 3.0, FakeNode(), control_plane="10.0.0.2")
+    assert have_it_registered(run, run.bootstrap_api, "n1") == []
