@@ -11,7 +11,7 @@ short_description: JSON lines on a file descriptor
 description:
   - Writes one JSON object a line - task started, task ended on a host, and at the end the sums - for a program to read.
   - Without E(PYKUBEADM_EVENTS_FD) the lines go to standard output.
-  - With E(PYKUBEADM_HELD_UNTIL), the path of a file, the first task waits for that file, and Ansible is loaded meanwhile.
+  - With E(PYKUBEADM_HELD_UNTIL), a path, the first task waits until something is there, and Ansible is loaded meanwhile.
   - Where nobody reads them any more, such as after the caller was killed, the playbook is interrupted, and the caller's folder
     E(PYKUBEADM_WORKSPACE) removed.
 version_added: 0.1.0

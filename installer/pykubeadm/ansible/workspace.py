@@ -22,6 +22,7 @@ _SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterv
 # How often Ansible looks whether a task is through and what is next on each host. Every millisecond, which is its default, the
 # strategy "free" takes a tenth of a processor for that, and more with each host. This setting has no environment variable.
 _SETTINGS = "[defaults]\ninternal_poll_interval = 0.01\n"
+_LATE = "late"
 _KEPT = (
     "ANSIBLE_HOST_KEY_CHECKING",
     "ANSIBLE_PRIVATE_KEY_FILE",
@@ -54,14 +55,17 @@ class Workspace:
 
     @property
     def late(self) -> str:
-        """The file with the variables that are `Late`. A playbook that is held goes on when it is there."""
-        return os.path.join(self.directory, "late.json")
+        """The folder with the variables that are `Late`. A playbook that is held goes on when it is there."""
+        return os.path.join(self.directory, _LATE)
 
     def begin(self, variables: Mapping[str, Any]) -> None:
-        """Say what the late ones are."""
-        written = self.write("late.json.new", variables)
+        """Say what the late ones are: each in a file of its own, for Ansible reads it each time that it is used."""
         with _room(f"write to {self.directory}"):
-            os.rename(written, self.late)
+            os.mkdir(f"{self.late}.new")
+        for name, value in variables.items():
+            self.write(f"{_LATE}.new/{name}.json", value)
+        with _room(f"write to {self.directory}"):
+            os.rename(f"{self.late}.new", self.late)
 
 
 class Late(str):
@@ -139,8 +143,8 @@ def _represent_text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
 
 
 def _represent_late(dumper: yaml.CSafeDumper, name: Late) -> yaml.ScalarNode:
-    file = "lookup('ansible.builtin.env', 'PYKUBEADM_WORKSPACE') ~ '/late.json'"
-    template = f"{{{{ (lookup('ansible.builtin.file', {file}) | from_json)[{json.dumps(name)}] }}}}"
+    file = f"lookup('ansible.builtin.env', 'PYKUBEADM_WORKSPACE') ~ '/{_LATE}/{name}.json'"
+    template = f"{{{{ lookup('ansible.builtin.file', {file}) | from_json }}}}"
     return dumper.represent_scalar("tag:yaml.org,2002:str", template)
 
 

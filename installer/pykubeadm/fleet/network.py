@@ -82,7 +82,7 @@ def apply_network(
         if bridge:
             nodes.update(_with_addresses(described, cluster, emit, names))
             variables.update(network_variables(described, nodes))
-        known = {_late(host, name): value for host, own in variables.items() for name, value in own.items()}
+        known = {_late(host, name): own[name] for host, own in variables.items() for name in _GIVEN if name in own}
         return {_HOSTS: [host.name for host in hosts if host.name in nodes], **known}
 
     shared = shared_variables(described, assets_of(described)) | {"network_host": seed.name}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import yaml
 from ansible.config.manager import ConfigManager
 
-from pykubeadm.ansible.workspace import workspace
+from pykubeadm.ansible.workspace import Late, workspace
 from pykubeadm.errors import NodeError
 
 
@@ -64,6 +66,19 @@ def test_ansible_waits_without_keeping_a_processor_busy():
     with workspace({}) as space:
         settings = ConfigManager(space.environment["ANSIBLE_CONFIG"])
         assert settings.get_config_value("DEFAULT_INTERNAL_POLL_INTERVAL") == 0.01
+
+
+def test_what_is_read_for_one_machine_does_not_hold_what_is_for_others():
+    """Else each of many machines has Ansible read the routes of all, again and again."""
+    routes = {"c1": [{"via": "10.0.0.2"}], "w1": [{"via": "10.0.0.1"}]}
+    document = {"all": {"hosts": {name: {"routes": Late(f"{name}.routes")} for name in routes}}}
+    with workspace({}, hosts=document) as space:
+        assert not os.path.exists(space.late)
+        space.begin({f"{name}.routes": value for name, value in routes.items()})
+        assert os.path.exists(space.late)
+        for name, own in load(space.inventories[-1])["all"]["hosts"].items():
+            [path] = re.findall(r"'(/\S+)'", own["routes"])
+            assert json.loads(Path(space.directory + path).read_text()) == routes[name]
 
 
 def test_the_users_vaults_can_be_opened_from_wherever_ansible_runs(monkeypatch, tmp_path):

@@ -62,7 +62,7 @@ def resolved(document, known):
     """A document of an inventory as Ansible takes it."""
     if isinstance(document, dict):
         return {name: resolved(value, known) for name, value in document.items()}
-    found = re.search(r"/late\.json'\) \| from_json\)\[\"(\S+)\"\] }}$", document) if isinstance(document, str) else None
+    found = re.search(r"/late/(\S+)\.json'\) \| from_json }}$", document) if isinstance(document, str) else None
     return known[found[1]] if found else document
 
 
