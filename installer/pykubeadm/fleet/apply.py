@@ -444,7 +444,8 @@ def _network(run: Applying, host: str) -> None:
         )
     except PykubeadmError as failure:
         error = failure
-        run.emit(NodeProgress(node=host, step="network", outcome="failed", message=str(failure)))
+        with suppress(OSError):  # of an output that cannot be written, which is for the main thread to say
+            run.emit(NodeProgress(node=host, step="network", outcome="failed", message=str(failure)))
     except Exception as bug:  # noqa: BLE001 - it must not be silent
         error = PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})")
     run.network.set_result(Outcome(host, time.monotonic() - began, error, changes=1))

@@ -82,7 +82,17 @@ class Preparation:
         self.ready: Ready = {host.name: Future() for host in hosts}
 
     def run(self) -> None:
-        """To the end; never raises but for bugs: what went wrong is in the hosts' futures."""
+        """To the end; never raises: what went wrong is in the hosts' futures, each of which is done then."""
+        try:
+            self._run()
+            sentence = "the roles ended without a result for this machine"
+        except PykubeadmError as error:
+            sentence = str(error)
+        except Exception as bug:  # noqa: BLE001 - whoever waits for a machine gets to know
+            sentence = f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})"
+        self._give_up(sentence)
+
+    def _run(self) -> None:
         from pykubeadm.ansible.playbook import run_playbook
         from pykubeadm.ansible.workspace import workspace
 
@@ -91,25 +101,19 @@ class Preparation:
         for name, error in marked.items():
             if isinstance(error, PykubeadmError):
                 self._fail(name, str(error))
+        if not reached:
+            return
         variables = shared_variables(self._described, assets_of(self._described))
-        try:
-            if reached:
-                with workspace(variables, **inventory_of(self._described, [self._hosts[name] for name in reached])) as space:
-                    run_playbook(
-                        space,
-                        "prepare",
-                        self._machines.noting(self._report),
-                        limit=",".join(reached),
-                        tags=self._chosen(variables),
-                        forks=min(len(reached), self._machines.forks),
-                        strategy="free",
-                    )
-        except PykubeadmError as error:
-            self._give_up(str(error))
-        except BaseException:
-            self._give_up("the preparation was interrupted")
-            raise
-        self._give_up("the roles ended without a result for this machine")
+        with workspace(variables, **inventory_of(self._described, [self._hosts[name] for name in reached])) as space:
+            run_playbook(
+                space,
+                "prepare",
+                self._machines.noting(self._report),
+                limit=",".join(reached),
+                tags=self._chosen(variables),
+                forks=min(len(reached), self._machines.forks),
+                strategy="free",
+            )
 
     def _chosen(self, shared: Mapping[str, Any]) -> list[str]:
         """The tags, with that of the one runtime that all machines have in place of that of any."""
@@ -160,7 +164,8 @@ class Preparation:
     def _fail(self, name: str, sentence: str) -> None:
         with suppress(InvalidStateError):
             self.ready[name].set_exception(NodeError(sentence))
-            self._emit(NodeProgress(node=name, step=STEP, outcome="failed", message=sentence))
+            with suppress(OSError):  # of an output that cannot be written, which is for the main thread to say
+                self._emit(NodeProgress(node=name, step=STEP, outcome="failed", message=sentence))
 
     def _give_up(self, sentence: str) -> None:
         for name, future in self.ready.items():

@@ -74,21 +74,28 @@ class Desk:
             self.did(playbook, limit)
             return Summary({limit: HostSummary(1, 1, 0, 0, 1)})
 
+        unreported = []
+
         def one(name):
+            event = TaskEnded(name, "", LAST_TASK, "ok")
             try:
                 self.does.get(("prepare", name), lambda: None)()
+                with self.lock:
+                    self.done.append(f"prepare {name}")
             except PykubeadmError as error:
-                report(TaskEnded(name, "pykubeadm.kube.containerd", "Install it", "failed", str(error)))
-                return
-            with self.lock:
-                self.done.append(f"prepare {name}")
-            report(TaskEnded(name, "", LAST_TASK, "ok"))
+                event = TaskEnded(name, "pykubeadm.kube.containerd", "Install it", "failed", str(error))
+            try:
+                report(event)
+            except OSError as error:
+                unreported.append(error)
 
         threads = [threading.Thread(target=one, args=(name,)) for name in limit.split(",")]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        if unreported:
+            raise unreported[0]
         return Summary({name: HostSummary(1, 0, 0, 0, 1) for name in limit.split(",")})
 
     @contextmanager
@@ -183,6 +190,35 @@ def test_no_network_is_applied_where_no_cluster_begins(monkeypatch):
     with pytest.raises(PykubeadmError, match="no API server"):
         desk.apply()
     assert not [what for what in desk.done if what.startswith("network")]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("step", "outcome"), [("prepare", "started"), ("prepare", "changed"), ("prepare", "failed"), ("network", "failed")]
+)
+def test_a_run_ends_whose_output_nobody_reads_any_more(monkeypatch, step, outcome):
+    hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2")], plugin="flannel")
+    desk.does["network", "c1"] = raising(NodeError("no"))
+    desk.does["prepare", "w1"] = raising(NodeError("no"))
+    broken, ended = threading.Event(), []
+
+    def emit(event):
+        if isinstance(event, NodeProgress) and (event.step, event.outcome) == (step, outcome):
+            broken.set()
+        if broken.is_set():
+            raise BrokenPipeError
+
+    def work():
+        try:
+            run_apply(desk.described, Options(), emit, connect=desk.connect)
+        except BrokenPipeError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert ended
 
 
 def test_a_machine_that_fails_does_not_stop_the_others_and_is_named(monkeypatch):
