@@ -232,13 +232,17 @@ def newest(paths):
     return newest_found
 
 
-def outdated(unit, found):
-    """The file that the running process has not read in its present form; "" where there is none."""
+def outdated(unit, found, coming):
+    """The file that the running process has not read in its present form, or would not have with those of `coming`; "" where
+    there is none."""
     began = started_at(found)
     if began is None:
         return ""
-    paths = unit["configuration"] + [found["FragmentPath"]] + found["DropInPaths"].split()
-    path, changed = newest([path for path in paths if path])
+    paths = [path for path in unit["configuration"] + [found["FragmentPath"]] + found["DropInPaths"].split() if path]
+    for path in coming:
+        if any(path == each or path.startswith(each.rstrip("/") + "/") for each in paths):
+            return path
+    path, changed = newest(paths)
     return path if changed > began else ""
 
 
@@ -249,8 +253,8 @@ def unread_drop_ins(name, found):
     return {path for path in on_disk if os.path.basename(path) not in names_read and os.path.realpath(path) != os.devnull}
 
 
-def ensure(module, systemd, unit, found):
-    """Make it so. `found` is what systemd shows of it now."""
+def ensure(module, systemd, unit, found, coming=()):
+    """Make it so. `found` is what systemd shows of it now, `coming` are files that check mode leaves out."""
     name = unit["name"]
     if found["LoadState"] == "not-found" and not (unit["masked"] and unit["missing_ok"] is False):
         if unit["missing_ok"] or module.check_mode:
@@ -289,7 +293,7 @@ def ensure(module, systemd, unit, found):
         systemd.validate(unit)
         systemd.must("start", name)
     elif unit["state"] != "stopped" and active and unit["on_change"] != "nothing":
-        cause = outdated(unit, found)
+        cause = outdated(unit, found, coming)
         if cause:
             systemd.validate(unit)
             systemd.must(unit["on_change"], name)
@@ -331,7 +335,7 @@ def main():
     for unit in module.params["units"]:
         done = len(systemd.actions)
         was = systemd.show(unit["name"])
-        ensure(module, systemd, unit, was)
+        ensure(module, systemd, unit, was, paths if module.check_mode else ())
         if len(systemd.actions) > done:
             before += "%s: %s, %s\n" % (unit["name"], was["ActiveState"], was["UnitFileState"] or was["LoadState"])
             after += "%s: %s\n" % (unit["name"], ", ".join(systemd.actions[done:]))

@@ -105,6 +105,19 @@ def test_what_a_unit_reads_is_there_before_it_starts(tmp_path, called):
     assert (again["changed"], again["paths"]) == (False, [])
 
 
+@pytest.mark.parametrize(("state", "actions"), [("active", ["restart x.service"]), ("inactive", ["start x.service"])])
+def test_check_mode_says_that_a_unit_would_start_again_with_its_new_files(tmp_path, called, state, actions):
+    shown = f"LoadState=loaded\n{SHOWN.replace('=active', '=' + state)}"
+    since = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    here = Machine({"systemctl show": f"{shown}StateChangeTimestampMonotonic={since}\n"})
+    here.check_mode = True
+    files = [entry(tmp_path / "x.d/x.conf", content="new"), entry(tmp_path / "other", content="new")]
+    unit = UNIT | {"wait_for": [], "timeout": 1, "configuration": [str(tmp_path / "x.d")]}
+    assert called(here, files=files, units=[unit])["actions"] == actions
+    assert not [line for line in here.commands if " show " not in line]
+    assert called(here, files=files[1:], units=[unit])["actions"] == actions[: state == "inactive"]
+
+
 def test_a_unit_whose_files_cannot_be_made_is_left_alone(tmp_path, called):
     (tmp_path / "x.conf").mkdir()
     here = Machine()
