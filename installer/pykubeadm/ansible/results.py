@@ -10,6 +10,8 @@ from typing import Any
 
 from pykubeadm.util.dataclass import dataclass
 
+_WARNING = "Warning: "
+
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
@@ -43,6 +45,12 @@ class TaskEnded:
     @property
     def role_name(self) -> str:
         return self.role.rpartition(".")[2]
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What it warns of: by the module's own means, or as a role does it, by a message."""
+        by_role = self.outcome == "ok" and self.message.startswith(_WARNING)
+        return (*self.warnings, *((self.message.removeprefix(_WARNING),) if by_role else ()))
 
 
 @dataclass(frozen=True, slots=True)

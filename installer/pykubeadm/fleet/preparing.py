@@ -142,7 +142,7 @@ class Preparation:
             sentence = task + (f": {', '.join(event.changes)}" if event.changes else "")
             self._changes[event.host].append(sentence)
             self._emit(NodeProgress(node=event.host, step=f"{STEP}/{event.role_name}", outcome="changed", changes=(sentence,)))
-        for warning in event.warnings:
+        for warning in event.said:
             self._emit(Note(level="warning", topic=event.host, message=warning))
 
     def _finish(self, name: str) -> None:

@@ -207,10 +207,8 @@ def translated(emit: Callable[[Event], None], changes: list[str], *, phase: str 
                         seconds=event.seconds,
                     )
                 )
-                for warning in event.warnings:
+                for warning in event.said:
                     emit(Note(level="warning", topic=f"{phase}/{event.host}", message=warning))
-                if event.outcome == "ok" and event.message.startswith("Warning: "):
-                    emit(Note(level="warning", topic=f"{phase}/{event.host}", message=event.message.removeprefix("Warning: ")))
                 if event.outcome == "changed":
                     task = event.task[:1].lower() + event.task[1:]
                     changes.append(f"{event.host}: {task}" + (f": {', '.join(event.changes)}" if event.changes else ""))

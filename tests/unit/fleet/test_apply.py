@@ -21,7 +21,7 @@ from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.preparing import LAST_TASK
 from pykubeadm.node.port import File, UnitState
-from pykubeadm.workflow.events import NodeProgress, RunFinished
+from pykubeadm.workflow.events import NodeProgress, Note, RunFinished
 from tests.support.api import FakeApi
 from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
 from tests.support.fleets import ready as ready_facts
@@ -40,6 +40,7 @@ class Desk:
         self.api = FakeApi()
         self.does = {}
         self.done = []
+        self.warnings = []  # of the roles
         self.events = []
         self.lock = threading.Lock()
         monkeypatch.setattr(ready, "READY_WITHIN", 1.0)
@@ -75,6 +76,8 @@ class Desk:
             return Summary({limit: HostSummary(1, 1, 0, 0, 1)})
 
         unreported = []
+        for event in self.warnings:
+            report(event)
 
         def one(name):
             event = TaskEnded(name, "", LAST_TASK, "ok")
@@ -190,6 +193,15 @@ def test_no_network_is_applied_where_no_cluster_begins(monkeypatch):
     with pytest.raises(PykubeadmError, match="no API server"):
         desk.apply()
     assert not [what for what in desk.done if what.startswith("network")]
+
+
+def test_what_the_roles_warn_of_is_said_of_its_machine(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), facts=[bare("c1")])
+    clock = "Warning: the clock of c1 is not synchronised; enable systemd-timesyncd or chrony."
+    desk.warnings = [TaskEnded("c1", "pykubeadm.kube.cgroups", "Warn of what it runs badly with", "ok", clock)]
+    desk.apply()
+    said = [event for event in desk.events if isinstance(event, Note) and event.level == "warning"]
+    assert [(event.topic, event.message) for event in said] == [("c1", clock.removeprefix("Warning: "))]
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
