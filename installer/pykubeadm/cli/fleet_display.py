@@ -123,10 +123,9 @@ class LiveFleet(PlainFleet):
         if before is None or before.step.partition("/")[0] != event.step.partition("/")[0]:
             self._since[event.node] = time.monotonic()
         self._rows[event.node] = event
-        if self._live is not None:
-            self._live.update(self._table())
 
     def _table(self) -> Table:
+        """Made in a thread of its own, as often as it is shown: one for each event would take its time with many machines."""
         from rich.table import Table
         from rich.text import Text
 
@@ -136,7 +135,7 @@ class LiveFleet(PlainFleet):
         table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
         marks = {"failed": ("✗", "red"), "changed": ("✓", "green"), "unchanged": ("=", "dim")}
         now = time.monotonic()
-        for name, event in self._rows.items():
+        for name, event in tuple(self._rows.items()):
             over = event.step in {"", "look"}
             mark, style = marks.get(event.outcome, ("•", "cyan")) if over or event.outcome == "failed" else ("•", "cyan")
             elapsed = event.seconds if event.step == "" else now - self._since[name]
