@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import jinja2
 import pytest
 import yaml
 
-from tests.roles.conftest import record
+from tests.roles.conftest import CHECKOUT, record
 from tests.roles.systems import SYSTEMS
 
 CLUSTERS = {
@@ -57,3 +58,14 @@ def test_flannel(manifest, cluster, expected):
 
 def test_a_manifest_with_values(manifest):
     assert manifest("manifest") == [{"kind": "Installation", "spec": {"cidr": "10.1.0.0/16"}}]
+
+
+@pytest.mark.parametrize("server", ["", "https://10.0.0.1:6443"])
+def test_the_api_server_that_it_is_applied_to(server):
+    tasks = yaml.safe_load((CHECKOUT / "roles/cni/tasks/network.yml").read_text())
+    known = {"cni_kubeconfig": "/etc/kubernetes/admin.conf", "cni_server": server}
+    kubectl = yaml.safe_load((CHECKOUT / "roles/cni/vars/main.yml").read_text())["cni_kubectl"]
+    known["cni_kubectl"] = jinja2.Template(kubectl).render(known)
+    commands = [jinja2.Template(task["ansible.builtin.command"]).render(known).split() for task in tasks[-2:]]
+    before = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", *([f"--server={server}"] if server else [])]
+    assert [command[: len(before) + 1] for command in commands] == [[*before, "diff"], [*before, "apply"]]

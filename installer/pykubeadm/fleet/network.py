@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pykubeadm.config.fleet import Host
 
 _HOSTS = "bridge_hosts"  # of playbooks/bridge.yml
+_SERVER = "cni_server"
 _GIVEN = ("cni_pod_cidrs", "cni_routes")  # the variables that follow from what the cluster gives its nodes
 _GIVEN_WITHIN = timedelta(minutes=3)  # for the controller manager to give each node its pod addresses
 
@@ -83,9 +84,9 @@ def apply_network(
             nodes.update(_with_addresses(described, cluster, emit, names))
             variables.update(network_variables(described, nodes))
         known = {_late(host, name): own[name] for host, own in variables.items() for name in _GIVEN if name in own}
-        return {_HOSTS: [host.name for host in hosts if host.name in nodes], **known}
+        return {_HOSTS: [host.name for host in hosts if host.name in nodes], _SERVER: _own_server(cluster), **known}
 
-    shared = shared_variables(described, assets_of(described)) | {"network_host": seed.name}
+    shared = shared_variables(described, assets_of(described)) | {"network_host": seed.name, _SERVER: Late(_SERVER)}
     shared |= {_HOSTS: Late(_HOSTS)} if bridge else {}
     given = inventory_of(described, hosts)
     with workspace(shared, given.get("inventories", ()), hosts=_with(given["hosts"], variables)) as space:
@@ -115,6 +116,16 @@ def _with(document: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]
 
 def _late(host: str, name: str) -> str:
     return f"{host}.{name}"
+
+
+def _own_server(cluster: Open) -> str:
+    """The seed's own: the cluster's endpoint may be a load balancer that is being prepared, or has not found the API server yet,
+    and nothing tries again."""
+    from pykubeadm.config.endpoint import local_url
+    from pykubeadm.phases.cluster.found import own_endpoint
+
+    endpoint = own_endpoint(cluster.node)
+    return local_url(endpoint) if endpoint else ""
 
 
 def _with_addresses(described: Described, cluster: Open, emit: HostEvents, joined: Collection[str]) -> dict[str, NodeObject]:

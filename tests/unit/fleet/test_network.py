@@ -27,6 +27,11 @@ from tests.support.fleets import fleet, host, node
 from tests.support.node import FakeNode
 
 HOSTS = (host("c1", "control-plane"), host("w1"))
+MANIFEST = """apiVersion: v1
+kind: Pod
+metadata: {annotations: {kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: "10.0.0.1:6443"}}
+spec: {containers: [{name: kube-apiserver, command: [kube-apiserver]}]}
+"""
 
 
 def described(plugin: str, **more: str) -> Described:
@@ -50,7 +55,8 @@ def played(monkeypatch):
     def play(space, playbook, report, *, late, **options):
         known = late()
         documents = [resolved(yaml.safe_load(Path(path).read_text()), known) for path in space.inventories]
-        runs.append((playbook, options | {"hosts": known["bridge_hosts"]}, documents[-1]))
+        shared = documents[0]["all"]["vars"]
+        runs.append((playbook, options | {"hosts": known["bridge_hosts"], "server": shared.get("cni_server")}, documents[-1]))
         report(TaskEnded("w1", "pykubeadm.kube.cni", "Write the bridge network and its routes", "changed"))
         return Summary({"w1": HostSummary(1, 1, 0, 0, 1)})
 
@@ -66,8 +72,10 @@ def resolved(document, known):
     return known[found[1]] if found else document
 
 
-def apply(fleet_: Described, api: FakeApi, joined_now=()) -> tuple[dict[str, FakeNode], list]:
+def apply(fleet_: Described, api: FakeApi, joined_now=(), manifest="") -> tuple[dict[str, FakeNode], list]:
     nodes = {each.name: FakeNode(each.name) for each in HOSTS}
+    if manifest:
+        nodes["c1"].put("/etc/kubernetes/manifests/kube-apiserver.yaml", manifest)
     events: list = []
 
     @contextmanager
@@ -156,6 +164,13 @@ def test_what_runs_as_pods_is_applied_from_one_control_plane(played):
     assert (playbook, options["limit"]) == ("network", "c1")
     assert inventory["all"]["hosts"]["c1"]["cni_manifest"] == "https://example.com/net.yaml"
     assert nodes["w1"].stat("/var/lib/pykubeadm/network.json") is None
+
+
+def test_what_runs_as_pods_is_applied_to_the_api_server_that_is_there_not_through_a_load_balancer_that_may_come(played):
+    nodes, _events = apply(described("flannel"), FakeApi(), manifest=MANIFEST)
+    [(_playbook, options, _inventory)] = played
+    assert options["server"] == "https://10.0.0.1:6443"
+    assert nodes["c1"].stat("/var/lib/pykubeadm/network.json") is not None
 
 
 def test_another_content_of_a_manifest_is_another_network(tmp_path):
