@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pykubeadm.ansible.playbook import run_playbook
 from pykubeadm.ansible.results import TaskEnded, TaskStarted
 from pykubeadm.ansible.workspace import Late, Workspace, workspace
 from pykubeadm.errors import NodeError
+from pykubeadm.resources import collection_dir
 
 
 def test_events_and_sums():
@@ -60,6 +62,31 @@ def test_no_task_is_run_that_has_nothing_to_do():
     tasks = [(event.role, event.task) for event in events if isinstance(event, TaskStarted)]
     assert [task for _role, task in tasks].count("Look at the node") == 1
     assert {role.rpartition(".")[2] for role, _task in tasks} == {"", "kernel"}
+
+
+KUBECTL = """\
+#!/bin/sh
+echo "$2" >>{folder}/calls
+case $(grep -c "$2" {folder}/calls)-$2 in
+  1-*) echo "etcdserver: leader changed" >&2; exit 2 ;;
+  *-diff) exit 1 ;;
+esac
+"""
+
+
+def test_a_pod_network_is_applied_though_the_api_is_busy_with_joining_control_planes(tmp_path, monkeypatch):
+    (tmp_path / "kubectl").write_text(KUBECTL.format(folder=tmp_path))
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    tasks = yaml.safe_load((collection_dir() / "roles/cni/tasks/network.yml").read_text())[-2:]
+    play = {"hosts": "all", "gather_facts": False, "vars": {"cni_kubectl": "kubectl --kubeconfig=x"}, "tasks": tasks}
+    (tmp_path / "network.yml").write_text(yaml.safe_dump([play]))
+    monkeypatch.setattr(Workspace, "playbook", lambda _self, name: str(tmp_path / f"{name}.yml"))
+    events = []
+    with workspace({}, host_name="n1") as space:
+        run_playbook(space, "network", events.append)
+    assert [event.outcome for event in events if isinstance(event, TaskEnded)] == ["changed", "changed"]
+    assert (tmp_path / "calls").read_text().split() == ["diff", "diff", "apply", "apply"]
 
 
 LATE = """\
