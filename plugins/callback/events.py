@@ -220,7 +220,8 @@ def name_of(task):
 
 
 def message_of(data):
-    """The module's message; of a module that broke, the last line of its traceback; of a loop, the failed items'."""
+    """The module's message; of a module that broke, the last line of its traceback; of a command, the last ones of its errors;
+    of a loop, the failed items'."""
     items = [message_of(item) for item in data.get("results") or [] if isinstance(item, dict) and item.get("failed")]
     if items:
         return "; ".join(items)
@@ -228,6 +229,10 @@ def message_of(data):
     message = str(data.get("msg") or "").strip()
     if message.startswith("MODULE FAILURE") and trace:
         return "%s (the module broke: %s)" % (message.splitlines()[0], trace[-1])
+    lines = str(data.get("stderr") or "").strip().splitlines()
+    if message == "non-zero return code" and lines:
+        command = data.get("cmd")
+        return "%s: %s" % (command[0] if isinstance(command, list) and command else "the shell", " / ".join(lines[-3:]))
     return message
 
 

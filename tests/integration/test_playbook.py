@@ -54,6 +54,23 @@ def test_what_commands_of_a_playbook_write_comes_with_their_tasks(tmp_path, monk
     assert secret.output == ""
 
 
+FAILING = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Apply it to the cluster
+      ansible.builtin.command: sh -c 'echo "warning{{ ":" }} old" >&2; echo "error{{ ":" }} no such kind" >&2; exit 1'
+"""
+
+
+def test_why_a_command_failed_is_what_it_said(tmp_path, monkeypatch):
+    (tmp_path / "failing.yml").write_text(FAILING)
+    monkeypatch.setattr(Workspace, "playbook", lambda _self, name: str(tmp_path / f"{name}.yml"))
+    with workspace({}, host_name="n1") as space, pytest.raises(NodeError) as failed:
+        run_playbook(space, "failing", lambda _event: None)
+    assert str(failed.value) == "n1: cannot apply it to the cluster: sh: warning: old / error: no such kind"
+
+
 def test_no_task_is_run_that_has_nothing_to_do():
     """Of what is not chosen, and looking twice."""
     events = []
