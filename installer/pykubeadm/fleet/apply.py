@@ -132,10 +132,10 @@ def _work(run: Applying) -> None:
         late = NodeError("it was not done when --timeout ended the run")
         run.outcomes.setdefault(name, Outcome(name, run.options.timeout, late))
     run.joined.set_result([action.host for action in run.plan.of("init", "join") if run.outcomes[action.host].error is None])
-    for thread in network:
-        while thread.is_alive():  # an interrupt comes through between two looks
-            thread.join(_TICK)
-        _add(run, run.network.result())
+    _wait(network, run.options)
+    for action in run.plan.of("network"):
+        late = NodeError(f"{action.host}: the pod network was not applied when --timeout ended the run")
+        _add(run, run.network.result() if run.network.done() else Outcome(action.host, run.options.timeout, late))
 
 
 def _thread(name: str, work: Callable[[], None]) -> threading.Thread:

@@ -372,6 +372,16 @@ def test_no_more_hosts_at_a_time_than_forks(monkeypatch):
     assert forks == [2]
 
 
+def test_the_time_ends_a_pod_network_that_is_not_applied(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), facts=[bare("c1")], plugin="flannel")
+    ended = threading.Event()
+    desk.does["network", "c1"] = lambda: ended.wait(10)
+    with pytest.raises(PykubeadmError, match=r"^c1: the pod network was not applied when --timeout ended the run"):
+        desk.apply(timeout=1.0)
+    assert desk.done == ["prepare c1", "init c1"]
+    ended.set()
+
+
 def test_the_time_ends_what_is_not_done(monkeypatch):
     desk = Desk(monkeypatch, host("c1", "control-plane"), host("w1"), facts=[bare("c1"), bare("w1")])
     forever = threading.Event()
