@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: sysctls
-short_description: Set kernel parameters now and at every boot, in one file of their own
+short_description: Set kernel parameters, and load the modules they need, now and at every boot
 description:
   - Writes all parameters into one file and sets those whose present value differs. Other files' parameters are left alone.
   - Warns of a file that is read later at boot and sets one of them otherwise.
@@ -16,8 +16,24 @@ author: the pykubeadm authors (@pykubeadm)
 options:
   modules:
     description:
-      - Kernel modules that are loaded first, as M(pykubeadm.kube.kernel_modules) takes them, for many parameters come with one.
+      - Kernel modules that are loaded first, now and at every boot, for many parameters come with one. Modules that are part of
+        the kernel are there already.
     type: dict
+    suboptions:
+      path:
+        description: The file, below a modules-load.d directory. All of its content is ours.
+        type: path
+        required: true
+      names:
+        description: Modules that must be there.
+        type: list
+        elements: str
+        required: true
+      optional:
+        description: Modules that a kernel may be without; a warning names those that cannot be loaded.
+        type: list
+        elements: str
+        default: []
   path:
     description: The file, below a sysctl.d directory. All of its content is ours.
     type: path

@@ -1,4 +1,4 @@
-"""The module `kernel_modules`: which modules the kernel has already."""
+"""The module `sysctls`: which modules the kernel has already."""
 
 from __future__ import annotations
 
