@@ -140,7 +140,6 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 
 CHUNK = 1 << 20
@@ -256,6 +255,8 @@ class Fetcher:
 
     def open(self, url):
         """One at a time: open_url changes what all of urllib uses."""
+        from ansible.module_utils.urls import open_url  # all of http and ssl, compiled in each call: not where nothing is loaded
+
         with self.lock:
             return open_url(url, timeout=self.timeout)
 

@@ -104,7 +104,6 @@ import glob
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 from ansible_collections.pykubeadm.kube.plugins.module_utils.package_managers import MANAGERS, PackageError, satisfies
 
@@ -147,6 +146,8 @@ def is_key(content):
 
 def fetch_key(repository):
     """The signing key. Raises PackageError where it cannot be obtained, or is none: proxies answer with pages of their own."""
+    from ansible.module_utils.urls import open_url  # all of http and ssl, compiled in each call: not where nothing is loaded
+
     url = repository["key_url"]
     try:
         content = open_url(url, timeout=30).read()

@@ -7,6 +7,7 @@ import io
 import os
 
 import pytest
+from ansible.module_utils import urls
 from ansible_collections.pykubeadm.kube.plugins.module_utils import filesystem as fs
 from ansible_collections.pykubeadm.kube.plugins.module_utils import package_managers
 from ansible_collections.pykubeadm.kube.plugins.module_utils.package_managers import reason, satisfies
@@ -145,7 +146,7 @@ KEY = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nnew\n-----END PGP PUBLIC KEY BLO
 def published(tmp_path, monkeypatch):
     """(answers, machine, apt): a repository whose key is fetched, one answer after the other, on a machine with apt."""
     answers, key = [], tmp_path / "key.asc"
-    monkeypatch.setattr(packages, "open_url", lambda _url, **_options: io.BytesIO(answers.pop(0)))
+    monkeypatch.setattr(urls, "open_url", lambda _url, **_options: io.BytesIO(answers.pop(0)))
     mine = functools.partial(fs.Wanted, owner=str(os.getuid()), group=str(os.getgid()))
     monkeypatch.setattr(packages.fs, "Wanted", mine)
     monkeypatch.setattr(packages.fs, "selinux_label", lambda _module: None)
