@@ -358,9 +358,10 @@ def install_directory(path, item, label):
     for name in directory_files(path, item):
         dest = os.path.join(item["dest"], name)
         source = os.path.join(path, name)
-        files[dest] = digest(source)
         mode = os.stat(source).st_mode & 0o755
-        if digest(dest) != files[dest] or altered({dest: mode}):
+        present = digest(dest)
+        files[dest] = digest(source) if present else None
+        if not present or present != files[dest] or altered({dest: mode}):
             with replacing(dest, "%04o" % mode, label) as target, open(source, "rb") as content:
                 files[dest] = copy(content, target)
     if not files:
