@@ -13,7 +13,6 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     """One module call where nothing is to be sent; else a second one after the files went over."""
 
-    TRANSFERS_FILES = True
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
@@ -38,7 +37,7 @@ class ActionModule(ActionBase):
             return result
         if self._task.check_mode:
             return dict(result, changed=True, installed=result["installed"] + deferred)
-        folder = self._make_tmp_path()
+        folder = self._connection._shell.tmpdir or self._make_tmp_path()
         for item in items:
             if item["name"] in deferred:
                 path = here[item["name"]]
