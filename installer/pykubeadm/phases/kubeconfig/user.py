@@ -71,7 +71,7 @@ def _certified(run: ClusterRun, user: User) -> KubeObject:
         not_before=authority.certificate.not_valid_before_utc,  # as all kubeconfigs of `init`
         not_after=not_after,
     )
-    if user.request:
+    if user.request_path:
         certificate = issue_leaf(subject, _requested_key(user), authority)
         key_file = posixpath.basename(user.request_path).removesuffix(".csr") + ".key"
         return {"client-certificate-data": _base64(encode_certificate(certificate)), "client-key": key_file}

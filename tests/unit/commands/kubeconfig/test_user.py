@@ -101,9 +101,10 @@ def test_a_request_is_certified_for_its_key_and_the_name_that_was_given(root: Pa
     ("content", "sentence"),
     [
         (b"garbage", "/jane.csr holds no certificate signing request that can be read"),
+        (b"", "/jane.csr holds no certificate signing request that can be read"),
         (encode_private_key(generate_key("ECDSA-P256")), "/jane.csr holds no certificate signing request"),
     ],
-    ids=["garbage", "a private key"],
+    ids=["garbage", "an empty file", "a private key"],
 )
 def test_what_is_no_request_is_refused(root: Path, content: bytes, sentence: str) -> None:
     (root / "jane.csr").write_bytes(content)
