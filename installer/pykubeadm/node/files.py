@@ -48,6 +48,8 @@ def explained(action: str, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _ADVICE.get(error.errno or 0) or (error.strerror or str(error)).lower()
+        if action == "read" and error.errno == errno.EISDIR:  # perhaps the user's own, whose name stands where a file's should
+            reason = "it is a directory, not a file"
         kind = NotRootError if isinstance(error, PermissionError) and os.geteuid() != 0 else NodeError
         raise kind(f"cannot {action} {path}: {reason}") from error
 
