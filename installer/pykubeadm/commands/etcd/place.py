@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 def store_of(node: Node, named: str | None) -> Store:
     """The store at a directory, or in a bucket by its URL. UsageError for what is neither."""
+    if named is not None and not named.strip():  # such as a variable that is not set: the backup would stay on this machine
+        raise UsageError(f"--store: is empty; give a directory or s3://BUCKET/PREFIX, or leave it out for {SNAPSHOTS_DIR}")
     if named and named.startswith("s3:"):
         from pykubeadm.etcd.s3 import S3Store
 
@@ -59,6 +61,8 @@ def _passphrase(options: Mapping[str, Any], node: Node) -> str:
 def _text(path: str | None, flag: str, node: Node) -> str:
     if path is None:
         return ""
+    if not path.strip():
+        raise UsageError(f"{flag}: is empty; give the path of a file")
     content = node.read(os.path.abspath(path))
     if content is None:
         raise UsageError(f"{flag}: {path} does not exist")

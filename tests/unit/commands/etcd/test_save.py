@@ -265,6 +265,9 @@ def test_without_space_nothing_is_kept(node: ControlPlaneNode) -> None:
 def test_a_store_that_is_no_place_is_refused(node: ControlPlaneNode) -> None:
     with pytest.raises(UsageError, match="neither a directory nor a place in a bucket"):
         store_of(node, "ftp://x/y")
+    for unset in ("", " "):  # a variable of a script
+        with pytest.raises(UsageError, match=r"--store: is empty; give a directory or s3://BUCKET/PREFIX"):
+            store_of(node, unset)
 
 
 def test_a_passphrase_is_the_first_line_of_a_file(node: ControlPlaneNode) -> None:
@@ -279,6 +282,7 @@ def test_a_passphrase_is_the_first_line_of_a_file(node: ControlPlaneNode) -> Non
         ({"passphrase_file": "/root/second"}, "the first line of /root/second is empty"),
         ({"passphrase_file": "/root/blank"}, "the first line of /root/blank is empty"),
         ({"passphrase_file": "/root/none"}, "/root/none does not exist"),
+        ({"passphrase_file": ""}, "--passphrase-file: is empty; give the path of a file"),
         ({"passphrase_file": "/root/empty"}, "the first line of /root/empty is empty"),
         ({"passphrase_file": "/root/words", "encrypt_to": ("age1",)}, "exclude each other"),
     ):
