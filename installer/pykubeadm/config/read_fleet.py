@@ -52,13 +52,15 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Listed | 
     Raises ConfigError with every problem.
     """
     reading = open_source(source, environment.note, {**KINDS, FLEET_API: (FLEET_KIND,)})
+    readable = not reading.problems  # else what is missing may be among what could not be read
     for kind, document in reading.documents.items():
         if kind not in (FLEET_KIND, "ClusterConfiguration", KUBELET_API[1], KUBE_PROXY_API[1]):
             sentence = f"{kind} is of one node; what a host has of its own stands in {FLEET_KIND}"
             reading.problems.append(document.problem(("kind",), sentence))
     if inventory is None and FLEET_KIND not in reading.documents:
         sentence = f"the file holds no {FLEET_KIND} ({FLEET_API}), which names the hosts"
-        reading.problems.append(Problem(source.name, 1, 1, "", sentence))
+        if readable:
+            reading.problems.append(Problem(source.name, 1, 1, "", sentence))
         reading.finish()
     cluster, report = reading.decoded(Cluster)
     if inventory is not None:

@@ -250,6 +250,19 @@ def test_what_cannot_be_is_refused(text, where, sentence):
     assert any(line.startswith(f"cluster.yaml:{where}") and sentence in line for line in found), found
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (WHOLE.replace("  address", "\taddress", 1), "a tab cannot indent YAML"),
+        (WHOLE.replace("kind: Cluster\n", "kind: Clustr\n"), "Cluster, ClusterConfiguration"),
+    ],
+)
+def test_of_a_file_that_cannot_be_read_nothing_is_said_to_be_missing(text, sentence):
+    found = problems(text)
+    assert any(sentence in line for line in found), found
+    assert not [line for line in found if "holds no Cluster" in line]
+
+
 def test_schema_and_reference_are_those_of_the_models():
     spec = importlib.util.spec_from_file_location("schema", CHECKOUT / "tools" / "schema.py")
     tool = importlib.util.module_from_spec(spec)
