@@ -46,6 +46,8 @@ def support(ctx: click.Context, /, output_file: str | None, kubeconfig: str | No
     from pykubeadm.node.local import LocalNode
     from pykubeadm.node.port import File
 
+    if output_file and os.path.isdir(output_file):
+        raise UsageError(f"--output-file: {output_file} is a directory; give the path of a file in it")
     here = LocalNode(ctx.ensure_object(Globals).rootfs)
     node = this_node(ctx)
     found: Credentials | None = None

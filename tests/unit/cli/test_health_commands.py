@@ -128,6 +128,13 @@ def test_an_archive_of_a_dead_cluster_lists_what_it_holds(kubeconfig: str, tmp_p
     assert "warning: not in it: the cluster: could not list Secret objects: no answer" in done.stderr
 
 
+def test_a_directory_is_no_place_for_an_archive_and_nothing_is_collected(kubeconfig: str, tmp_path: Path) -> None:
+    done = run("support", "--kubeconfig", kubeconfig, "--output-file", str(tmp_path))
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == f"--output-file: {tmp_path} is a directory; give the path of a file in it"
+    assert done.output == ""
+
+
 @pytest.mark.parametrize("name", ["verify", "doctor", "support"])
 def test_without_a_kubeconfig_it_says_where_it_looked(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nope"))
