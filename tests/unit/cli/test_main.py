@@ -99,7 +99,7 @@ def test_global_flags_stand_anywhere(run: Run, argv: list[str]) -> None:
         (["initialise"], 2, "No such command 'initialise'"),
         (["tokn"], 2, "No such command 'tokn'. Did you mean 'token'?"),
         (["upgrade", "aply"], 2, "No such command 'aply'. Did you mean 'apply'?"),
-        (["init", "phase", "pre"], 2, "No such command 'pre'. Did you mean 'prepare' or 'preflight'?"),
+        (["init", "phase", "certs", "etcd-serv"], 2, "No such command 'etcd-serv'. Did you mean 'etcd-server'"),
         (["init", "--bogus"], 2, "No such option"),
         (["version", "-v", "much"], 2, "'much' is not a whole number"),
         (["init", "phase", "certs", "caa"], 2, "No such command 'caa'"),
