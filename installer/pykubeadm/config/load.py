@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 _MERGE = object()  # the key << that merges; in quotes it is a field
 _MERGE_TAG = "tag:yaml.org,2002:merge"
+NOTHING = "the file holds no configuration"  # of a whole file
 _NO_DOCUMENT = "an empty document, which kubeadm refuses: remove it with its three dashes, and put comments into the documents"
 _BAD_KEY = "a key must be text"
 _NO_JSON = "a document that starts with a brace must be JSON, and this is none"
@@ -64,8 +65,7 @@ def load(source: Source) -> tuple[list[Document], list[Problem]]:
     """Every document of the file that has a kind, and every problem of its text. Raises nothing."""
     documents, problems = _load(source, _document, braces_are_json=True)
     if not documents and all(problem.sentence == _NO_DOCUMENT for problem in problems):
-        hint = "the file holds no configuration; `pykubeadm config print init-defaults` prints one to start from"
-        problems = [Problem(source.name, 1, 1, "", hint)]
+        problems = [Problem(source.name, 1, 1, "", NOTHING)]
     return documents, problems
 
 

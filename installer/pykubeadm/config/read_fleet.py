@@ -51,7 +51,7 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Listed | 
 
     Raises ConfigError with every problem.
     """
-    reading = open_source(source, environment.note, {**KINDS, FLEET_API: (FLEET_KIND,)})
+    reading = open_source(source, environment.note, {**KINDS, FLEET_API: (FLEET_KIND,)}, start="pykubeadm cluster init")
     readable = not reading.problems  # else what is missing may be among what could not be read
     for kind, document in reading.documents.items():
         if kind not in (FLEET_KIND, "ClusterConfiguration", KUBELET_API[1], KUBE_PROXY_API[1]):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pykubeadm.config.components import KUBE_PROXY_API, KUBELET_API, check_component
 from pykubeadm.config.decode import decode, without_nulls
 from pykubeadm.config.host import HostFacts
-from pykubeadm.config.load import load
+from pykubeadm.config.load import NOTHING, load
 from pykubeadm.config.migrate import OLD_API_VERSION, migrated
 from pykubeadm.config.model import API_VERSION, InitConfiguration, JoinConfiguration, Model, NodeRegistration
 from pykubeadm.config.release import LookUp, offline
@@ -41,6 +41,13 @@ KINDS: Kinds = {
 }
 # Since which kubeadm each older API is no longer read.
 _GONE = {"v1alpha1": "1.12", "v1alpha2": "1.13", "v1alpha3": "1.15", "v1beta1": "1.22", "v1beta2": "1.27"}
+
+
+# Which command prints a document of a kind to start from.
+_STARTS = {
+    f"{name.capitalize()}Configuration": f"pykubeadm config print {name}-defaults"
+    for name in ("init", "join", "reset", "upgrade")
+} | {"ClusterConfiguration": "pykubeadm config show"}
 
 
 def _yes(_path: str) -> bool:
@@ -93,9 +100,16 @@ class Reading:
             raise ConfigError(self.problems)
 
 
-def open_source(source: Source, note: Notes, known: Kinds = KINDS, *, others: bool = False) -> Reading:
-    """`others` says whether documents of other programs may be in the file, which are noted and left out."""
+def open_source(
+    source: Source, note: Notes, known: Kinds = KINDS, *, others: bool = False, start: str = _STARTS["InitConfiguration"]
+) -> Reading:
+    """`others` says whether documents of other programs may be in the file, which are noted and left out; `start` is the
+    command that prints a file to start from."""
     documents, problems = load(source)
+    problems = [
+        each._replace(sentence=f"{NOTHING}; `{start}` prints one to start from") if each.sentence == NOTHING else each
+        for each in problems
+    ]
     reading = Reading(source, note, problems)
     for document in documents:
         if others and _is_of_others(document, known):
@@ -149,7 +163,7 @@ def _unknown_api(document: Document, known: Kinds) -> tuple[Path, str]:
 
 def open_for(source: Source, note: Notes, mixed: Sequence[str], *kinds: str) -> Reading:
     """A file for a command that needs one of `kinds`; `mixed` are its flags that cannot stand beside a file."""
-    reading = open_source(source, note, others=True)
+    reading = open_source(source, note, others=True, start=_STARTS[kinds[0]])
     reading.problems += [Problem(name, 0, 0, "", "cannot be given together with --config") for name in mixed]
     _want(reading, *kinds)
     return reading
