@@ -46,7 +46,7 @@ class Watched(WatchedNode):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pykubeadm.commands.reconfigure.certificates._await_shown", lambda _run: None)
-    monkeypatch.setattr("pykubeadm.phases.cluster.wait_control_plane.wait_for_kubelet", lambda _run: None)
+    monkeypatch.setattr("pykubeadm.phases.cluster.wait_control_plane.wait_for_kubelet", lambda *_: None)
 
 
 def reconfigured(monkeypatch: pytest.MonkeyPatch, node: ControlPlaneNode, api: FakeApi) -> list[str]:

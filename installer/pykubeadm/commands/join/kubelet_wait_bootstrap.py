@@ -28,7 +28,7 @@ def _apply(run: JoinRun) -> Changes:
     if run.dry_run:
         return ()
     changes = _registered_again(run)
-    wait_for_kubelet(run)
+    wait_for_kubelet(run, _NAME)
     if not run.trust.own:
         changes += _tries_at_once(run)
         began = time.monotonic()
@@ -60,7 +60,7 @@ def _started_again(run: JoinRun, why: str) -> list[str]:
 
     run.kubelet_started = run.now()
     actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))
-    wait_for_kubelet(run)
+    wait_for_kubelet(run, _NAME)
     return [f"{action} the kubelet, {why}" for action in actions]
 
 

@@ -33,7 +33,7 @@ def _apply(run: ReconfigureRun) -> Changes:
     keep_kubelet_files(run, OF_RECONFIGURE)
     try:
         changes = start_kubelet(run, files)
-        wait_for_kubelet(run)
+        wait_for_kubelet(run, _NAME)
     except PykubeadmError as error:
         raise PhaseError(f"{_first_line(error)}; {_put_back(run)}\n{_rest(error)}".rstrip()) from error
     drop_kubelet_files(run, OF_RECONFIGURE)
@@ -91,7 +91,7 @@ def _put_back(run: ReconfigureRun) -> str:
 
     try:
         start_kubelet(run, former_kubelet_files(run, OF_RECONFIGURE))
-        wait_for_kubelet(run)
+        wait_for_kubelet(run, _NAME)
     except PykubeadmError as error:
         return f"its former configuration was put back, and it does not become healthy with that either: {_first_line(error)}"
     drop_kubelet_files(run, OF_RECONFIGURE)

@@ -24,15 +24,15 @@ _NAME = "wait-control-plane"
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
-def wait_for_kubelet(run: ClusterRun) -> None:
-    """Until the kubelet's healthz answers; not at all where its configuration switches healthz off."""
+def wait_for_kubelet(run: ClusterRun, phase: str = _NAME) -> None:
+    """Until the kubelet's healthz answers; not at all where its configuration switches healthz off. `phase` is what waits."""
     from pykubeadm.phases.waiting import wait
 
     url = _kubelet_healthz(run)
     if url is None:
-        run.note("info", "the kubelet has healthzPort: 0, so its health is not checked", topic=_NAME)
+        run.note("info", "the kubelet has healthzPort: 0, so its health is not checked", topic=phase)
         return
-    wait(run, _NAME, {f"the kubelet at {url}": HealthEndpoint(url)}, run.configuration.this_node.timeouts.kubelet_health_check)
+    wait(run, phase, {f"the kubelet at {url}": HealthEndpoint(url)}, run.configuration.this_node.timeouts.kubelet_health_check)
 
 
 def wait_for_api_server(run: ClusterRun, phase: str, timeout: timedelta) -> None:

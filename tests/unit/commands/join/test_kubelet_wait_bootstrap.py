@@ -18,10 +18,11 @@ from pykubeadm.commands.join.trust import Trust
 from pykubeadm.config.model import Timeouts
 from pykubeadm.constants import KUBELET_CONFIG
 from pykubeadm.errors import PhaseError
-from pykubeadm.node import systemd
+from pykubeadm.node import health, systemd
 from pykubeadm.node.port import UnitState
 from pykubeadm.phases.cluster import wait_control_plane
 from pykubeadm.phases.cluster.mark_control_plane import have_it_registered
+from pykubeadm.workflow.events import Waiting
 from tests.support.join_runs import joining
 from tests.support.node import FakeNode
 from tests.support.odd_requests import odd_request
@@ -64,6 +65,18 @@ def failure(monkeypatch, node, *requests):
     with pytest.raises(PhaseError) as raised:
         phase.kubelet_wait_bootstrap.apply(run)
     return str(raised.value)
+
+
+def test_the_wait_for_a_kubelet_is_of_the_phase_that_runs(monkeypatch):
+    answers = iter([*["connection refused"] * 100, ""])
+    monkeypatch.setattr(health, "look", lambda *_arguments: next(answers))
+    monkeypatch.setattr(phase, "_registered_again", lambda _run: [])
+    node, events = FakeNode(), []
+    node.put(KUBELET_CONFIG, "healthzPort: 10248\n")
+    run = joining(node)
+    run.emit, run.trust = events.append, replace(run.trust, own=True)
+    phase.kubelet_wait_bootstrap.apply(run)
+    assert {event.phase for event in events if isinstance(event, Waiting)} == {"kubelet-wait-bootstrap"}
 
 
 def test_a_kubelet_that_asks_for_nothing(monkeypatch):

@@ -93,7 +93,7 @@ def _restart_kubelet(run: RotationRun) -> Changes:
     run.kubelet_started = run.now()
     actions = run.node.ensure_unit(Unit("kubelet", enabled=None, state="restarted"))
     if not run.node.dry_run:
-        wait_for_kubelet(run)
+        wait_for_kubelet(run, PHASE)
     return [*(f"{action} the kubelet" for action in actions), *_restart_approver(run)]
 
 
