@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -154,8 +155,9 @@ def discover(
             f"it is not known which cluster to join: there is no {ADMIN_CONF}, and neither an endpoint with a token nor a "
             "discovery file is given"
         )
-    path = file.kube_config_path
-    content = _download(path) if urlsplit(path).scheme == "https" else node.read(path)
+    is_url = urlsplit(file.kube_config_path).scheme == "https"
+    path = file.kube_config_path if is_url else os.path.abspath(file.kube_config_path)
+    content = _download(path) if is_url else node.read(path)
     if content is None:
         raise PhaseError(f"there is no file {path}")
     trust = _parse(node, content, path, own=False)

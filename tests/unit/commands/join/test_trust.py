@@ -1,6 +1,7 @@
 """Whom a joining node trusts: discovery files, and what they need to be used for TLS bootstrap."""
 
 import base64
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -24,12 +25,12 @@ def encoded(text: str) -> str:
 
 
 def discover(
-    document: object, monkeypatch, *, token: str = "", node: FakeNode | None = None, refreshed: bytes = b""
+    document: object, monkeypatch, *, token: str = "", node: FakeNode | None = None, refreshed: bytes = b"", named: str = PATH
 ) -> trust.Trust:
     node = node or FakeNode()
     node.put(PATH, document if isinstance(document, str) else to_yaml(document))
     monkeypatch.setattr(trust, "refresh_from_file", lambda cluster, **_options: replace(cluster, ca=cluster.ca or refreshed))
-    join = JoinConfiguration(discovery=Discovery(file=FileDiscovery(kube_config_path=PATH), tls_bootstrap_token=token))
+    join = JoinConfiguration(discovery=Discovery(file=FileDiscovery(kube_config_path=named), tls_bootstrap_token=token))
     return trust.discover(
         join, node, now=lambda: datetime.now(UTC), report=lambda _reason: None, say=lambda _level, _message: None
     )
@@ -110,6 +111,13 @@ def test_files_that_it_refers_to_are_put_in(monkeypatch):
     found = discover(document, monkeypatch, node=node)
     assert found.ca == b"CA.CRT"
     assert found.user == {"client-certificate-data": encoded("TLS.CRT"), "client-key-data": encoded("TLS.KEY")}
+
+
+def test_its_path_may_begin_in_the_directory_of_the_command(monkeypatch):
+    node = FakeNode()
+    node.put("/root/ca.crt", "CA.CRT")
+    document = for_cluster("x", {"server": "https://api:6443", "certificate-authority": "ca.crt"}, "joiner", {"token": "t"})
+    assert discover(document, monkeypatch, node=node, named=os.path.relpath(PATH)).ca == b"CA.CRT"
 
 
 def test_what_other_contexts_refer_to_need_not_be_there(monkeypatch):
