@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from pykubeadm.commands.upgrade.run import UpgradeRun
@@ -14,7 +15,7 @@ def with_patches(run: UpgradeRun, directory: str = "") -> UpgradeRun:
     """The run with the patches in `directory`, else those that `apply` gets from the UpgradeConfiguration. Raises ConfigError,
     PhaseError."""
     given = run.upgrade.apply.patches
-    directory = directory or (given.directory if given else "")
+    directory = os.path.abspath(directory) if directory else given.directory if given else ""
     return replace(run, patches=load_patches(run.node, directory, lambda message: run.note("warning", message, topic="patches")))
 
 

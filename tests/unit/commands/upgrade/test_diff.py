@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 from typing import Any
 
 from pykubeadm.commands.init.etcd import etcd
 from pykubeadm.commands.init.kubelet_start import kubelet_start
 from pykubeadm.commands.upgrade.diff import Difference, differences
+from pykubeadm.commands.upgrade.preview import with_patches
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.model import UpgradeConfiguration
 from pykubeadm.config.source import Source
@@ -80,6 +82,12 @@ def test_etcd_is_shown_where_it_changes() -> None:
     (first, *_) = _shown(run, api)
     assert first.what == "/etc/kubernetes/manifests/etcd.yaml"
     assert "+    image: registry.k8s.io/etcd:3.7.0-0\n" in first.text
+
+
+def test_patches_are_found_from_the_directory_of_the_command() -> None:
+    run, _ = _run("v1.35.6")
+    run.node.put(os.path.abspath("mine/kube-apiserver.yaml"), "metadata: {annotations: {a: b}}\n")  # type: ignore[attr-defined]
+    assert [patch.target for patch in with_patches(run, "mine").patches] == ["kube-apiserver"]
 
 
 def test_patches_are_in_what_is_shown() -> None:
