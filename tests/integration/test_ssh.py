@@ -8,9 +8,11 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,6 +202,27 @@ def _ponder(server: socket.socket, host_key: Path) -> None:
     transport = paramiko.Transport(server.accept()[0])
     transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(host_key)))
     transport.start_server(server=_Pondering())
+
+
+def test_the_library_prints_nothing_of_its_own(tmp_path: Path) -> None:
+    """Its log would be printed, with tracebacks, where a program sets up none."""
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            while True:
+                listening.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=hang_up, daemon=True).start()
+        code = (
+            "from pykubeadm.node.ssh import *\n"
+            f"try:\n    with connect(SshSettings(host='127.0.0.1', port={listening.getsockname()[1]}, user='x')): pass\n"
+            "except UnreachableError as error: print(error)\n"
+        )
+        alone = {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=alone, check=False)
+    assert "does not speak SSH" in done.stdout
+    assert done.stderr == ""
 
 
 def test_a_user_who_is_not_let_in(sshd: Sshd, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ and leaves nothing behind), and from then on each method of the node is one mess
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import re
 import select
@@ -27,6 +28,8 @@ from pykubeadm.node.known_hosts import KnownHosts
 from pykubeadm.node.remote import STARTER, RemoteNode, payload
 from pykubeadm.transport.route import Route
 from pykubeadm.util.dataclass import dataclass
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks are printed; what it raises is explained
 
 _PROMPT = "[pykubeadm asks sudo] "
 _STARTED = re.compile(rb"pykubeadm (\d+)\.(\d+)\n")
