@@ -31,6 +31,7 @@ from pykubeadm.config.source import Path
 from pykubeadm.util.ip import parse_ip
 
 Exists = Callable[[str], bool]
+_PRINTS_JOIN = "`pykubeadm token create --print-join-command`"
 
 
 def check_init(init: InitConfiguration, report: Report, *, is_dir: Exists) -> None:
@@ -169,14 +170,16 @@ def _discovery(discovery: Discovery, report: Report, is_file: Exists) -> None:
         report.problem(path, "bootstrapToken and file exclude each other")
     if token:
         where: Path = (*path, "bootstrapToken")
-        report.problem((*where, "token"), rules.token(token.token))
+        missing = "" if token.token else f"a bootstrap token is needed ({_PRINTS_JOIN} prints one)"
+        report.problem((*where, "token"), missing or rules.token(token.token))
         missing = "" if token.api_server_endpoint else "the API server's host:port is needed"
         report.problem((*where, "apiServerEndpoint"), missing or rules.endpoint_with_port(token.api_server_endpoint.lower()))
         if not token.ca_cert_hashes and not token.unsafe_skip_ca_verification:
+            without = "unsafeSkipCAVerification: true" if report.document else "--discovery-token-unsafe-skip-ca-verification"
             report.problem(
                 (*where, "caCertHashes"),
-                "the hash of the cluster CA's public key is needed (`pykubeadm token create --print-join-command` prints it); "
-                "unsafeSkipCAVerification: true goes without and trusts whoever answers",
+                f"the hash of the cluster CA's public key is needed ({_PRINTS_JOIN} prints it); {without} goes without and trusts "
+                "whoever answers",
             )
         for index, text in enumerate(token.ca_cert_hashes):
             report.problem((*where, "caCertHashes", index), rules.pin(text))
