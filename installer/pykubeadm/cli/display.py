@@ -79,16 +79,18 @@ class PlainDisplay:
         self._verbosity = verbosity
         self._last_reason = ""
         self._dry_run = False
+        self._single = False
         self._warned = False
 
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
                 self._dry_run = event.dry_run
+                self._single = len(event.phases) == 1
                 self.line(f"[{event.command}] on {event.node}" + (" (dry run: nothing is changed)" if event.dry_run else ""))
             case PhaseFinished(outcome="skipped"):
-                if self._verbosity:
-                    self.line(f"[{event.phase}] not needed here")
+                if self._verbosity or self._single:  # one that the user named
+                    self.line(f"[{event.phase}] not needed here" + (", or not asked for by a flag" if self._single else ""))
             case PhaseFinished():
                 self.line(f"[{event.phase}] {_summary(event)} ({event.seconds:.1f}s)")
                 if self._verbosity:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pykubeadm.cli.display import PlainDisplay, stamped, subscriber
-from pykubeadm.workflow.events import Note, RunFinished, RunStarted
+from pykubeadm.workflow.events import Note, PhaseFinished, RunFinished, RunStarted
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,17 @@ def test_a_dry_run_does_not_claim_to_have_changed_anything(
     show(RunStarted(command="init", node="cp1", phases=(), dry_run=dry_run))
     show(RunFinished(outcome="changed", changed=changed, exit_status=0))
     assert capsys.readouterr().out.splitlines()[-1] == sentence
+
+
+@pytest.mark.parametrize(("phases", "shown"), [(("upload-certs",), True), (("upload-certs", "addon"), False)])
+def test_a_single_phase_that_is_not_needed_is_named(
+    phases: tuple[str, ...], shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show = PlainDisplay(0)
+    show(RunStarted(command="init phase upload-certs", node="cp1", phases=phases, dry_run=False))
+    show(PhaseFinished(phase="upload-certs", outcome="skipped", changes=(), reason="", seconds=0.0))
+    show(RunFinished(outcome="unchanged", changed=0, exit_status=0))
+    assert ("[upload-certs] not needed here, or not asked for by a flag" in capsys.readouterr().out.splitlines()) is shown
 
 
 def test_a_warning_is_given_once_in_a_run(capsys: pytest.CaptureFixture[str]) -> None:
