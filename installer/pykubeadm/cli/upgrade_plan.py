@@ -8,6 +8,7 @@ import click
 
 from pykubeadm.cli.lazy import CliCommand, Globals
 from pykubeadm.cli.options import document_options, flattened, option
+from pykubeadm.errors import PreflightError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +48,9 @@ def _plan(ctx: click.Context, **values: Any) -> None:
     if form.name != "text":
         _warn_of_refusals(found, emit)
     require_fine(found.errors, _UNREADY)
+    if found.upgrades and all(upgrade.refusals for upgrade in found.upgrades):
+        targets = " or ".join(str(upgrade.offer.target) for upgrade in found.upgrades)
+        raise PreflightError(f"the cluster cannot be upgraded to {targets}, for the reasons above")
 
 
 def _warn_of_refusals(plan: Plan, emit: Subscriber) -> None:

@@ -71,6 +71,20 @@ def test_why_a_version_is_refused_is_a_warning_beside_json(monkeypatch: pytest.M
     assert run("upgrade", "plan", "v1.36.2").stderr == ""
 
 
+@pytest.mark.parametrize(("others", "status"), [((), 3), (("v1.34.4",), None)])
+def test_a_plan_ends_as_a_failed_preflight_where_every_version_is_refused(
+    monkeypatch: pytest.MonkeyPatch, others: tuple[str, ...], status: int | None
+) -> None:
+    refused = Upgrade(Offer("stable version", parse_version("v1.36.2")), (), (Refusal("it is too far", forceable=False),))
+    upgrades = (refused, *(Upgrade(Offer("patch", parse_version(other)), (), ()) for other in others))
+    monkeypatch.setattr(
+        "pykubeadm.commands.upgrade.plan.plan", lambda *_given, **_machine: Plan(parse_version("v1.34.3"), upgrades, ())
+    )
+    failure = run("upgrade", "plan").exception
+    assert getattr(failure, "exit_status", None) == status
+    assert status is None or str(failure) == "the cluster cannot be upgraded to v1.36.2, for the reasons above"
+
+
 @pytest.fixture
 def different(monkeypatch: pytest.MonkeyPatch) -> None:
     """A diff that finds a difference."""
