@@ -26,7 +26,9 @@ class S3Store:
     def __init__(self, url: str, scratch: str | None) -> None:
         found = _URL.fullmatch(url)
         if found is None:
-            raise UsageError(f"--store: {url} is not a place in a bucket, which looks like s3://BUCKET/PREFIX")
+            raise UsageError(
+                f"--store: {url} is not s3://BUCKET/PREFIX, where BUCKET has 3 to 63 lower-case letters, digits, dots and dashes"
+            )
         self._bucket = found[1]
         self._prefix = (found[2] or "").strip("/")
         self._scratch = scratch

@@ -265,6 +265,9 @@ def test_without_space_nothing_is_kept(node: ControlPlaneNode) -> None:
 def test_a_store_that_is_no_place_is_refused(node: ControlPlaneNode) -> None:
     with pytest.raises(UsageError, match="neither a directory nor a place in a bucket"):
         store_of(node, "ftp://x/y")
+    for url in ("s3://", "s3://b/cp1", "s3://Backups/cp1"):
+        with pytest.raises(UsageError, match=rf"{url} is not s3://BUCKET/PREFIX, where BUCKET has 3 to 63 lower-case letters"):
+            store_of(node, url)
     for unset in ("", " "):  # a variable of a script
         with pytest.raises(UsageError, match=r"--store: is empty; give a directory or s3://BUCKET/PREFIX"):
             store_of(node, unset)
