@@ -16,6 +16,7 @@ KUBELET_FLAGS_ENV: Final = "/var/lib/kubelet/kubeadm-flags.env"
 STATE_DIR: Final = "/var/lib/pykubeadm"
 SNAPSHOTS_DIR: Final = "/var/lib/pykubeadm/snapshots"  # of etcd, where no other store is named; a reset leaves it
 CA_ROTATION_DIR: Final = "/var/lib/pykubeadm/ca-rotation"  # on a control plane, while its CAs are rotated
+SIGNING_CA: Final = "ca-signing.crt"  # beside the CAs meanwhile: the one certificate that the controller manager signs with
 
 API_SERVER_PORT: Final = 6443
 KUBELET_PORT: Final = 10250

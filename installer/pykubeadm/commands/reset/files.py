@@ -11,7 +11,7 @@ from pykubeadm.commands.reset.accounts import ACCOUNT_FILES
 from pykubeadm.commands.reset.mounts import kubelet_directory, mounts_below, removable
 from pykubeadm.commands.reset.network import BRIDGE_CONFIGURATION, ROUTES, links_of
 from pykubeadm.commands.reset.run import ResetRun
-from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, SNAPSHOTS_DIR, STATE_DIR
+from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, SIGNING_CA, SNAPSHOTS_DIR, STATE_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
 from pykubeadm.node.port import Command, Unit
@@ -52,8 +52,10 @@ _LOCK: Final = "lock"  # held by this run
 
 
 def remove_certificates(run: ResetRun) -> Iterator[str]:
-    """Those of kubeadm's table and the service accounts' keys, wherever the node's files say they are."""
-    names = [f"{entry.base}{suffix}" for entry in CERTIFICATES for suffix in (".crt", ".key", ".csr")] + ["sa.key", "sa.pub"]
+    """Those of kubeadm's table, the service accounts' keys, and what a rotation of the CAs put there, wherever the node's files
+    say they are."""
+    names = [f"{entry.base}{suffix}" for entry in CERTIFICATES for suffix in (".crt", ".key", ".csr")]
+    names += ["sa.key", "sa.pub", SIGNING_CA]
     for directory in run.found.certificates_dirs:
         yield from _remove(run, *(posixpath.join(directory, name) for name in names))
         yield from _remove_empty(run, posixpath.join(directory, "etcd"))

@@ -25,6 +25,13 @@ def test_the_node_is_as_it_was() -> None:
     assert not [name for name in node.units if name.startswith("pykubeadm-") and node.unit(name).enabled == "enabled"]
 
 
+def test_nothing_of_a_rotation_of_cas_is_left() -> None:
+    node = control_plane()
+    node.put("/etc/kubernetes/pki/ca-signing.crt", "the CA that signs in this stage")
+    assert clean(node)
+    assert node.state() == bare_node().state()
+
+
 def test_systemd_forgets_units_that_failed_while_it_still_has_their_files() -> None:
     node = control_plane()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pykubeadm.commands.certs.rotation.material import Both, read_material
 from pykubeadm.commands.certs.rotation.run import RotationRun
 from pykubeadm.commands.certs.rotation.stages import CA, SERVICE_ACCOUNTS
+from pykubeadm.constants import SIGNING_CA
 from pykubeadm.node.port import File
 from pykubeadm.phases.ca import certificate_path
 from pykubeadm.phases.certs.renew import as_there
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pykubeadm.commands.certs.rotation.record import Rotation
 
 MANAGER: Final = "kube-controller-manager"
-_SIGNING: Final = "ca-signing.crt"
 
 
 def write_authorities(run: RotationRun) -> Changes:
@@ -74,4 +74,4 @@ def remove_signing(run: RotationRun) -> Changes:
 
 
 def _signing_path(run: RotationRun) -> str:
-    return certificate_path(run, _SIGNING)
+    return certificate_path(run, SIGNING_CA)
