@@ -16,6 +16,7 @@ NAME = "reset"
 
 _DONE = """\
 This node is out of its cluster. Its Node object stays there until `kubectl delete node {name}` is run on a control plane."""
+_ENDED = "This node is out of its cluster, which has ended with it: run `pykubeadm reset` on what is left of its nodes, too."
 
 
 def reset(
@@ -34,4 +35,4 @@ def reset(
     changed = execute(name, choose(run.reset.skip_phases), run, node_name=run.host.hostname)
     if name == NAME and changed and not run.dry_run:
         node = run.found.node_name or run.host.hostname.strip().lower()
-        run.result("reset", _DONE.format(name=node), node=node)
+        run.result("reset", _ENDED if run.ends_cluster else _DONE.format(name=node), node=node)

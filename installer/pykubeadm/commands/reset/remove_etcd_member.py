@@ -142,6 +142,7 @@ def _own(run: ResetRun, manifest: EtcdManifest, client: EtcdClient, members: tup
         run.note("info", f"{manifest.name} is not among etcd's members any more", topic=_NAME)
         return None
     if len(members) == 1:
+        run.ends_cluster = True
         run.note("info", "this is etcd's last member: the cluster ends with it", topic=_NAME)
         return None
     problem = "" if run.reset.force else quorum_problem(members, client.unhealthy(members).keys(), member)

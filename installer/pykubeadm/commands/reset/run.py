@@ -38,6 +38,7 @@ class ResetRun(Run):
     pods_remain: bool = False  # some of them, or nobody knows
     pods_went_alone: bool = False  # without their network's plugin: what they were plugged in with may be there for a moment
     has_guests: bool = False  # pods that no kubelet made run here, maybe on the cluster's network
+    ends_cluster: bool = False  # etcd has no member but this node's
     links: Links | None = None  # once they were looked at
 
     def planned(self, lines: Iterable[str]) -> None:

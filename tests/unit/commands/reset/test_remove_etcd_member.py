@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 
 from pykubeadm.commands.reset import remove_etcd_member as phase
+from pykubeadm.commands.reset.command import reset
 from pykubeadm.commands.reset.phases import PHASES
 from pykubeadm.errors import MemberRemainsError, PhaseError, PykubeadmError
 from pykubeadm.etcd.client import ClusterUnhealthyError, EtcdError, EtcdUnreachableError, Member, MemberNotFoundError
@@ -16,8 +18,8 @@ from pykubeadm.kube import waits
 from pykubeadm.node.port import Completed
 from pykubeadm.node.recording import RecordingNode
 from pykubeadm.phases.etcd import manifest as own_files
-from pykubeadm.workflow.events import Note, PhaseFailed, PhaseFinished, RunFinished
-from pykubeadm.workflow.phase import steps
+from pykubeadm.workflow.events import Note, PhaseFailed, PhaseFinished, Result, RunFinished
+from pykubeadm.workflow.phase import steps, without
 from pykubeadm.workflow.runner import run_steps
 from tests.support.reset_runs import ETCD, ClusterNode, bare_node, control_plane, reset_run
 
@@ -121,6 +123,18 @@ def test_the_last_member_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert changes == []
     assert [event for event in events if isinstance(event, Note) and "last member" in event.message]
     assert etcd.removed_at == []
+
+
+@pytest.mark.parametrize(("members", "ended"), [((1,), True), ((1, 2, 3), False)])
+def test_at_the_end_it_is_said_whether_there_is_still_a_cluster(
+    monkeypatch: pytest.MonkeyPatch, members: tuple[int, ...], ended: bool
+) -> None:
+    etcd, events = FakeEtcd([member(number) for number in members]), list[Any]()
+    monkeypatch.setattr(own_files, "own_client", lambda *_given: etcd)
+    options = {"force": True, "ignore_preflight_errors": ("all",)}
+    reset(options, events.append, confirm=lambda: False, choose=partial(without, PHASES), machine=control_plane())
+    [text] = [event.text for event in events if isinstance(event, Result) and event.name == "reset"]
+    assert ("which has ended with it" in text, "kubectl delete node" in text) == (ended, not ended)
 
 
 def test_one_that_was_removed_before_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
