@@ -146,7 +146,7 @@ class CliGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """click knows nothing of lazy commands, and before 8.4 proposes none."""
+        """With the commands that may be meant; before 8.4 click proposes none, and it knows nothing of lazy ones."""
         name = args[0]
         if not (name.startswith("-") or ctx.resilient_parsing or self.get_command(ctx, name)):
             import difflib

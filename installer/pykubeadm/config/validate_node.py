@@ -178,8 +178,8 @@ def _discovery(discovery: Discovery, report: Report, is_file: Exists) -> None:
             without = "unsafeSkipCAVerification: true" if report.document else "--discovery-token-unsafe-skip-ca-verification"
             report.problem(
                 (*where, "caCertHashes"),
-                f"the hash of the cluster CA's public key is needed ({_PRINTS_JOIN} prints it); {without} goes without and trusts "
-                "whoever answers",
+                f"the hash of the cluster CA's public key is needed ({_PRINTS_JOIN} prints it); {without} goes without and "
+                "trusts whoever answers",
             )
         for index, text in enumerate(token.ca_cert_hashes):
             report.problem((*where, "caCertHashes", index), rules.pin(text))

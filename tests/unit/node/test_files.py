@@ -181,7 +181,7 @@ def test_a_directory_in_the_place_of_a_file_and_the_other_way_round_are_refused(
         files.replace(root, [Directory("/f")])
     with pytest.raises(NodeError, match="cannot write /f/g: a part of the path is a file"):
         files.replace(root, [File("/f/g", b"")])
-    with pytest.raises(NodeError, match="cannot read /d: it is a directory, not a file$"):  # perhaps one that the user named
+    with pytest.raises(NodeError, match=r"cannot read /d: it is a directory, not a file$"):  # perhaps one that the user named
         files.read(root, "/d")
 
 
