@@ -359,7 +359,7 @@ def test_a_cluster_that_init_made_or_reconfigure_changed_has_no_drift(monkeypatc
 
     assert found(*empty) == []
     assert len(found(KUBELET, PROXY)) == 2
-    monkeypatch.setattr("pykubeadm.phases.cluster.wait_control_plane.wait_for_kubelet", lambda _run: None)
+    monkeypatch.setattr("pykubeadm.phases.cluster.wait_control_plane.wait_for_kubelet", lambda *_: None)
     run = reconfigure_runs.reconfigure_run(monkeypatch, machine, api, reconfigure_runs.file_of(*documents))[0]
     reconfigure_runs.perform(run, kubelet_phase, addon, upload_config)
     assert found({**KUBELET, "maxPods": 99}, PROXY) == []

@@ -43,7 +43,7 @@ class Made:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.node, self.api = cluster()
         attach(monkeypatch, self.node, FakeEtcd())
-        monkeypatch.setattr("pykubeadm.phases.cluster.wait_control_plane.wait_for_kubelet", lambda _run: self.kubelet())
+        monkeypatch.setattr("pykubeadm.phases.cluster.wait_control_plane.wait_for_kubelet", lambda *_: self.kubelet())
         monkeypatch.setattr("pykubeadm.commands.reconfigure.certificates._await_shown", lambda _run: None)
         self.monkeypatch = monkeypatch
         self.ails = lambda _config: ""
