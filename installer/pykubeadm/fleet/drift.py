@@ -71,9 +71,9 @@ def _of_node(host: Host, node: NodeFacts, cluster: ClusterFacts, own: Callable[[
         return
     its, common = _minor(found.version), _minor(cluster.version)
     if node.upgrading:
-        yield Drift(host.name, f"`upgrade {node.upgrading}` was cut off there, or failed: `{UPGRADE}` goes on", UPGRADE)
+        yield Drift(host.name, f"`upgrade {node.upgrading}` was cut off there, or failed: `{UPGRADE}` continues it", UPGRADE)
     elif node.reconfiguring:
-        yield Drift(host.name, f"`reconfigure` was cut off there, or failed: `{RECONFIGURE}` goes on", RECONFIGURE)
+        yield Drift(host.name, f"`reconfigure` was cut off there, or failed: `{RECONFIGURE}` continues it", RECONFIGURE)
     elif None not in (its, common) and its != common:
         sentence = f"its kubelet is {found.version}, and the cluster {cluster.version}: `{UPGRADE}` brings it there"
         yield Drift(host.name, sentence, UPGRADE)

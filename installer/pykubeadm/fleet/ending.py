@@ -41,7 +41,7 @@ def _error(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]])
     if not causes:
         return None
     sentences = [_sentence(text, list(hosts)) for text, (hosts, _status) in causes.items()]
-    error = PhaseError("\n".join([*sentences, "run the same command again to go on from here"]))
+    error = PhaseError("\n".join([*sentences, "run the same command again to continue from here"]))
     error.exit_status = next(status for _hosts, status in causes.values())
     return error
 

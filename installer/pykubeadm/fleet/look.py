@@ -132,7 +132,7 @@ def look_at_node(described: Described, host: Host, node: Node) -> NodeFacts:
         read=(f"{directory}/ca.crt", _CA, PREPARED, NETWORK, _API_SERVER, *_KUBELET_FILES),
         stat=(_KUBELET_CONF, ADMIN_KUBECONFIG, _ETCD),
     )
-    last = journal.last_run() or {}
+    last = journal.last_begun() or {}
     command, _, rest = str(last.get("command") or "").partition(" ")
     did_not_end = last.get("outcome") not in ("changed", "unchanged")
     joined = seen.stat(_KUBELET_CONF) is not None

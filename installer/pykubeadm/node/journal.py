@@ -99,6 +99,11 @@ class Journal:
         runs: list[dict[str, Any]] = self._state["runs"]
         return runs[-1] if runs else None
 
+    def last_begun(self) -> dict[str, Any] | None:
+        """The newest run that was not refused: one that failed in its preflight changed nothing of what others left."""
+        runs: list[dict[str, Any]] = self._state["runs"]
+        return next((run for run in reversed(runs) if (run.get("outcome"), run.get("phase")) != ("failed", "preflight")), None)
+
     def begin(self, command: str, started: str) -> None:
         """A run begins, alone on the node by now: what another one wrote before it ended is read first."""
         self._read()

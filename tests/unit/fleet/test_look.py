@@ -144,6 +144,19 @@ def test_a_phase_by_itself_or_a_refusal_is_no_init_that_was_cut_off(command, out
     assert not look_at_node(described(host("c1", "control-plane")), host("c1", "control-plane"), node).unfinished
 
 
+@pytest.mark.parametrize("command", ["upgrade apply", "upgrade node", "reconfigure"])
+@pytest.mark.parametrize(("before", "seen"), [("changed", False), ("running", True)])
+def test_one_that_was_refused_changed_nothing_and_hides_nothing(command, before, seen):
+    runs = [
+        {"command": command, "phase": "control-plane", "outcome": before},
+        {"command": command, "phase": "preflight", "outcome": "failed"},
+    ]
+    node = machine("c1")
+    node.put("/var/lib/pykubeadm/journal.json", json.dumps({"schema": "pykubeadm.journal/v1", "runs": runs}))
+    facts = look_at_node(described(host("c1", "control-plane")), host("c1", "control-plane"), node)
+    assert bool(facts.upgrading or facts.reconfiguring) is seen
+
+
 @pytest.mark.parametrize(
     ("command", "outcome", "expected"),
     [
