@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -174,7 +175,8 @@ def _reset(ctx: click.Context, **values: Any) -> None:
             f"This takes apart {'the whole cluster' if not options.limit else 'a part of the cluster'}: {', '.join(names)}.",
             err=True,
         )
-        if not click.confirm("Continue?", err=True):
+        click.echo("Continue? [y/N]: ", nl=False, err=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):  # the end of the input counts as no
             raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --yes")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):

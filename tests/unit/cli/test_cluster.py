@@ -148,8 +148,9 @@ def test_what_only_asks_has_no_time_to_end_it(command):
 
 
 @pytest.mark.usefixtures("file")
-def test_reset_asks_and_does_nothing_without_a_yes():
-    ended = run("reset", stdin="n\n")
+@pytest.mark.parametrize("answer", ["n\n", "\n", "maybe\n", ""])
+def test_reset_asks_and_does_nothing_without_a_yes(answer):
+    ended = run("reset", stdin=answer)
     assert "the whole cluster: control1, worker1" in ended.stderr
     assert isinstance(ended.exception, DeclinedError)
 
