@@ -63,7 +63,7 @@ def enforce(found: Sequence[Refusal], *, force: bool, note: Callable[[str], None
     fatal = [refusal for refusal in found if not refusal.forceable]
     if fatal or (found and not force):
         shown = fatal or list(found)
-        hint = "" if fatal else "\nIf you know better, --force passes over this."
+        hint = "" if fatal else "\nIf you know better, `pykubeadm upgrade apply --force` passes over this."
         raise PreflightError(
             "\n".join(["this version cannot be upgraded to:", *(f"\t- {refusal.sentence}" for refusal in shown)]) + hint
         )

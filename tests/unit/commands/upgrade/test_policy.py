@@ -122,7 +122,7 @@ def test_what_cannot_be_forced_is_shown_alone() -> None:
 
 def test_what_can_be_forced_stops_without_force_and_is_noted_with_it() -> None:
     found = (Refusal("only by force", forceable=True),)
-    with pytest.raises(PreflightError, match="--force"):
+    with pytest.raises(PreflightError, match=r"If you know better, `pykubeadm upgrade apply --force` passes over this\.$"):
         enforce(found, force=False, note=lambda _text: None)
     notes: list[str] = []
     enforce(found, force=True, note=notes.append)
