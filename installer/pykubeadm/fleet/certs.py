@@ -11,7 +11,7 @@ from pykubeadm.fleet.etcd_hosts import client_of, keep, keeper
 from pykubeadm.fleet.look import look
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.one_by_one import OneByOne
-from pykubeadm.fleet.progress import HostEvents, of_host
+from pykubeadm.fleet.progress import HostEvents, number_of_hosts, of_host
 from pykubeadm.workflow.events import RunStarted, Subscriber
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def run_renew(
     if name not in known:
         raise UsageError(f"there is no certificate {name}; there are {', '.join(known)}")
     hosts = holders(described, options)
-    emit(RunStarted(command="cluster certs renew", node=f"{len(hosts)} hosts", phases=("renew",)))
+    emit(RunStarted(command="cluster certs renew", node=number_of_hosts(len(hosts)), phases=("renew",)))
     with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
 
         def call(host: Host, node: Node, events: HostEvents) -> None:

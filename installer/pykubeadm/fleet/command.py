@@ -19,6 +19,7 @@ from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.plan import Plan, lines
 from pykubeadm.fleet.planning import begun, make_plan
 from pykubeadm.fleet.preparing import digests_of
+from pykubeadm.fleet.progress import number_of_hosts
 from pykubeadm.fleet.ready import wait_ready
 from pykubeadm.workflow.events import Event, NodeProgress, Note, Planned, RunFinished, RunStarted, Subscriber
 
@@ -87,7 +88,7 @@ def run_apply(
 ) -> None:
     """`cluster apply`. Raises an error with the first cause on top and a sentence for each host that failed."""
     hosts = described.limited(options.limit)
-    emit(RunStarted(command="cluster apply", node=f"{len(hosts)} hosts", phases=PHASES))
+    emit(RunStarted(command="cluster apply", node=number_of_hosts(len(hosts)), phases=PHASES))
     outcomes: dict[str, Outcome] = {}
     problems: list[tuple[str, str]] = []
     try:

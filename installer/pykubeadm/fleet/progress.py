@@ -60,3 +60,7 @@ def keeping_results(events: HostEvents, results: list[Result]) -> Subscriber:
         events(event)
 
     return take
+
+
+def number_of_hosts(number: int) -> str:
+    return f"{number} host{'' if number == 1 else 's'}"

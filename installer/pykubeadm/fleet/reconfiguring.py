@@ -13,7 +13,7 @@ from pykubeadm.fleet.documents import change_source
 from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.one_by_one import OneByOne
-from pykubeadm.fleet.progress import HostEvents, keeping_results
+from pykubeadm.fleet.progress import HostEvents, keeping_results, number_of_hosts
 from pykubeadm.workflow.events import Planned, Result, RunFinished, RunStarted, Subscriber
 from pykubeadm.workflow.phase import Step, without
 
@@ -40,7 +40,7 @@ def run_reconfigure(
     """Bring the cluster to the kubeadm documents of the file; in a dry run show what would change. After a failure no further
     host is begun. Raises an error with the first cause on top and a sentence for each host that failed."""
     hosts = described.limited(options.limit)
-    emit(RunStarted(command="cluster reconfigure", node=f"{len(hosts)} hosts", phases=PHASES, dry_run=dry_run))
+    emit(RunStarted(command="cluster reconfigure", node=number_of_hosts(len(hosts)), phases=PHASES, dry_run=dry_run))
     try:
         with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
             found = only_look(described, machines, options, emit)

@@ -10,7 +10,7 @@ from pykubeadm.fleet.apply import Outcome
 from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.leaving import reset_node
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
-from pykubeadm.fleet.progress import of_host
+from pykubeadm.fleet.progress import number_of_hosts, of_host
 from pykubeadm.workflow.events import NodeProgress, RunStarted, Subscriber
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def run_reset(
     """Reset every host; nobody leaves etcd, which ends with its last member. Preparation and load balancers stay. Raises an error
     with a sentence for each host that failed."""
     hosts = [host for host in described.cluster.hosts if host.has_kubelet]
-    emit(RunStarted(command="cluster reset", node=f"{len(hosts)} hosts", phases=("reset",)))
+    emit(RunStarted(command="cluster reset", node=number_of_hosts(len(hosts)), phases=("reset",)))
     with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
 
         def one(host: Host) -> Outcome:

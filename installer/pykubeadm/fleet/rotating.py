@@ -12,7 +12,7 @@ from pykubeadm.fleet.command import only_look
 from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.one_by_one import OneByOne
-from pykubeadm.fleet.progress import HostEvents, keeping_results
+from pykubeadm.fleet.progress import HostEvents, keeping_results, number_of_hosts
 from pykubeadm.workflow.events import Result, RunFinished, RunStarted, Subscriber
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run_rotate(
     if given.get("abort") and (given.get("finish") or names):
         raise UsageError("--abort goes back: it takes neither names nor --finish")
     hosts = described.cluster.present
-    emit(RunStarted(command="cluster certs rotate-ca", node=f"{len(hosts)} hosts", phases=("look", "rotate")))
+    emit(RunStarted(command="cluster certs rotate-ca", node=number_of_hosts(len(hosts)), phases=("look", "rotate")))
     try:
         with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
             facts = only_look(described, machines, options, emit).facts

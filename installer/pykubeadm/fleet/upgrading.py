@@ -21,7 +21,7 @@ from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.facts import ClusterFacts, Facts
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.preparing import inventory_of
-from pykubeadm.fleet.progress import of_host
+from pykubeadm.fleet.progress import number_of_hosts, of_host
 from pykubeadm.fleet.variables import shared_variables
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Note, Planned, RunFinished, RunStarted, Subscriber
@@ -114,7 +114,7 @@ def run_upgrade(
     if not described.fleet.names_version:
         raise UsageError("the file does not say which version to upgrade to: set kubernetesVersion in its ClusterConfiguration")
     hosts = described.limited(options.limit)
-    emit(RunStarted(command="cluster upgrade", node=f"{len(hosts)} hosts", phases=PHASES))
+    emit(RunStarted(command="cluster upgrade", node=number_of_hosts(len(hosts)), phases=PHASES))
     try:
         with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
             run = _Upgrading(described, machines, options, emit, delete_emptydir_data=delete_emptydir_data)

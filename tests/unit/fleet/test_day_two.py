@@ -18,7 +18,7 @@ from pykubeadm.fleet.options import Options
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.phases.static_pods.control_plane import control_plane
-from pykubeadm.workflow.events import NodeProgress
+from pykubeadm.workflow.events import NodeProgress, RunStarted
 from tests.support.fleets import fleet, host, ready
 from tests.support.init_runs import init_run, perform
 from tests.support.node import FakeNode
@@ -75,6 +75,8 @@ def renewed(monkeypatch):
 def test_certificates_are_renewed_on_one_control_plane_after_the_other(desk, renewed):
     desk.renew("apiserver")
     assert renewed == [("c1", "apiserver"), ("c2", "apiserver"), ("c3", "apiserver")]
+    desk.renew(limit=("c2",))
+    assert [event.node for event in desk.events if isinstance(event, RunStarted)] == ["3 hosts", "1 host"]
 
 
 def test_hosts_of_etcd_come_first_and_control_planes_are_given_what_they_show_it(desk, renewed):
