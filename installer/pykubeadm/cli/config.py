@@ -106,11 +106,12 @@ def migrate(ctx: click.Context, old_config: str, new_config: str | None) -> None
         return
     from pykubeadm.node.port import File
 
-    target = LocalNode(root).stat(os.path.dirname(os.path.abspath(new_config)))
-    if target is None:
+    node, path = LocalNode(root), os.path.abspath(new_config)
+    if node.stat(os.path.dirname(path)) is None:
         raise UsageError(f'--new-config: "{new_config}" cannot be written: there is no such directory')
-    # The file holds bootstrap tokens.
-    LocalNode(root).write([File(os.path.abspath(new_config), text.encode(), mode=0o600, secret=True)])
+    if (found := node.stat(path)) is not None and found.kind == "directory":
+        raise UsageError(f'--new-config: "{new_config}" cannot be written: it is a directory; give the path of a file in it')
+    node.write([File(path, text.encode(), mode=0o600, secret=True)])  # it holds bootstrap tokens
 
 
 @config.group("print", cls=CliGroup)

@@ -116,6 +116,9 @@ def test_component_configs_may_be_given_one_by_one() -> None:
 def test_migrate_makes_no_directories(file: Path) -> None:
     target = file.parent / "nowhere" / "new.yaml"
     assert isinstance(run("migrate", "--old-config", str(file), "--new-config", str(target)).exception, UsageError)
+    refused = run("migrate", "--old-config", str(file), "--new-config", str(file.parent)).exception
+    assert isinstance(refused, UsageError)
+    assert str(refused) == f'--new-config: "{file.parent}" cannot be written: it is a directory; give the path of a file in it'
     assert not target.parent.exists()
 
 
