@@ -150,6 +150,14 @@ def test_through_a_proxy_command(sshd: Sshd, tmp_path: Path) -> None:
         assert node.stat("/") is not None
 
 
+def test_settings_that_are_not_there(sshd: Sshd, tmp_path: Path) -> None:
+    """But for ~/.ssh/config, which nobody has to have. ssh(1) refuses them, too."""
+    sentence = why_not(sshd.settings(config_file=str(tmp_path / "confg")), SshError)
+    assert sentence == f"n1: {tmp_path}/confg, which is to be read in place of ~/.ssh/config, does not exist"
+    for none in ("none", "/dev/null", "~/.ssh/config"):
+        assert "connection refused" in why_not(sshd.settings(config_file=none, port=1), UnreachableError)
+
+
 def test_nobody_answers(sshd: Sshd) -> None:
     assert "127.0.0.1 port 1: connection refused" in why_not(sshd.settings(port=1), UnreachableError)
     for name in ("no.such.host.invalid", "a..b", f"{'a' * 64}.invalid"):

@@ -31,6 +31,7 @@ from pykubeadm.util.dataclass import dataclass
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks are printed; what it raises is explained
 
+_CONFIG = "~/.ssh/config"
 _PROMPT = "[pykubeadm asks sudo] "
 _STARTED = re.compile(rb"pykubeadm (\d+)\.(\d+)\n")
 _OLDEST_PYTHON = (3, 9)
@@ -63,7 +64,7 @@ class SshSettings:
     sudo: bool = True
     sudo_password: str | None = field(default=None, repr=False)
     python: str = "python3"
-    config_file: str = "~/.ssh/config"
+    config_file: str = _CONFIG
     options: tuple[str, ...] = ()
     connect_timeout: float = 15.0  # seconds, for each step of connecting
 
@@ -202,6 +203,8 @@ def _asked_for_keys(client: paramiko.SSHClient) -> bool:
 
 def _place(settings: SshSettings) -> _Place:
     file = os.path.expanduser(settings.config_file)
+    if settings.config_file not in (_CONFIG, "none") and not os.path.exists(file):  # as ssh -F has them
+        raise SshError(f"{settings.title}: {file}, which is to be read in place of {_CONFIG}, does not exist")
     # The first value of an option counts (ssh_config(5)), so what is given stands above the file.
     given = {"Port": settings.port, "User": settings.user, "ProxyJump": settings.jump}
     text = "Host *\n" + "".join(f"  {name} {value}\n" for name, value in given.items() if value)
