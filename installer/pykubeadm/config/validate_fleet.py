@@ -54,6 +54,7 @@ def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report,
     _ssh(cluster.ssh, ("ssh",), report)
     report.problem(("runtime",), rules.one_of(cluster.runtime, RUNTIMES))
     _network(cluster.network, kubeadm, report, is_file)
+    _taken_addresses(cluster, kubeadm, report)
     _load_balancer(cluster.load_balancer, cluster, kubeadm, report)
     if cluster.having(ETCD) and kubeadm.etcd.external:
         report.problem(("hosts",), f"hosts have the part {ETCD}, and the ClusterConfiguration has an external etcd; choose one")
@@ -178,6 +179,24 @@ def _network(network: Network, kubeadm: ClusterConfiguration, report: Report, is
         report.problem(("network", "plugin"), f"{network.plugin} needs networking.podSubnet in the ClusterConfiguration")
     if network.manifest and network.plugin != "manifest":
         report.problem(("network", "manifest"), "means nothing without plugin: manifest")
+
+
+def _taken_addresses(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report) -> None:
+    """Warnings of machines whose address pods or Services would have, too; what runs already cannot be changed. Of networks that
+    are not ours pods may have such addresses on purpose."""
+    subnets = {"Services'": kubeadm.networking.service_subnet}
+    if cluster.network.plugin in ("bridge", "flannel"):
+        subnets["pods'"] = kubeadm.networking.pod_subnet
+    for host in cluster.present:
+        address = parse_ip(host.internal_address or host.address or host.name)
+        for whose, text in subnets.items():
+            found, why = rules.networks(text) if text and address else ((), "")
+            for subnet in () if why else found:
+                if address and address.version == subnet.version and address in subnet:
+                    report.note(
+                        f"the address {address} of {host.name} is one of the {whose} {subnet}, and cannot be reached where both "
+                        "are in use: choose a subnet that no machine is in"
+                    )
 
 
 def _load_balancer(balancer: LoadBalancer, cluster: Cluster, kubeadm: ClusterConfiguration, report: Report) -> None:

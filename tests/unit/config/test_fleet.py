@@ -44,9 +44,12 @@ maxPods: 50
 """
 
 
-def read(text: str) -> Fleet:
+def read(text: str, notes: list[str] | None = None) -> Fleet:
     environment = Environment(
-        host=ANY_HOST, new_token=lambda: "abcdef.0123456789abcdef", is_file=lambda path: path != "gone.yaml"
+        host=ANY_HOST,
+        new_token=lambda: "abcdef.0123456789abcdef",
+        is_file=lambda path: path != "gone.yaml",
+        note=(notes if notes is not None else []).append,
     )
     return read_fleet(Source("cluster.yaml", text.encode()), environment)
 
@@ -261,6 +264,30 @@ def test_of_a_file_that_cannot_be_read_nothing_is_said_to_be_missing(text, sente
     found = problems(text)
     assert any(sentence in line for line in found), found
     assert not [line for line in found if "holds no Cluster" in line]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "networking", "named"),
+    [
+        ("flannel", "{podSubnet: 10.0.0.0/16}", ["10.0.0.11 of c1 is one of the pods' 10.0.0.0/16", "10.0.0.21 of w1"]),
+        (
+            "bridge",
+            "{podSubnet: 10.8.0.0/16, serviceSubnet: 10.0.0.16/28}",
+            ["10.0.0.21 of w1 is one of the Services' 10.0.0.16/28"],
+        ),
+        ("none", "{podSubnet: 10.0.0.0/16}", []),  # of a network that may give pods such addresses on purpose
+        ("none", "{serviceSubnet: 10.0.0.0/24}", ["10.0.0.11 of c1 is one of the Services' 10.0.0.0/24", "10.0.0.21 of w1"]),
+        ("flannel", "{podSubnet: 10.244.0.0/16}", []),
+    ],
+)
+def test_addresses_of_machines_that_pods_or_services_would_take_are_named(plugin, networking, named):
+    """A warning: of a cluster that is there it cannot be changed any more."""
+    notes: list[str] = []
+    text = WHOLE.replace("hosts:", f"network: {{plugin: {plugin}}}\nhosts:", 1)
+    text = text.replace("networking: {podSubnet: 10.244.0.0/16}", f"networking: {networking}")
+    read(text, notes)
+    assert len(notes) == len(named)
+    assert all(part in note for part, note in zip(named, notes, strict=True))
 
 
 def test_schema_and_reference_are_those_of_the_models():
