@@ -160,3 +160,16 @@ def test_what_is_wrong_is_said_of_the_host_of_an_inventory_or_of_the_place_in_th
     assert host.startswith('--inventory: w_1: "w_1" is not a DNS name')
     assert port.startswith("--inventory: load_balancer_port: 99999 is not a port")
     assert proxy.endswith('cluster.yaml:3:15: proxy.http: "squid" is not an http or https URL')
+
+
+def test_a_variable_that_no_role_has_is_warned_of_with_the_one_that_may_be_meant(tmp_path):
+    file, notes = tmp_path / "cluster.yaml", []
+    variables = "{cni_plugin_source: package, cni_unheard_of_by_anybody: 1, cni_plugins_version: '1.7.1', mine: 1}"
+    hosts = "hosts:\n- {name: c1, parts: [control-plane], variables: {kernel_sysctl: {}, prepare_tags: [cni]}}\n"
+    file.write_text(f"{CLUSTER}{hosts}variables: {variables}\n")
+    describe(str(file), [], notes.append)
+    assert notes == [
+        'variables: no role has "cni_plugin_source", so it does nothing; did you mean "cni_plugins_source"?',
+        'variables: no role has "cni_unheard_of_by_anybody", so it does nothing',
+        'hosts[0].variables: no role has "kernel_sysctl", so it does nothing; did you mean "kernel_sysctls"?',
+    ]
