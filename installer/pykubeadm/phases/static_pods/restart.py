@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from pykubeadm.errors import PhaseError
 from pykubeadm.kube.waits import Probe
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.phases.static_pods.manifests import read_static_pod
 from pykubeadm.phases.waiting import probe, wait
 from pykubeadm.workflow.phase import Changes
+
+if TYPE_CHECKING:
+    from pykubeadm.node.port import Node
 
 # The kubelet looks at manifests every 20 s at the latest (fileCheckFrequency) and gives a pod 30 s to end.
 STARTED_WITHIN: Final = timedelta(seconds=60)
@@ -28,6 +32,13 @@ def restart_components(run: ClusterRun, components: Sequence[str], *, phase: str
         if await_health:
             _await(run, component, phase)
     return changes
+
+
+def require_kubelet(node: Node) -> None:
+    """PhaseError where nothing would end static pods, or start them again."""
+    unit = node.unit("kubelet")
+    if unit.load == "loaded" and unit.active not in ("active", "activating"):
+        raise PhaseError(f"the kubelet is {unit.active}: `systemctl start kubelet` first")
 
 
 def end_components(run: ClusterRun, components: Sequence[str]) -> tuple[str, ...]:

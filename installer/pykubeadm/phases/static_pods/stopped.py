@@ -12,7 +12,7 @@ from pykubeadm.constants import MANIFESTS_DIR, STATE_DIR
 from pykubeadm.errors import NodeError, PhaseError
 from pykubeadm.node.port import Directory, File
 from pykubeadm.phases.static_pods.manifests import manifest_path
-from pykubeadm.phases.static_pods.restart import component_health, end_components, healthy_again
+from pykubeadm.phases.static_pods.restart import component_health, end_components, healthy_again, require_kubelet
 from pykubeadm.phases.waiting import wait
 
 if TYPE_CHECKING:
@@ -45,15 +45,17 @@ def manifest_content(node: Node, name: str) -> bytes | None:
 
 
 def stop(run: ClusterRun, names: Sequence[str], phase: str) -> Changes:
-    """Take the manifests away and wait until the components have ended. PhaseError where one does not end."""
+    """Take the manifests away and wait until the components have ended. PhaseError where one does not end, and where there is no
+    kubelet to end it."""
     node = run.node
+    require_kubelet(node)
     found = [(name, content) for name in names if (content := node.read(manifest_path(name))) is not None]
     if found:
         copies = [File(stopped_path(name), content, 0o600, replaces=True) for name, content in found]
         node.write([Directory(DIRECTORY, 0o700), *copies])
         node.remove([manifest_path(name) for name, _content in found])
     if not node.dry_run:
-        _hurry(run, [name for name, _content in found])
+        _hurry(run, names, [name for name, _content in found])
         targets = {f"{name} to end": partial(_running, run, name) for name in names}
         wait(run, phase, targets, _STOPS_WITHIN, components=())
     return [f"stopped {name}" for name, _content in found]
@@ -95,11 +97,14 @@ def require_manifests(node: Node, names: Sequence[str]) -> None:
         )
 
 
-def _hurry(run: ClusterRun, names: Sequence[str]) -> None:
-    """An API server with open watches takes all of the 30 seconds that the kubelet gives it; nobody is to use it anyway."""
-    if API_SERVER in names:
-        with suppress(NodeError):  # it has ended meanwhile
-            end_components(run, [API_SERVER])
+def _hurry(run: ClusterRun, names: Sequence[str], taken: Sequence[str]) -> None:
+    """An API server with open watches takes all of the 30 seconds that the kubelet gives it; nobody is to use it anyway. What an
+    earlier run has `taken` is not waited for: a kubelet that was started since does not know its pods, and ends none of them
+    before it has heard of all from an API server."""
+    for name in names:
+        if name == API_SERVER or name not in taken:
+            with suppress(NodeError):  # it has ended meanwhile
+                end_components(run, [name])
 
 
 def _running(run: ClusterRun, name: str) -> str | None:

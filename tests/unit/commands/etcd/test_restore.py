@@ -16,6 +16,7 @@ from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.errors import PhaseError, PreflightError, UsageError
 from pykubeadm.etcd.archive import DamagedSnapshotError, read_archive
 from pykubeadm.node.opened import open_file
+from pykubeadm.node.port import UnitState
 from pykubeadm.phases.etcd import manifest as own_files
 from pykubeadm.phases.etcd.manifest import own_client
 from pykubeadm.phases.static_pods import stopped
@@ -139,6 +140,25 @@ def _killing(name: str, *, after: bool) -> Iterator[Phase[EtcdRun]]:
     deadly: Phase[EtcdRun] = Phase(name="kill", summary="End at once", verify=kill)
     for phase in PHASES:
         yield from ((phase, deadly) if after else (deadly, phase)) if phase.name == name else (phase,)
+
+
+def test_without_a_kubelet_that_would_end_it_nothing_is_stopped(node: ControlPlaneNode) -> None:
+    node.units["kubelet"] = UnitState("loaded", "inactive", "dead", "enabled")
+    with pytest.raises(PhaseError, match="the kubelet is inactive: `systemctl start kubelet` first"):
+        perform(etcd_run(node)[0])
+    assert node.running == EVERYTHING
+
+
+def test_what_was_stopped_before_and_runs_is_ended_by_the_next_run(
+    node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kubelet that was started meanwhile does not know its pods any more, and without an API server ends none of them."""
+    ended: list[str] = []
+    monkeypatch.setattr(stopped, "end_components", lambda _run, names: tuple(ended.extend(names) or ()))
+    for expected in (["kube-apiserver"], EVERYTHING):
+        stopped.stop(etcd_run(node)[0], stopped.EVERYTHING, "stop")
+        assert sorted(ended) == expected
+        ended.clear()
 
 
 def test_a_healthy_etcd_is_not_overwritten(node: ControlPlaneNode, etcd: FakeMember) -> None:

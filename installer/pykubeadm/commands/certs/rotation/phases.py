@@ -28,9 +28,10 @@ def _back_up(run: RotationRun) -> Changes:
 
 def _authorities(run: RotationRun) -> Changes:
     from pykubeadm.commands.certs.rotation.authorities import write_authorities
-    from pykubeadm.commands.certs.rotation.programs import require_crictl, require_kubelet, require_own_server
+    from pykubeadm.commands.certs.rotation.programs import require_crictl, require_own_server
+    from pykubeadm.phases.static_pods.restart import require_kubelet
 
-    require_kubelet(run)
+    require_kubelet(run.node)
     require_crictl(run)
     require_own_server(run)
     return write_authorities(run)

@@ -104,13 +104,6 @@ def _restart_approver(run: RotationRun) -> Changes:
     return [f"{action} {APPROVER}" for action in run.node.ensure_unit(Unit(APPROVER, enabled=None, state="restarted"))]
 
 
-def require_kubelet(run: RotationRun) -> None:
-    """PhaseError where nothing would start the static pods again."""
-    unit = run.node.unit("kubelet")
-    if unit.load == "loaded" and unit.active not in ("active", "activating"):
-        raise PhaseError(f"the kubelet is {unit.active}: `systemctl start kubelet` first")
-
-
 def require_crictl(run: RotationRun) -> None:
     """PhaseError where what reads its files once could not be started again: it would go on with the former ones, unnoticed."""
     from pykubeadm.node.cri import Cri, CrictlMissingError
