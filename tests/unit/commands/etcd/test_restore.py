@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 
 import pytest
 import yaml
@@ -16,7 +19,7 @@ from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.errors import PhaseError, PreflightError, UsageError
 from pykubeadm.etcd.archive import DamagedSnapshotError, read_archive
 from pykubeadm.node.opened import open_file
-from pykubeadm.node.port import UnitState
+from pykubeadm.node.port import Command, Completed, UnitState
 from pykubeadm.phases.etcd import manifest as own_files
 from pykubeadm.phases.etcd.manifest import own_client
 from pykubeadm.phases.static_pods import stopped
@@ -159,6 +162,26 @@ def test_what_was_stopped_before_and_runs_is_ended_by_the_next_run(
         stopped.stop(etcd_run(node)[0], stopped.EVERYTHING, "stop")
         assert sorted(ended) == expected
         ended.clear()
+
+
+def test_what_the_kubelet_does_not_end_in_its_time_is_ended(node: ControlPlaneNode) -> None:
+    """One that has just been started, and whose API server was gone before it had heard of all of its pods."""
+    running = {"kube-scheduler", "etcd"}
+
+    def crictl(command: Command) -> Completed:
+        if "stop" in command.argv:
+            running.discard(command.argv[-1])
+        labels = {"io.kubernetes.pod.namespace": "kube-system", "io.kubernetes.pod.name": "x-cp1"}
+        found = [{"id": name, "metadata": {"name": name}, "labels": labels, "state": "CONTAINER_RUNNING"} for name in running]
+        return Completed(0, json.dumps({"containers": found}))
+
+    node.commands["crictl"] = crictl
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    times = (began + timedelta(seconds=at) for at in count())
+    run = etcd_run(node)[0]
+    run.now = lambda: next(times)
+    stopped.stop(run, stopped.EVERYTHING, "stop")
+    assert not running
 
 
 def test_a_healthy_etcd_is_not_overwritten(node: ControlPlaneNode, etcd: FakeMember) -> None:
