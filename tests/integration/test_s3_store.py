@@ -152,5 +152,5 @@ def test_a_disk_that_is_too_small_for_what_is_downloaded_is_said(store: Store, m
 
 @pytest.mark.parametrize("url", ["s3://", "s3://B", "s3:backups", "s3://a?b=c"])
 def test_what_is_no_place_in_a_bucket_is_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"looks like s3://BUCKET/PREFIX"):
+    with pytest.raises(UsageError, match=r"is not s3://BUCKET/PREFIX"):
         S3Store(url, str(tmp_path))
