@@ -67,7 +67,7 @@ def _text(path: str | None, flag: str, node: Node) -> str:
     if content is None:
         raise UsageError(f"{flag}: {path} does not exist")
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")  # editors of Windows begin a file with a byte order mark
     except UnicodeDecodeError:
         raise UsageError(f"{flag}: {path} is not text") from None
 

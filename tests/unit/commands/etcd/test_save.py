@@ -276,6 +276,9 @@ def test_a_store_that_is_no_place_is_refused(node: ControlPlaneNode) -> None:
 def test_a_passphrase_is_the_first_line_of_a_file(node: ControlPlaneNode) -> None:
     node.put("/root/words", "correct horse\nsecond line\n")
     assert encryption_of({"passphrase_file": "/root/words"}, node).passphrase == "correct horse"
+    node.put("/root/bom", b"\xef\xbb\xbfcorrect horse\r\n")
+    assert encryption_of({"passphrase_file": "/root/bom"}, node).passphrase == "correct horse"
+    node.put("/root/bare", b"\xef\xbb\xbf\n")
     node.put("/root/empty", "")
     node.put("/root/newline", "\n")
     node.put("/root/second", "\nsecret\n")
@@ -284,6 +287,7 @@ def test_a_passphrase_is_the_first_line_of_a_file(node: ControlPlaneNode) -> Non
         ({"passphrase_file": "/root/newline"}, "the first line of /root/newline is empty"),
         ({"passphrase_file": "/root/second"}, "the first line of /root/second is empty"),
         ({"passphrase_file": "/root/blank"}, "the first line of /root/blank is empty"),
+        ({"passphrase_file": "/root/bare"}, "the first line of /root/bare is empty"),
         ({"passphrase_file": "/root/none"}, "/root/none does not exist"),
         ({"passphrase_file": ""}, "--passphrase-file: is empty; give the path of a file"),
         ({"passphrase_file": "/root/empty"}, "the first line of /root/empty is empty"),
