@@ -85,6 +85,8 @@ class Given:
     def opened(self) -> Iterator[BinaryIO]:
         """Its content, decrypted where need be. UsageError where there is none, EncryptionError where it does not open."""
         store, name = self.store, self.name
+        if not name.strip():  # such as a variable that is not set
+            raise UsageError("the name of the snapshot is empty; give that of an archive in the store, a path or a URL")
         if "://" in name:
             place, _, name = name.rpartition("/")
             store = store_of(self.node, place)

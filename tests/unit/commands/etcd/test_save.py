@@ -11,7 +11,7 @@ import yaml
 from pykubeadm.cli.etcd import printed
 from pykubeadm.cli.etcd_snapshot import status_document
 from pykubeadm.commands.etcd import save
-from pykubeadm.commands.etcd.kept import prune_store
+from pykubeadm.commands.etcd.kept import prune_store, status
 from pykubeadm.commands.etcd.maintenance import defragment, disarm
 from pykubeadm.commands.etcd.members import report_of
 from pykubeadm.commands.etcd.place import encryption_of, store_of
@@ -295,6 +295,12 @@ def test_a_passphrase_is_the_first_line_of_a_file(node: ControlPlaneNode) -> Non
     ):
         with pytest.raises(UsageError, match=said):
             encryption_of(options, node)
+
+
+@pytest.mark.parametrize("unset", ["", " "])
+def test_a_snapshot_without_a_name_is_not_the_current_directory(node: ControlPlaneNode, unset: str) -> None:
+    with pytest.raises(UsageError, match="the name of the snapshot is empty"):
+        status(unset, {}, machine=node)
 
 
 def test_old_ones_are_removed_by_their_names_alone(node: ControlPlaneNode) -> None:
