@@ -174,7 +174,7 @@ def _network(network: Network, kubeadm: ClusterConfiguration, report: Report, is
     if network.plugin == "manifest" and not network.manifest:
         report.problem(("network",), "plugin manifest needs the manifest's path or URL in manifest")
     if network.plugin == "manifest" and network.manifest and "://" not in network.manifest and not is_file(network.manifest):
-        report.problem(("network", "manifest"), f"{network.manifest} is not a file here")
+        report.problem(("network", "manifest"), f"{network.manifest} is not a file here, or an empty one")
     if network.plugin in ("bridge", "flannel") and not kubeadm.networking.pod_subnet:
         report.problem(("network", "plugin"), f"{network.plugin} needs networking.podSubnet in the ClusterConfiguration")
     if network.manifest and network.plugin != "manifest":

@@ -106,7 +106,12 @@ def _warn_of_variables(cluster: Cluster, note: Notes) -> None:
 
 
 def _is_file(path: str) -> bool:
-    return os.path.isfile(os.path.expanduser(path))
+    """One with something in it. Of an empty manifest nothing is applied, and no node ever becomes Ready."""
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            return bool(file.read().strip())
+    except OSError:
+        return False
 
 
 def _resolved(fleet: Fleet) -> Fleet:

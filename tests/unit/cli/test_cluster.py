@@ -57,6 +57,19 @@ def test_a_file_that_is_wrong_is_refused_with_places(file):
     assert any("cluster.yaml" in str(problem) and "did you mean" in str(problem) for problem in refused.problems)
 
 
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_manifest_of_the_network_has_something_in_it(content, file):
+    network = file.with_name("network.yaml")
+    if content is not None:
+        network.write_text(content)
+    file.write_text(file.read_text().replace("plugin: flannel", "plugin: manifest\n  manifest: network.yaml"))
+    refused = run("validate").exception
+    assert isinstance(refused, ConfigError)
+    assert [problem.sentence for problem in refused.problems] == ["network.yaml is not a file here, or an empty one"]
+    network.write_text("kind: Namespace\n")
+    assert run("validate").stdout.startswith("The file is good")
+
+
 @pytest.mark.usefixtures("file")
 def test_the_inventory_is_one_that_can_be_read():
     document = yaml.safe_load(run("inventory").stdout)

@@ -193,7 +193,7 @@ def test_every_problem_is_said_with_its_place():
             "choose one",
         ),
         (hosts("name: c1, parts: [control-plane]") + "network: {plugin: manifest}\n", "5:10", "needs the manifest's path"),
-        (ONE + "network: {plugin: manifest, manifest: gone.yaml}\n", "5:39", "gone.yaml is not a file here"),
+        (ONE + "network: {plugin: manifest, manifest: gone.yaml}\n", "5:39", "gone.yaml is not a file here, or an empty one"),
         (ONE + "network: {plugin: bridge}\n", "5:19", "bridge needs networking.podSubnet in the ClusterConfiguration"),
         (ONE + "network: {plugin: flannel}\n", "5:19", "flannel needs networking.podSubnet in the ClusterConfiguration"),
         (ONE + "loadBalancer: {port: 8443}\n", "5:15", "means nothing without a host that has the part load-balancer"),
