@@ -14,7 +14,7 @@ from pykubeadm.config.model import ClusterConfiguration, Configuration, Timeouts
 from pykubeadm.config.source import Source
 from pykubeadm.config.stored import read_stored_cluster
 from pykubeadm.constants import ADMIN_KUBECONFIG
-from pykubeadm.errors import ApiError, ConfigError, PhaseError, Problem
+from pykubeadm.errors import ApiError, ConfigError, PhaseError, PreflightError, Problem
 from pykubeadm.kube.port import Api
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.port import Node
@@ -22,6 +22,8 @@ from pykubeadm.phases.cluster.found import find_configuration, own_endpoint
 from pykubeadm.phases.cluster.stored import administrator, stored_cluster
 from pykubeadm.phases.replacing.record import Record
 from pykubeadm.phases.replacing.run import reader_of
+from pykubeadm.phases.static_pods.manifests import manifest_path
+from pykubeadm.phases.static_pods.stopped import API_SERVER, DIRECTORY, is_stopped
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.workflow.events import Note, Subscriber
 
@@ -37,6 +39,16 @@ class Existing:
     configuration: Configuration
     known: bool
     kubeconfig: str
+
+
+def has_control_plane(machine: Node) -> bool:
+    """Whether the node is a control plane. PreflightError where it is one that was stopped, which is no worker for that."""
+    if is_stopped(machine, API_SERVER):
+        raise PreflightError(
+            f"the control plane of this node was stopped (its manifests are in {DIRECTORY}): run `pykubeadm etcd start`, or the "
+            "`etcd restore`, `recover` or `rejoin` that was interrupted, first"
+        )
+    return machine.stat(manifest_path(API_SERVER)) is not None
 
 
 def existing(

@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.environment import environment
-from pykubeadm.commands.existing import own_api, stored_or_begun
+from pykubeadm.commands.existing import has_control_plane, own_api, stored_or_begun
 from pykubeadm.commands.reconfigure.run import ReconfigureRun
 from pykubeadm.config.model import Patches, Timeouts
 from pykubeadm.config.read_change import read_change
-from pykubeadm.constants import ADMIN_KUBECONFIG, KUBELET_CONFIG, MANIFESTS_DIR
+from pykubeadm.constants import ADMIN_KUBECONFIG, KUBELET_CONFIG
 from pykubeadm.errors import ApiError, PreflightError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
@@ -43,12 +43,12 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source
         emit(Note(level="warning", topic=topic, message=message))
 
     host = host_facts(machine)
-    has_control_plane = machine.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None
-    if source is not None and not has_control_plane:
+    is_control_plane = has_control_plane(machine)
+    if source is not None and not is_control_plane:
         raise PreflightError(
             "this node is not a control plane: `reconfigure --config` runs on one; then run `reconfigure` without it on this node"
         )
-    kubeconfig = os.path.abspath(options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else KUBELET_KUBECONFIG))
+    kubeconfig = os.path.abspath(options.get("kubeconfig") or (ADMIN_KUBECONFIG if is_control_plane else KUBELET_KUBECONFIG))
     api = own_api(machine, kubeconfig, warn, call_timeout=Timeouts().kubernetes_api_call, dry_run=bool(options.get("dry_run")))
     record = read_record(machine, "reconfigure")
     stored = stored_or_begun(api, kubeconfig, record, warn)
@@ -76,7 +76,7 @@ def begin(options: Mapping[str, Any], emit: Subscriber, *, machine: Node, source
         kubeconfig_path=kubeconfig,
         api=api,
         stored=stored,
-        has_control_plane=has_control_plane,
+        has_control_plane=is_control_plane,
         resumed=record is not None,
         for_cluster=source is not None,
     )

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.commands.environment import environment
-from pykubeadm.commands.existing import own_api, stored_or_begun
+from pykubeadm.commands.existing import has_control_plane, own_api, stored_or_begun
 from pykubeadm.commands.upgrade.run import UpgradeRun
 from pykubeadm.config.model import NodeRegistration, ThisNode, UpgradeApply, UpgradeNode
 from pykubeadm.config.read_upgrade import read_upgrade
 from pykubeadm.config.upgrade_flags import Part, UpgradeFlags
-from pykubeadm.constants import ADMIN_KUBECONFIG, MANIFESTS_DIR
+from pykubeadm.constants import ADMIN_KUBECONFIG
 from pykubeadm.errors import PreflightError, UsageError
 from pykubeadm.node.facts import host_facts
 from pykubeadm.node.journal import Journal
@@ -55,8 +55,8 @@ def begin(
     section = getattr(upgrade, part)
     if part == "apply" and not section.kubernetes_version:
         raise UsageError("the version to upgrade to is missing: `pykubeadm upgrade apply v1.36.2`")
-    has_control_plane = machine.stat(f"{MANIFESTS_DIR}/kube-apiserver.yaml") is not None
-    if part != "node" and not has_control_plane:
+    is_control_plane = has_control_plane(machine)
+    if part != "node" and not is_control_plane:
         raise PreflightError(f"this node is not a control plane; `upgrade {part}` runs on one; run `upgrade node` on this node")
     node: Node = machine
     dry_run = part in ("apply", "node") and section.dry_run
@@ -68,7 +68,7 @@ def begin(
     def warn(message: str, topic: str = "upgrade") -> None:
         emit(Note(level="warning", topic=topic, message=message))
 
-    chosen = options.get("kubeconfig") or (ADMIN_KUBECONFIG if has_control_plane else KUBELET_KUBECONFIG)
+    chosen = options.get("kubeconfig") or (ADMIN_KUBECONFIG if is_control_plane else KUBELET_KUBECONFIG)
     kubeconfig = os.path.abspath(chosen)
     api = own_api(machine, kubeconfig, warn, call_timeout=upgrade.timeouts.kubernetes_api_call, dry_run=dry_run)
     if dry_run:
@@ -102,7 +102,7 @@ def begin(
         part=part,
         upgrade=upgrade,
         stored=stored,
-        has_control_plane=has_control_plane,
+        has_control_plane=is_control_plane,
         replaces_kubelet=bool(options.get("kubelet")),
         resumed=record is not None,
         confirm=confirm,

@@ -152,6 +152,15 @@ def test_a_file_on_a_worker_is_refused(monkeypatch: pytest.MonkeyPatch, made: Ma
         reconfigure_run(monkeypatch, *made, file_of(document()))
 
 
+@pytest.mark.parametrize("of_cluster", [True, False])
+def test_a_control_plane_that_was_stopped_is_one(monkeypatch: pytest.MonkeyPatch, made: Made, of_cluster: bool) -> None:
+    name = "kube-apiserver.yaml"
+    made[0].put(f"/var/lib/pykubeadm/stopped/{name}", made[0].text(f"/etc/kubernetes/manifests/{name}"))
+    made[0].remove(["/etc/kubernetes/manifests"])
+    with pytest.raises(PreflightError, match=r"was stopped .*: run `pykubeadm etcd start`"):
+        reconfigure_run(monkeypatch, *made, *([file_of(document())] if of_cluster else []))
+
+
 def test_an_upgrade_that_was_interrupted_is_finished_first(monkeypatch: pytest.MonkeyPatch, made: Made) -> None:
     write_record(made[0], Record(command="upgrade node", target="v1.36.2", cluster=""))
     with pytest.raises(PhaseError, match="`pykubeadm upgrade node` was interrupted on this node"):

@@ -186,6 +186,15 @@ def test_a_worker_asks_as_the_node_that_it_is(begun: Begin, tmp_path: Path) -> N
         begun("apply", kubernetes_version=NEW)
 
 
+@pytest.mark.parametrize("part", ["plan", "diff", "apply", "node"])
+def test_a_control_plane_that_was_stopped_is_one(begun: Begin, tmp_path: Path, part: str) -> None:
+    manifest = tmp_path / "etc/kubernetes/manifests/kube-apiserver.yaml"
+    (stopped := tmp_path / "var/lib/pykubeadm/stopped").mkdir(parents=True)
+    manifest.rename(stopped / manifest.name)
+    with pytest.raises(PreflightError, match=r"was stopped .*: run `pykubeadm etcd start`"):
+        begun(part, kubernetes_version=NEW)
+
+
 @pytest.mark.parametrize(
     ("options", "asks"), [({}, True), ({"yes": True}, False), ({"force": True}, False), ({"dry_run": True}, False)]
 )
