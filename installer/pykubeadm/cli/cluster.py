@@ -181,7 +181,8 @@ def _reset(ctx: click.Context, **values: Any) -> None:
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         if options.limit:
-            run_apply(without_hosts(described, names), replace(options, limit=tuple(names)), emit, log=log)
+            leaving, some = without_hosts(described, names), replace(options, limit=tuple(names))
+            run_apply(leaving, some, emit, log=log, command="cluster reset")
         else:
             run_reset(described, options, emit, log=log)
 

@@ -84,11 +84,18 @@ def further(plan: Plan) -> str:
 
 
 def run_apply(
-    described: Described, options: Options, emit: Subscriber, *, connect: Connect | None = None, log: RunLog | None = None
+    described: Described,
+    options: Options,
+    emit: Subscriber,
+    *,
+    connect: Connect | None = None,
+    log: RunLog | None = None,
+    command: str = "cluster apply",
 ) -> None:
-    """`cluster apply`. Raises an error with the first cause on top and a sentence for each host that failed."""
+    """`cluster apply`, or another `command` that is one for a changed fleet. Raises an error with the first cause on top and a
+    sentence for each host that failed."""
     hosts = described.limited(options.limit)
-    emit(RunStarted(command="cluster apply", node=number_of_hosts(len(hosts)), phases=PHASES))
+    emit(RunStarted(command=command, node=number_of_hosts(len(hosts)), phases=PHASES))
     outcomes: dict[str, Outcome] = {}
     problems: list[tuple[str, str]] = []
     try:

@@ -168,6 +168,20 @@ def test_reset_asks_and_does_nothing_without_a_yes(answer):
     assert isinstance(ended.exception, DeclinedError)
 
 
+@pytest.mark.usefixtures("file")
+@pytest.mark.parametrize("limit", [[], ["--limit=worker1"]])
+def test_reset_is_called_so_whether_all_hosts_leave_or_some(limit, tmp_path, monkeypatch):
+    @contextmanager
+    def connect(host):
+        raise NodeError(f"{host.name} cannot be reached")
+        yield
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for module in ("command", "resetting"):
+        monkeypatch.setattr(f"pykubeadm.fleet.{module}.over_ssh", lambda _described: connect)
+    assert "[cluster reset] " in run("reset", "--yes", *limit).stdout
+
+
 def test_plain_lines_name_the_host_and_say_each_wait_once(capsys):
     show = PlainFleet(("c1", "worker1"), 0)
     show(RunStarted(command="cluster apply", node="2 hosts", phases=()))
