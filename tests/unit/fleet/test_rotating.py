@@ -13,7 +13,7 @@ from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.rotating import run_rotate
-from pykubeadm.workflow.events import Result, RunFinished
+from pykubeadm.workflow.events import NodeProgress, PhaseFailed, Result, RunFinished
 from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
 from tests.support.node import FakeNode
 
@@ -108,6 +108,26 @@ def test_each_stage_comes_to_each_node_before_the_next_until_it_waits_for_the_us
     desk.run(given={"finish": True})
     assert desk.done == ["c1", *ROUND]
     assert desk.said[-1] == "Rotated ca."
+
+
+def test_what_the_node_s_command_advises_is_said_as_of_this_one(desk, monkeypatch):
+    """Of results, and of what a node fails with."""
+
+    def command(_names, given, emit, **_machine):
+        sentence = "no rotation is under way; `pykubeadm certs rotate-ca all` on a control plane starts one"
+        if given.get("finish"):
+            emit(PhaseFailed(phase="look", error=sentence, exit_status=1))
+            raise PhaseError(sentence)
+        emit(Result(name="rotation", text=sentence, data={}))
+
+    monkeypatch.setattr("pykubeadm.commands.certs.rotation.command.rotate_ca", command)
+    desk.run()
+    assert desk.said == ["no rotation is under way; `pykubeadm cluster certs rotate-ca all` starts one"]
+    with pytest.raises(PykubeadmError, match="c1: no rotation is under way; `pykubeadm cluster certs rotate-ca all` starts one"):
+        desk.run(given={"finish": True})
+    assert [event.message for event in desk.events if isinstance(event, NodeProgress) and event.outcome == "failed"] == [
+        "no rotation is under way; `pykubeadm cluster certs rotate-ca all` starts one"
+    ] * 2
 
 
 def test_the_last_control_plane_may_be_the_one_that_ends_it(desk):
