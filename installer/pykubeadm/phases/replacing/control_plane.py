@@ -32,6 +32,7 @@ def _apply(run: ReplacingRun) -> Changes:
     from pykubeadm.phases.replacing.components import components, leaves_of, whose_certificates
     from pykubeadm.phases.replacing.putting_back import put_back
     from pykubeadm.phases.replacing.record import read_record, remove_record
+    from pykubeadm.phases.static_pods.restart import require_kubelet
 
     record = read_record(run.node)
     if record is not None and record.restoring:
@@ -43,7 +44,7 @@ def _apply(run: ReplacingRun) -> Changes:
         return ()
     leaves = leaves_of(run, whose_certificates(run, [component.name for component in work]))
     run.keys.order(len(leaves))
-    _require_kubelet(run)
+    require_kubelet(run.node)
     is_begun = record is not None
     if not is_begun:
         _require_possible(run, work, leaves)
@@ -59,14 +60,6 @@ def _apply(run: ReplacingRun) -> Changes:
         raise put_back(run, read_record(run.node) or record, str(error)) from error  # as far as it came
     remove_record(run.node)
     return changes
-
-
-def _require_kubelet(run: ReplacingRun) -> None:
-    from pykubeadm.errors import PhaseError
-
-    unit = run.node.unit("kubelet")
-    if unit.load == "loaded" and unit.active not in ("active", "activating"):  # after a power cut it is just starting
-        raise PhaseError(f"the kubelet, which would replace the static pods, is {unit.active}: `systemctl start kubelet` first")
 
 
 def _require_possible(run: ReplacingRun, work: Sequence[Component], leaves: Sequence[Leaf]) -> None:

@@ -37,7 +37,7 @@ def restart_components(run: ClusterRun, components: Sequence[str], *, phase: str
 def require_kubelet(node: Node) -> None:
     """PhaseError where nothing would end static pods, or start them again."""
     unit = node.unit("kubelet")
-    if unit.load == "loaded" and unit.active not in ("active", "activating"):
+    if unit.load == "loaded" and unit.active not in ("active", "activating"):  # after a power cut it is just starting
         raise PhaseError(f"the kubelet is {unit.active}: `systemctl start kubelet` first")
 
 
