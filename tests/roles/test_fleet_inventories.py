@@ -17,8 +17,11 @@ from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet import inventory
 from pykubeadm.fleet.file import describe
 from pykubeadm.fleet.machines import settings
+from pykubeadm.fleet.network import network_variables
+from pykubeadm.fleet.preparing import digests_of
 from pykubeadm.fleet.variables import complete_inventory
 from pykubeadm.util.yaml_output import to_yaml
+from tests.support.fleets import node
 
 INVENTORIES = Path(__file__).resolve().parents[2] / "inventories"
 PARTS = {
@@ -177,9 +180,10 @@ networking: {podSubnet: "10.244.0.0/16,fd00::/48"}
 """
 
 
-def test_a_file_that_is_printed_as_an_inventory_is_read_as_the_same_cluster(tmp_path):
+@pytest.mark.parametrize("plugin", ["flannel", "bridge", "manifest, manifest: https://example.com/net.yaml"])
+def test_a_file_that_is_printed_as_an_inventory_is_read_as_the_same_cluster(plugin, tmp_path):
     file, printed = tmp_path / "cluster.yaml", tmp_path / "hosts.yml"
-    file.write_text(WHOLE)
+    file.write_text(WHOLE.replace("flannel", plugin))
     before = describe(str(file), [], pytest.fail)
     printed.write_text(to_yaml(complete_inventory(before)))
     after = described(printed)
@@ -202,6 +206,9 @@ def test_a_file_that_is_printed_as_an_inventory_is_read_as_the_same_cluster(tmp_
     assert after.configuration.this_node == before.configuration.this_node
     assert after.cluster.load_balancer == before.cluster.load_balancer
     assert after.cluster.network == before.cluster.network
+    nodes = {"c1": node("c1"), "w1": node("w1", pod_cidrs=("10.244.1.0/24",), addresses=("10.0.0.3",))}
+    wanted, found = (digests_of(of, network_variables(of, nodes)) for of in (before, after))
+    assert found == wanted, "nothing is to be prepared again"
 
 
 def test_a_script_and_a_file_of_kubeadms_documents_go_together(tmp_path):

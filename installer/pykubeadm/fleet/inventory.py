@@ -30,6 +30,7 @@ from pykubeadm.util.dataclass import dataclass
 if TYPE_CHECKING:
     from pykubeadm.ansible.results import PlaybookEvent
 
+POD_CIDRS = "cni_pod_cidrs"
 GROUPS = {CONTROL_PLANE: "control_planes", WORKER: "workers", LOAD_BALANCER: "load_balancers", ETCD: "etcd"}
 
 
@@ -167,9 +168,10 @@ def _roles_variables(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _network(found: Mapping[str, Mapping[str, Any]]) -> Network:
-    """A bridge is the role's own business, with what the inventory says of it; what runs as pods is applied to the cluster."""
+    """A bridge is the role's own business where the inventory says which addresses the pods of a node have."""
     for said in found.values():
-        if said["network"] in ("flannel", "manifest"):
+        own_bridge = said["network"] == "bridge" and POD_CIDRS in said["names"]
+        if said["network"] != "none" and not own_bridge:
             return Network(plugin=str(said["network"]), manifest=str(said["manifest"]))
     return Network()
 

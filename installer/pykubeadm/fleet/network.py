@@ -11,6 +11,7 @@ from pykubeadm.fleet.admission import Open
 from pykubeadm.fleet.cluster import node_object
 from pykubeadm.fleet.facts import NodeObject
 from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.inventory import POD_CIDRS
 from pykubeadm.fleet.look import NETWORK
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.preparing import assets_of, inventory_of, stamp
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _HOSTS = "bridge_hosts"  # of playbooks/bridge.yml
 _SERVER = "cni_server"
-_GIVEN = ("cni_pod_cidrs", "cni_routes")  # the variables that follow from what the cluster gives its nodes
+_GIVEN = (POD_CIDRS, "cni_routes")  # the variables that follow from what the cluster gives its nodes
 _GIVEN_WITHIN = timedelta(minutes=3)  # for the controller manager to give each node its pod addresses
 
 
@@ -36,7 +37,7 @@ def network_variables(described: Described, nodes: Mapping[str, NodeObject]) -> 
         own = dict(shared)
         if described.cluster.network.plugin == "bridge":
             node = nodes.get(host.name)
-            own["cni_pod_cidrs"] = list(node.pod_cidrs) if node else []
+            own[POD_CIDRS] = list(node.pod_cidrs) if node else []
             own["cni_routes"] = [
                 {"cidr": cidr, "via": via}
                 for name, other in sorted(nodes.items())

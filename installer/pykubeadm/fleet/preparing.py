@@ -24,6 +24,7 @@ from pykubeadm.fleet.variables import (
     network_digest,
     over_inventories,
     own_variables,
+    pod_network,
     shared_variables,
 )
 from pykubeadm.node.port import Directory, File, Node
@@ -52,14 +53,17 @@ def assets_of(described: Described) -> Assets:
 def digests_of(described: Described, networks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """Host → stage → what stands for the variables that it is prepared with. `networks` are those of the pod network. A host that
     comes or goes is nothing for which the runtimes of all others are to be started again: it does not count among what no proxy
-    is asked for."""
-    shared = shared_variables(described, assets_of(described), of_hosts=False)
+    is asked for. What a host has as all have it is nothing of its own: an inventory printed of a file stands for the same."""
+    assets = assets_of(described)
+    given = shared_variables(described, assets) | pod_network(described)
+    shared = shared_variables(described, assets, of_hosts=False)
     shared = {name: value for name, value in shared.items() if not _NOT_COMPARED.search(name)}
     found = {}
     for host in described.cluster.present:
         own = own_variables(described.cluster, described.configuration, host)
         balancing = {name: value for name, value in own.items() if name.startswith(_LOAD_BALANCER_VARIABLES)}
-        rest = {name: value for name, value in own.items() if name not in balancing and name != LEFT_OUT}
+        left = {name: value for name, value in own.items() if name not in balancing and name != LEFT_OUT}
+        rest = {name: value for name, value in left.items() if name not in given or value != given[name]}
         found[host.name] = {
             "node": digest(shared | rest),
             "load-balancer": digest(balancing),

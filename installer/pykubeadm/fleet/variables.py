@@ -16,7 +16,7 @@ from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, LOAD_BALANCER, WORKER, C
 from pykubeadm.config.model import Configuration, field_alias
 from pykubeadm.constants import API_SERVER_PORT
 from pykubeadm.fleet.file import Described, internal_address, ssh_of
-from pykubeadm.fleet.inventory import GROUPS
+from pykubeadm.fleet.inventory import GROUPS, POD_CIDRS
 
 LEFT_OUT = "images_left_out"
 NODE_PORTS = ("10256/tcp", "30000-32767/tcp", "30000-32767/udp")
@@ -86,13 +86,15 @@ def _of_inventories(host: Host) -> dict[str, Any]:
 
 def over_inventories(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:
     """What goes over the user's inventories, as an inventory: how these hosts are reached with what the file says of that, the
-    variables that the inventories leave to us, and the version: until an upgrade, that of the cluster that there is."""
+    variables that the inventories leave to us, and the version: until an upgrade, that of the cluster that there is. A bridge
+    whose addresses they do not say is not for the roles to write before the cluster has given them."""
     version = {"kubelet_version": described.configuration.cluster.kubernetes_version.removeprefix("v")}
     found = {}
     for host in hosts:
         own = own_variables(described.cluster, described.configuration, host)
         ours = {name: value for name, value in own.items() if name not in host.variables}
-        found[host.name] = connection(described, host) | _become(described, host) | ours | version
+        later = {} if POD_CIDRS in host.variables else {"cni_network": "none"}
+        found[host.name] = connection(described, host) | _become(described, host) | ours | version | later
     return {"all": {"hosts": found}}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pykubeadm.config.versions import pause_image
 from pykubeadm.errors import ConfigError
 from pykubeadm.fleet import inventory as inventories
 from pykubeadm.fleet.file import Described, describe, of_version
@@ -46,9 +47,22 @@ def test_a_file_says_it_over_an_inventory(said):
     assert found.configuration.cluster.networking.pod_subnet == "10.9.0.0/16"
 
 
+BRIDGE = {"network": "bridge", "pod_cidrs": ["10.244.0.0/16"], "names": ["cni_network", "cni_cluster_cidrs"]}
+
+
+def test_a_bridge_is_written_once_nodes_have_their_addresses(said):
+    """What goes over the inventory keeps the role from it while machines are prepared."""
+    found = said(c1=BRIDGE, w1=BRIDGE | {"groups": ["workers"]})
+    assert (found.cluster.network.plugin, found.configuration.cluster.networking.pod_subnet) == ("bridge", "10.244.0.0/16")
+    assert {own["cni_network"] for own in for_ansible(found).values()} == {"none"}
+
+
 def test_addresses_of_a_bridge_stay_the_role_s_business(said):
-    found = said(c1={"network": "bridge", "pod_cidrs": ["10.244.0.0/16"]})
+    """Where the inventory says which each node has."""
+    own = {"names": [*BRIDGE["names"], "cni_pod_cidrs"]}
+    found = said(c1=BRIDGE | own, w1=BRIDGE | own | {"groups": ["workers"]})
     assert (found.cluster.network.plugin, found.configuration.cluster.networking.pod_subnet) == ("none", "")
+    assert not any("cni_network" in own for own in for_ansible(found).values())
 
 
 @pytest.mark.parametrize("text", ["", KUBEADM])
@@ -134,6 +148,8 @@ def test_what_an_inventory_says_of_the_roles_stands_for_how_a_machine_is_prepare
 
     mirror = {"host": "docker.io"}
     assert digest() == digest(kubelet_version="1.36.2")  # that comes by an upgrade
+    assert digest() == digest(containerd_sandbox_image=pause_image(said().configuration.cluster))  # as it is without
+    assert digest() != digest(containerd_sandbox_image="registry.example.com/pause:3.10")
     assert digest() != digest(containerd_registries=[mirror]) == digest(containerd_registries=[dict(mirror)])
 
 
