@@ -159,6 +159,7 @@ apiVersion: pykubeadm.cluster/v1
 kind: Cluster
 ssh: {user: admin, configFile: /ssh_config}
 runtime: crio
+proxy: {https: "http://proxy:3128", noProxy: [.example.com]}
 network: {plugin: flannel}
 loadBalancer: {address: 10.0.0.9, interface: eth0, prefix: 24, port: 7443}
 hosts:

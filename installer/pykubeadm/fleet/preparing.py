@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from pykubeadm.fleet.look import PREPARED
 from pykubeadm.fleet.variables import (
     LEFT_OUT,
     digest,
+    host_names,
     inventory,
     network_digest,
     over_inventories,
@@ -29,6 +30,7 @@ from pykubeadm.fleet.variables import (
 )
 from pykubeadm.node.port import Directory, File, Node
 from pykubeadm.phases.prepare import MARK
+from pykubeadm.util.ip import split_host_port
 from pykubeadm.workflow.events import NodeProgress, Note
 
 if TYPE_CHECKING:
@@ -54,10 +56,11 @@ def digests_of(described: Described, networks: Mapping[str, Mapping[str, Any]]) 
     """Host → stage → what stands for the variables that it is prepared with. `networks` are those of the pod network. A host that
     comes or goes is nothing for which the runtimes of all others are to be started again: it does not count among what no proxy
     is asked for. What a host has as all have it is nothing of its own: an inventory printed of a file stands for the same."""
-    assets = assets_of(described)
-    given = shared_variables(described, assets) | pod_network(described)
-    shared = shared_variables(described, assets, of_hosts=False)
-    shared = {name: value for name, value in shared.items() if not _NOT_COMPARED.search(name)}
+    given = shared_variables(described, assets_of(described))
+    shared = {name: value for name, value in given.items() if not _NOT_COMPARED.search(name)}
+    given |= pod_network(described)
+    endpoint = split_host_port(described.configuration.cluster.control_plane_endpoint)[0]
+    hosts = {name for host in described.cluster.present for name in host_names(host)} - {endpoint}
     found = {}
     for host in described.cluster.present:
         own = own_variables(described.cluster, described.configuration, host)
@@ -65,11 +68,19 @@ def digests_of(described: Described, networks: Mapping[str, Mapping[str, Any]]) 
         left = {name: value for name, value in own.items() if name not in balancing and name != LEFT_OUT}
         rest = {name: value for name, value in left.items() if name not in given or value != given[name]}
         found[host.name] = {
-            "node": digest(shared | rest),
+            "node": digest({name: _without_hosts(value, hosts) for name, value in (shared | rest).items()}),
             "load-balancer": digest(balancing),
             "network": network_digest(networks.get(host.name, {})),
         }
     return found
+
+
+def _without_hosts(value: Any, hosts: Collection[str]) -> Any:
+    """A proxy's variables, where no proxy is asked for the machines of the cluster either, without these."""
+    direct = value.get("no_proxy") if isinstance(value, Mapping) else None
+    if isinstance(direct, str):
+        return {**value, "no_proxy": ",".join(entry for entry in direct.split(",") if entry not in hosts)}
+    return {**value, "no_proxy": [entry for entry in direct if entry not in hosts]} if isinstance(direct, list) else value
 
 
 class Preparation:

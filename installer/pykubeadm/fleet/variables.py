@@ -22,11 +22,10 @@ LEFT_OUT = "images_left_out"
 NODE_PORTS = ("10256/tcp", "30000-32767/tcp", "30000-32767/udp")
 
 
-def shared_variables(described: Described, assets: Assets, *, of_hosts: bool = True) -> dict[str, Any]:
-    """The roles' variables for all machines of the cluster; without `of_hosts` no proxy is kept from the machines themselves."""
+def shared_variables(described: Described, assets: Assets) -> dict[str, Any]:
+    """The roles' variables for all machines of the cluster."""
     cluster, configuration = described.cluster, described.configuration
-    hosts = cluster.present if of_hosts else ()
-    addresses = [name for host in hosts for name in dict.fromkeys((host.name, internal_address(host)))]
+    addresses = [name for host in cluster.present for name in host_names(host)]
     variables = node_variables(
         configuration, part="worker", assets=assets, proxy_env=_proxy_environment(cluster), addresses=addresses
     )
@@ -34,6 +33,11 @@ def shared_variables(described: Described, assets: Assets, *, of_hosts: bool = T
         variables["containerd_registries"] = [_containerd(mirror) for mirror in cluster.registry_mirrors]
         variables["crio_registries"] = [_crio(mirror) for mirror in cluster.registry_mirrors]
     return variables
+
+
+def host_names(host: Host) -> tuple[str, ...]:
+    """By which no proxy is asked for a host."""
+    return tuple(dict.fromkeys((host.name, internal_address(host))))
 
 
 def own_variables(cluster: Cluster, configuration: Configuration, host: Host) -> dict[str, Any]:
