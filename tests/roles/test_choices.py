@@ -168,9 +168,13 @@ def test_snapshots_are_kept_by_a_timer_where_one_is_wanted(chosen):
     assert not chosen.file("no-snapshots", "/etc/systemd/system/pykubeadm-snapshots.timer")
 
 
-def test_a_bridge_needs_the_nodes_pod_network(chosen):
-    assert "cni_network=bridge needs cni_pod_cidrs" in said(chosen)
-    assert not chosen.file("bridge", "/etc/cni/net.d/10-bridge.conflist")
+def test_a_bridge_waits_for_the_nodes_pod_network_which_the_playbook_for_it_needs(chosen, tmp_path):
+    """While it is prepared, a node is in no cluster that could have given it one."""
+    later = record(tmp_path, {}, {"bridge": DEBIAN}, {"bridge": dict(NODES["bridge"])}, playbook="bridge")
+    assert "cni_network=bridge needs cni_pod_cidrs" in said(later)
+    assert "[bridge]: FAILED" not in said(chosen)
+    for recording in (chosen, later):
+        assert not recording.file("bridge", "/etc/cni/net.d/10-bridge.conflist")
 
 
 def test_swap_cannot_be_kept_with_cgroup_v1(chosen):
