@@ -153,7 +153,7 @@ def test_what_keeps_from_reaching_a_node_is_a_sentence_with_its_name(desk: Desk,
     # Whoever is admitted last is let in.
     assert f"does not let {USER} in" in why(LoginError)
     desk.admit(node)
-    assert "is not known: SHA256:" in why(HostKeyError, config_file=str(tmp_path / "none"))
+    assert "is not known: SHA256:" in why(HostKeyError, config_file="none")
     key = " ".join((desk.folder / "login.pub").read_text().split()[:2])
     (tmp_path / "known_hosts").write_text(f"{node.address} {key}\n")
     assert "somebody may stand between" in why(HostKeyError, config_file=str(tmp_path / "config"))
