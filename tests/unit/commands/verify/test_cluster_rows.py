@@ -185,3 +185,30 @@ def test_csi_drivers_with_their_nodes() -> None:
             }
         )
     assert shown("storage/csi", api, node("w1"), node("w2")) == "csi.example.org is registered on w1, w2"
+
+
+class Logs:
+    """What a container has printed, from one time that it is asked for to the next; at the end it stays."""
+
+    def __init__(self, *said: str) -> None:
+        self._said = list(said)
+
+    def logs(self, _namespace: str, _name: str) -> str:
+        return self._said.pop(0) if len(self._said) > 1 else self._said[0]
+
+
+class StartedAgain(FakeApi):
+    """Its pods' containers have been started again at once."""
+
+    def create(self, document: KubeObject) -> KubeObject:
+        status = {"containerStatuses": [{"restartCount": 1, "state": {"running": {}}}]}
+        return super().create(document | {"status": status})
+
+
+def test_a_container_that_was_started_again_is_given_time_to_say_what_it_found() -> None:
+    mounts = "overlay / overlay rw 0 0\n"
+    assert "(overlay) was gone" in shown(
+        "containers/layers", StartedAgain(), node("a"), streams=Logs("", mounts, f"{mounts}FRESH\n")
+    )
+    with pytest.raises(NotShownError, match="still had the file"):
+        shown("containers/layers", StartedAgain(), node("a"), streams=Logs("", f"{mounts}KEPT\n"))

@@ -80,11 +80,17 @@ def _layers(trial: Trial) -> str:
     )
     mounted = shell(trial.cluster.shell, script, volumeMounts=[{"name": "volume", "mountPath": "/volume"}])
     trial.create(pod(trial.name(), mounted, volumes=[{"name": "volume", "emptyDir": {}}]))
-    trial.wait(
-        "the second run of the container", lambda: None if _restarted(trial.pod(trial.name())) else "it was not started again yet"
-    )
-    said = trial.cluster.streams.logs(trial.namespace, trial.name())
-    if "FRESH" not in said:
+    said = ""
+
+    def second_run() -> str | None:
+        nonlocal said
+        if not _restarted(trial.pod(trial.name())):
+            return "it was not started again yet"
+        said = trial.cluster.streams.logs(trial.namespace, trial.name())
+        return None if "FRESH" in said or "KEPT" in said else "it has not said yet what it found"
+
+    trial.wait("the second run of the container", second_run)
+    if "KEPT" in said:
         raise NotShownError("a container that was started again still had the file that it had written into its root file system")
     root = next((line.split() for line in said.splitlines() if " / " in line), [])
     kind = f" ({root[2]})" if len(root) > 2 else ""
