@@ -17,18 +17,8 @@ from pykubeadm.commands.init.phases import PHASES as INIT
 from pykubeadm.commands.join.command import join
 from pykubeadm.commands.join.phases import PHASES as JOIN
 from pykubeadm.config.source import Source
-from pykubeadm.node.ssh import (
-    ConnectionLostError,
-    HostKeyError,
-    LoginError,
-    PythonMissingError,
-    SshError,
-    SshNode,
-    SshSettings,
-    SudoError,
-    UnreachableError,
-    connect,
-)
+from pykubeadm.node.ssh import ConnectionLostError, PythonMissingError, SshNode, SudoError, connect
+from pykubeadm.node.ssh_login import HostKeyError, LoginError, SshError, SshSettings, UnreachableError
 from pykubeadm.workflow.events import Event, PhaseStarted, RunFinished
 from pykubeadm.workflow.phase import without
 from tests.e2e.conftest import NewNode, nodes_of

@@ -22,18 +22,8 @@ import pytest
 from pykubeadm.errors import LockedError, NodeError
 from pykubeadm.node.port import Command, File
 from pykubeadm.node.remote import MODULES
-from pykubeadm.node.ssh import (
-    ConnectionLostError,
-    HostKeyError,
-    LoginError,
-    PythonMissingError,
-    SshError,
-    SshNode,
-    SshSettings,
-    SudoError,
-    UnreachableError,
-    connect,
-)
+from pykubeadm.node.ssh import ConnectionLostError, PythonMissingError, SshNode, SudoError, connect
+from pykubeadm.node.ssh_login import HostKeyError, LoginError, SshError, SshSettings, UnreachableError
 from pykubeadm.pki.tls import client_context
 from pykubeadm.transport.connections import Connections
 from pykubeadm.transport.http import UnansweredError, exchange
@@ -223,7 +213,8 @@ def test_the_library_prints_nothing_of_its_own(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=hang_up, daemon=True).start()
         code = (
-            "from pykubeadm.node.ssh import *\n"
+            "from pykubeadm.node.ssh import connect\n"
+            "from pykubeadm.node.ssh_login import SshSettings, UnreachableError\n"
             f"try:\n    with connect(SshSettings(host='127.0.0.1', port={listening.getsockname()[1]}, user='x')): pass\n"
             "except UnreachableError as error: print(error)\n"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.node import Node
-from pykubeadm.node.ssh import SshSettings
+from pykubeadm.node.ssh_login import SshSettings
 
 USER = "admin"
 PASSWORD = "correct horse"

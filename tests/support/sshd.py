@@ -40,7 +40,7 @@ class Sshd:
 
     def settings(self, **others: Any) -> Any:
         """For `pykubeadm.node.ssh.connect`, without sudo."""
-        from pykubeadm.node.ssh import SshSettings
+        from pykubeadm.node.ssh_login import SshSettings
 
         wanted = SshSettings(
             host="127.0.0.1",

@@ -76,7 +76,7 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], report
 
 
 def _is_gone(error: PykubeadmError) -> bool:
-    from pykubeadm.node.ssh import UnreachableError
+    from pykubeadm.node.ssh_login import UnreachableError
 
     return isinstance(error, UnreachableError)
 

@@ -18,7 +18,7 @@ from pykubeadm.fleet.variables import sudo_password
 if TYPE_CHECKING:
     from pykubeadm.ansible.results import PlaybookEvent
     from pykubeadm.node.port import Node
-    from pykubeadm.node.ssh import SshSettings
+    from pykubeadm.node.ssh_login import SshSettings
 
 T = TypeVar("T")
 Connect = Callable[[Host], AbstractContextManager["Node"]]
@@ -114,7 +114,7 @@ def over_ssh(described: Described) -> Connect:
 
 
 def settings(described: Described, host: Host) -> SshSettings:
-    from pykubeadm.node.ssh import SshSettings
+    from pykubeadm.node.ssh_login import SshSettings
 
     ssh = ssh_of(described.cluster, host)
     return SshSettings(

@@ -15,7 +15,7 @@ from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.look import look, look_at_node
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.node.port import UnitState
-from pykubeadm.node.ssh import LoginError, UnreachableError
+from pykubeadm.node.ssh_login import LoginError, UnreachableError
 from tests.support.fleets import cluster, fleet, host, node
 from tests.support.init_runs import certified
 from tests.support.node import FakeNode, completed

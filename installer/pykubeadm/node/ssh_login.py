@@ -1,0 +1,280 @@
+"""Logging in to a machine over SSH as OpenSSH would: ~/.ssh/config, known hosts, keys and agent, jump hosts."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import field, replace
+from typing import Any, cast
+
+import paramiko
+
+from pykubeadm.errors import NodeError
+from pykubeadm.node.known_hosts import KnownHosts
+from pykubeadm.util.dataclass import dataclass
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks are printed; what it raises is explained
+
+_CONFIG = "~/.ssh/config"
+_NO_SESSION = "No existing session"  # says paramiko where sshd hung up after too many keys, or did not get that far in time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshSettings:
+    """How a node is reached. What is not given is taken from ~/.ssh/config (HostName, User, Port, IdentityFile, IdentitiesOnly,
+    ProxyJump, ProxyCommand, UserKnownHostsFile, StrictHostKeyChecking accept-new), then OpenSSH's defaults; keys also come from
+    the agent ($SSH_AUTH_SOCK).
+
+    `host` is a name, an address or an alias of ~/.ssh/config; `name` is the one for messages ("" is `host`). `jump` is as with
+    `ssh -J`: "user@host:port", several with commas, "none" for none. With `sudo` a user other than root becomes root by sudo;
+    `sudo_password` is given to sudo's standard input if it asks. `python` is the command or path of Python on the node. `options`
+    are as with `ssh -o`: "Name=value", above what the file says.
+    """
+
+    host: str
+    name: str = ""
+    user: str = ""
+    port: int = 0
+    identity_files: tuple[str, ...] = ()
+    jump: str = ""
+    sudo: bool = True
+    sudo_password: str | None = field(default=None, repr=False)
+    python: str = "python3"
+    config_file: str = _CONFIG
+    options: tuple[str, ...] = ()
+    connect_timeout: float = 15.0  # seconds, for each step of connecting
+
+    @property
+    def title(self) -> str:
+        """The node's name in messages."""
+        return self.name or self.host
+
+
+class SshError(NodeError):
+    """A node cannot be reached or used over SSH; the sentence begins with its name. What follows are its kinds."""
+
+
+class UnreachableError(SshError):
+    """Nobody answers there, or not with SSH; also a jump host."""
+
+
+class HostKeyError(SshError):
+    """The host's key is not known, or another one than is known; names the fingerprint and what to do."""
+
+
+class LoginError(SshError):
+    """The host does not let this user in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What settings and ~/.ssh/config make together."""
+
+    host: str
+    port: int
+    user: str
+    options: dict[str, Any]
+
+
+def log_in(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
+    """A connection on which the user is logged in; `opened` closes it and what it goes through."""
+    place = _place(settings)
+    client = paramiko.SSHClient()
+    opened.callback(client.close)
+    known = KnownHosts(place.host, place.port, place.options)
+    known.load_into(client)
+    client.set_missing_host_key_policy(_Refusing(settings, known))
+    identities = _identities(settings, place)
+    try:
+        client.connect(
+            place.host,
+            place.port,
+            place.user,
+            key_filename=cast("Any", identities),  # one or several
+            sock=_way(settings, place, opened),
+            timeout=settings.connect_timeout,
+            banner_timeout=settings.connect_timeout,
+            auth_timeout=settings.connect_timeout,
+            channel_timeout=settings.connect_timeout,
+            allow_agent=place.options.get("identitiesonly", "no") != "yes",
+            look_for_keys=not identities,
+        )
+    except paramiko.BadHostKeyException as error:
+        raise HostKeyError(known.changed(settings.title, error.key, error.expected_key)) from error
+    except paramiko.PasswordRequiredException as error:
+        raise LoginError(f"{settings.title}: the key for {place.user} is encrypted: add it to the agent (`ssh-add`)") from error
+    except paramiko.AuthenticationException as error:
+        if str(error) == "Authentication timeout.":
+            raise UnreachableError(_unreachable(settings, place, TimeoutError())) from error
+        raise LoginError(_not_let_in(settings, place, identities)) from error
+    except paramiko.ssh_exception.NoValidConnectionsError as error:
+        why = next(iter(error.errors.values()))
+        raise UnreachableError(_unreachable(settings, place, why)) from error
+    except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:
+        if _asked_for_keys(client) and (
+            str(error) in ("No authentication methods available", _NO_SESSION)
+            or (
+                isinstance(error, paramiko.SSHException | UnicodeDecodeError | PermissionError)
+                and any(map(_unusable, identities))
+            )
+        ):
+            raise LoginError(_not_let_in(settings, place, identities)) from error
+        raise UnreachableError(_unreachable(settings, place, error)) from error
+    transport = client.get_transport()
+    if transport is None:
+        raise UnreachableError(_unreachable(settings, place, EOFError()))
+    if known.is_revoked(key := transport.get_remote_server_key()):
+        raise HostKeyError(known.revoked(settings.title, key))
+    return transport
+
+
+def _asked_for_keys(client: paramiko.SSHClient) -> bool:
+    """Whether sshd answered until it was the keys' turn. Else there is no session because it did not in time."""
+    transport = client.get_transport()
+    return transport is not None and transport.initial_kex_done
+
+
+def _place(settings: SshSettings) -> _Place:
+    file = os.path.expanduser(settings.config_file)
+    if settings.config_file not in (_CONFIG, "none") and not os.path.exists(file):  # as ssh -F has them
+        raise SshError(f"{settings.title}: {file}, which is to be read in place of {_CONFIG}, does not exist")
+    # The first value of an option counts (ssh_config(5)), so what is given stands above the file.
+    given = {"Port": settings.port, "User": settings.user, "ProxyJump": settings.jump}
+    text = "Host *\n" + "".join(f"  {name} {value}\n" for name, value in given.items() if value)
+    text += "".join(f"  {name} {value}\n" for name, _, value in (option.partition("=") for option in settings.options))
+    try:
+        if os.path.isfile(file):
+            with open(file, encoding="utf-8") as content:
+                text += content.read()
+        options = dict(paramiko.SSHConfig.from_text(text).lookup(settings.host))
+        port = int(options.get("port", 22))
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        raise SshError(f"{settings.title}: {file} cannot be used: {error}") from error
+    return _Place(options.get("hostname", settings.host), port, options.get("user") or getpass.getuser(), options)
+
+
+def _identities(settings: SshSettings, place: _Place) -> list[str]:
+    """The files of keys to try first; LoginError where one that was asked for is missing."""
+    given = [os.path.expanduser(path) for path in settings.identity_files]
+    if missing := [path for path in given if not os.path.isfile(path)]:
+        raise LoginError(f"{settings.title}: the key {missing[0]} does not exist")
+    configured = [os.path.expanduser(path) for path in place.options.get("identityfile", ())]
+    return given or [path for path in configured if os.path.isfile(path)]
+
+
+def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
+    """What the connection goes through, None where it is the network itself."""
+    jump = str(place.options.get("proxyjump", ""))
+    if jump and jump.lower() != "none":
+        before, _, last = jump.rpartition(",")
+        through = log_in(_jump_host(settings, last, before), opened)
+        try:
+            return through.open_channel(
+                "direct-tcpip", (place.host, place.port), ("127.0.0.1", 0), timeout=settings.connect_timeout
+            )
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise UnreachableError(
+                f"{settings.title} cannot be reached at {place.host} port {place.port} from the jump host {last}: check address "
+                "and firewalls, and that sshd there allows it (AllowTcpForwarding)"
+            ) from error
+    command = str(place.options.get("proxycommand", ""))
+    if command and command.lower() != "none" and not jump:
+        return _proxy(command, opened)
+    return None
+
+
+def _jump_host(settings: SshSettings, word: str, before: str) -> SshSettings:
+    """Settings for `word`, "user@host:port", which is reached through `before`."""
+    user, _, host = word.strip().rpartition("@")
+    name, port = (host, "") if host.count(":") > 1 and not host.startswith("[") else _split(host)
+    try:
+        number = int(port or 0)
+    except ValueError:
+        raise SshError(f"{settings.title}: the jump host {word!r} is not of the form user@host:port") from None
+    title = f"{settings.title}: the jump host {name}"
+    return replace(settings, host=name, name=title, user=user, port=number, jump=before, sudo_password=None)
+
+
+def _split(host: str) -> tuple[str, str]:
+    if host.startswith("["):
+        name, _, rest = host[1:].partition("]")
+        return name, rest.removeprefix(":")
+    name, _, port = host.partition(":")
+    return name, port
+
+
+def _proxy(command: str, opened: ExitStack) -> socket.socket:
+    """What leads to the standard input and output of a ProxyCommand, which a shell runs (ssh_config(5))."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ends = theirs.fileno()
+        process = subprocess.Popen(["/bin/sh", "-c", f"exec {command}"], stdin=ends, stdout=ends, start_new_session=True)
+    opened.callback(process.wait)
+    opened.callback(process.terminate)
+    return ours
+
+
+class _Refusing(paramiko.MissingHostKeyPolicy):
+    """For hosts whose keys are not known: refused, but for what ~/.ssh/config allows."""
+
+    def __init__(self, settings: SshSettings, known: KnownHosts) -> None:
+        self._settings, self._known = settings, known
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        if self._known.accepts_new and not self._known.is_revoked(key):
+            self._known.add(key)
+            return
+        raise HostKeyError(self._known.unknown(self._settings.title, key))
+
+
+def _unusable(path: str) -> str:
+    """What is wrong with the file of a private key, "" for nothing. Whether an encrypted one can be used, the agent knows."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
+
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        if content.startswith((b"ssh-", b"ecdsa-", b"sk-")):
+            return "is a public key: name the private one"
+        (load_ssh_private_key if b"OPENSSH PRIVATE KEY" in content else load_pem_private_key)(content, None)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except UnsupportedAlgorithm:
+        return "is of a kind that cannot be used: take one of ed25519, ECDSA or RSA"
+    except TypeError:
+        return ""
+    except ValueError:
+        return "holds no whole private key"
+    return ""
+
+
+def _not_let_in(settings: SshSettings, place: _Place, identities: Sequence[str]) -> str:
+    problems = [f"the key {path} {problem}" for path in identities if (problem := _unusable(path))]
+    if problems and len(problems) == len(identities):
+        return f"{settings.title}: {'; '.join(problems)}"
+    return (
+        f"{settings.title}: sshd at {place.host} port {place.port} does not let {place.user} in with the keys that are here: "
+        f"`ssh-copy-id {place.user}@{place.host}` puts one there, or name the right user or identity file"
+    )
+
+
+def _unreachable(settings: SshSettings, place: _Place, error: BaseException) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):  # the latter for a name that DNS cannot have
+        why = "its name cannot be resolved"
+    elif isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError) or str(error) == _NO_SESSION:
+        why = f"no answer within {settings.connect_timeout:g} s"
+    elif isinstance(error, OSError) and error.strerror:
+        why = error.strerror[:1].lower() + error.strerror[1:]
+    elif isinstance(error, EOFError) or "banner" in str(error):
+        why = "what answers there does not speak SSH, or hung up"
+    else:
+        why = str(error) or "the connection ended"
+    return (
+        f"{settings.title} cannot be reached at {place.host} port {place.port}: {why}; check that it runs, address and firewalls"
+    )
