@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -16,8 +17,6 @@ from pykubeadm.phases.static_pods.restart import component_health, end_component
 from pykubeadm.phases.waiting import wait
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pykubeadm.node.port import Node
     from pykubeadm.phases.run import ClusterRun
     from pykubeadm.workflow.phase import Changes
@@ -28,9 +27,9 @@ API_SERVER: Final = "kube-apiserver"
 CONTROL_PLANE: Final = ("kube-scheduler", "kube-controller-manager", API_SERVER)
 EVERYTHING: Final = (*CONTROL_PLANE, "etcd")
 _STOPS_WITHIN: Final = timedelta(minutes=3)
-# It looks at manifests every 20 s and gives a pod 30 s. One that has just been started ends none before it has heard of all its
-# pods from an API server, which is gone by then.
-_KUBELET_ENDS_WITHIN: Final = timedelta(seconds=60)
+# Seconds: it looks at manifests every 20 and gives a pod 30. A kubelet that has just been started ends no pod before it has heard
+# of all its pods from an API server, which is gone by then.
+_KUBELET_ENDS_WITHIN: Final = 60.0
 
 
 def stopped_path(name: str) -> str:
@@ -61,8 +60,8 @@ def stop(run: ClusterRun, names: Sequence[str], phase: str) -> Changes:
         node.remove([manifest_path(name) for name, _content in found])
     if not node.dry_run:
         _hurry(run, names, [name for name, _content in found])
-        by_now = run.now() + _KUBELET_ENDS_WITHIN
-        targets = {f"{name} to end": partial(_running, run, name, by_now) for name in names}
+        overdue = time.monotonic() + _KUBELET_ENDS_WITHIN
+        targets = {f"{name} to end": partial(_running, run, name, overdue) for name in names}
         wait(run, phase, targets, _STOPS_WITHIN, components=())
     return [f"stopped {name}" for name, _content in found]
 
@@ -104,17 +103,17 @@ def require_manifests(node: Node, names: Sequence[str]) -> None:
 
 
 def _hurry(run: ClusterRun, names: Sequence[str], taken: Sequence[str]) -> None:
-    """An API server with open watches takes all of the 30 seconds that the kubelet gives it; nobody is to use it anyway. What an
-    earlier run has `taken` is not waited for: a kubelet that was started since does not know its pods, and ends none of them
-    before it has heard of all from an API server."""
+    """End what is not to be left to the kubelet: the API server, which takes all of its 30 seconds where watches are open, and is
+    not to be used any more; and what is not among those whose manifests were `taken` away now: an earlier run took them, and a
+    kubelet that was started since ends no pods that it does not know."""
     for name in names:
         if name == API_SERVER or name not in taken:
             with suppress(NodeError):  # it has ended meanwhile
                 end_components(run, [name])
 
 
-def _running(run: ClusterRun, name: str, by_now: datetime) -> str | None:
-    """Why it has not ended; what the kubelet should have ended `by_now`, is."""
+def _running(run: ClusterRun, name: str, overdue: float) -> str | None:
+    """Why it has not ended. From the time `overdue` on (monotonic) it is not left to the kubelet any longer."""
     from pykubeadm.node.cri import Cri
 
     cri = Cri(run.node, run.configuration.this_node.node_registration.cri_socket)
@@ -122,7 +121,7 @@ def _running(run: ClusterRun, name: str, by_now: datetime) -> str | None:
         alive = [each for each in cri.containers() if (each.name, each.namespace, each.state) == (name, "kube-system", "running")]
     except NodeError as error:
         return str(error)
-    if alive and run.now() >= by_now:
+    if alive and time.monotonic() >= overdue:
         with suppress(NodeError):
             end_components(run, [name])
     return "it still runs" if alive else None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import count
 
 import pytest
 import yaml
@@ -164,7 +162,7 @@ def test_what_was_stopped_before_and_runs_is_ended_by_the_next_run(
         ended.clear()
 
 
-def test_what_the_kubelet_does_not_end_in_its_time_is_ended(node: ControlPlaneNode) -> None:
+def test_what_the_kubelet_does_not_end_in_its_time_is_ended(node: ControlPlaneNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that has just been started, and whose API server was gone before it had heard of all of its pods."""
     running = {"kube-scheduler", "etcd"}
 
@@ -176,11 +174,8 @@ def test_what_the_kubelet_does_not_end_in_its_time_is_ended(node: ControlPlaneNo
         return Completed(0, json.dumps({"containers": found}))
 
     node.commands["crictl"] = crictl
-    began = datetime(2026, 1, 1, tzinfo=UTC)
-    times = (began + timedelta(seconds=at) for at in count())
-    run = etcd_run(node)[0]
-    run.now = lambda: next(times)
-    stopped.stop(run, stopped.EVERYTHING, "stop")
+    monkeypatch.setattr(stopped, "_KUBELET_ENDS_WITHIN", 0.01)
+    stopped.stop(etcd_run(node)[0], stopped.EVERYTHING, "stop")
     assert not running
 
 
