@@ -33,6 +33,7 @@ SOCKET = "/var/run/containerd/containerd.sock"
 KUBELET = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 77}
 _ADDRESS = '[{"ifname": "eth0", "addr_info": [{"local": "10.0.0.1"}]}]'
 _ROUTE = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\n"
+_TRIPS_UNTIL_A_COMMAND = 10  # of SSH: TCP, versions, key exchange, login, channel
 
 
 class FarNode:
@@ -66,7 +67,7 @@ class FarNode:
 @dataclass
 class Network:
     """What connects to bare machines, or where there is an `api` to those of its cluster. Counts how many connections there were
-    at a time, and keeps the machines."""
+    at a time, and keeps the machines. `round_trip` is the link that a benchmark simulates, in seconds; nothing else waits."""
 
     round_trip: float = 0.0
     api: Api | None = None
@@ -77,7 +78,7 @@ class Network:
 
     @contextmanager
     def connect(self, host: Host) -> Iterator[Any]:
-        time.sleep(10 * self.round_trip)  # as many as SSH needs until a command can run
+        time.sleep(_TRIPS_UNTIL_A_COMMAND * self.round_trip)
         with self.lock:
             self.open += 1
             self.most = max(self.most, self.open)

@@ -10,116 +10,20 @@ from functools import partial
 
 import pytest
 
-from pykubeadm.ansible.results import HostSummary, Summary, TaskEnded
+from pykubeadm.ansible.results import TaskEnded
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
-from pykubeadm.fleet import admission, apply, command, leaving, preparing, ready
-from pykubeadm.fleet.admission import Open, opened
+from pykubeadm.fleet import admission, apply, preparing
+from pykubeadm.fleet.admission import opened
 from pykubeadm.fleet.command import run_apply
 from pykubeadm.fleet.facts import Facts, NodeFacts
-from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
-from pykubeadm.fleet.preparing import LAST_TASK
-from pykubeadm.node.port import File, UnitState
+from pykubeadm.node.port import UnitState
 from pykubeadm.workflow.events import NodeProgress, Note, RunFinished
 from tests.support.api import FakeApi
-from tests.support.fleets import DIGESTS, bare, cluster, control_plane, fleet, host, node, unreachable, worker
-from tests.support.fleets import ready as ready_facts
+from tests.support.fleet_desk import Desk, raising
+from tests.support.fleets import bare, cluster, control_plane, host, node, unreachable, worker
 from tests.support.init_runs import certified
-from tests.support.node import FakeNode
-
-
-class Desk:
-    """Commands, roles and API of a fleet, faked. `does` maps ("join", "w1") to what happens there; `done` is the order in which
-    things ended."""
-
-    def __init__(self, monkeypatch, *hosts, facts=(), found=None, plugin="none"):
-        self.described = Described(fleet(*hosts, plugin=plugin))
-        self.facts = Facts({each.name: each for each in facts}, found)
-        self.nodes = {each.name: FakeNode(each.name) for each in hosts}
-        self.api = FakeApi()
-        self.does = {}
-        self.done = []
-        self.warnings = []  # of the roles
-        self.events = []
-        self.lock = threading.Lock()
-        monkeypatch.setattr(ready, "READY_WITHIN", 1.0)
-        monkeypatch.setattr(command, "digests_of", lambda *_: {each.name: DIGESTS for each in hosts})
-        monkeypatch.setattr(command, "look", lambda *_: self.facts)
-        monkeypatch.setattr(apply, "opened", lambda _d, seed, machine, _a, letting: Open(seed, machine, self.api, letting))
-        monkeypatch.setattr("pykubeadm.commands.init.command.init", self.command("init"))
-        monkeypatch.setattr("pykubeadm.commands.join.command.join", self.command("join"))
-        monkeypatch.setattr("pykubeadm.commands.reset.command.reset", self.command("reset"))
-        monkeypatch.setattr("pykubeadm.ansible.playbook.run_playbook", self.play)
-        monkeypatch.setattr(leaving, "forget", lambda _c, name, _m, _e: self.did("forget", name))
-        monkeypatch.setattr(apply, "forget", lambda _c, name, _m, _e: self.did("forget", name))
-        for module in (apply, ready):
-            monkeypatch.setattr(module, "api_of", lambda _node: self.api)
-
-    def did(self, what, name):
-        self.does.get((what, name), lambda: None)()
-        with self.lock:
-            self.done.append(f"{what} {name}")
-
-    def command(self, what):
-        def run(_options, _emit, *, machine, **_more):
-            self.did(what, machine.name)
-            if what in ("init", "join"):
-                self.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": machine.name}})
-
-        return run
-
-    def play(self, _space, playbook, report, *, limit, late=None, **_more):
-        if playbook != "prepare":
-            late()
-            self.did(playbook, limit)
-            return Summary({limit: HostSummary(1, 1, 0, 0, 1)})
-
-        unreported = []
-        for event in self.warnings:
-            report(event)
-
-        def one(name):
-            event = TaskEnded(name, "", LAST_TASK, "ok")
-            try:
-                self.does.get(("prepare", name), lambda: None)()
-                with self.lock:
-                    self.done.append(f"prepare {name}")
-            except PykubeadmError as error:
-                event = TaskEnded(name, "pykubeadm.kube.containerd", "Install it", "failed", str(error))
-            try:
-                report(event)
-            except OSError as error:
-                unreported.append(error)
-
-        threads = [threading.Thread(target=one, args=(name,)) for name in limit.split(",")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if unreported:
-            raise unreported[0]
-        return Summary({name: HostSummary(1, 0, 0, 0, 1) for name in limit.split(",")})
-
-    @contextmanager
-    def connect(self, which):
-        if self.facts.nodes[which.name].error:
-            raise NodeError(self.facts.nodes[which.name].error)
-        yield self.nodes[which.name]
-
-    def apply(self, **options):
-        run_apply(self.described, Options(**options), self.events.append, connect=self.connect)
-
-    def outcome(self, name):
-        """The last line of a host."""
-        return next(event for event in self.events if isinstance(event, NodeProgress) and event.node == name and not event.step)
-
-
-def raising(error):
-    def run():
-        raise error
-
-    return run
 
 
 def test_all_are_prepared_the_first_begins_and_the_others_join(monkeypatch):
@@ -507,94 +411,3 @@ def test_a_control_plane_whose_api_is_away_is_not_brought_to_another_version(mon
     desk.api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "c1"}})
     desk.apply()
     assert f"kubernetesVersion: {version}\n" in read[0]
-
-
-def etcd_desk(monkeypatch):
-    """Two hosts of etcd, on which what is done is faked, and a control plane; e1 makes the CA, the others are given it."""
-    hosts = (host("e1", "etcd"), host("e2", "etcd"), host("c1", "control-plane"))
-    desk = Desk(monkeypatch, *hosts, facts=[ready_facts(each.name) for each in hosts])
-
-    def files(_described, machine):
-        return [File("/etc/kubernetes/pki/etcd/ca.crt", machine.name.encode())]
-
-    monkeypatch.setattr(apply, "make_authority", lambda _d, which, _n, _e: desk.did("authority", which.name))
-    monkeypatch.setattr(apply, "make_member", lambda _d, which, _n, _e, _o: desk.did("member", which.name))
-    monkeypatch.setattr(apply, "look", lambda *_: desk.facts)
-    monkeypatch.setattr(apply, "authority_of", files)
-    monkeypatch.setattr(apply, "client_of", files)
-    return desk
-
-
-def test_the_first_control_plane_waits_for_etcd_and_is_given_its_client(monkeypatch):
-    desk = etcd_desk(monkeypatch)
-    desk.does["authority", "e1"] = lambda: time.sleep(0.05)
-    desk.does["member", "e2"] = lambda: time.sleep(0.05)
-    desk.apply()
-    assert desk.done.index("authority e1") < min(desk.done.index(f"member {name}") for name in ("e1", "e2"))
-    assert desk.done[-1] == "init c1"
-    assert {name: desk.nodes[name].read("/etc/kubernetes/pki/etcd/ca.crt") for name in ("e2", "c1")} == {"e2": b"e1", "c1": b"e1"}
-
-
-def test_the_client_of_etcd_is_a_healthy_member_s_whatever_the_limit(monkeypatch):
-    desk = etcd_desk(monkeypatch)
-    whole = Facts({"e1": unreachable("e1"), "e2": ready_facts("e2", etcd=True, has_state=True)})
-    desk.facts = Facts({"c1": control_plane("c1", unfinished="init")}, cluster("c1", node("c1")))
-    desk.connect = contextmanager(lambda which: iter([desk.nodes[which.name]]))
-    asked = []
-    monkeypatch.setattr(apply, "look", lambda _described, _machines, hosts: asked.extend(hosts) or whole)
-    desk.apply(limit=("c1",))
-    assert [each.name for each in asked] == ["e1", "e2"]
-    assert desk.nodes["c1"].read("/etc/kubernetes/pki/etcd/ca.crt") == b"e2"
-
-
-def test_without_etcd_no_control_plane_begins_and_the_cause_is_said_once(monkeypatch):
-    desk = etcd_desk(monkeypatch)
-
-    desk.does["authority", "e1"] = raising(PhaseError("the disk is full"))
-    with pytest.raises(PykubeadmError) as failed:
-        desk.apply()
-    assert str(failed.value).startswith("e1: the disk is full\nrun the same command again")
-    assert desk.done == []
-
-
-def test_a_host_of_etcd_that_leaves_is_out_of_etcd_before_it_is_reset(monkeypatch):
-    hosts = (host("e1", "etcd"), host("e2", "etcd", state="absent"), host("c1", "control-plane"))
-    members = [ready_facts(name, etcd=True, has_state=True) for name in ("e1", "e2")]
-    desk = Desk(monkeypatch, *hosts, facts=[*members, control_plane("c1")], found=cluster("c1", node("c1")))
-    left = []
-    monkeypatch.setattr(apply, "leave", lambda _d, which, _n, others: left.append((which.name, others)) or ["removed it"])
-    desk.apply()
-    assert left == [("e2", [hosts[0]])]
-    assert desk.done == ["reset e2"]
-
-
-def test_of_a_host_of_etcd_that_is_gone_the_others_forget_the_member(monkeypatch):
-    hosts = (host("e1", "etcd"), host("e2", "etcd", state="absent"), host("c1", "control-plane"))
-    there = ready_facts("e1", etcd=True, has_state=True, etcd_members=("e1", "e2"))
-    desk = Desk(monkeypatch, *hosts, facts=[there, unreachable("e2"), control_plane("c1")], found=cluster("c1", node("c1")))
-    left = []
-    monkeypatch.setattr(apply, "leave", lambda _d, which, machine, _o: left.append((which.name, machine.name)) or ["removed it"])
-    desk.apply()
-    assert left == [("e2", "e1")]
-    assert desk.done == []
-
-
-def test_a_host_of_etcd_is_not_reset_where_nobody_healthy_can_take_it_out(monkeypatch):
-    hosts = (host("e1", "etcd"), host("e2", "etcd", state="absent"), host("c1", "control-plane"))
-    members = [ready_facts("e1", etcd=True, has_state=True, etcd_ailment="it sees no leader")]
-    members.append(ready_facts("e2", etcd=True, has_state=True))
-    desk = Desk(monkeypatch, *hosts, facts=[*members, control_plane("c1")], found=cluster("c1", node("c1")))
-    monkeypatch.setattr(apply, "make_authority", lambda *_: None)
-    monkeypatch.setattr(apply, "make_member", lambda *_: None)
-    with pytest.raises(PykubeadmError, match="e2: none of e1 is a healthy member of etcd that could take it out"):
-        desk.apply()
-    assert "reset e2" not in desk.done
-
-
-def test_no_second_ca_of_etcd_is_made(monkeypatch):
-    desk = etcd_desk(monkeypatch)
-    ailing = ready_facts("e1", etcd=True, has_state=True, etcd_ailment="it sees no leader")
-    desk.facts = Facts({**desk.facts.nodes, "e1": ailing, "e2": ready_facts("e2", etcd_ca=True)})
-    with pytest.raises(PykubeadmError, match="etcd's CA and its key are not there, and e2 has a member or a CA"):
-        desk.apply()
-    assert desk.done == []
