@@ -180,13 +180,3 @@ def _said(output: IO[bytes]) -> str:
     lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("ERROR", "[ERROR]"))]
     return " / ".join((errors or lines)[-3:]) or "it said nothing"
-
-
-def role_variables() -> dict[str, frozenset[str]]:
-    """The variables of each node role, by its argument specs."""
-    roles = sorted(collection_dir().glob("roles/*/meta/argument_specs.yml"))
-    found = {}
-    for path in roles:
-        specs = yaml.safe_load(path.read_bytes())["argument_specs"]
-        found[path.parts[-3]] = frozenset(name for entry in specs.values() for name in entry.get("options") or ())
-    return found

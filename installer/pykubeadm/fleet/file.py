@@ -93,7 +93,7 @@ def _warn_of_variables(cluster: Cluster, note: Notes) -> None:
         return
     from difflib import get_close_matches
 
-    from pykubeadm.ansible.playbook import role_variables
+    from pykubeadm.ansible.variables import role_variables
 
     roles = role_variables()
     known = frozenset().union(*roles.values())
