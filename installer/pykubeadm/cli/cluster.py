@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
+from pykubeadm.cli.confirm import confirmed
 from pykubeadm.cli.fleet_options import (
     begin_log,
     choosing,
@@ -175,8 +175,7 @@ def _reset(ctx: click.Context, **values: Any) -> None:
             f"This takes apart {'the whole cluster' if not options.limit else 'a part of the cluster'}: {', '.join(names)}.",
             err=True,
         )
-        click.echo("Continue? [y/N]: ", nl=False, err=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):  # the end of the input counts as no
+        if not confirmed("Continue?"):
             raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --yes")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pykubeadm.cli.confirm import confirmed
 from pykubeadm.cli.phase_commands import Phased, PhasedGroup
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ def _phases() -> tuple[Phase[ResetRun], ...]:
 
 
 def _confirm() -> bool:
-    """The question that kubeadm asks, too; the end of the input counts as no."""
+    """The question that kubeadm asks, too."""
     click.echo("This takes the node out of its cluster and removes what `init` or `join` made on it.", err=True)
-    click.echo("[reset] Are you sure you want to proceed? [y/N]: ", nl=False, err=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return confirmed("[reset] Are you sure you want to proceed?")
 
 
 def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, *, machine: Node, source: Source | None) -> None:

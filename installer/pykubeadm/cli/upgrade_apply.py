@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from pykubeadm.cli.confirm import confirmed
 from pykubeadm.cli.phase_commands import Argument, Phased, PhasedGroup
 
 if TYPE_CHECKING:
@@ -48,9 +46,8 @@ def _phases() -> tuple[Phase[UpgradeRun], ...]:
 
 
 def _confirm() -> bool:
-    """The question that kubeadm asks, too; the end of the input counts as no."""
-    click.echo("[upgrade] Are you sure you want to proceed? [y/N]: ", nl=False, err=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    """The question that kubeadm asks, too."""
+    return confirmed("[upgrade] Are you sure you want to proceed?")
 
 
 def _run(options: dict[str, Any], emit: Subscriber, choose: Choose, name: str, *, machine: Node, source: Source | None) -> None:
