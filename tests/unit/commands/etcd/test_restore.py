@@ -16,6 +16,7 @@ from pykubeadm.commands.etcd.restore import PHASES
 from pykubeadm.commands.etcd.run import EtcdRun
 from pykubeadm.errors import PhaseError, PreflightError, UsageError
 from pykubeadm.etcd.archive import DamagedSnapshotError, read_archive
+from pykubeadm.kube import waits
 from pykubeadm.node.opened import open_file
 from pykubeadm.node.port import Command, Completed, UnitState
 from pykubeadm.phases.etcd import manifest as own_files
@@ -174,7 +175,8 @@ def test_what_the_kubelet_does_not_end_in_its_time_is_ended(node: ControlPlaneNo
         return Completed(0, json.dumps({"containers": found}))
 
     node.commands["crictl"] = crictl
-    monkeypatch.setattr(stopped, "_KUBELET_ENDS_WITHIN", 0.01)
+    monkeypatch.setattr(stopped, "time", waits.time)  # one clock, which waiting moves
+    monkeypatch.setattr(stopped, "_KUBELET_ENDS_WITHIN", 2.0)
     stopped.stop(etcd_run(node)[0], stopped.EVERYTHING, "stop")
     assert not running
 
