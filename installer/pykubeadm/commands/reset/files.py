@@ -9,11 +9,12 @@ from typing import Final
 
 from pykubeadm.commands.reset.accounts import ACCOUNT_FILES
 from pykubeadm.commands.reset.mounts import kubelet_directory, mounts_below, removable
-from pykubeadm.commands.reset.network import BRIDGE_CONFIGURATION, ROUTES, links_of
+from pykubeadm.commands.reset.network import links_of
 from pykubeadm.commands.reset.run import ResetRun
 from pykubeadm.constants import CERTIFICATES_DIR, KUBERNETES_DIR, MANIFESTS_DIR, SIGNING_CA, SNAPSHOTS_DIR, STATE_DIR
 from pykubeadm.errors import NodeError
 from pykubeadm.kubeconfig.table import TABLE as KUBECONFIGS
+from pykubeadm.node.bridge import BRIDGE_CONFIGURATION, ROUTES, ROUTES_UNIT
 from pykubeadm.node.port import Command, Unit
 from pykubeadm.pki.table import TABLE as CERTIFICATES
 
@@ -40,7 +41,7 @@ _UNITS: Final = (
     "pykubeadm-snapshots.timer",
     "pykubeadm-certificates.service",
     "pykubeadm-snapshots.service",
-    "pykubeadm-routes.service",
+    ROUTES_UNIT,
 )
 _POD_LOGS: Final = "/var/log/pods"
 _POD_LOG: Final = re.compile(r"[^_]+_[^_]+_[0-9a-f-]{32,36}")  # NAMESPACE_NAME_UID, kubernetes: pkg/kubelet/kuberuntime

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pykubeadm.commands.reset import netfilter
 from pykubeadm.commands.reset.run import ResetRun, in_turn
 from pykubeadm.errors import NodeError
+from pykubeadm.node.bridge import BRIDGE_CONFIGURATION, ROUTES, written_routes
 from pykubeadm.node.port import Command
 from pykubeadm.util.dataclass import dataclass
 
@@ -25,8 +26,6 @@ _PROXY_INTERFACE: Final = "kube-ipvs0"
 _VARIANTS: Final = ("-legacy", "-nft")
 _MISSING: Final = 127
 _NODE_PORTS: Final = range(30000, 32768)  # kube-apiserver's --service-node-port-range, where nobody changed it
-ROUTES: Final = "/etc/pykubeadm/routes"  # our role cni's: commands for ip(8)
-BRIDGE_CONFIGURATION: Final = "/etc/cni/net.d/10-bridge.conflist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +87,16 @@ def _own_bridge(run: ResetRun) -> str:
 
 
 def _remove_routes(run: ResetRun) -> Iterator[str]:
-    """Those to the pods of other nodes, which our role cni's unit set: "route replace CIDR via ADDRESS"."""
-    lines = (run.node.read(ROUTES) or b"").decode(errors="replace").splitlines()
-    words = [line.split() for line in lines if line.startswith("route replace ")]
-    if not words:
+    """Those to the pods of other nodes, which our role cni's unit set."""
+    written = written_routes(run.node)
+    if not written:
         return
     present = {
         (str(route.get("dst")), str(route.get("gateway")))
         for family in ("-4", "-6")
         for route in _ip(run, family, "route", "show")
     }
-    routes = [(each[2], each[4]) for each in words if len(each) == 5 and (each[2], each[4]) in present]
-    yield from in_turn(partial(_delete_route, run), routes)
+    yield from in_turn(partial(_delete_route, run), [route for route in written if route in present])
 
 
 def _delete_route(run: ResetRun, route: tuple[str, str]) -> Iterator[str]:
