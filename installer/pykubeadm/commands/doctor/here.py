@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from pykubeadm.config.section import Section
 from pykubeadm.constants import CRI_SOCKETS, KUBELET_CONFIG, MANIFESTS_DIR
@@ -16,6 +17,8 @@ from pykubeadm.phases.documents import read_document
 from pykubeadm.phases.preflight.machine import Machine
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
+
+CNI_CONFIG: Final = "/etc/cni/net.d"
 
 
 class _Nobody:
@@ -33,10 +36,12 @@ class _Nobody:
 
 @dataclass(frozen=True)
 class Here:
-    """`machine` is the node as preflight's checks see it. What several checks ask for is found out once."""
+    """`machine` is the node as preflight's checks see it, `nodes` gives the cluster's Nodes, ApiError where that is not possible.
+    What several checks ask for is found out once."""
 
     node: Node
     now: datetime
+    nodes: Callable[[], Sequence[KubeObject]]
 
     @cached_property
     def machine(self) -> Machine:
@@ -52,6 +57,11 @@ class Here:
     @cached_property
     def certificates_dir(self) -> str:
         return certificates_dir(self.node)
+
+    @cached_property
+    def network_configurations(self) -> tuple[str, ...]:
+        """Names of files in CNI_CONFIG; the first one counts."""
+        return tuple(name for name in self.node.list_dir(CNI_CONFIG) if name.endswith((".conf", ".conflist", ".json")))
 
     @cached_property
     def static_pods(self) -> dict[str, Section]:

@@ -20,7 +20,7 @@ BY_NUMBER = {control.number: control for control in CONTROLS}
 
 
 def judged(node: FakeNode, number: str) -> bool | None:
-    return BY_NUMBER[number].judge(Here(node, NOW))
+    return BY_NUMBER[number].judge(Here(node, NOW, tuple))
 
 
 def manifest(component: str, *flags: str) -> str:

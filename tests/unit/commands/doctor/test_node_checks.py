@@ -51,7 +51,9 @@ def said(checks: tuple[Check[Here], ...], node: FakeNode | LocalNode, name: str 
     """ "level: what was found -> what to run" of every remark."""
     chosen = [check for check in checks if name in check.name]
     return [
-        f"{remark.level}: {remark.found} -> {remark.run}" for each in examine(chosen, Here(node, NOW)) for remark in each.remarks
+        f"{remark.level}: {remark.found} -> {remark.run}"
+        for each in examine(chosen, Here(node, NOW, tuple))
+        for remark in each.remarks
     ]
 
 
@@ -69,7 +71,7 @@ def test_a_check_that_cannot_be_made_does_not_keep_others_from_it() -> None:
         raise KeyError("spec")
 
     checks = [Check("a", "", refuses), Check("b", "", odd), Check("c", "", lambda _here: (warning("w"), problem("p", "run")))]
-    found = examine(checks, Here(FakeNode(), NOW))
+    found = examine(checks, Here(FakeNode(), NOW, tuple))
     assert [each.level for each in found] == ["unknown", "unknown", "problem"]
     assert found[0].remarks[0].found == "this could not be checked: permission denied"
 

@@ -6,7 +6,17 @@ from typing import Final
 
 from pykubeadm.commands.doctor.check import Check
 from pykubeadm.commands.doctor.here import Here
-from pykubeadm.commands.doctor.node_checks import benchmark, certificates, disk, kernel, kubelet, network, proxies, runtime
+from pykubeadm.commands.doctor.node_checks import (
+    benchmark,
+    certificates,
+    disk,
+    kernel,
+    kubelet,
+    network,
+    proxies,
+    routes,
+    runtime,
+)
 
 CHECKS: Final[tuple[Check[Here], ...]] = (
     *kubelet.CHECKS,
@@ -15,6 +25,7 @@ CHECKS: Final[tuple[Check[Here], ...]] = (
     *disk.CHECKS,
     *kernel.CHECKS,
     *network.CHECKS,
+    *routes.CHECKS,
     *proxies.CHECKS,
     *benchmark.CHECKS,
 )

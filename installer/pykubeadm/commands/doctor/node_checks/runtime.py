@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from pykubeadm.commands.doctor.check import Check, Remark, problem, warning
-from pykubeadm.commands.doctor.here import Here
+from pykubeadm.commands.doctor.here import CNI_CONFIG, Here
 from pykubeadm.commands.doctor.preflight import remarks_of
 from pykubeadm.phases.preflight import runtime
 
-_CNI_CONFIG: Final = "/etc/cni/net.d"
 _CNI_PROGRAMS: Final = "/opt/cni/bin"
 
 
@@ -38,18 +37,18 @@ def _images(here: Here) -> Iterable[Remark]:
 
 
 def _network(here: Here) -> Iterable[Remark]:
-    names = [name for name in here.node.list_dir(_CNI_CONFIG) if name.endswith((".conf", ".conflist", ".json"))]
+    names = here.network_configurations
     if not names:
         yield problem(
-            f"there is no network configuration in {_CNI_CONFIG}: pods get no addresses, and the Node stays NotReady",
+            f"there is no network configuration in {CNI_CONFIG}: pods get no addresses, and the Node stays NotReady",
             "install a network plugin (Calico, Cilium, Flannel, …), or look at why its pods do not run",
         )
         return
     try:
-        document = json.loads(here.machine.text(f"{_CNI_CONFIG}/{names[0]}"))
+        document = json.loads(here.machine.text(f"{CNI_CONFIG}/{names[0]}"))
         types = [str(plugin["type"]) for plugin in document.get("plugins") or [document]]
     except (ValueError, KeyError, TypeError, AttributeError):
-        yield problem(f"{_CNI_CONFIG}/{names[0]} is not a CNI configuration", "put the network plugin's own file there again")
+        yield problem(f"{CNI_CONFIG}/{names[0]} is not a CNI configuration", "put the network plugin's own file there again")
         return
     have = set(here.node.list_dir(_CNI_PROGRAMS))
     if have and (missing := [name for name in types if name not in have]):
@@ -65,7 +64,7 @@ def _network(here: Here) -> Iterable[Remark]:
             )
     if len(names) > 1:
         yield warning(
-            f"{_CNI_CONFIG} has several configurations ({', '.join(names)}), of which {names[0]} counts",
+            f"{CNI_CONFIG} has several configurations ({', '.join(names)}), of which {names[0]} counts",
             "remove those of plugins that are not used",
         )
 
