@@ -61,10 +61,21 @@ def _pattern(hosts):
 
 
 def record(
-    folder: Path, variables, systems, host_variables=None, *, roles=None, playbook="prepare", recorded=None, extra=None, tags=()
+    folder: Path,
+    variables,
+    systems,
+    host_variables=None,
+    *,
+    roles=None,
+    playbook="prepare",
+    recorded=None,
+    extra=None,
+    tags=(),
+    check=False,
 ) -> Recording:
     """Run a playbook on all systems, `prepare` with those of its roles that `roles` names for a host; asserts nothing about its
-    success. `extra` are variables that come before those of the roles themselves, `tags` those that are run, () for all."""
+    success. `extra` are variables that come before those of the roles themselves, `tags` those that are run, () for all;
+    `check` is for `prepare`, others are always run in check mode."""
     collection = folder / "collections" / "ansible_collections" / "pykubeadm" / "kube"
     (collection / "plugins" / "action").mkdir(parents=True)
     for part in ("roles", "playbooks", "meta", "galaxy.yml"):
@@ -103,7 +114,8 @@ def record(
     program = Path(__file__).with_name("playbook.py")
     arguments = ["--extra-vars", json.dumps(extra or {})]
     arguments += [f"--tags={','.join(tags)}"] if tags else []
-    arguments += [] if playbook == "prepare" else ["--check", "--extra-vars", "network_host=all"]
+    arguments += ["--check"] if check or playbook != "prepare" else []
+    arguments += [] if playbook == "prepare" else ["--extra-vars", "network_host=all"]
     done = subprocess.run(
         [sys.executable, str(program), "--inventory", str(inventory), str(play), *arguments],
         env=environment, capture_output=True, text=True, check=False, timeout=300,

@@ -30,17 +30,26 @@ NODES = {
     "renewal": {
         "prepare_certificates": "true",
         "certificates_within_days": "14",
+        "certificates_program": "/bin/sh",  # which is there wherever the tests run
         "certificates_metrics_file": "/var/lib/node_exporter/pykubeadm.prom",
     },
     "no-renewal": {"prepare_certificates": True, "certificates_renew": False},
     "no-snapshots": {"prepare_snapshots": True, "snapshots_save": "no"},
-    "snapshots": {"prepare_snapshots": "true", "snapshots_keep": "9", "snapshots_store": "s3://backups/prod"},
+    "snapshots": {
+        "prepare_snapshots": "true",
+        "snapshots_keep": "9",
+        "snapshots_store": "s3://backups/prod",
+        "snapshots_program": "sh",
+    },
     "keep-none": {"prepare_snapshots": True, "snapshots_keep": 0},
     "two-ways": {
         "prepare_snapshots": True,
         "snapshots_encrypt_to": ["age1aaa"],
         "snapshots_passphrase_file": "/etc/passphrase",
     },
+    "no-program": {"prepare_certificates": True, "certificates_program": "pykubeadm-of-nobody"},
+    "no-file": {"prepare_snapshots": True, "snapshots_program": "/opt/nobody/pykubeadm"},
+    "no-executable": {"prepare_snapshots": True, "snapshots_program": "/etc/passwd"},
     "swap": {"cgroups_swap": "kept", "cgroups_allow_v1": True},
     "cgroupfs": {"cgroups_driver": "cgroupfs", "cgroups_slices": ["kube.slice"]},
     "limits": {"kernel_sysctls": {"fs.inotify.max_user_watches": 65536}},
@@ -99,6 +108,9 @@ ROLES = {
     "snapshots": ("snapshots",),
     "keep-none": ("snapshots",),
     "two-ways": ("snapshots",),
+    "no-program": ("certificates",),
+    "no-file": ("snapshots",),
+    "no-executable": ("snapshots",),
     "swap": ("cgroups",),
     "cgroupfs": ("cgroups",),
     "limits": ("kernel",),
@@ -142,7 +154,7 @@ def test_a_key_that_is_none_is_refused_with_what_to_do_and_without_showing_it(ch
 
 def test_certificates_are_renewed_by_a_timer_where_one_is_wanted(chosen):
     service = chosen.file("renewal", "/etc/systemd/system/pykubeadm-certificates.service")["content"]
-    assert "certs check-expiration --warn-days=14 >/dev/null; status=$$?; test $$status -ne 7 || exec pykubeadm certs" in service
+    assert "certs check-expiration --warn-days=14 >/dev/null; status=$$?; test $$status -ne 7 || exec /bin/sh certs" in service
     assert "mv /var/lib/node_exporter/pykubeadm.prom.new /var/lib/node_exporter/pykubeadm.prom" in service
     timer = chosen.file("renewal", "/etc/systemd/system/pykubeadm-certificates.timer")["content"]
     assert "OnCalendar=daily\nRandomizedDelaySec=6h\nPersistent=true" in timer
@@ -157,7 +169,7 @@ def test_certificates_are_renewed_by_a_timer_where_one_is_wanted(chosen):
 
 def test_snapshots_are_kept_by_a_timer_where_one_is_wanted(chosen):
     service = chosen.file("snapshots", "/etc/systemd/system/pykubeadm-snapshots.service")["content"]
-    assert "ExecStart=pykubeadm etcd snapshot save --keep=9 --store=s3://backups/prod\n" in service
+    assert "ExecStart=sh etcd snapshot save --keep=9 --store=s3://backups/prod\n" in service
     assert "EnvironmentFile" not in service
     timer = chosen.file("snapshots", "/etc/systemd/system/pykubeadm-snapshots.timer")["content"]
     assert "OnCalendar=*-*-* 00/6:00\nRandomizedDelaySec=15m\nPersistent=true" in timer
@@ -166,6 +178,33 @@ def test_snapshots_are_kept_by_a_timer_where_one_is_wanted(chosen):
     assert service_unit == {"name": "pykubeadm-snapshots.service", "state": "any", "on_change": "nothing"}
     assert (timer_unit["name"], timer_unit["enabled"]) == ("pykubeadm-snapshots.timer", True)
     assert not chosen.file("no-snapshots", "/etc/systemd/system/pykubeadm-snapshots.timer")
+
+
+@pytest.mark.parametrize("node", ["no-program", "no-file", "no-executable"])
+def test_a_timer_whose_program_is_not_on_the_node_is_refused(chosen, node):
+    """Nothing is written then: it would fail each time."""
+    role = "certificates" if node == "no-program" else "snapshots"
+    assert f"The timer runs {NODES[node][f'{role}_program']} ({role}_program), which is no program on this node; install" in said(
+        chosen
+    )
+    assert f"[{node}]: FAILED" in said(chosen)
+    assert not chosen.of(node, "files")
+    assert not chosen.of(node, "units")
+
+
+def test_in_check_mode_a_program_that_is_not_there_is_said_and_nothing_fails(tmp_path):
+    """It may be installed before, in the run that is none."""
+    names = ("renewal", "no-program", "snapshots", "no-file")
+    variables = {name: {key: value for key, value in NODES[name].items() if value not in ("/bin/sh", "sh")} for name in names}
+    found = record(tmp_path, {}, dict.fromkeys(names, DEBIAN), variables, roles=ROLES, check=True)
+    assert "which is no program on this node" in said(found)
+    assert said(found).count(" failed=0 ") == len(names)
+    service = found.file("renewal", "/etc/systemd/system/pykubeadm-certificates.service")["content"]
+    assert "test $$status -ne 7 || exec pykubeadm certs renew all;" in service
+    service = found.file("snapshots", "/etc/systemd/system/pykubeadm-snapshots.service")["content"]
+    assert "ExecStart=pykubeadm etcd snapshot save --keep=9 --store=s3://backups/prod\n" in service
+    for name, role in zip(names, ("certificates", "certificates", "snapshots", "snapshots"), strict=True):
+        assert found.of(name, "units", role)
 
 
 def test_a_bridge_waits_for_the_nodes_pod_network_which_the_playbook_for_it_needs(chosen, tmp_path):
