@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +20,11 @@ import paramiko
 import pytest
 
 from pykubeadm.errors import LockedError, NodeError
+from pykubeadm.node import ssh_login
 from pykubeadm.node.port import Command, File
 from pykubeadm.node.remote import MODULES
 from pykubeadm.node.ssh import ConnectionLostError, PythonMissingError, SshNode, SudoError, connect
-from pykubeadm.node.ssh_login import HostKeyError, LoginError, SshError, SshSettings, UnreachableError
+from pykubeadm.node.ssh_login import HostKeyError, HungUpError, LoginError, SshError, SshSettings, UnreachableError
 from pykubeadm.pki.tls import client_context
 from pykubeadm.transport.connections import Connections
 from pykubeadm.transport.http import UnansweredError, exchange
@@ -214,14 +215,172 @@ def test_the_library_prints_nothing_of_its_own(tmp_path: Path) -> None:
         threading.Thread(target=hang_up, daemon=True).start()
         code = (
             "from pykubeadm.node.ssh import connect\n"
-            "from pykubeadm.node.ssh_login import SshSettings, UnreachableError\n"
+            "from pykubeadm.node.ssh_login import HungUpError, SshSettings\n"
             f"try:\n    with connect(SshSettings(host='127.0.0.1', port={listening.getsockname()[1]}, user='x')): pass\n"
-            "except UnreachableError as error: print(error)\n"
+            "except HungUpError as error: print(error)\n"
         )
         alone = {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=alone, check=False)
-    assert "does not speak SSH" in done.stdout
+    assert "ended the connection" in done.stdout
     assert done.stderr == ""
+
+
+# servers that hang up
+
+
+@contextmanager
+def front(meet: Callable[[int, socket.socket], None]) -> Iterator[tuple[int, list[int]]]:
+    """A server's port, and the number of each caller so far; `meet` has each, in a thread, and hangs up when it returns."""
+    callers: list[int] = []
+
+    def one(number: int, caller: socket.socket) -> None:
+        with caller, suppress(OSError, EOFError, paramiko.SSHException):
+            meet(number, caller)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                caller = server.accept()[0]
+                callers.append(len(callers))
+                threading.Thread(target=one, args=(callers[-1], caller), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1], callers
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def says(text: bytes, *, reads: int = 0) -> Callable[[int, socket.socket], None]:
+    """Says this, hears so many bytes and hangs up."""
+
+    def meet(_number: int, caller: socket.socket) -> None:
+        caller.sendall(text)
+        for _ in range(reads):
+            caller.recv(1)
+
+    return meet
+
+
+@pytest.fixture
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_login, "_PAUSES", (0.01, 0.01))
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize(
+    ("meet", "when"),
+    [
+        (says(b""), "before it said a word"),
+        (says(b"Exceeded MaxStartups\r\n"), "before it said a word"),
+        (says(b"Not allowed at this time\r\n"), "before it said a word"),
+        (says(b"SSH-2.0-OpenSSH_9.2\r\n"), "while keys were exchanged"),
+        (says(b"SSH-2.0-OpenSSH_9.2\r\n", reads=200), "while keys were exchanged"),
+    ],
+    ids=["at once", "MaxStartups", "PerSourcePenalties", "after its name", "in the exchange of keys"],
+)
+def test_a_server_that_hangs_up_has_refused_nobody_and_is_tried_again(
+    sshd: Sshd, meet: Callable[[int, socket.socket], None], when: str
+) -> None:
+    with front(meet) as (port, callers):
+        sentence = why_not(sshd.settings(port=port), HungUpError)
+    assert sentence.startswith(f"n1: the server at 127.0.0.1 port {port} ended the connection {when}, 3 times: ")
+    assert "MaxStartups" in sentence
+    assert "fail2ban" in sentence
+    assert len(callers) == 3
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_server_that_drops_some_by_chance_lets_in_in_the_end(sshd: Sshd, tmp_path: Path) -> None:
+    def meet(number: int, caller: socket.socket) -> None:
+        if number == 0:
+            return
+        if number == 1:
+            caller.sendall(b"Exceeded MaxStartups\r\n")
+            return
+        with socket.create_connection(("127.0.0.1", sshd.port)) as there:
+            back = threading.Thread(target=_pump, args=(there, caller))
+            back.start()
+            _pump(caller, there)
+            back.join()
+
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"
+    with front(meet) as (port, callers):
+        with connect(configured(sshd, tmp_path, text, port=port)) as node:
+            assert node.stat("/") is not None
+        assert len(callers) == 3
+
+
+def _pump(near: socket.socket, far: socket.socket) -> None:
+    with suppress(OSError):
+        while data := near.recv(65536):
+            far.sendall(data)
+    with suppress(OSError):
+        far.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_jump_host_that_hangs_up_is_named_and_not_tried_for_each_attempt_at_the_node(sshd: Sshd, tmp_path: Path) -> None:
+    text = f"Host *\n  UserKnownHostsFile {sshd.folder}/known_hosts\n"
+    with front(says(b"")) as (port, callers):
+        settings = configured(sshd, tmp_path, text, jump=f"127.0.0.1:{port}")
+        assert "n1: the jump host 127.0.0.1: the server at" in why_not(settings, HungUpError)
+    assert len(callers) == 3
+
+
+class _Refusing(paramiko.ServerInterface):
+    """Hangs up at a key when it has refused as many."""
+
+    def __init__(self, transport: paramiko.Transport, refuses: int) -> None:
+        self._transport, self._refuses = transport, refuses
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self._refuses -= 1
+        if self._refuses < 0:
+            self._transport.close()
+        return paramiko.AUTH_FAILED
+
+
+def _refusing(sshd: Sshd, refuses: int) -> Callable[[int, socket.socket], None]:
+    def meet(_number: int, caller: socket.socket) -> None:
+        transport = paramiko.Transport(caller)
+        transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(sshd.folder / "host")))
+        transport.start_server(server=_Refusing(transport, refuses))
+        transport.join()
+
+    return meet
+
+
+@pytest.mark.parametrize("keys", [1, 2])
+def test_a_server_that_hangs_up_at_a_login_is_not_asked_twice(sshd: Sshd, tmp_path: Path, keys: int) -> None:
+    """It may count."""
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"
+    with front(_refusing(sshd, 0)) as (port, callers):
+        settings = configured(sshd, tmp_path, text, port=port, identity_files=(str(sshd.folder / "login"),) * keys)
+        sentence = why_not(settings, HungUpError)
+    assert sentence.startswith(f"n1: sshd at 127.0.0.1 port {port} ended the connection while {getpass.getuser()} logged in")
+    assert len(callers) == 1
+
+
+@pytest.mark.parametrize("keys", [3, 4])
+def test_a_server_that_hangs_up_after_too_many_keys_has_let_nobody_in(sshd: Sshd, tmp_path: Path, keys: int) -> None:
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"
+    with front(_refusing(sshd, 2)) as (port, callers):
+        settings = configured(sshd, tmp_path, text, port=port, identity_files=(str(sshd.folder / "login"),) * keys)
+        sentence = why_not(settings, LoginError)
+    assert f"ended the connection after 3 keys, of which none lets {getpass.getuser()} in" in sentence
+    assert "MaxAuthTries" in sentence
+    assert len(callers) == 1
+
+
+def test_a_real_sshd_with_too_many_keys(sshd: Sshd, tmp_path: Path) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True, stdin=subprocess.DEVNULL
+    )
+    keys = (str(tmp_path / "other"),) * 7 + (str(sshd.folder / "login"),)
+    assert "after 6 keys" in why_not(sshd.settings(identity_files=keys), LoginError)
 
 
 def test_a_user_who_is_not_let_in(sshd: Sshd, tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import random
 import socket
 import subprocess
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import field, replace
@@ -21,7 +24,12 @@ from pykubeadm.util.dataclass import dataclass
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks are printed; what it raises is explained
 
 _CONFIG = "~/.ssh/config"
-_NO_SESSION = "No existing session"  # says paramiko where sshd hung up after too many keys, or did not get that far in time
+_NO_SESSION = "No existing session"  # says paramiko where sshd hung up between two keys, or did not get that far in time
+_TOO_LATE = "Authentication timeout."
+_PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds, more or less, before a server that dropped us is tried again
+# What sshd says before it drops somebody: to 9.7, and since.
+_DROPPING = (b"Exceeded MaxStartups", b"Not allowed at this time")
+_GREETING = 8192  # bytes of what a server says first that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,14 @@ class UnreachableError(SshError):
     """Nobody answers there, or not with SSH; also a jump host."""
 
 
+class HungUpError(SshError):
+    """The server ended the connection before the user was logged in. The machine runs, and may well be in use."""
+
+
+class _DroppedError(HungUpError):
+    """Before any key was looked at: it may have been chance."""
+
+
 class HostKeyError(SshError):
     """The host's key is not known, or another one than is known; names the fingerprint and what to do."""
 
@@ -82,8 +98,28 @@ class _Place:
 
 
 def log_in(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
-    """A connection on which the user is logged in; `opened` closes it and what it goes through."""
+    """A connection on which the user is logged in; `opened` closes it and what it goes through. A server that drops us is tried
+    again a few times: of many who come at once, sshd drops some (MaxStartups)."""
     place = _place(settings)
+    for pause in _PAUSES:
+        try:
+            return _attempt(settings, place, opened)
+        except _DroppedError:
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - not all at the same moment again
+    try:
+        return _attempt(settings, place, opened)
+    except _DroppedError as error:  # whoever comes this way to another machine does not begin with it again
+        raise HungUpError(str(error)) from error
+
+
+def _attempt(settings: SshSettings, place: _Place, opened: ExitStack) -> paramiko.Transport:
+    with ExitStack() as attempt:
+        transport = _logged_in(settings, place, _way(settings, place, attempt), attempt)
+        opened.push(attempt.pop_all())
+    return transport
+
+
+def _logged_in(settings: SshSettings, place: _Place, way: Any, opened: ExitStack) -> paramiko.Transport:
     client = paramiko.SSHClient()
     opened.callback(client.close)
     known = KnownHosts(place.host, place.port, place.options)
@@ -96,35 +132,25 @@ def log_in(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
             place.port,
             place.user,
             key_filename=cast("Any", identities),  # one or several
-            sock=_way(settings, place, opened),
+            sock=way,
             timeout=settings.connect_timeout,
             banner_timeout=settings.connect_timeout,
             auth_timeout=settings.connect_timeout,
             channel_timeout=settings.connect_timeout,
             allow_agent=place.options.get("identitiesonly", "no") != "yes",
             look_for_keys=not identities,
+            transport_factory=_Transport,
         )
     except paramiko.BadHostKeyException as error:
         raise HostKeyError(known.changed(settings.title, error.key, error.expected_key)) from error
     except paramiko.PasswordRequiredException as error:
         raise LoginError(f"{settings.title}: the key for {place.user} is encrypted: add it to the agent (`ssh-add`)") from error
-    except paramiko.AuthenticationException as error:
-        if str(error) == "Authentication timeout.":
-            raise UnreachableError(_unreachable(settings, place, TimeoutError())) from error
-        raise LoginError(_not_let_in(settings, place, identities)) from error
     except paramiko.ssh_exception.NoValidConnectionsError as error:
         why = next(iter(error.errors.values()))
         raise UnreachableError(_unreachable(settings, place, why)) from error
     except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:
-        if _asked_for_keys(client) and (
-            str(error) in ("No authentication methods available", _NO_SESSION)
-            or (
-                isinstance(error, paramiko.SSHException | UnicodeDecodeError | PermissionError)
-                and any(map(_unusable, identities))
-            )
-        ):
-            raise LoginError(_not_let_in(settings, place, identities)) from error
-        raise UnreachableError(_unreachable(settings, place, error)) from error
+        begun = cast("_Transport | None", client.get_transport())
+        raise _failure(settings, place, identities, begun, error) from error
     transport = client.get_transport()
     if transport is None:
         raise UnreachableError(_unreachable(settings, place, EOFError()))
@@ -133,10 +159,83 @@ def log_in(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
     return transport
 
 
-def _asked_for_keys(client: paramiko.SSHClient) -> bool:
-    """Whether sshd answered until it was the keys' turn. Else there is no session because it did not in time."""
-    transport = client.get_transport()
-    return transport is not None and transport.initial_kex_done
+class _Overheard:
+    """A socket that keeps the first that is heard on it."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.heard = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def recv(self, size: int) -> bytes:
+        data: bytes = self._inner.recv(size)
+        self.heard += data
+        if len(self.heard) > _GREETING:
+            self.recv = self._inner.recv  # type: ignore[method-assign]
+        return data
+
+
+class _Transport(paramiko.Transport):
+    """Knows how far it came: what the server said first, and how many keys it refused."""
+
+    def __init__(self, sock: Any, **others: Any) -> None:
+        self._overheard = _Overheard(sock)
+        self.refused = 0
+        super().__init__(cast("socket.socket", self._overheard), **others)
+
+    def auth_publickey(self, username: str, key: paramiko.PKey, event: threading.Event | None = None) -> list[str]:
+        try:
+            return super().auth_publickey(username, key, event)
+        except paramiko.AuthenticationException:
+            self.refused += self.is_active()
+            raise
+
+    @property
+    def greeting(self) -> bytes:
+        """What the server says first, with what it may say before that (RFC 4253, 4.2)."""
+        return self._overheard.heard
+
+    @property
+    def greeted(self) -> bool:
+        return b"\nSSH-" in b"\n" + self.greeting
+
+
+def _failure(
+    settings: SshSettings, place: _Place, identities: Sequence[str], begun: _Transport | None, error: BaseException
+) -> SshError:
+    """What kept from logging in, by how far it had come."""
+    unreachable = UnreachableError(_unreachable(settings, place, error))
+    if begun is None or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return unreachable
+    hung_up = not begun.is_active()
+    if not begun.greeted:
+        drops = not begun.greeting or any(words in begun.greeting for words in _DROPPING)
+        return _dropped(settings, place, "before it said a word") if hung_up and drops else unreachable
+    if not begun.initial_kex_done:
+        ended = isinstance(error, OSError | EOFError) or str(error) == "Negotiation failed."
+        return _dropped(settings, place, "while keys were exchanged") if hung_up and ended else unreachable
+    if hung_up and begun.refused:
+        return LoginError(_not_let_in(settings, place, identities, tried=begun.refused + 1))
+    if hung_up:
+        return HungUpError(
+            f"{settings.title}: sshd at {place.host} port {place.port} ended the connection while {place.user} logged in: "
+            "its log there says why (`journalctl -u ssh -u sshd`); it may be an account that has expired, or that PAM refuses"
+        )
+    refused = isinstance(error, paramiko.AuthenticationException) and str(error) != _TOO_LATE
+    unusable = isinstance(error, paramiko.SSHException | UnicodeDecodeError | PermissionError) and any(map(_unusable, identities))
+    if refused or unusable or str(error) == "No authentication methods available":
+        return LoginError(_not_let_in(settings, place, identities))
+    return unreachable
+
+
+def _dropped(settings: SshSettings, place: _Place, when: str) -> _DroppedError:
+    return _DroppedError(
+        f"{settings.title}: the server at {place.host} port {place.port} ended the connection {when}, {len(_PAUSES) + 1} times: "
+        "too many may log in there at once (MaxStartups of sshd; with --forks fewer do), or this machine is kept out, by "
+        "fail2ban or sshd's PerSourcePenalties: the log there says which (`journalctl -u ssh -u sshd`)"
+    )
 
 
 def _place(settings: SshSettings) -> _Place:
@@ -254,10 +353,17 @@ def _unusable(path: str) -> str:
     return ""
 
 
-def _not_let_in(settings: SshSettings, place: _Place, identities: Sequence[str]) -> str:
+def _not_let_in(settings: SshSettings, place: _Place, identities: Sequence[str], tried: int = 0) -> str:
+    """`tried`: after how many keys sshd hung up, 0 if it did not."""
     problems = [f"the key {path} {problem}" for path in identities if (problem := _unusable(path))]
     if problems and len(problems) == len(identities):
         return f"{settings.title}: {'; '.join(problems)}"
+    if tried:
+        return (
+            f"{settings.title}: sshd at {place.host} port {place.port} ended the connection after {tried} keys, of which none "
+            f"lets {place.user} in (MaxAuthTries): name the right identity file, and where the agent has many keys set "
+            "IdentitiesOnly yes in ~/.ssh/config"
+        )
     return (
         f"{settings.title}: sshd at {place.host} port {place.port} does not let {place.user} in with the keys that are here: "
         f"`ssh-copy-id {place.user}@{place.host}` puts one there, or name the right user or identity file"
@@ -267,12 +373,12 @@ def _not_let_in(settings: SshSettings, place: _Place, identities: Sequence[str])
 def _unreachable(settings: SshSettings, place: _Place, error: BaseException) -> str:
     if isinstance(error, socket.gaierror | UnicodeError):  # the latter for a name that DNS cannot have
         why = "its name cannot be resolved"
-    elif isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError) or str(error) == _NO_SESSION:
+    elif isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError) or str(error) in (_NO_SESSION, _TOO_LATE):
         why = f"no answer within {settings.connect_timeout:g} s"
     elif isinstance(error, OSError) and error.strerror:
         why = error.strerror[:1].lower() + error.strerror[1:]
     elif isinstance(error, EOFError) or "banner" in str(error):
-        why = "what answers there does not speak SSH, or hung up"
+        why = "what answers there does not speak SSH"
     else:
         why = str(error) or "the connection ended"
     return (

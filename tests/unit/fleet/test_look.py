@@ -15,7 +15,7 @@ from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.look import look, look_at_node
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.node.port import UnitState
-from pykubeadm.node.ssh_login import LoginError, UnreachableError
+from pykubeadm.node.ssh_login import HungUpError, LoginError, UnreachableError
 from tests.support.fleets import cluster, fleet, host, node
 from tests.support.init_runs import certified
 from tests.support.node import FakeNode, completed
@@ -202,7 +202,7 @@ def test_a_load_balancer_that_is_marked_absent_and_runs_is_seen():
 
 
 def test_machines_that_cannot_be_reached_are_named_and_the_others_looked_at():
-    hosts = (host("c1", "control-plane"), host("w1"), host("w2"))
+    hosts = (host("c1", "control-plane"), host("w1"), host("w2"), host("w3"))
 
     @contextmanager
     def connect(which):
@@ -210,13 +210,15 @@ def test_machines_that_cannot_be_reached_are_named_and_the_others_looked_at():
             raise UnreachableError("w1 cannot be reached at 10.0.0.2: connection refused")
         if which.name == "w2":
             raise LoginError("w2: sshd does not let root in")
+        if which.name == "w3":
+            raise HungUpError("w3: the server ended the connection")
         yield machine(which.name)
 
     told = []
     with Machines(connect) as machines:
         facts = look(described(*hosts), machines, hosts, lambda name, error: told.append((name, error)))
     assert facts.nodes["w1"].error == "w1 cannot be reached at 10.0.0.2: connection refused"
-    assert [facts.nodes[name].gone for name in ("w1", "w2")] == [True, False]
+    assert [facts.nodes[name].gone for name in ("w1", "w2", "w3")] == [True, False, False]
     assert facts.nodes["c1"].reachable
     assert facts.cluster is None
     assert ("c1", "") in told
