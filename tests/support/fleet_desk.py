@@ -33,7 +33,7 @@ class Desk:
         self.done = []
         self.warnings = []  # of the roles
         self.events = []
-        self.lock = threading.Lock()
+        self.lock, self.reporting = threading.Lock(), threading.Lock()
         monkeypatch.setattr(ready, "READY_WITHIN", 1.0)
         monkeypatch.setattr(command, "digests_of", lambda *_: {each.name: DIGESTS for each in hosts})
         monkeypatch.setattr(command, "look", lambda *_: self.facts)
@@ -79,7 +79,8 @@ class Desk:
             except PykubeadmError as error:
                 event = TaskEnded(name, "pykubeadm.kube.containerd", "Install it", "failed", str(error))
             try:
-                report(event)
+                with self.reporting:  # one thread reads what Ansible says
+                    report(event)
             except OSError as error:
                 unreported.append(error)
 

@@ -1,13 +1,15 @@
-"""The node roles on many machines in one run of Ansible; each machine is ready when its own part is through."""
+"""The node roles on many machines at once; each machine is ready when its own part is through."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.ansible.assets import Assets, find_assets
@@ -44,6 +46,7 @@ _NOT_COMPARED = re.compile(r"controller_folder|images_archives|_version|sandbox_
 _LOAD_BALANCER_VARIABLES = "load_balancer_"
 _RUNTIME = "prepare_runtime"
 STEP = "prepare"
+_PATIENCE = 3.0  # seconds for machines to be marked, before Ansible begins without the others
 
 Ready = dict[str, "Future[None]"]  # host → done, or failed with NodeError
 
@@ -84,7 +87,8 @@ def _without_hosts(value: Any, hosts: Collection[str]) -> Any:
 
 
 class Preparation:
-    """One run of the roles. `ready` has a future for each host: done when its roles are through."""
+    """The roles on many machines, in as few runs of Ansible as can be. `ready` has a future for each host: done when its roles
+    are through. A machine that says nothing any more holds up nobody else."""
 
     def __init__(self, found: Found, machines: Machines, hosts: Sequence[Host], tags: Sequence[str], emit: Subscriber) -> None:
         self._described = found.described
@@ -94,39 +98,45 @@ class Preparation:
         self._tags = sorted(tags)
         self._emit = emit
         self._changes: dict[str, list[str]] = {host.name: [] for host in hosts}
+        self._finishing: dict[str, Future[None]] = {}  # hosts whose roles are through
         self.ready: Ready = {host.name: Future() for host in hosts}
 
     def run(self) -> None:
         """To the end; never raises: what went wrong is in the hosts' futures, each of which is done then."""
-        try:
-            self._run()
-            sentence = "the roles ended without a result for this machine"
-        except PykubeadmError as error:
-            sentence = str(error)
-        except Exception as bug:  # noqa: BLE001 - whoever waits for a machine gets to know
-            sentence = f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})"
-        self._give_up(sentence)
+        marking = {_in_thread(partial(self._mark, host), f"mark {name}"): name for name, host in self._hosts.items()}
+        waiting, plays = set(marking), list[Future[None]]()
+        while waiting:
+            done, waiting = wait(waiting, _PATIENCE)
+            for mark in done:
+                if error := mark.exception():
+                    self._fail(marking[mark], _sentence(error))
+            if marked := [name for mark, name in marking.items() if mark in done and not mark.exception()]:
+                plays.append(_in_thread(partial(self._play, marked), "play"))
+        wait(plays)
+        wait(self._finishing.values())
 
-    def _run(self) -> None:
+    def _play(self, names: Sequence[str]) -> None:
+        """The roles on these hosts; never raises."""
+        try:
+            self._run(names)
+            sentence = "the roles ended without a result for this machine"
+        except Exception as error:  # noqa: BLE001 - whoever waits for a machine gets to know
+            sentence = _sentence(error)
+        self._give_up([name for name in names if name not in self._finishing], sentence)
+
+    def _run(self, names: Sequence[str]) -> None:
         from pykubeadm.ansible.playbook import run_playbook
         from pykubeadm.ansible.workspace import workspace
 
-        marked = self._machines.on_each(self._mark, list(self._hosts.values()))
-        reached = [name for name, error in marked.items() if not isinstance(error, PykubeadmError)]
-        for name, error in marked.items():
-            if isinstance(error, PykubeadmError):
-                self._fail(name, str(error))
-        if not reached:
-            return
         variables = shared_variables(self._described, assets_of(self._described))
-        with workspace(variables, **inventory_of(self._described, [self._hosts[name] for name in reached])) as space:
+        with workspace(variables, **inventory_of(self._described, [self._hosts[name] for name in names])) as space:
             run_playbook(
                 space,
                 "prepare",
                 self._machines.noting(self._report),
-                limit=",".join(reached),
+                limit=",".join(names),
                 tags=self._chosen(variables),
-                forks=min(len(reached), self._machines.forks),
+                forks=min(len(names), self._machines.forks),
                 strategy="free",
             )
 
@@ -151,7 +161,7 @@ class Preparation:
         if event.failed:
             self._fail(event.host, failure_sentence(event))
         elif event.task == LAST_TASK:
-            self._finish(event.host)
+            self._finishing[event.host] = _in_thread(partial(self._finish, event.host), f"finish {event.host}")
         elif event.outcome == "changed":
             task = event.task[:1].lower() + event.task[1:]
             sentence = task + (f": {', '.join(event.changes)}" if event.changes else "")
@@ -165,11 +175,13 @@ class Preparation:
         try:
             stamp(self._machines.node(host), PREPARED, self._stamps(host))
             self._machines.node(host).remove([MARK])
-        except NodeError as error:
-            self._fail(name, str(error))
+        except Exception as error:  # noqa: BLE001 - whoever waits for the machine gets to know
+            self._fail(name, _sentence(error))
             return
-        self._emit(NodeProgress(node=name, step=STEP, outcome="changed", changes=tuple(self._changes[name])))
-        self.ready[name].set_result(None)
+        with suppress(OSError):  # of an output that cannot be written, which is for the main thread to say
+            self._emit(NodeProgress(node=name, step=STEP, outcome="changed", changes=tuple(self._changes[name])))
+        with suppress(InvalidStateError):
+            self.ready[name].set_result(None)
 
     def _stamps(self, host: Host) -> dict[str, str]:
         stages = ["node"] if set(self._tags) - {"load_balancer"} else []
@@ -182,11 +194,31 @@ class Preparation:
             with suppress(OSError):  # of an output that cannot be written, which is for the main thread to say
                 self._emit(NodeProgress(node=name, step=STEP, outcome="failed", message=sentence))
 
-    def _give_up(self, sentence: str) -> None:
-        for name, future in self.ready.items():
-            if not future.done():
+    def _give_up(self, names: Sequence[str], sentence: str) -> None:
+        for name in names:
+            if not self.ready[name].done():
                 own = [line for line in sentence.splitlines() if line.startswith(name)]
                 self._fail(name, "\n".join(own) or f"{name}: {sentence}")
+
+
+def _in_thread(work: Callable[[], None], name: str) -> Future[None]:
+    """Begun, in a thread that does not keep the process: after an interrupt nobody waits for it."""
+    ended: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - it is for whoever waits
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return ended
+
+
+def _sentence(error: BaseException) -> str:
+    return str(error) if isinstance(error, PykubeadmError) else f"this is a bug in pykubeadm ({type(error).__name__}: {error})"
 
 
 def inventory_of(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:

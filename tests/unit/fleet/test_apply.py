@@ -68,6 +68,48 @@ def test_a_slow_machine_holds_nobody_up(monkeypatch):
     assert desk.done.index("join w2") < desk.done.index("prepare w1") < desk.done.index("join w1")
 
 
+@pytest.mark.parametrize("path", ["preparing", "prepared.json"])
+def test_a_machine_that_falls_silent_while_its_marks_are_written_holds_nobody_up(monkeypatch, path):
+    hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2")])
+    joined, late, write = threading.Event(), [], desk.nodes["w1"].write
+
+    def silent(files):
+        if any(file.path == f"/var/lib/pykubeadm/{path}" for file in files):
+            late.append(not joined.wait(10))
+            raise NodeError("w1: the connection was lost: nothing was heard for 45 s")
+        return write(files)
+
+    monkeypatch.setattr(preparing, "_PATIENCE", 0.1)
+    monkeypatch.setattr(desk.nodes["w1"], "write", silent)
+    desk.does["join", "w2"] = joined.set
+    with pytest.raises(PykubeadmError, match=r"^w1: the connection was lost"):
+        desk.apply()
+    assert late == [False]
+    assert desk.outcome("w2").outcome == "changed"
+    assert "join w1" not in desk.done
+
+
+def test_a_machine_whose_mark_comes_late_is_prepared_beside_the_others(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2")])
+    begun, write = threading.Event(), desk.nodes["w1"].write
+
+    def slowly(files):
+        if any(file.path.endswith("/preparing") for file in files):
+            assert begun.wait(10)
+        return write(files)
+
+    monkeypatch.setattr(preparing, "_PATIENCE", 0.1)
+    monkeypatch.setattr(desk.nodes["w1"], "write", slowly)
+    prepared = threading.Event()
+    desk.does["prepare", "w2"] = lambda: (begun.set(), prepared.wait(10))
+    desk.does["prepare", "w1"] = prepared.set
+    desk.apply()
+    assert desk.done.index("prepare w1") < desk.done.index("prepare w2")
+    assert {"join w1", "join w2"} <= set(desk.done)
+
+
 def test_a_network_of_pods_is_applied_as_soon_as_there_is_a_cluster(monkeypatch):
     hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
     desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2")], plugin="flannel")
