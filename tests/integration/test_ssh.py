@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -533,8 +534,8 @@ def test_nothing_stays_on_the_node(sshd: Sshd) -> None:
     _wait(lambda: not Path(f"/proc/{pid}").exists())
 
 
-def _wait(so) -> None:
-    end = time.monotonic() + 120
+def _wait(so, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -553,3 +554,28 @@ def test_servers_are_reached_from_the_node(sshd: Sshd) -> None:
         assert exchange(f"https://{server.endpoint}/b", timeout=10, tls=tls, dial=node.route.dial).status == 200
         with pytest.raises(UnansweredError, match=r"n1 gets no connection to 127\.0\.0\.1 port 1"):
             exchange("https://127.0.0.1:1/", timeout=10, tls=tls, dial=node.route.dial)
+
+
+def test_what_was_opened_from_the_node_ends_with_the_connection_to_it(sshd: Sshd) -> None:
+    before = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with sshd.connected() as node:
+            assert node.route.dial is not None
+            ours = node.route.dial("127.0.0.1", server.getsockname()[1], 10.0)
+        with ours:
+            _wait(lambda: not set(threading.enumerate()) - before, 20)
+            ours.settimeout(10)
+            assert ours.recv(1) == b""
+
+
+def test_a_desk_with_many_open_files_connects(sshd: Sshd) -> None:
+    """To some hundred machines."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1400:
+        pytest.skip("this process may have too few open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1400), hard))
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while opened.enter_context(open("/dev/null", "rb")).fileno() < 1024:
+            pass
+        test_servers_are_reached_from_the_node(sshd)

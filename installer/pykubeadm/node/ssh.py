@@ -7,7 +7,6 @@ and leaves nothing behind), and from then on each method of the node is one mess
 from __future__ import annotations
 
 import re
-import select
 import shlex
 import socket
 import threading
@@ -20,6 +19,7 @@ import paramiko
 
 from pykubeadm.node.remote import STARTER, RemoteNode, payload
 from pykubeadm.node.ssh_login import SshError, SshSettings, log_in
+from pykubeadm.transport.connections import readable
 from pykubeadm.transport.route import Route
 
 _PROMPT = "[pykubeadm asks sudo] "
@@ -58,12 +58,14 @@ def connect(settings: SshSettings) -> Iterator[SshNode]:
         channel = _start_helper(settings, transport)
         opened.callback(channel.close)
         channel.settimeout(_SILENCE)
+        dialler = _Dialler(settings, transport)
+        opened.callback(dialler.close)
         node = SshNode(
             settings.title,
             cast("IO[bytes]", channel.makefile("rb", _CHUNK)),
             cast("IO[bytes]", _Sink(channel)),
             lost=lambda why: _lost(settings, channel, why),
-            route=Route(_Dialler(settings, transport).dial),
+            route=Route(dialler.dial),
         )
         try:
             yield node
@@ -109,7 +111,7 @@ def _started(settings: SshSettings, channel: paramiko.Channel, password: str | N
     end = time.monotonic() + _START
     out, err, asked = b"", b"", False
     while (left := end - time.monotonic()) > 0:
-        select.select([channel], [], [], min(left, 1.0))
+        readable(channel, min(left, 1.0))
         while channel.recv_stderr_ready():
             err += channel.recv_stderr(_CHUNK)
         if channel.recv_ready():
@@ -189,10 +191,17 @@ class _Sink:
 
 
 class _Dialler:
-    """Opens TCP connections from the node by sshd's forwarding (RFC 4254, 7.2)."""
+    """Opens TCP connections from the node by sshd's forwarding (RFC 4254, 7.2). They end with it, whoever has them."""
 
     def __init__(self, settings: SshSettings, transport: paramiko.Transport) -> None:
         self._settings, self._transport = settings, transport
+        self._open: set[socket.socket] = set()
+
+    def close(self) -> None:
+        """Whoever has one of the connections finds its end."""
+        for near in tuple(self._open):
+            with suppress(OSError):
+                near.shutdown(socket.SHUT_RDWR)
 
     def dial(self, host: str, port: int, timeout: float) -> socket.socket:
         try:
@@ -207,9 +216,18 @@ class _Dialler:
                 "reached"
             ) from error
         ours, theirs = socket.socketpair()
-        for carry in (_from_node, _to_node):
+        self._open.add(theirs)
+        for carry in (_from_node, self._to_node):
             threading.Thread(target=carry, args=(channel, theirs), daemon=True).start()
         return ours
+
+    def _to_node(self, channel: paramiko.Channel, near: socket.socket) -> None:
+        with suppress(OSError, EOFError, paramiko.SSHException), near:
+            while data := near.recv(_CHUNK):
+                channel.sendall(data)
+        self._open.discard(near)
+        with suppress(OSError, EOFError, paramiko.SSHException):  # where the whole connection is at its end, so is the channel
+            channel.close()
 
     def _refused(self, host: str, port: int, error: paramiko.ChannelException) -> OSError:
         if error.code == 1:  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
@@ -226,11 +244,3 @@ def _from_node(channel: paramiko.Channel, near: socket.socket) -> None:
             near.sendall(data)
     with suppress(OSError):
         near.shutdown(socket.SHUT_WR)
-
-
-def _to_node(channel: paramiko.Channel, near: socket.socket) -> None:
-    with suppress(OSError, EOFError, paramiko.SSHException), near:
-        while data := near.recv(_CHUNK):
-            channel.sendall(data)
-    with suppress(OSError, EOFError, paramiko.SSHException):  # where the whole connection is at its end, so is the channel
-        channel.close()
