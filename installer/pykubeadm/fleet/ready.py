@@ -15,6 +15,7 @@ from pykubeadm.workflow.events import NodeProgress, Subscriber
 
 if TYPE_CHECKING:
     from pykubeadm.fleet.apply import Outcome
+    from pykubeadm.kube.port import Api
 
 READY_WITHIN = 300.0  # seconds
 
@@ -32,10 +33,13 @@ def wait_ready(found: Found, machines: Machines, outcomes: Mapping[str, Outcome]
         return ""
     networked = found.described.cluster.network.plugin != "none"
 
+    apis: list[Api] = []  # once there is one
+
     def look() -> str | None:
         try:
-            api = api_of(machines.node(found.host(seed)))
-            nodes = {node["metadata"]["name"]: node_object(node) for node in api.list("v1", "Node")}
+            if not apis:
+                apis.append(api_of(machines.node(found.host(seed))))
+            nodes = {node["metadata"]["name"]: node_object(node) for node in apis[0].list("v1", "Node")}
         except PykubeadmError as error:
             return str(error)
         missing = sorted(wanted - set(nodes))

@@ -13,7 +13,7 @@ import pytest
 from pykubeadm.ansible.results import TaskEnded
 from pykubeadm.config.versions import NEWEST_KNOWN
 from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
-from pykubeadm.fleet import admission, apply, preparing
+from pykubeadm.fleet import admission, apply, preparing, ready
 from pykubeadm.fleet.admission import opened
 from pykubeadm.fleet.command import run_apply
 from pykubeadm.fleet.facts import Facts, NodeFacts
@@ -122,6 +122,14 @@ def test_a_network_of_pods_is_applied_as_soon_as_there_is_a_cluster(monkeypatch)
     assert desk.done.index("init c1") < desk.done.index("network c1") < desk.done.index("join w1")
     assert desk.outcome("c1").outcome == "changed"
     assert "network" in desk.nodes["c1"].text("/var/lib/pykubeadm/network.json")
+
+
+def test_the_wait_for_nodes_connects_to_the_cluster_once(monkeypatch):
+    desk, connected = Desk(monkeypatch, host("c1", "control-plane"), facts=[bare("c1")], plugin="flannel"), []
+    monkeypatch.setattr(ready, "api_of", lambda node: connected.append(node.name) or desk.api)
+    with pytest.raises(PykubeadmError, match="c1 is not ready"):
+        desk.apply()
+    assert connected == ["c1"]
 
 
 def test_a_network_that_cannot_be_applied_is_its_control_planes_failure(monkeypatch):
