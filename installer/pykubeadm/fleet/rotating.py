@@ -3,9 +3,7 @@ the user or is through."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import CONTROL_PLANE, Host
@@ -15,7 +13,7 @@ from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.machines import Connect, Machines, over_ssh
 from pykubeadm.fleet.one_by_one import OneByOne
 from pykubeadm.fleet.progress import HostEvents, keeping_results, number_of_hosts
-from pykubeadm.workflow.events import Event, PhaseFailed, Result, RunFinished, RunStarted, Subscriber
+from pykubeadm.workflow.events import Result, RunFinished, RunStarted, Subscriber
 
 if TYPE_CHECKING:
     from pykubeadm.fleet.facts import Facts
@@ -54,7 +52,7 @@ def run_rotate(
         emit(RunFinished(outcome="failed", changed=0, exit_status=error.exit_status))
         raise
     if said is not None and not (run.failed or run.problems):
-        emit(Result(name=said.name, text=_as_here(said.text), data=said.data))
+        emit(said)
     finish(run.outcomes, run.problems, emit)
 
 
@@ -109,24 +107,13 @@ def _of_follower(run: OneByOne, first: Host, host: Host, given: Mapping[str, Any
 def _on(run: OneByOne, host: Host, names: Sequence[str], given: Mapping[str, Any]) -> Result | None:
     """The command on one host; the last that it said of the rotation."""
     from pykubeadm.commands.certs.rotation.command import rotate_ca
+    from pykubeadm.commands.certs.rotation.run import Advice
 
     results: list[Result] = []
+    advice = Advice(_HERE, where="")  # it finds a control plane by itself
 
     def call(_host: Host, node: Node, events: HostEvents) -> None:
-        keep = keeping_results(events, results)
-
-        def take(event: Event) -> None:
-            keep(replace(event, error=_as_here(event.error)) if isinstance(event, PhaseFailed) else event)
-
-        try:
-            rotate_ca(names, given, take, machine=node)
-        except PhaseError as error:
-            raise PhaseError(_as_here(str(error))) from error
+        rotate_ca(names, given, keeping_results(events, results), machine=node, advice=advice)
 
     run.on_each([host], call)
     return next((result for result in reversed(results) if result.name == "rotation"), None)
-
-
-def _as_here(text: str) -> str:
-    """What a node says of its own command, said of this one, which finds a control plane by itself."""
-    return re.sub(rf"(`{_HERE}[^`]*`) on a control plane", r"\1", text.replace(_ON_NODE, _HERE))

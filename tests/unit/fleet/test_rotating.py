@@ -47,7 +47,7 @@ class Desk:
             return bare(which.name)
         return control_plane(which.name) if "control-plane" in which.parts else worker(which.name)
 
-    def rotate(self, names, options, emit, *, machine):
+    def rotate(self, names, options, emit, *, machine, advice):
         self.done.append(" ".join([machine.name, *names]))
         self.keys[machine.name] = options.get("certificate_key", "")
         self.does.get(machine.name, lambda: None)()
@@ -55,16 +55,16 @@ class Desk:
             self.stage = 0
         self.came |= {machine.name} - set(self.lost)
         if machine.name.startswith("w"):
-            emit(Result(name="rotation", text="Go on with `pykubeadm certs rotate-ca` on a control plane.", data={}))
+            emit(Result(name="rotation", text=f"Go on with {advice.to_run()}.", data={}))
             return
         while True:
             left = [name for name in self.nodes if name not in self.came]
             waiting = [name for name in left if name.startswith("c")] or left
             if waiting:
-                self.say(emit, "is ready. Next: `pykubeadm certs rotate-ca`", nodes=",".join(waiting))
+                self.say(emit, f"is ready. Next: {advice.to_run()}", nodes=",".join(waiting))
                 return
             if STAGES[self.stage] == "issue" and not options.get("finish"):
-                self.say(emit, "then `pykubeadm certs rotate-ca --finish` removes the former CA")
+                self.say(emit, f"then {advice.to_run(' --finish')} removes the former CA")
                 return
             if self.stage == len(STAGES) - 1:
                 emit(Result(name="rotation", text="Rotated ca.", data={"stage": "drop"}))
@@ -113,8 +113,8 @@ def test_each_stage_comes_to_each_node_before_the_next_until_it_waits_for_the_us
 def test_what_the_node_s_command_advises_is_said_as_of_this_one(desk, monkeypatch):
     """Of results, and of what a node fails with."""
 
-    def command(_names, given, emit, **_machine):
-        sentence = "no rotation is under way; `pykubeadm certs rotate-ca all` on a control plane starts one"
+    def command(_names, given, emit, *, advice, **_machine):
+        sentence = f"no rotation is under way; {advice.to_run(' all')} starts one"
         if given.get("finish"):
             emit(PhaseFailed(phase="look", error=sentence, exit_status=1))
             raise PhaseError(sentence)

@@ -10,6 +10,7 @@ import pytest
 from pykubeadm.commands.certs.phases import BACKUP
 from pykubeadm.commands.certs.rotation import pods, record
 from pykubeadm.commands.certs.rotation.record import NAME
+from pykubeadm.commands.certs.rotation.run import Advice
 from pykubeadm.commands.certs.run import CertsRun
 from pykubeadm.config.host import HostFacts
 from pykubeadm.constants import CA_ROTATION_DIR
@@ -40,6 +41,16 @@ def test_one_control_plane_alone_is_rotated_by_two_commands(attach) -> None:
     assert_rotated(cluster, former)
     assert node.text("/etc/kubernetes/manifests/kube-controller-manager.yaml") == manifest
     assert "No rotation is under way" in said(rotate(node))
+
+
+def test_whoever_runs_it_on_many_nodes_says_what_is_to_be_run_next(attach) -> None:
+    first, worker = attach(rotating_cluster()).nodes.values()
+    desk = Advice("pykubeadm cluster certs rotate-ca", where="")
+    with pytest.raises(PhaseError, match=r"^no rotation is under way; `pykubeadm cluster certs rotate-ca all` starts one$"):
+        rotate(first, abort=True, advice=desk)
+    heard = [said(rotate(node, *names, advice=desk)) for node, names in ((first, ()), (first, ALL), (worker, ()), (worker, ()))]
+    assert "Continue with `pykubeadm cluster certs rotate-ca`." in heard[-1]
+    assert "pykubeadm certs" not in "".join(heard)
 
 
 def test_with_a_worker_each_node_comes_to_each_stage(attach) -> None:

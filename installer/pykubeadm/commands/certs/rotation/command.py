@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubeadm.commands.certs.rotation.phases import STEPS
-from pykubeadm.commands.certs.rotation.run import RotationRun
+from pykubeadm.commands.certs.rotation.run import ON_NODE, Advice, RotationRun
 from pykubeadm.commands.certs.rotation.stages import ETCD, NAMES
 from pykubeadm.commands.execute import execute
 from pykubeadm.commands.existing import own_api
@@ -40,10 +40,13 @@ _LOOK_EVERY: Final = 0.5  # seconds
 _KUBELET_CONF: Final = f"{KUBERNETES_DIR}/kubelet.conf"
 
 
-def rotate_ca(names: Sequence[str], options: Mapping[str, Any], emit: Subscriber, *, machine: Node) -> None:
+def rotate_ca(
+    names: Sequence[str], options: Mapping[str, Any], emit: Subscriber, *, machine: Node, advice: Advice = ON_NODE
+) -> None:
     """Begin to rotate on `machine` what `names` say ("all", or some of `NAMES`), or with none continue what is under way.
     `options`: abort, certificate_key, finish, kubeconfig, restart_workloads."""
     run = _begin(_chosen(names), options, emit, machine)
+    run.advice = advice
     execute(NAME, STEPS, run, node_name=run.node_name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pykubeadm.commands.certs.rotation.cluster import settle_cluster
 from pykubeadm.commands.certs.rotation.material import (
@@ -40,8 +40,6 @@ from pykubeadm.workflow.phase import Changes
 if TYPE_CHECKING:
     from pykubeadm.util.kube_object import KubeObject
 
-_COMMAND: Final = "pykubeadm certs rotate-ca"
-
 
 def look(run: RotationRun) -> Changes:
     """Begin the rotation that was asked for, turn back the one under way, or continue it."""
@@ -49,17 +47,18 @@ def look(run: RotationRun) -> Changes:
     changes: list[str] = []
     if run.rotation is None:
         if run.abort or (run.finish and not run.names):
-            raise PhaseError(f"no rotation is under way; `{_COMMAND} all` on a control plane starts one")
+            raise PhaseError(f"no rotation is under way; {run.advice.to_run(' all')} starts one")
         if not run.names:
             forget_material(run.node)
             if run.is_control_plane:
                 forget_reports(cluster_api(run), _nodes(run))
-            run.result("rotation", f"No rotation is under way. `{_COMMAND} all` on a control plane starts one.")
+            run.result("rotation", f"No rotation is under way. {run.advice.to_run(' all')} starts one.")
             return ()
         changes += _begin(run)
     elif run.names and set(run.names) != set(run.under_way.names):
         raise PhaseError(
-            f"a rotation of {', '.join(run.under_way.names)} is under way: finish or abort it first (`{_COMMAND}` continues it)"
+            f"a rotation of {', '.join(run.under_way.names)} is under way: finish or abort it first "
+            f"(`{run.advice.command}` continues it)"
         )
     if run.abort:
         changes += _turn_back(run)
@@ -121,7 +120,7 @@ def _turn_back(run: RotationRun) -> Changes:
     if rotation.stage not in BACK:
         raise PhaseError(
             f"the stage {rotation.stage} has begun, in which nodes drop the former CA: it cannot be aborted; continue with"
-            f" `{_COMMAND}`, and rotate again where the new CA is not to stay"
+            f" `{run.advice.command}`, and rotate again where the new CA is not to stay"
         )
     if not run.is_control_plane:
         raise PhaseError("a rotation is aborted on a control plane; this node is a worker")
@@ -145,13 +144,11 @@ def _see_whether_due(run: RotationRun) -> None:
     its_turn = rotation.workers == rotation.stage and concerns_workers(rotation.names)
     run.is_due = its_turn and not done
     if done:
-        run.result(
-            "rotation", f"This node has reached the stage {rotation.stage}. Continue with `{_COMMAND}` on a control plane."
-        )
+        run.result("rotation", f"This node has reached the stage {rotation.stage}. Continue with {run.advice.to_run()}.")
     elif not concerns_workers(rotation.names):
         run.result("rotation", f"Workers have no part in the rotation of {', '.join(rotation.names)}.")
     elif not its_turn:
-        run.result("rotation", f"Control planes take the stage {rotation.stage} first: run `{_COMMAND}` there.")
+        run.result("rotation", f"Control planes take the stage {rotation.stage} first: run `{run.advice.command}` there.")
 
 
 def report_stage(run: RotationRun) -> Changes:
@@ -161,9 +158,7 @@ def report_stage(run: RotationRun) -> Changes:
     if not rotation.stage.trusts_both:
         forget_material(run.node)
     if not run.is_control_plane:
-        run.result(
-            "rotation", f"This node has reached the stage {rotation.stage}. Continue with `{_COMMAND}` on a control plane."
-        )
+        run.result("rotation", f"This node has reached the stage {rotation.stage}. Continue with {run.advice.to_run()}.")
     return [f"Node {run.node_name} is recorded to have reached the stage {rotation.stage}"]
 
 
@@ -198,7 +193,8 @@ def _next(run: RotationRun, rotation: Rotation) -> Changes:
             run.result(
                 "rotation",
                 "All nodes use certificates of the new CA and trust both. Hand out kubeconfigs and tokens used elsewhere,"
-                f"\nthen `{_COMMAND} --finish` removes the former CA for good; `{_COMMAND} --abort` goes back.",
+                f"\nthen `{run.advice.command} --finish` removes the former CA for good; "
+                f"`{run.advice.command} --abort` goes back.",
                 stage=str(rotation.stage),
             )
             return changes
@@ -225,7 +221,7 @@ def _say_next(run: RotationRun, nodes: Sequence[KubeObject], option: str = "") -
     run.result(
         "rotation",
         f"Stage {rotation.stage}: this node is ready. Next, one after the other, on {', '.join(names)}:\n\n"
-        f"  {_COMMAND}{option}\n\nand then here again: {_COMMAND}",
+        f"  {run.advice.command}{option}\n\nand then here again: {run.advice.command}",
         stage=str(rotation.stage),
         nodes=",".join(names),
     )
