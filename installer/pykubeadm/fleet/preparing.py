@@ -46,6 +46,7 @@ _NOT_COMPARED = re.compile(r"controller_folder|images_archives|_version|sandbox_
 _LOAD_BALANCER_VARIABLES = "load_balancer_"
 _RUNTIME = "prepare_runtime"
 STEP = "prepare"
+_NO_RESULT = "the roles ended without a result for this machine"
 _PATIENCE = 3.0  # seconds for machines to be marked, before Ansible begins without the others
 
 Ready = dict[str, "Future[None]"]  # host → done, or failed with NodeError
@@ -119,7 +120,7 @@ class Preparation:
         """The roles on these hosts; never raises."""
         try:
             self._run(names)
-            sentence = "the roles ended without a result for this machine"
+            sentence = _NO_RESULT
         except Exception as error:  # noqa: BLE001 - whoever waits for a machine gets to know
             sentence = _sentence(error)
         self._give_up([name for name in names if name not in self._finishing], sentence)
@@ -195,10 +196,16 @@ class Preparation:
                 self._emit(NodeProgress(node=name, step=STEP, outcome="failed", message=sentence))
 
     def _give_up(self, names: Sequence[str], sentence: str) -> None:
+        """What is said of one machine is not the others' reason."""
+        said = {name: _lines_of(name, sentence) for name in self._hosts}
+        common = sentence if not any(said.values()) else _NO_RESULT
         for name in names:
             if not self.ready[name].done():
-                own = [line for line in sentence.splitlines() if line.startswith(name)]
-                self._fail(name, "\n".join(own) or f"{name}: {sentence}")
+                self._fail(name, said[name] or f"{name}: {common}")
+
+
+def _lines_of(name: str, sentence: str) -> str:
+    return "\n".join(line for line in sentence.splitlines() if re.match(rf"{re.escape(name)}[: ]", line))
 
 
 def _in_thread(work: Callable[[], None], name: str) -> Future[None]:

@@ -90,6 +90,24 @@ def test_a_machine_that_falls_silent_while_its_marks_are_written_holds_nobody_up
     assert "join w1" not in desk.done
 
 
+def test_a_machine_without_a_result_is_not_said_to_have_failed_as_another_did(monkeypatch):
+    hosts = [host("c1", "control-plane"), host("w1"), host("w10")]
+    desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w10")])
+
+    def play(_space, _playbook, report, **_more):
+        report(TaskEnded("w10", "pykubeadm.kube.containerd", "Install it", "failed", "the disk is full"))
+        raise NodeError("w10: role containerd: cannot install it: the disk is full")
+
+    monkeypatch.setattr("pykubeadm.ansible.playbook.run_playbook", play)
+    with pytest.raises(PykubeadmError) as failed:
+        desk.apply()
+    assert sorted(str(failed.value).splitlines()[:-1]) == [
+        "c1: the roles ended without a result for this machine",
+        "w10: role containerd: cannot install it: the disk is full",
+        "w1: the roles ended without a result for this machine",
+    ]
+
+
 def test_a_machine_whose_mark_comes_late_is_prepared_beside_the_others(monkeypatch):
     hosts = [host("c1", "control-plane"), host("w1"), host("w2")]
     desk = Desk(monkeypatch, *hosts, facts=[bare("c1"), bare("w1"), bare("w2")])
