@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pykubeadm.errors import NodeError
+from pykubeadm.errors import ApiError, NodeError, PykubeadmError
 from pykubeadm.fleet.admission import Open
 from pykubeadm.fleet.cluster import node_object
 from pykubeadm.fleet.facts import NodeObject
@@ -96,9 +96,13 @@ def apply_network(
             run_playbook(space, "bridge", machines.noting(report), limit=limit, forks=forks, strategy="free", late=late)
         else:
             run_playbook(space, "network", machines.noting(report), limit=seed.name, late=late)
-    for host in hosts:
-        if host.name in nodes or not bridge:
-            stamp(machines.node(host), NETWORK, {"network": network_digest(variables[host.name])})
+
+    def note(host: Host) -> None:
+        stamp(machines.node(host), NETWORK, {"network": network_digest(variables[host.name])})
+
+    noted = machines.on_each(note, [host for host in hosts if host.name in nodes or not bridge])
+    if failed := [str(error) for error in noted.values() if isinstance(error, PykubeadmError)]:
+        raise NodeError("\n".join(failed))
     emit(PhaseFinished(phase="", outcome="changed", changes=tuple(changes)))
 
 
@@ -137,7 +141,10 @@ def _with_addresses(described: Described, cluster: Open, emit: HostEvents, joine
 
     def look() -> str | None:
         found.clear()
-        found.update({str(node["metadata"]["name"]): node_object(node) for node in cluster.api.list("v1", "Node")})
+        try:
+            found.update({str(node["metadata"]["name"]): node_object(node) for node in cluster.api.list("v1", "Node")})
+        except ApiError as error:  # it may be starting again
+            return str(error)
         if missing := sorted(set(joined) - set(found)):
             return f"there is no Node {', '.join(missing)} yet"
         without = [name for name, node in found.items() if not (node.pod_cidrs and node.address)]

@@ -22,6 +22,7 @@ from pykubeadm.fleet.network import apply_network, network_variables
 from pykubeadm.fleet.preparing import digests_of
 from pykubeadm.fleet.progress import of_host
 from pykubeadm.fleet.variables import digest
+from pykubeadm.kube.port import ApiStatusError, ApiUnreachableError
 from tests.support.api import FakeApi
 from tests.support.fleets import fleet, host, node
 from tests.support.node import FakeNode
@@ -72,8 +73,8 @@ def resolved(document, known):
     return known[found[1]] if found else document
 
 
-def apply(fleet_: Described, api: FakeApi, joined_now=(), manifest="") -> tuple[dict[str, FakeNode], list]:
-    nodes = {each.name: FakeNode(each.name) for each in HOSTS}
+def apply(fleet_: Described, api: FakeApi, joined_now=(), manifest="", nodes=None) -> tuple[dict[str, FakeNode], list]:
+    nodes = nodes or {each.name: FakeNode(each.name) for each in HOSTS}
     if manifest:
         nodes["c1"].put("/etc/kubernetes/manifests/kube-apiserver.yaml", manifest)
     events: list = []
@@ -141,6 +142,30 @@ def test_a_machine_that_joined_just_now_is_waited_for(played):
     [(_playbook, options, inventory)] = played
     assert options["hosts"] == ["c1", "w1"]
     assert inventory["all"]["hosts"]["c1"]["cni_routes"] == [{"cidr": "10.244.1.0/24", "via": "10.0.0.2"}]
+
+
+def test_an_api_server_that_is_starting_again_is_waited_for(played):
+    api = FakeApi(failures=[ApiUnreachableError("connection refused"), ApiStatusError("no leader", code=500)])
+    api.put(joined("c1", "10.244.0.0/24", "10.0.0.1"))
+    api.put(joined("w1", "10.244.1.0/24", "10.0.0.2"))
+    apply(described("bridge"), api)
+    assert len(played) == 1
+
+
+@pytest.mark.usefixtures("played")
+def test_a_machine_that_falls_silent_when_all_is_done_is_the_only_one_that_has_to_do_it_again(monkeypatch):
+    api = FakeApi()
+    api.put(joined("c1", "10.244.0.0/24", "10.0.0.1"))
+    api.put(joined("w1", "10.244.1.0/24", "10.0.0.2"))
+    nodes = {each.name: FakeNode(each.name) for each in HOSTS}
+
+    def silent(_files):
+        raise NodeError("c1: the connection was lost")
+
+    monkeypatch.setattr(nodes["c1"], "write", silent)
+    with pytest.raises(NodeError, match=r"^c1: the connection was lost$"):
+        apply(described("bridge"), api, nodes=nodes)
+    assert nodes["w1"].stat("/var/lib/pykubeadm/network.json") is not None
 
 
 @pytest.mark.usefixtures("played")
