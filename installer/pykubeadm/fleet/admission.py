@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.fleet import CONTROL_PLANE, Host
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from pykubeadm.kube.port import Api
     from pykubeadm.node.port import Node
     from pykubeadm.workflow.events import Subscriber
+
+
+_WITHDRAWN_WITHIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,12 @@ def admit(found: Open, described: Described, address: str, joining: list[Host], 
 def withdraw(api: Api, admission: Admission, note: Callable[[str], None], *, shared: bool) -> None:
     """Delete the token, and where they were shared with its key, the certificates; what cannot be deleted ends by itself within
     two hours."""
+    from pykubeadm.kube.apply import retrying
     from pykubeadm.tokens.shared_certificates import SECRET_NAME
 
     token = f"bootstrap-token-{admission.token.partition('.')[0]}"
     for name in (token, SECRET_NAME) if shared else (token,):
         try:
-            api.delete("v1", "Secret", name, "kube-system")
+            retrying(partial(api.delete, "v1", "Secret", name, "kube-system"), _WITHDRAWN_WITHIN, settling=False)
         except ApiError as error:
             note(f"Secret kube-system/{name} could not be deleted, and ends by itself within two hours: {error}")

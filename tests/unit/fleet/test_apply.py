@@ -18,6 +18,7 @@ from pykubeadm.fleet.admission import opened
 from pykubeadm.fleet.command import run_apply
 from pykubeadm.fleet.facts import Facts, NodeFacts
 from pykubeadm.fleet.options import Options
+from pykubeadm.kube.port import ApiStatusError
 from pykubeadm.node.port import UnitState
 from pykubeadm.workflow.events import NodeProgress, Note, RunFinished
 from tests.support.api import FakeApi
@@ -390,6 +391,13 @@ def test_certificates_that_another_run_shares_are_left(shared, left):
         api.create(secret(name))
     admission.withdraw(api, letting, pytest.fail, shared=shared)
     assert secrets(api) == left
+
+
+def test_an_api_server_that_is_away_for_a_moment_keeps_nothing_that_lets_nodes_in():
+    api, letting = FakeApi(failures=[ApiStatusError("etcdserver: leader changed", code=500)]), admission.new_admission()
+    api.put(secret(f"bootstrap-token-{letting.token[:6]}"))
+    admission.withdraw(api, letting, pytest.fail, shared=False)
+    assert secrets(api) == []
 
 
 def test_the_token_of_a_run_that_could_not_share_certificates_is_withdrawn(monkeypatch):
