@@ -130,6 +130,57 @@ def test_through_jump_hosts(sshd: Sshd, tmp_path: Path) -> None:
     assert "from the jump host jump" in sentence
 
 
+def test_what_keeps_from_using_a_jump_host_says_nothing_of_the_node(sshd: Sshd, tmp_path: Path) -> None:
+    """Where a cluster forgets machines that do not answer, it is not to forget one for that."""
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"
+    caught = why_not_at_all(configured(sshd, tmp_path, text, jump="127.0.0.1:1"))
+    assert str(caught).startswith("n1: the jump host 127.0.0.1 cannot be reached at 127.0.0.1 port 1: connection refused")
+    assert not isinstance(caught, UnreachableError)
+    with front(_forwarding_nothing(sshd)) as (port, _callers):
+        caught = why_not_at_all(configured(sshd, tmp_path, text, jump=f"127.0.0.1:{port}"))
+    assert "from the jump host" in str(caught)
+    assert not isinstance(caught, UnreachableError)
+
+
+def why_not_at_all(settings: SshSettings) -> SshError:
+    with pytest.raises(SshError) as caught, connect(settings):
+        pytest.fail("it connects")
+    return caught.value
+
+
+class _Forwarding(paramiko.ServerInterface):
+    """Lets everybody in, and nobody through."""
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Timer(0.2, channel.get_transport().close).start()
+        return True
+
+
+def _forwarding_nothing(sshd: Sshd) -> Callable[[int, socket.socket], None]:
+    def meet(_number: int, caller: socket.socket) -> None:
+        transport = paramiko.Transport(caller)
+        transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(sshd.folder / "host")))
+        transport.start_server(server=_Forwarding())
+        transport.join()
+
+    return meet
+
+
+def test_a_connection_that_ends_as_python_starts_is_no_fault_of_python(sshd: Sshd, tmp_path: Path) -> None:
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"
+    with front(_forwarding_nothing(sshd)) as (port, _callers):
+        assert "the connection ended while it began" in why_not(configured(sshd, tmp_path, text, port=port), ConnectionLostError)
+
+
 def test_through_a_proxy_command(sshd: Sshd, tmp_path: Path) -> None:
     relay = "import socket,sys,threading as t,os;s=socket.create_connection(('127.0.0.1',int(sys.argv[1])))"
     code = (

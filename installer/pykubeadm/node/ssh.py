@@ -30,6 +30,7 @@ _SILENCE = 45.0  # seconds without a word, although the other end is asked every
 _START = 60.0  # seconds for sudo and Python to start: PAM may ask others
 _GOODBYE = 5.0  # seconds for the helper to end
 _CHUNK = 65536
+_NO_STATUS = -1  # paramiko's, where a command ends without one
 
 
 class SudoError(SshError):
@@ -126,6 +127,8 @@ def _started(settings: SshSettings, channel: paramiko.Channel, password: str | N
             asked = True
             channel.sendall(f"{password}\n".encode())
         elif channel.exit_status_ready() and not channel.recv_ready() and not channel.recv_stderr_ready():
+            if channel.recv_exit_status() == _NO_STATUS and not out + err:
+                raise EOFError("no status came, and nothing was said")
             raise _not_started(settings, channel, (out + err).decode(errors="replace").replace(_PROMPT, ""))
     raise SshError(f"{settings.title}: {settings.python} did not start there within {_START:g} s")
 

@@ -26,6 +26,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its trac
 _CONFIG = "~/.ssh/config"
 _NO_SESSION = "No existing session"  # says paramiko where sshd hung up between two keys, or did not get that far in time
 _TOO_LATE = "Authentication timeout."
+_FORBIDDEN = 1  # RFC 4254, 5.1: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds, more or less, before a server that dropped us is tried again
 # What sshd says before it drops somebody: to 9.7, and since.
 _DROPPING = (b"Exceeded MaxStartups", b"Not allowed at this time")
@@ -68,7 +69,7 @@ class SshError(NodeError):
 
 
 class UnreachableError(SshError):
-    """Nobody answers there, or not with SSH; also a jump host."""
+    """Nobody answers there, or not with SSH."""
 
 
 class HungUpError(SshError):
@@ -271,13 +272,17 @@ def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
     jump = str(place.options.get("proxyjump", ""))
     if jump and jump.lower() != "none":
         before, _, last = jump.rpartition(",")
-        through = log_in(_jump_host(settings, last, before), opened)
+        try:
+            through = log_in(_jump_host(settings, last, before), opened)
+        except UnreachableError as error:  # which says nothing of the node itself
+            raise SshError(str(error)) from error
         try:
             return through.open_channel(
                 "direct-tcpip", (place.host, place.port), ("127.0.0.1", 0), timeout=settings.connect_timeout
             )
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise UnreachableError(
+            forbidden = isinstance(error, paramiko.ChannelException) and error.code == _FORBIDDEN
+            raise (SshError if forbidden or not through.is_active() else UnreachableError)(
                 f"{settings.title} cannot be reached at {place.host} port {place.port} from the jump host {last}: check address "
                 "and firewalls, and that sshd there allows it (AllowTcpForwarding)"
             ) from error
