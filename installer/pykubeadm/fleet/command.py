@@ -99,14 +99,16 @@ def run_apply(
     outcomes: dict[str, Outcome] = {}
     problems: list[tuple[str, str]] = []
     try:
-        with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
+        with Machines(connect or over_ssh(described), forks=options.forks, log=log, left=lambda: options.left) as machines:
             found = plan_fleet(described, machines, options, emit)
             problems += found.plan.problems
             for host, problem in problems:
                 emit(Note(level="warning", topic=host, message=problem))
             if options.until:
                 found = replace(found, plan=found.plan.until(options.until))
-            if not found.plan.empty:
+            if not found.plan.empty and options.left == 0:
+                problems.append(("", "--timeout ended the run while machines were looked at: nothing was begun"))
+            elif not found.plan.empty:
                 emit(Planned(phase="plan", text="\n".join(lines(found.plan))))
                 outcomes = apply(found, machines, options, emit)
                 if commands := further(found.plan):

@@ -64,14 +64,18 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], report
         report(host.name, "")
         return found
 
-    found = machines.on_each(one, [*hosts, *_other_members(described, hosts)])
-    facts = {name: value for name, value in found.items() if isinstance(value, NodeFacts)}
+    def all_of(chosen: Sequence[Host]) -> dict[str, NodeFacts]:
+        found = machines.on_each(one, chosen)
+        return {
+            name: NodeFacts(name, error=str(each)) if isinstance(each, PykubeadmError) else each for name, each in found.items()
+        }
+
+    facts = all_of([*hosts, *_other_members(described, hosts)])
     candidates = [host for host in hosts if facts[host.name].control_plane]
     silence: dict[str, str] = {}
     cluster = _cluster(machines, candidates, silence) or _cluster(machines, _others(described, hosts), silence)
     if cluster is None and any(host.is_node for host in hosts):
-        others = machines.on_each(one, _others(described, hosts))
-        facts |= {name: value for name, value in others.items() if isinstance(value, NodeFacts)}
+        facts |= all_of(_others(described, hosts))
     return Facts(facts, cluster, silence)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pykubeadm.config.fleet import Host
 from pykubeadm.errors import NodeError, PykubeadmError
@@ -26,22 +26,34 @@ DEFAULT_FORKS = 50
 
 
 class Machines:
-    """Connections to hosts, closed at the end. A host that could not be reached is not tried again in this run."""
+    """Connections to hosts, closed at the end. A host that could not be reached is not tried again in this run. `left` says how
+    many seconds are left for what is done on each, None for no end."""
 
-    def __init__(self, connect: Connect, *, forks: int = DEFAULT_FORKS, log: RunLog | None = None) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        forks: int = DEFAULT_FORKS,
+        log: RunLog | None = None,
+        left: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._connect = connect
         self._log = log
+        self._left = left
         self.forks = forks
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._nodes: dict[str, Node | NodeError] = {}
         self._open: list[AbstractContextManager[Node]] = []
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Side by side, as each waits for its machine's helper to end."""
+        with self._lock:
+            self._closed = True
         if self._open:
             with ThreadPoolExecutor(min(self.forks, len(self._open)), thread_name_prefix="close") as pool:
                 list(pool.map(lambda connection: connection.__exit__(None, None, None), self._open))
@@ -67,7 +79,11 @@ class Machines:
         except NodeError as error:
             return error
         with self._lock:
-            self._open.append(connection)
+            if not (late := self._closed):
+                self._open.append(connection)
+        if late:
+            connection.__exit__(None, None, None)
+            return NodeError(f"{host.name} was reached when the run was over")
         return logged(node, host.name, self._log) if self._log else node
 
     def hide(self, values: Iterable[str]) -> None:
@@ -81,9 +97,12 @@ class Machines:
 
     def on_each(self, call: Callable[[Host], T], hosts: Sequence[Host], *, at_a_time: int = 0) -> dict[str, T | PykubeadmError]:
         """`call` for each host, side by side, `at_a_time` of them where that is given; what it returned or the error that it
-        raised, by host. An interrupt is raised at once."""
+        raised, by host; NodeError where the time was over first. An interrupt is raised at once."""
         if not hosts:
             return {}
+        left = self._left()
+        if left == 0:
+            return {host.name: _not_begun(host.name) for host in hosts}
 
         def one(host: Host) -> T | PykubeadmError:
             try:
@@ -92,14 +111,23 @@ class Machines:
                 return error
 
         pool = ThreadPoolExecutor(min(at_a_time or self.forks, len(hosts)), thread_name_prefix="host")
-        wait = True
+        calls = {host.name: pool.submit(one, host) for host in hosts}
+        late: set[Future[T | PykubeadmError]] = set(calls.values())
         try:
-            return dict(zip((host.name for host in hosts), pool.map(one, hosts), strict=True))
-        except KeyboardInterrupt:
-            wait = False
-            raise
+            done, late = wait(late, left, FIRST_EXCEPTION)
+            for each in done:
+                each.result()  # raises what is no PykubeadmError
         finally:
-            pool.shutdown(wait=wait, cancel_futures=True)
+            pool.shutdown(wait=not late, cancel_futures=True)
+        return {name: _late(name, each) if each in late else each.result() for name, each in calls.items()}
+
+
+def _late(name: str, call: Future[Any]) -> NodeError:
+    return _not_begun(name) if call.cancelled() else NodeError(f"{name}: it was not done when --timeout ended the run")
+
+
+def _not_begun(name: str) -> NodeError:
+    return NodeError(f"{name} was not begun when --timeout ended the run")
 
 
 def over_ssh(described: Described) -> Connect:

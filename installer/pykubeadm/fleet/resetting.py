@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pykubeadm.errors import NodeError, PykubeadmError
+from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.apply import Outcome
 from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.leaving import reset_node
@@ -27,14 +27,12 @@ def run_reset(
     with a sentence for each host that failed."""
     hosts = [host for host in described.cluster.hosts if host.has_kubelet]
     emit(RunStarted(command="cluster reset", node=number_of_hosts(len(hosts)), phases=("reset",)))
-    with Machines(connect or over_ssh(described), forks=options.forks, log=log) as machines:
+    with Machines(connect or over_ssh(described), forks=options.forks, log=log, left=lambda: options.left) as machines:
 
         def one(host: Host) -> Outcome:
             began, events = time.monotonic(), of_host(host.name, "reset", emit)
             error = None
             try:
-                if options.left == 0:
-                    raise NodeError(f"{host.name} was not begun when --timeout ended the run")
                 directory = described.configuration.cluster.certificates_dir
                 reset_node(machines.node(host), events, certificates_dir=directory, skip_phases=("remove-etcd-member",))
             except PykubeadmError as failure:
@@ -43,5 +41,5 @@ def run_reset(
             return Outcome(host.name, time.monotonic() - began, error, events.changes)
 
         found = machines.on_each(one, hosts)
-    ended = sorted((each for each in found.values() if isinstance(each, Outcome)), key=lambda outcome: outcome.seconds)
-    finish({outcome.host: outcome for outcome in ended}, (), emit)
+    ended = [each if isinstance(each, Outcome) else Outcome(name, options.timeout, each) for name, each in found.items()]
+    finish({outcome.host: outcome for outcome in sorted(ended, key=lambda outcome: outcome.seconds)}, (), emit)

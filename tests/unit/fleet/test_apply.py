@@ -367,6 +367,14 @@ def test_the_time_ends_what_is_not_done(monkeypatch):
     assert "join w1" not in desk.done
 
 
+def test_nothing_begins_where_looking_took_all_of_the_time(monkeypatch):
+    desk = Desk(monkeypatch, host("c1", "control-plane"), facts=[bare("c1")])
+    with pytest.raises(PykubeadmError, match=r"^--timeout ended the run while machines were looked at: nothing was begun"):
+        desk.apply(timeout=60.0, began=time.monotonic() - 61)
+    assert desk.done == []
+    assert desk.nodes["c1"].stat("/var/lib/pykubeadm/preparing") is None
+
+
 def test_a_cluster_that_is_as_it_should_be_is_left_alone(monkeypatch):
     facts = [control_plane("c1"), worker("w1")]
     hosts = [host("c1", "control-plane"), host("w1")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -222,6 +223,23 @@ def test_machines_that_cannot_be_reached_are_named_and_the_others_looked_at():
     assert facts.nodes["c1"].reachable
     assert facts.cluster is None
     assert ("c1", "") in told
+
+
+def test_a_machine_that_does_not_say_all_in_time_is_named_and_not_taken_for_gone():
+    hosts, over = (host("c1", "control-plane"), host("w1")), threading.Event()
+
+    @contextmanager
+    def connect(which):
+        if which.name == "w1":
+            over.wait(20)
+        yield machine(which.name)
+
+    with Machines(connect, left=lambda: 1.0) as machines:
+        facts = look(described(*hosts), machines, hosts)
+        over.set()
+    assert facts.nodes["w1"].error == "w1: it was not done when --timeout ended the run"
+    assert not facts.nodes["w1"].gone
+    assert facts.nodes["c1"].reachable
 
 
 def test_the_first_control_plane_that_answers_is_the_seed_and_those_that_leave_come_last(monkeypatch):

@@ -68,6 +68,49 @@ def test_no_more_at_a_time_than_is_said():
     assert most == 2
 
 
+def test_the_time_ends_what_is_done_on_a_machine_that_does_not_go_on():
+    over, left = threading.Event(), [None, 0.3, 0.0]
+
+    def work(which):
+        if which.name == "w0":
+            over.wait(20)
+        return which.name
+
+    @contextmanager
+    def connect(which):
+        yield FakeNode(which.name)
+
+    with Machines(connect, forks=2, left=lambda: left[0]) as machines:
+        assert machines.on_each(work, HOSTS[1:]) == {"w1": "w1", "w2": "w2"}
+        left.pop(0)
+        found = machines.on_each(work, HOSTS)
+        assert str(found["w0"]) == "w0: it was not done when --timeout ended the run"
+        assert [found["w1"], found["w2"]] == ["w1", "w2"]
+        found = machines.on_each(work, [*HOSTS[:1], host("w0"), *HOSTS[1:]], at_a_time=1)
+        assert str(found["w2"]) == "w2 was not begun when --timeout ended the run"
+        left.pop(0)
+        assert {str(each).partition(" ")[2] for each in machines.on_each(work, HOSTS).values()} == {
+            "was not begun when --timeout ended the run"
+        }
+        over.set()
+
+
+def test_a_machine_that_is_reached_when_the_run_is_over_is_closed_at_once():
+    reached, closed = threading.Event(), threading.Event()
+
+    @contextmanager
+    def connect(which):
+        assert reached.wait(20)
+        yield FakeNode(which.name)
+        closed.set()
+
+    with Machines(connect, left=lambda: 0.1) as machines:
+        found = machines.on_each(machines.node, HOSTS[:1])
+        assert "--timeout" in str(found["w0"])
+    reached.set()
+    assert closed.wait(20)
+
+
 def test_an_interrupt_is_raised_at_once_though_a_machine_is_slow():
     over = threading.Event()
 
