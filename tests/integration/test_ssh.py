@@ -181,16 +181,37 @@ def test_a_connection_that_ends_as_python_starts_is_no_fault_of_python(sshd: Ssh
         assert "the connection ended while it began" in why_not(configured(sshd, tmp_path, text, port=port), ConnectionLostError)
 
 
-def test_through_a_proxy_command(sshd: Sshd, tmp_path: Path) -> None:
-    relay = "import socket,sys,threading as t,os;s=socket.create_connection(('127.0.0.1',int(sys.argv[1])))"
+def relaying(folder: Path, first: str = "") -> str:
+    """A ProxyCommand, which runs `first`."""
     code = (
-        f"{relay}\ndef up():\n    while d:=os.read(0,65536): s.sendall(d)\nt.Thread(target=up,daemon=True).start()\n"
-        "while d:=s.recv(65536): os.write(1,d)\n"
+        f"import os,signal,socket,sys,threading as t\n{first}\ns=socket.create_connection(('127.0.0.1',int(sys.argv[1])))\n"
+        "def up():\n    while d:=os.read(0,65536): s.sendall(d)\n"
+        "t.Thread(target=up,daemon=True).start()\nwhile d:=s.recv(65536): os.write(1,d)\n"
     )
-    (tmp_path / "relay.py").write_text(code)
-    text = f"Host *\n  UserKnownHostsFile {sshd.folder}/known_hosts\n  ProxyCommand python3 {tmp_path}/relay.py %p\n"
+    (folder / "relay.py").write_text(code)
+    return f"python3 {folder}/relay.py %p"
+
+
+def test_through_a_proxy_command(sshd: Sshd, tmp_path: Path) -> None:
+    text = f"Host *\n  UserKnownHostsFile {sshd.folder}/known_hosts\n  ProxyCommand {relaying(tmp_path)}\n"
     with connect(configured(sshd, tmp_path, text)) as node:
         assert node.stat("/") is not None
+
+
+def test_a_proxy_command_that_does_not_end_is_killed(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_login, "_GRACE", 0.2)
+    stubborn = relaying(tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    text = f"Host *\n  UserKnownHostsFile {sshd.folder}/known_hosts\n  ProxyCommand {stubborn}\n"
+    settings = configured(sshd, tmp_path, text)
+
+    def use() -> None:
+        with connect(settings) as node:
+            node.stat("/")
+
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_settings_that_are_not_there(sshd: Sshd, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ _FORBIDDEN = 1  # RFC 4254, 5.1: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds, more or less, before a server that dropped us is tried again
 # What sshd says before it drops somebody: to 9.7, and since.
 _DROPPING = (b"Exceeded MaxStartups", b"Not allowed at this time")
+_GRACE = 5.0  # seconds for a ProxyCommand to end
 _GREETING = 8192  # bytes of what a server says first that are kept
 
 
@@ -318,9 +319,17 @@ def _proxy(command: str, opened: ExitStack) -> socket.socket:
     with theirs:
         ends = theirs.fileno()
         process = subprocess.Popen(["/bin/sh", "-c", f"exec {command}"], stdin=ends, stdout=ends, start_new_session=True)
-    opened.callback(process.wait)
-    opened.callback(process.terminate)
+    opened.callback(_end, process)
     return ours
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class _Refusing(paramiko.MissingHostKeyPolicy):
