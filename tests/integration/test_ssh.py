@@ -574,6 +574,21 @@ def test_a_connection_that_is_cut_is_a_sentence_and_ends_what_runs_there(sshd: S
     _wait(lambda: not Path(f"/proc/{pid}").exists())
 
 
+@pytest.mark.parametrize("error", [EOFError(), paramiko.SSHException("Key-exchange timed out")], ids=["cut", "no new keys"])
+def test_a_connection_that_ends_as_something_is_sent_is_a_sentence_too(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def gone(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pykubeadm.node.ssh._GOODBYE", 0.1)
+    with monkeypatch.context() as patched, sshd.connected() as node:
+        for way in ("sendall", "shutdown_write", "close"):
+            patched.setattr(paramiko.Channel, way, gone)
+        with pytest.raises(ConnectionLostError, match=r"^n1: the connection was lost"):
+            node.read("/etc/hostname")
+
+
 def test_the_lock_ends_with_the_connection(sshd: Sshd) -> None:
     """Taken on this machine; where that is not root's, nothing can be locked."""
     if os.geteuid() != 0:

@@ -57,7 +57,7 @@ def connect(settings: SshSettings) -> Iterator[SshNode]:
         transport = log_in(settings, opened)
         transport.set_keepalive(_KEEPALIVE)
         channel = _start_helper(settings, transport)
-        opened.callback(channel.close)
+        opened.callback(_close, channel)
         channel.settimeout(_SILENCE)
         dialler = _Dialler(settings, transport)
         opened.callback(dialler.close)
@@ -174,20 +174,40 @@ def _lost(settings: SshSettings, channel: paramiko.Channel, why: Exception | Non
 
 
 class _Sink:
-    """Writes messages whole, without a buffer of its own; closing it is the end of what the helper reads."""
+    """Writes messages whole, without a buffer of its own; closing it is the end of what the helper reads. OSError where the
+    connection is gone, whatever paramiko says of that, and ValueError once it is closed, as of a file."""
 
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
+        self._closed = False
 
     def write(self, data: bytes) -> int:
-        self._channel.sendall(data)
+        if self._closed:
+            raise ValueError("write to a connection that is closed")
+        with _as_os_error():
+            self._channel.sendall(data)
         return len(data)
 
     def flush(self) -> None:
         """Nothing is held back."""
 
     def close(self) -> None:
-        self._channel.shutdown_write()
+        self._closed = True
+        with _as_os_error():
+            self._channel.shutdown_write()
+
+
+def _close(channel: paramiko.Channel) -> None:
+    with suppress(OSError, EOFError, paramiko.SSHException):  # where the whole connection is at its end, so is the channel
+        channel.close()
+
+
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, paramiko.SSHException) as error:
+        raise ConnectionError(str(error) or "it ended") from error
 
 
 # connections from the node
@@ -229,8 +249,7 @@ class _Dialler:
             while data := near.recv(_CHUNK):
                 channel.sendall(data)
         self._open.discard(near)
-        with suppress(OSError, EOFError, paramiko.SSHException):  # where the whole connection is at its end, so is the channel
-            channel.close()
+        _close(channel)
 
     def _refused(self, host: str, port: int, error: paramiko.ChannelException) -> OSError:
         if error.code == 1:  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
