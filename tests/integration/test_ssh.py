@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import re
@@ -653,6 +654,16 @@ def test_what_was_opened_from_the_node_ends_with_the_connection_to_it(sshd: Sshd
             _wait(lambda: not set(threading.enumerate()) - before, 20)
             ours.settimeout(10)
             assert ours.recv(1) == b""
+
+
+def test_a_desk_that_can_open_no_more_files_says_nothing_of_the_node(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(paramiko.SSHClient, "connect", full)
+    caught = why_not_at_all(sshd.settings())
+    assert str(caught) == "n1 was not connected to: Too many open files on this machine; raise its limit (`ulimit -n`)"
+    assert not isinstance(caught, UnreachableError)
 
 
 def test_a_desk_with_many_open_files_connects(sshd: Sshd) -> None:

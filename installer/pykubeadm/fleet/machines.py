@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Connect = Callable[[Host], AbstractContextManager["Node"]]
 DEFAULT_FORKS = 50
+_FILES = 512  # of everything else
+_FILES_OF_HOST = 8  # a socket, what wakes who reads, the agent, a jump host, and connections through it
 
 
 class Machines:
@@ -132,6 +135,7 @@ def _not_begun(name: str) -> NodeError:
 
 def over_ssh(described: Described) -> Connect:
     """How hosts are connected to: over SSH, as the file, the inventory and ~/.ssh/config say."""
+    _make_room(len(described.cluster.hosts))
 
     def connect(host: Host) -> AbstractContextManager[Node]:
         from pykubeadm.node.ssh import connect as connect_ssh
@@ -139,6 +143,15 @@ def over_ssh(described: Described) -> Connect:
         return connect_ssh(settings(described, host))
 
     return connect
+
+
+def _make_room(hosts: int) -> None:
+    """For the open files of so many connections, more than the 1024 of most systems, as far as this process may have them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES + _FILES_OF_HOST * hosts
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def settings(described: Described, host: Host) -> SshSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import logging
 import os
@@ -208,6 +209,8 @@ def _failure(
     settings: SshSettings, place: _Place, identities: Sequence[str], begun: _Transport | None, error: BaseException
 ) -> SshError:
     """What kept from logging in, by how far it had come."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return SshError(f"{settings.title} was not connected to: {error.strerror} on this machine; raise its limit (`ulimit -n`)")
     unreachable = UnreachableError(_unreachable(settings, place, error))
     if begun is None or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return unreachable

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from contextlib import contextmanager
 
 import pytest
 
 from pykubeadm.errors import NodeError
-from pykubeadm.fleet.machines import Machines
-from tests.support.fleets import host
+from pykubeadm.fleet.file import Described
+from pykubeadm.fleet.machines import Machines, over_ssh
+from tests.support.fleets import fleet, host
 from tests.support.node import FakeNode
 
 HOSTS = [host(f"w{at}") for at in range(3)]
@@ -125,3 +127,17 @@ def test_an_interrupt_is_raised_at_once_though_a_machine_is_slow():
                 machines.on_each(work, HOSTS)
         finally:
             over.set()
+
+
+def test_there_is_room_for_connections_to_many_machines():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4000:
+        pytest.skip("this process may have too few open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        over_ssh(Described(fleet(*(host(f"w{at}") for at in range(400)))))
+        assert 3000 < resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 5000
+        over_ssh(Described(fleet(host("w1"))))
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 3000
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
