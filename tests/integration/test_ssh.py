@@ -102,6 +102,22 @@ def test_a_new_host_is_accepted_where_the_users_configuration_says_so(sshd: Sshd
     assert (tmp_path / "known").read_text().splitlines() == (sshd.folder / "known_hosts").read_text().splitlines()
 
 
+def test_a_new_host_is_added_behind_a_line_without_an_end(sshd: Sshd, tmp_path: Path) -> None:
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"
+    other = "other.example.com ssh-ed25519 " + (sshd.folder / "login.pub").read_text().split()[1]
+    (tmp_path / "known").write_text(other)
+    with connect(configured(sshd, tmp_path, text)):
+        pass
+    assert (tmp_path / "known").read_text().splitlines() == [other, (sshd.folder / "known_hosts").read_text().strip()]
+
+
+def test_a_new_host_is_accepted_where_its_key_cannot_be_kept(sshd: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = f"Host *\n  UserKnownHostsFile {tmp_path}/file/known\n  StrictHostKeyChecking accept-new\n"
+    with connect(configured(sshd, tmp_path, text)) as node:
+        assert node.stat("/") is not None
+
+
 def test_what_the_users_configuration_says(sshd: Sshd, tmp_path: Path) -> None:
     text = (
         f"Host alias\n  HostName 127.0.0.1\n  Port {sshd.port}\n  IdentityFile {sshd.folder}/login\n"

@@ -51,11 +51,14 @@ class KnownHosts:
         )
 
     def add(self, key: paramiko.PKey) -> None:
-        """Know this key from now on."""
+        """Know this key from now on; where it cannot be kept, only this time, as with ssh(1)."""
         path = self._files[0]
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8") as file:
-            file.write(f"{self._name} {key.get_name()} {key.get_base64()}\n")
+        line = f"{self._name} {key.get_name()} {key.get_base64()}\n"
+        with suppress(OSError):
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            unended = any(not last.endswith("\n") for last in _lines(path)[-1:])
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8") as file:
+                file.write(f"\n{line}" if unended else line)
 
     @property
     def _name(self) -> str:
