@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.fleet import Host
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pykubeadm.phases.cluster.leaving import Leaving
 
 LOAD_BALANCER_UNITS = ("haproxy.service", "keepalived.service")
-_TURN = threading.RLock()  # of control planes, which leave one after the other: whom etcd can spare depends on who has left it
+_TURN = threading.Lock()  # of members, which leave one after the other: whom etcd can spare depends on who has left it
 
 
 def remove(cluster: Open, host: Host, node: Node, endpoint: str, emit: HostEvents) -> None:
@@ -37,11 +36,10 @@ def remove(cluster: Open, host: Host, node: Node, endpoint: str, emit: HostEvent
     if leaving is not None:
         require_spare(leaving, etcd)
         _drain(cluster, leaving, emit)
-    with _turn(leaving):
-        if leaving is not None and etcd is not None:
-            _leave_etcd(cluster, etcd, host.name, emit)
-        reset_node(node, emit, skip_phases=("remove-etcd-member",) if leaving is not None and etcd is not None else ())
-        forget(cluster, host.name, endpoint, emit)
+    if leaving is not None and leaving.is_control_plane and etcd is not None:
+        _leave_etcd(cluster, etcd, host.name, emit)
+    reset_node(node, emit, skip_phases=("remove-etcd-member",) if leaving is not None and etcd is not None else ())
+    forget(cluster, host.name, endpoint, emit)
 
 
 def _known(cluster: Open, etcd: EtcdClient | None, name: str) -> Leaving | None:
@@ -52,15 +50,6 @@ def _known(cluster: Open, etcd: EtcdClient | None, name: str) -> Leaving | None:
         return look_at(cluster.api, etcd, name)
     except PreflightError:
         return None
-
-
-@contextmanager
-def _turn(leaving: Leaving | None) -> Iterator[None]:
-    if leaving is None or not leaving.is_control_plane:
-        yield
-        return
-    with _TURN:
-        yield
 
 
 def _drain(cluster: Open, leaving: Leaving, emit: HostEvents) -> None:
@@ -86,16 +75,16 @@ def _leave_etcd(cluster: Open, etcd: EtcdClient, name: str, emit: HostEvents) ->
     from pykubeadm.phases.cluster.leaving import require_spare
     from pykubeadm.phases.etcd.leave import remove_member
 
-    leaving = _known(cluster, etcd, name)
-    if leaving is None or leaving.member is None:
-        return
-
     def report(target: str, reason: str) -> None:
         emit(Waiting(phase="etcd-member", target=target, reason=reason))
 
-    emit(PhaseStarted(phase="etcd-member", summary="take its member out of etcd"))
-    require_spare(leaving, etcd)
-    done = remove_member(etcd, leaving.members, leaving.member, Timeouts().etcd_api_call, report=report)
+    with _TURN:
+        leaving = _known(cluster, etcd, name)
+        if leaving is None or leaving.member is None:
+            return
+        emit(PhaseStarted(phase="etcd-member", summary="take its member out of etcd"))
+        require_spare(leaving, etcd)
+        done = remove_member(etcd, leaving.members, leaving.member, Timeouts().etcd_api_call, report=report)
     emit(PhaseFinished(phase="etcd-member", outcome="changed", changes=(done,)))
 
 
@@ -129,9 +118,8 @@ def forget(cluster: Open, name: str, endpoint: str, emit: HostEvents) -> None:
 
     etcd = etcd_of(cluster.node, cluster.api)
     leaving = _known(cluster, etcd, name)
-    with _turn(leaving):
-        if leaving is not None and etcd is not None:
-            _leave_etcd(cluster, etcd, name, emit)
+    if leaving is not None and leaving.is_control_plane and etcd is not None:
+        _leave_etcd(cluster, etcd, name, emit)
     emit(PhaseStarted(phase="forget", summary="remove what the cluster has of it"))
     if leaving is None:  # it is gone already
         emit(PhaseFinished(phase="forget", outcome="unchanged"))

@@ -120,6 +120,31 @@ def test_two_that_leave_at_the_same_time_are_judged_one_after_the_other(desk):
     assert [type(error) for error in failed] == [PreflightError]
 
 
+def test_one_whose_reset_hangs_holds_up_no_other(desk, monkeypatch):
+    """Of five, etcd can spare two."""
+    more = [Member(at, f"cp{at}", (f"https://10.0.0.{at}:2380",), (f"https://10.0.0.{at}:2379",)) for at in (4, 5)]
+    desk.etcd.known = (*MEMBERS, *more)
+    hangs, over = threading.Event(), threading.Event()
+
+    def reset(_options, _emit, *, machine, **_more):
+        desk.resets[machine.name] = []
+        if machine.name == "cp2":
+            hangs.set()
+            assert over.wait(20)
+
+    monkeypatch.setattr("pykubeadm.commands.reset.command.reset", reset)
+    first, second = (threading.Thread(target=desk.remove, args=(name,), daemon=True) for name in ("cp2", "cp3"))
+    first.start()
+    assert hangs.wait(10)
+    second.start()
+    second.join(5)
+    assert not second.is_alive()
+    over.set()
+    first.join()
+    assert sorted(desk.etcd.removed) == [2, 3]
+    assert {*desk.resets} == {"cp2", "cp3"}
+
+
 def test_a_machine_that_the_cluster_does_not_know_leaves_the_etcd_of_its_own_by_itself(desk):
     desk.remove("cp9")
     assert desk.resets == {"cp9": ["preflight", "remove-etcd-member", "cleanup-node"]}
