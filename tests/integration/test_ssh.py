@@ -215,6 +215,14 @@ def test_through_a_proxy_command(sshd: Sshd, tmp_path: Path) -> None:
         assert node.stat("/") is not None
 
 
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_proxy_command_that_ends_at_once_is_named(sshd: Sshd, tmp_path: Path) -> None:
+    text = f"Host *\n  UserKnownHostsFile {sshd.folder}/known_hosts\n  ProxyCommand false\n"
+    assert "n1: the ProxyCommand, or the server at 127.0.0.1" in why_not(configured(sshd, tmp_path, text), HungUpError)
+    with connect(configured(sshd, tmp_path, text.replace("false", "none"))) as node:
+        assert node.stat("/") is not None
+
+
 def test_a_proxy_command_that_does_not_end_is_killed(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_login, "_GRACE", 0.2)
     stubborn = relaying(tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")

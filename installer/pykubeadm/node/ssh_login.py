@@ -99,6 +99,20 @@ class _Place:
     user: str
     options: dict[str, Any]
 
+    @property
+    def jump(self) -> str:
+        """The jump hosts, "" for none."""
+        return self._way("proxyjump")
+
+    @property
+    def proxy_command(self) -> str:
+        """The command that leads there, "" for none."""
+        return "" if self.options.get("proxyjump") else self._way("proxycommand")
+
+    def _way(self, option: str) -> str:
+        given = str(self.options.get(option, ""))
+        return "" if given.lower() == "none" else given
+
 
 def log_in(settings: SshSettings, opened: ExitStack) -> paramiko.Transport:
     """A connection on which the user is logged in; `opened` closes it and what it goes through. A server that drops us is tried
@@ -236,8 +250,9 @@ def _failure(
 
 
 def _dropped(settings: SshSettings, place: _Place, when: str) -> _DroppedError:
+    server = "the ProxyCommand, or the server" if place.proxy_command else "the server"
     return _DroppedError(
-        f"{settings.title}: the server at {place.host} port {place.port} ended the connection {when}, {len(_PAUSES) + 1} times: "
+        f"{settings.title}: {server} at {place.host} port {place.port} ended the connection {when}, {len(_PAUSES) + 1} times: "
         "too many may log in there at once (MaxStartups of sshd; with --forks fewer do), or this machine is kept out, by "
         "fail2ban or sshd's PerSourcePenalties: the log there says which (`journalctl -u ssh -u sshd`)"
     )
@@ -273,8 +288,7 @@ def _identities(settings: SshSettings, place: _Place) -> list[str]:
 
 def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
     """What the connection goes through, None where it is the network itself."""
-    jump = str(place.options.get("proxyjump", ""))
-    if jump and jump.lower() != "none":
+    if jump := place.jump:
         before, _, last = jump.rpartition(",")
         try:
             through = log_in(_jump_host(settings, last, before), opened)
@@ -290,10 +304,7 @@ def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
                 f"{settings.title} cannot be reached at {place.host} port {place.port} from the jump host {last}: check address "
                 "and firewalls, and that sshd there allows it (AllowTcpForwarding)"
             ) from error
-    command = str(place.options.get("proxycommand", ""))
-    if command and command.lower() != "none" and not jump:
-        return _proxy(command, opened)
-    return None
+    return _proxy(place.proxy_command, opened) if place.proxy_command else None
 
 
 def _jump_host(settings: SshSettings, word: str, before: str) -> SshSettings:

@@ -68,6 +68,8 @@ class Connections:
                 raise
             if usable:
                 self._idle.put((connection, time.monotonic()))
+            else:
+                connection.close()
             return response
 
     def peer_certificate(self) -> bytes:
