@@ -171,6 +171,7 @@ def test_all_that_is_wrong_is_said_at_once(root: Path) -> None:
 
 
 def test_what_would_outlive_the_ca_is_refused(root: Path) -> None:
+    write_control_plane(root, all_ends(datetime.now(UTC)), begin=NOW)  # NOW may be long ago
     with pytest.raises(PhaseError, match=r"jane would be valid until .*: set --validity-period to 87599h at most"):
         made(root, validity_period="90000h")
 
