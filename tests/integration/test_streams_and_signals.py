@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,12 +84,19 @@ def test_characters_that_the_output_does_not_have_do_no_harm(tree: Path) -> None
     assert b"cannot be read: No such file or directory" in done.stderr
 
 
+def _that_hears(number: signal.Signals, command: list[str], **more: Any) -> subprocess.Popen[Any]:
+    """Begun with the signal heard: a shell's background jobs ignore SIGINT, what nohup(1) begins SIGHUP, and it would too."""
+    inherited = signal.signal(number, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(command, **more)
+    finally:
+        signal.signal(number, inherited)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_words_with_status_130(number: signal.Signals) -> None:
     command = [*PYKUBEADM, "config", "validate", "--config", "/dev/stdin"]
-    inherited = signal.signal(number, signal.SIG_DFL)  # a shell's background jobs ignore SIGINT, and so would the command
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    signal.signal(number, inherited)
+    process = _that_hears(number, command, env=ENVIRONMENT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while _descriptors_of_stdin(process.pid) < 2:  # it is being read
         time.sleep(0.05)
     process.send_signal(number)
@@ -98,7 +106,7 @@ def test_a_signal_ends_it_in_words_with_status_130(number: signal.Signals) -> No
 
 def test_a_signal_is_the_last_event() -> None:
     command = [*PYKUBEADM, "init", "--config", "/dev/stdin", "--output", "json"]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = _that_hears(signal.SIGTERM, command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while _descriptors_of_stdin(process.pid) < 2:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
@@ -173,7 +181,7 @@ def test_an_interrupted_run_over_a_fleet_hands_the_terminal_back(tmp_path: Path,
         ours, theirs = os.openpty()
         environment = ENVIRONMENT | {"TERM": "xterm", "HOME": str(tmp_path), "XDG_STATE_HOME": str(log)}
         command = [*PYKUBEADM, "cluster", "apply", "--file", str(file)]
-        process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+        process = _that_hears(sent, command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         shown = b""
         while HIDDEN not in shown:
