@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -144,7 +145,7 @@ class Api(ThreadingHTTPServer):
             "/api/v1/namespaces/kube-system/configmaps": _list("ConfigMap", [_config_map(*each) for each in maps.items()]),
             "/api/v1/nodes": _list("Node", [_node(host) for host in hosts]),
         }
-        tls = context(authority(), NOW, NOW.replace(year=NOW.year + 1), LOCALHOST)
+        tls = context(authority(), NOW, NOW + timedelta(days=365), LOCALHOST)
         self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     @property
