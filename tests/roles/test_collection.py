@@ -35,6 +35,7 @@ def archive(tmp_path_factory):
     folder = tmp_path_factory.mktemp("collection")
     subprocess.run(
         [tool("ansible-galaxy"), "collection", "build", str(CHECKOUT), "--output-path", str(folder)],
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
         check=True,
         capture_output=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,8 @@ def hosts_of():
     """Inventory → host → its variables, as Ansible itself merges them."""
     paths = sorted(INVENTORIES.glob("*/hosts.yml"))
     command = [sys.executable, "-c", LIST, *map(str, paths)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    environment = os.environ | {"LC_ALL": "C.UTF-8"}
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     found, decoder = {}, json.JSONDecoder()
     for path in paths:
         listed, end = decoder.raw_decode(output)
