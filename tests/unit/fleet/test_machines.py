@@ -50,13 +50,14 @@ def test_all_are_closed_at_the_same_time():
 
 
 def test_no_more_at_a_time_than_is_said():
-    now, most, lock = 0, 0, threading.Lock()
+    now, most, lock, two = 0, 0, threading.Lock(), threading.Barrier(2, timeout=60)
 
     def work(_which):
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
+        two.wait()
         threading.Event().wait(0.02)
         with lock:
             now -= 1
