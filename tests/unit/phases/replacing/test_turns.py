@@ -10,6 +10,7 @@ import pytest
 
 from pykubeadm.constants import ENDPOINT_ANNOTATION
 from pykubeadm.errors import PhaseError
+from pykubeadm.kube import waits
 from pykubeadm.kube.port import ApiUnreachableError
 from pykubeadm.phases.replacing.control_plane import control_plane
 from pykubeadm.phases.replacing.turns import LEASE
@@ -134,9 +135,9 @@ def test_the_only_member_waits_for_nobody(node: ControlPlaneNode) -> None:
 def test_a_turn_that_its_node_did_not_live_to_give_back_is_taken_over(
     node: ControlPlaneNode, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pykubeadm.kube.lease._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("pykubeadm.kube.lease.time", waits.time)  # one clock, which waiting moves
     etcd.all, api = (*etcd.all, *other_members()), cluster_of()
-    spec = {"holderIdentity": "cp2", "leaseDurationSeconds": 0.01}
+    spec = {"holderIdentity": "cp2", "leaseDurationSeconds": 20}
     api.put(
         {
             "apiVersion": "coordination.k8s.io/v1",
