@@ -561,6 +561,7 @@ def test_a_long_command_blocks_nobody(sshd: Sshd) -> None:
 
         thread = threading.Thread(target=long)
         thread.start()
+        _wait(lambda: _sleepers(node))
         assert [node.stat("/").kind for _ in range(20)] == ["directory"] * 20
         for pid in _sleepers(node):
             node.run(Command(("kill", pid), "end it", check=False))
