@@ -325,7 +325,7 @@ def test_until_ends_before_hosts_leave(until, more, monkeypatch):
 def test_no_more_hosts_at_a_time_than_forks(monkeypatch):
     names = ("w1", "w2", "w3", "w4")
     desk = Desk(monkeypatch, host("c1", "control-plane"), *map(host, names), facts=[bare("c1"), *map(bare, names)])
-    at_once, most, forks = [], [], []
+    at_once, most, forks, two = [], [], [], threading.Barrier(2, timeout=60)
 
     def play(*given, **more):
         forks.append(more["forks"])
@@ -334,6 +334,7 @@ def test_no_more_hosts_at_a_time_than_forks(monkeypatch):
     def join(name):
         at_once.append(name)
         most.append(len(at_once))
+        two.wait()
         time.sleep(0.05)
         at_once.remove(name)
 
