@@ -68,14 +68,29 @@ def test_a_batch_survives_on_a_real_file_system_and_is_idle_the_second_time(tmp_
     assert node.list_dir("/etc/kubernetes/pki") == tuple("abcdefgh")
 
 
+def at_one_time(one, other):
+    """What both find, some times until it is the same: containers that come and go bring addresses with them, also in between."""
+    for _ in range(100):
+        found = one(), other()
+        if found[0] == found[1]:
+            break
+    return found
+
+
 def test_the_kernels_tables_tell_the_same_addresses_as_ip():
     if shutil.which("ip") is None:
         pytest.skip("there is no ip command")
-    links = json.loads(subprocess.run(["ip", "-j", "addr"], capture_output=True, check=True).stdout)
-    wanted = {item["local"] for link in links for item in link.get("addr_info", ()) if "local" in item}
-    found = {address for addresses in _interfaces_of_proc(LocalNode()).values() for address in addresses}
-    assert wanted == found
-    assert host_facts(LocalNode()).addresses == wanted
+
+    def of_ip():
+        links = json.loads(subprocess.run(["ip", "-j", "addr"], capture_output=True, check=True).stdout)
+        return {item["local"] for link in links for item in link.get("addr_info", ()) if "local" in item}
+
+    def of_proc():
+        return {address for addresses in _interfaces_of_proc(LocalNode()).values() for address in addresses}
+
+    for found_otherwise in (of_proc, lambda: host_facts(LocalNode()).addresses):
+        wanted, found = at_one_time(of_ip, found_otherwise)
+        assert wanted == found
 
 
 def test_facts_of_a_tree_are_the_machines_and_the_trees(tmp_path):
@@ -83,7 +98,11 @@ def test_facts_of_a_tree_are_the_machines_and_the_trees(tmp_path):
     (tmp_path / "run/crio").mkdir(parents=True)
     (tmp_path / "var").mkdir()
     os.symlink("/run", tmp_path / "var/run")
-    machine, facts = host_facts(LocalNode()), None
+
+    def network(root):
+        facts = host_facts(LocalNode(root))
+        return facts.hostname, facts.default_ipv4, facts.addresses
+
     with socket.socket(socket.AF_UNIX) as listening:
         here = os.getcwd()
         os.chdir(tmp_path)  # a socket's path may have 107 characters only
@@ -94,17 +113,17 @@ def test_facts_of_a_tree_are_the_machines_and_the_trees(tmp_path):
         facts = host_facts(LocalNode(str(tmp_path)))
     assert facts.ca_directories == ("/usr/local/share/ca-certificates",)
     assert facts.cri_sockets == ("unix:///var/run/crio/crio.sock",)
-    assert (facts.hostname, facts.default_ipv4, facts.addresses) == (machine.hostname, machine.default_ipv4, machine.addresses)
+    of_tree, of_machine = at_one_time(lambda: network(str(tmp_path)), lambda: network("/"))
+    assert of_tree == of_machine
 
 
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 def test_the_holder_of_a_port_is_found(family, address):
-    with socket.socket(family) as listening:
-        try:
-            listening.bind((address, 0))
-        except OSError:
-            pytest.skip(f"{address} is not there")
-        listening.listen()
+    try:
+        listening = socket.create_server((address, 0), family=family)
+    except OSError:
+        pytest.skip(f"{address} is not there")
+    with listening:
         port = listening.getsockname()[1]
         holder = listeners(LocalNode())[port]
     assert holder.pid == os.getpid()
