@@ -23,6 +23,7 @@ from pykubeadm.phases.ca import (
     load_key,
     read_pair,
     require_match,
+    require_valid,
 )
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.check import is_for_key, is_signed_by, leaf_problems, load_certificates, period_problem
@@ -37,18 +38,18 @@ if TYPE_CHECKING:
 
 
 def check_ca(run: ClusterRun, entry: CertificateSpec) -> str | None:
-    """A sentence where the CA is there already; warns of its period."""
+    """A sentence where the CA is there already and good."""
     pair = read_pair(run, entry)
     if pair.certificate is None:
         return None
     certificate = load_ca(pair.certificate_path, pair.certificate)
     if pair.key is None:
-        _warn_of_period(run, pair.certificate_path, certificate)
+        require_valid(certificate, pair.certificate_path, run.now())
         return f"{pair.certificate_path} is there without its key: the CA is external"
     require_match(run, pair, certificate, load_key(pair.key_path, pair.key))
     if run.makes_authorities and _is_premature(run, pair, certificate):
         return None
-    _warn_of_period(run, pair.certificate_path, certificate)
+    require_valid(certificate, pair.certificate_path, run.now())
     return f"{pair.certificate_path} and its key are there"
 
 
@@ -107,7 +108,7 @@ def check_leaf(run: ClusterRun, entry: CertificateSpec) -> str | None:
 def make_leaf(run: ClusterRun, entry: CertificateSpec) -> Changes:
     pair = read_pair(run, entry)
     authority = load_authority(run, BY_NAME[entry.signer])
-    _warn_of_period(run, certificate_path(run, f"{BY_NAME[entry.signer].base}.crt"), authority.certificate)
+    require_valid(authority.certificate, certificate_path(run, f"{BY_NAME[entry.signer].base}.crt"), run.now())
     subject = subject_of(entry, run.configuration, run.now())
     _warn_of_ignored_names(run, pair, subject)
     key, files = _key_for(run, pair)
@@ -192,8 +193,11 @@ def _leaf_problems(run: ClusterRun, entry: CertificateSpec, pair: Pair, subject:
     ca_pem = run.node.read(ca_path)
     if ca_pem is None:
         yield f"{path} is there but {ca_path}, which signed it, is not"
-    elif not is_signed_by(certificate, intermediates, load_ca(ca_path, ca_pem)):
-        yield f"{path} is not signed by {ca_path}; {_remedy(pair)}"
+    else:
+        ca = load_ca(ca_path, ca_pem)
+        require_valid(ca, ca_path, run.now())
+        if not is_signed_by(certificate, intermediates, ca):
+            yield f"{path} is not signed by {ca_path}; {_remedy(pair)}"
     if (period := period_problem(certificate, run.now())) is not None:
         yield f"{path} {period}; {_remedy(pair)}"
     if key is None:
@@ -220,11 +224,6 @@ def _is_premature(run: ClusterRun, pair: Pair, certificate: x509.Certificate | N
     except ValueError:
         return False
     return run.now() < certificate.not_valid_before_utc
-
-
-def _warn_of_period(run: ClusterRun, path: str, certificate: x509.Certificate) -> None:
-    if (problem := period_problem(certificate, run.now())) is not None:
-        run.note("warning", f"{path} {problem}", topic="certs")
 
 
 def _warn_of_ignored_names(run: ClusterRun, pair: Pair, subject: Subject) -> None:

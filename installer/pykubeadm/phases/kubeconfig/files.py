@@ -11,7 +11,7 @@ from pykubeadm.kubeconfig.document import build_kubeconfig
 from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
-from pykubeadm.phases.ca import certificate_path, load_authority, uses_external_ca
+from pykubeadm.phases.ca import certificate_path, load_authority, require_valid, uses_external_ca
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.check import is_signed_by, load_certificates, period_problem
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_leaf
@@ -44,6 +44,7 @@ def check_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> str | None:
 def make_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> Changes:
     path, cluster = kubeconfig_path(run, entry), run.configuration.cluster
     authority = load_authority(run, BY_NAME["ca"])
+    require_valid(authority.certificate, certificate_path(run, "ca.crt"), run.now())
     user = entry.user_name(run.configuration)
     subject = Subject(
         common_name=user,

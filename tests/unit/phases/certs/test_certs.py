@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from pykubeadm.commands.init.run import InitRun
     from pykubeadm.node.port import Directory
-    from pykubeadm.workflow.events import Event
 
 PKI = "/etc/kubernetes/pki"
 
@@ -242,10 +241,9 @@ def test_a_joining_control_plane_makes_no_authority_again() -> None:
     ahead.now = lambda: NOW + timedelta(days=3)
     perform(ahead, only("ca"))
     run = joining(node, control_plane="10.0.0.9")
-    events: list[Event] = []
-    run.now, run.emit = lambda: NOW, events.append
-    assert only("ca").check(run)  # type: ignore[misc, arg-type] # it has one, for any run
-    assert "is not valid before" in warnings(events)[0]
+    run.now = lambda: NOW
+    with pytest.raises(PhaseError, match=r"ca\.crt is not valid before .*: set the clock"):
+        only("ca").check(run)  # type: ignore[misc, arg-type] # it has one, for any run
 
 
 def test_a_lost_certificate_of_the_authority_is_the_one_that_kubeconfigs_trust() -> None:
@@ -307,12 +305,26 @@ def test_a_leaf_is_no_authority() -> None:
         perform(init_run(node)[0], only("ca"))
 
 
-def test_an_expired_authority_is_warned_of() -> None:
+@pytest.mark.parametrize(
+    ("days", "sentence"),
+    [
+        (3651, r"^/etc/kubernetes/pki/ca\.crt expired on 2036-03-01 05:06:07 UTC, .*: the CA itself has to be replaced$"),
+        (-3, r"^/etc/kubernetes/pki/ca\.crt is not valid before 2026-03-04 05:01:07 UTC, .*: set the clock, which says 2026-"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("step", "missing"), [("ca", JOURNAL), ("ca", f"{PKI}/ca.key"), ("apiserver", JOURNAL), ("apiserver", f"{PKI}/apiserver.crt")]
+)
+def test_nothing_is_made_for_an_authority_that_nobody_would_accept(step: str, missing: str, days: int, sentence: str) -> None:
+    """Nor used: kubeadm refuses a certificate of that authority, too, but issues a new one."""
     node = made()
-    run, events = init_run(node)
-    run.now = lambda: NOW + timedelta(days=3651)
-    perform(run, only("ca"))
-    assert warnings(events) == [f"{PKI}/ca.crt expired on 2036-03-01 05:06:07 UTC"]
+    node.remove([JOURNAL, missing])  # somebody else made them
+    before = contents(node)
+    run, _ = init_run(node)
+    run.now = lambda: NOW + timedelta(days=days)
+    with pytest.raises(PhaseError, match=sentence):
+        perform(run, only(step))
+    assert contents(node) == before
 
 
 def test_a_leaf_alone_needs_its_authority() -> None:

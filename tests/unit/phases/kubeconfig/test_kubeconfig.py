@@ -65,6 +65,16 @@ def test_another_ca_is_an_error_and_nothing_is_overwritten() -> None:
     assert node.files == before
 
 
+def test_nothing_is_made_of_an_authority_that_has_expired() -> None:
+    node = made()
+    node.remove([ADMIN])
+    run, _ = init_run(node)
+    run.now = lambda: NOW + timedelta(days=3651)
+    with pytest.raises(PhaseError, match=r"^/etc/kubernetes/pki/ca\.crt expired on 2036-.*: the CA itself has to be replaced$"):
+        perform(run, kubeconfig)
+    assert ADMIN not in node.files
+
+
 def test_another_server_is_a_warning() -> None:
     node = made()
     run, events = init_run(node, configuration(control_plane_endpoint="lb.test"))
