@@ -11,16 +11,31 @@ import click
 from pykubeadm.cli.lazy import Globals
 from pykubeadm.constants import FALSE, TRUE
 
+# A part of a list, in double quotes (which are doubled in there) where a comma belongs to it, up to the next comma.
+_PART = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",]*?))\s*(?:,|\Z)')
+
 
 class Strings(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
-    """pflag's StringSlice: comma-separated; may be given several times."""
+    """pflag's StringSlice, a line of CSV; may be given several times. Blanks around parts, and empty parts, say nothing."""
 
     name = "strings"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
-        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+        text, parts, position = str(value), [], 0
+        while position < len(text):
+            found = _PART.match(text, position)
+            if found is None:
+                self.fail(
+                    f"""{text!r}: a part with a comma or quotes is written like "ACME, Inc." or "a""b", quotes included""",
+                    param,
+                    ctx,
+                )
+            quoted = found["quoted"]
+            parts.append(found["plain"] if quoted is None else quoted.replace('""', '"'))
+            position = found.end()
+        return tuple(filter(None, parts))
 
 
 class Pairs(click.ParamType):  # type: ignore[type-arg] # generic only from click 8.4 on
