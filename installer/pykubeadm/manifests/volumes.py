@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from posixpath import dirname
+from posixpath import dirname, normpath
 
 from pykubeadm.config.host import CA_DIRECTORIES, HostFacts
 from pykubeadm.config.model import ClusterConfiguration, ExternalEtcd
@@ -29,8 +29,8 @@ def external_etcd_mounts(external: ExternalEtcd, certificates_dir: str) -> list[
     mounted = (*CA_DIRECTORIES, _SSL_CERTS, certificates_dir)
     directories: set[str] = set()
     for path in (external.ca_file, external.cert_file, external.key_file):
-        directory = dirname(path)
-        if not directory or directory.startswith(mounted) or any(directory.startswith(known) for known in directories):
+        directory = normpath(dirname(path))
+        if not path or directory.startswith(mounted) or any(directory.startswith(known) for known in directories):
             continue
         directories = {known for known in directories if not known.startswith(directory)} | {directory}
     return [Mount(f"etcd-certs-{index}", path, path) for index, path in enumerate(sorted(directories))]

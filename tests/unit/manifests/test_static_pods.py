@@ -115,13 +115,16 @@ def test_ipv6_addresses_get_brackets_where_a_port_follows() -> None:
     assert etcd["livenessProbe"]["httpGet"]["host"] == "::1"
 
 
-def test_external_etcd_directories_are_mounted_once() -> None:
-    external = ExternalEtcd(
-        endpoints=("https://e:2379",),
-        ca_file="/etc/etcd/pki/ca.crt",
-        cert_file="/etc/etcd/client.crt",
-        key_file="/etc/kubernetes/pki/client.key",
-    )
+@pytest.mark.parametrize(
+    ("ca_file", "cert_file", "key_file"),
+    [
+        ("/etc/etcd/pki/ca.crt", "/etc/etcd/client.crt", "/etc/kubernetes/pki/client.key"),
+        ("/etc//etcd/./pki/ca.crt", "/etc/etcd/pki/../client.crt", "/etc/kubernetes//pki/client.key"),
+    ],
+    ids=["clean", "unclean"],
+)
+def test_external_etcd_directories_are_mounted_once(ca_file: str, cert_file: str, key_file: str) -> None:
+    external = ExternalEtcd(endpoints=("https://e:2379",), ca_file=ca_file, cert_file=cert_file, key_file=key_file)
     container, _ = apiserver(cluster(etcd=Etcd(external=external)))
     assert [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"].startswith("etcd")] == ["/etc/etcd"]
 
