@@ -138,7 +138,7 @@ def _registration(node: NodeRegistration, host: HostFacts, report: Report, *, co
 
 def _socket(given: str, host: HostFacts, report: Report, path: tuple[str, ...]) -> str:
     if given:
-        if given.startswith("unix"):
+        if not given.startswith("/"):  # kubeadm puts unix:// before other schemes, too; validation refuses what is not unix:
             return given
         report.note(f'criSocket "{given}" has no scheme; taking "unix://{given}"')
         return f"unix://{given}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -123,6 +124,17 @@ def test_one_runtime_is_taken_none_is_noted_several_are_a_question() -> None:
         None, InitFlags(cri_socket="/run/x.sock"), world(host=HostFacts(**facts, cri_sockets=("unix:///a", "unix:///b")))
     )
     assert chosen.node_registration.cri_socket == "unix:///run/x.sock"
+
+
+def test_what_a_socket_is_missing_is_said_once() -> None:
+    notes: list[str] = []
+    read_init(None, InitFlags(cri_socket="/run/x.sock"), world(notes))
+    assert 'criSocket "/run/x.sock" has no scheme; taking "unix:///run/x.sock"' in notes
+    notes.clear()
+    for wrong in ("npipe:////./pipe", "run/x.sock"):
+        with pytest.raises(ConfigError, match=f'^--cri-socket: "{re.escape(wrong)}" is not a socket URL such as'):
+            read_init(None, InitFlags(cri_socket=wrong), world(notes))
+    assert not any("scheme" in note for note in notes)
 
 
 def test_no_taints_differ_from_taints_not_given() -> None:

@@ -115,7 +115,7 @@ def test_cluster(body: str, path: str, words: str) -> None:
         ("localAPIEndpoint: {advertiseAddress: 127.0.0.1}", "localAPIEndpoint.advertiseAddress", "cannot be reached"),
         ("localAPIEndpoint: {bindPort: 65536}", "localAPIEndpoint.bindPort", "not a port"),
         ("nodeRegistration: {name: a_b}", "nodeRegistration.name", "not a DNS name"),
-        ("nodeRegistration: {criSocket: 'tcp://1.2.3.4:5'}", "nodeRegistration.criSocket", "not a socket URL"),
+        ("nodeRegistration: {criSocket: 'tcp://1.2.3.4:5'}", "nodeRegistration.criSocket", '"tcp://1.2.3.4:5" is not a socket'),
         ("nodeRegistration: {imagePullPolicy: always}", "nodeRegistration.imagePullPolicy", "one of Always"),
         ("nodeRegistration: {taints: [{effect: NoSchedule}]}", "nodeRegistration.taints[0].key", "needs a key"),
         ("nodeRegistration: {taints: [{key: /a, effect: NoSchedule}]}", "nodeRegistration.taints[0].key", "before the slash"),
