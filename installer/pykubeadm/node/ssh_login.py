@@ -9,7 +9,6 @@ import os
 import random
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ import paramiko
 
 from pykubeadm.errors import NodeError
 from pykubeadm.node.known_hosts import KnownHosts
+from pykubeadm.node.ssh_transport import Transport
 from pykubeadm.util.dataclass import dataclass
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks are printed; what it raises is explained
@@ -32,7 +32,6 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds, more or less, before a server that dr
 # What sshd says before it drops somebody: to 9.7, and since.
 _DROPPING = (b"Exceeded MaxStartups", b"Not allowed at this time")
 _GRACE = 5.0  # seconds for a ProxyCommand to end
-_GREETING = 8192  # bytes of what a server says first that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +155,7 @@ def _logged_in(settings: SshSettings, place: _Place, way: Any, opened: ExitStack
             channel_timeout=settings.connect_timeout,
             allow_agent=place.options.get("identitiesonly", "no") != "yes",
             look_for_keys=not identities,
-            transport_factory=_Transport,
+            transport_factory=Transport,
         )
     except paramiko.BadHostKeyException as error:
         raise HostKeyError(known.changed(settings.title, error.key, error.expected_key)) from error
@@ -166,7 +165,7 @@ def _logged_in(settings: SshSettings, place: _Place, way: Any, opened: ExitStack
         why = next(iter(error.errors.values()))
         raise UnreachableError(_unreachable(settings, place, why)) from error
     except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:
-        begun = cast("_Transport | None", client.get_transport())
+        begun = cast("Transport | None", client.get_transport())
         raise _failure(settings, place, identities, begun, error) from error
     transport = client.get_transport()
     if transport is None:
@@ -176,51 +175,8 @@ def _logged_in(settings: SshSettings, place: _Place, way: Any, opened: ExitStack
     return transport
 
 
-class _Overheard:
-    """A socket that keeps the first that is heard on it."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self.heard = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def recv(self, size: int) -> bytes:
-        data: bytes = self._inner.recv(size)
-        self.heard += data
-        if len(self.heard) > _GREETING:
-            self.recv = self._inner.recv  # type: ignore[method-assign]
-        return data
-
-
-class _Transport(paramiko.Transport):
-    """Knows how far it came: what the server said first, and how many keys it refused."""
-
-    def __init__(self, sock: Any, **others: Any) -> None:
-        self._overheard = _Overheard(sock)
-        self.refused = 0
-        super().__init__(cast("socket.socket", self._overheard), **others)
-
-    def auth_publickey(self, username: str, key: paramiko.PKey, event: threading.Event | None = None) -> list[str]:
-        try:
-            return super().auth_publickey(username, key, event)
-        except paramiko.AuthenticationException:
-            self.refused += self.is_active()
-            raise
-
-    @property
-    def greeting(self) -> bytes:
-        """What the server says first, with what it may say before that (RFC 4253, 4.2)."""
-        return self._overheard.heard
-
-    @property
-    def greeted(self) -> bool:
-        return b"\nSSH-" in b"\n" + self.greeting
-
-
 def _failure(
-    settings: SshSettings, place: _Place, identities: Sequence[str], begun: _Transport | None, error: BaseException
+    settings: SshSettings, place: _Place, identities: Sequence[str], begun: Transport | None, error: BaseException
 ) -> SshError:
     """What kept from logging in, by how far it had come."""
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
