@@ -177,6 +177,7 @@ def _reset(ctx: click.Context, **values: Any) -> None:
         )
         if not confirmed("Continue?"):
             raise DeclinedError("nothing was reset: it was not confirmed; answer y, or give --yes")
+        options = options_of(values)  # the time of --timeout begins now
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         if options.limit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -180,6 +181,21 @@ def test_reset_is_called_so_whether_all_hosts_leave_or_some(limit, tmp_path, mon
     for module in ("command", "resetting"):
         monkeypatch.setattr(f"pykubeadm.fleet.{module}.over_ssh", lambda _described: connect)
     assert "[cluster reset] " in run("reset", "--yes", *limit).stdout
+
+
+@pytest.mark.usefixtures("file")
+def test_the_question_of_reset_takes_nothing_from_its_time(tmp_path, monkeypatch):
+    answered, begun = [], []
+
+    def answer(_question):
+        answered.append(time.monotonic())
+        return True
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("pykubeadm.cli.cluster.confirmed", answer)
+    monkeypatch.setattr("pykubeadm.fleet.resetting.run_reset", lambda _file, options, _emit, **_log: begun.append(options.began))
+    assert run("reset", "--timeout=5m").exception is None
+    assert begun > answered
 
 
 def test_plain_lines_name_the_host_and_say_each_wait_once(capsys):
