@@ -20,6 +20,11 @@ _AS_NOBODY = (
 )
 CLUSTER = """
 apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint: {advertiseAddress: 10.0.0.9}
+nodeRegistration: {name: cp1, criSocket: "unix:///run/containerd/containerd.sock"}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: v1.36.2
 encryptionAlgorithm: ECDSA-P256

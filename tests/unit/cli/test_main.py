@@ -121,7 +121,11 @@ def test_wrong_command_lines_are_reported_in_a_sentence(run: Run, argv: list[str
 
 def test_with_json_output_errors_are_events(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "kubeadm.yaml"
-    config.write_text("apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterNam: x\ncertificatesDir: pki\n")
+    config.write_text(
+        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterNam: x\ncertificatesDir: pki\n---\n"
+        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nlocalAPIEndpoint: {advertiseAddress: 10.0.0.9}\n"
+        'nodeRegistration: {name: cp1, criSocket: "unix:///run/containerd/containerd.sock"}\n'
+    )
     done = run("init", "--config", str(config), "--output", "json")
     last = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, last["schema"], last["type"], last["exit_status"]) == (2, "pykubeadm.events/v1", "failure", 2)

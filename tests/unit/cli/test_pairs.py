@@ -18,7 +18,7 @@ from pykubeadm.config.read_init import read_init
 from pykubeadm.config.source import Source
 from pykubeadm.errors import ConfigError
 from pykubeadm.util.yaml_output import to_yaml
-from tests.unit.config.texts import CLUSTER, world
+from tests.unit.config.texts import CLUSTER, HOST, world
 
 FLAGS = {
     "apiserver-extra-args": "apiServer",
@@ -84,7 +84,8 @@ def test_flags_and_file_say_the_same(flag: str, mentions: list[list[tuple[str, s
     assert given_by_flags == read_init(source, InitFlags(), world())[1].cluster
 
 
-def test_the_component_is_started_with_every_pair() -> None:
+def test_the_component_is_started_with_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pykubeadm.commands.init.begin.host_facts", lambda _node: HOST)
     mentions = ["--scheduler-extra-args", "leader-elect=false,v=2", "--scheduler-extra-args", "leader-elect=true"]
     result = CliRunner().invoke(
         cli, ["init", "phase", "control-plane", "scheduler", "--dry-run", "--kubernetes-version", "v1.36.2", *mentions]
