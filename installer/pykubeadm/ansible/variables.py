@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pykubeadm.ansible.assets import NODE_FOLDER, Assets
+from pykubeadm.config.defaults import NO_ADDRESS
 from pykubeadm.config.model import Arg, Configuration
 from pykubeadm.config.versions import pause_image
 from pykubeadm.manifests.kubelet import starts_with_swap
@@ -109,7 +110,7 @@ def no_proxy_list(configuration: Configuration, given: Iterable[str], addresses:
         configuration.this_node.local_api_endpoint.advertise_address,
         *addresses,
     ]
-    return list(dict.fromkeys(entry for entry in found if entry))
+    return list(dict.fromkeys(entry for entry in found if entry not in ("", NO_ADDRESS)))
 
 
 def _proxies(environment: Mapping[str, str]) -> dict[str, str]:

@@ -52,6 +52,7 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.commands.init.begin import begin
     from pykubeadm.commands.node.prepare import prepare_nodes
     from pykubeadm.commands.source import read_source
+    from pykubeadm.config.defaults import NO_ADDRESS
     from pykubeadm.node.facts import host_facts
     from pykubeadm.node.local import LocalNode
 
@@ -62,6 +63,8 @@ def _prepare(ctx: click.Context, **values: Any) -> None:
     if values["inventory"] or not host.cri_sockets:
         # A runtime on the machine we run on says nothing of others; and one that is to be installed is not there yet.
         host = replace(host, cri_sockets=CRI_SOCKETS[:1])
+    if not (host.default_ipv4 or host.default_ipv6):
+        host = replace(host, default_ipv4=NO_ADDRESS)  # a node can be prepared before it has a default route, or without one
     source = read_source(given["config"], machine.root) if given.get("config") else None
     emit = stamped(subscriber(settings.output, verbosity=settings.verbosity))
     run = begin(machine, given, emit, source=source, host=host)
