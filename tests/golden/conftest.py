@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pykubeadm.pki import keys
+from tests.support.proxies import no_proxies
+
+__all__ = ["no_proxies"]  # for pytest, which takes the fixtures that it finds here
 
 _MADE: defaultdict[str, list[keys.PrivateKey]] = defaultdict(list)
 _MAKE: Callable[[str], keys.PrivateKey] = keys.generate_key
