@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.run import ClusterRun
-from pykubeadm.pki.check import is_ca, is_for_key, load_certificates, period_problem
+from pykubeadm.pki.check import ca_problem, is_for_key, load_certificates, period_problem
 from pykubeadm.pki.issue import Authority
 from pykubeadm.pki.keys import PrivateKey, load_private_key
 from pykubeadm.pki.pem import EncryptedKeyError
@@ -77,8 +77,8 @@ def load_ca(path: str, pem: bytes) -> x509.Certificate:
         certificate = load_certificates(pem)[0]
     except ValueError as error:
         raise PhaseError(f"{path} {error}; {_RESTORE}") from error
-    if not is_ca(certificate):
-        raise PhaseError(f"{path} is not a certificate authority: its basic constraints do not say CA")
+    if (problem := ca_problem(certificate)) is not None:
+        raise PhaseError(f"{path} is not a certificate authority: {problem}")
     return certificate
 
 

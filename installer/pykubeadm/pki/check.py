@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pykubeadm.pki.issue import Subject
-from pykubeadm.pki.keys import PrivateKey
+from pykubeadm.pki.keys import PrivateKey, foreign_curve
 from pykubeadm.pki.pem import certificate_blocks
 from pykubeadm.pki.sans import covers
 from pykubeadm.pki.table import Usage
@@ -32,6 +32,9 @@ def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
                 getattr(certificate, part)
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise ValueError("holds a certificate that cannot be read") from error
+    for certificate in certificates:
+        if (curve := foreign_curve(certificate.public_key())) is not None:
+            raise ValueError(f"holds a certificate for a key on the curve {curve}, which Kubernetes cannot use")
     return certificates
 
 
@@ -44,12 +47,15 @@ def period_problem(certificate: x509.Certificate, now: datetime) -> str | None:
     return None
 
 
-def is_ca(certificate: x509.Certificate) -> bool:
-    """Whether its basic constraints say so."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
+def ca_problem(certificate: x509.Certificate) -> str | None:
+    """Why nobody accepts what it signs (Go: x509.Certificate.CheckSignatureFrom)."""
+    found = {type(extension.value): extension.value for extension in certificate.extensions}
+    constraints, usage = found.get(x509.BasicConstraints), found.get(x509.KeyUsage)
+    if not (isinstance(constraints, x509.BasicConstraints) and constraints.ca):
+        return "its basic constraints do not say CA"
+    if isinstance(usage, x509.KeyUsage) and not usage.key_cert_sign:
+        return "its key usage does not allow it to sign certificates"
+    return None
 
 
 def is_for_key(certificate: x509.Certificate, key: PrivateKey) -> bool:
@@ -62,7 +68,7 @@ def is_signed_by(certificate: x509.Certificate, intermediates: Sequence[x509.Cer
     if certificate == ca or _issued(certificate, ca):
         return True
     for position, issuer in enumerate(intermediates):
-        if is_ca(issuer) and _issued(certificate, issuer):
+        if ca_problem(issuer) is None and _issued(certificate, issuer):
             rest = [*intermediates[:position], *intermediates[position + 1 :]]
             if is_signed_by(issuer, rest, ca):
                 return True

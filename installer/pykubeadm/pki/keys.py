@@ -17,6 +17,7 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 _RSA_SIZES = {"RSA-2048": 2048, "RSA-3072": 3072, "RSA-4096": 4096}
 _CURVES: dict[str, ec.EllipticCurve] = {"ECDSA-P256": ec.SECP256R1(), "ECDSA-P384": ec.SECP384R1()}
+_CURVES_OF_GO = {"secp224r1", "secp256r1", "secp384r1", "secp521r1"}  # crypto/elliptic
 
 
 def generate_key(algorithm: str) -> PrivateKey:
@@ -49,8 +50,16 @@ def load_private_key(pem: bytes) -> PrivateKey:
             continue
         if not isinstance(key, PrivateKey):
             raise ValueError("holds a key that is neither RSA nor ECDSA")  # noqa: TRY004 - the text is wrong, not a type
+        if (curve := foreign_curve(key)) is not None:
+            raise ValueError(f"holds a key on the curve {curve}, which Kubernetes cannot use")
         return key
     raise ValueError("holds a private key that cannot be read")
+
+
+def foreign_curve(key: object) -> str | None:
+    """The name of a key's curve that Go does not know."""
+    curve = key.curve.name if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) else None
+    return None if curve in _CURVES_OF_GO else curve
 
 
 def load_public_keys(pem: bytes) -> tuple[PublicKey, ...]:

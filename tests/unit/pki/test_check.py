@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pykubeadm.pki.check import is_ca, is_for_key, is_signed_by, leaf_problems, load_certificates, period_problem
+from pykubeadm.pki.check import ca_problem, is_for_key, is_signed_by, leaf_problems, load_certificates, period_problem
 from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_ca, issue_leaf
 from pykubeadm.pki.keys import generate_key
 from pykubeadm.pki.sans import names_of
@@ -23,8 +24,9 @@ def ca(name: str = "root") -> Authority:
     return Authority(issue_ca(Subject(name, NOW - DAY, NOW + DAY), key), key)
 
 
-def intermediate(parent: Authority) -> Authority:
-    key = generate_key("ECDSA-P256")
+def intermediate(parent: Authority, *, signs: bool | None = None, curve: ec.EllipticCurve | None = None) -> Authority:
+    """`signs` is what its key usage says; None: it has none."""
+    key = ec.generate_private_key(curve) if curve else generate_key("ECDSA-P256")
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "between")]))
@@ -35,6 +37,10 @@ def intermediate(parent: Authority) -> Authority:
         .not_valid_after(NOW + DAY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     )
+    if signs is not None:
+        names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
+        others = dict.fromkeys((*names, "encipher_only", "decipher_only"), False) | {"digital_signature": True}
+        builder = builder.add_extension(x509.KeyUsage(key_cert_sign=signs, **others), critical=True)
     return Authority(builder.sign(parent.key, SHA256()), key)
 
 
@@ -83,10 +89,26 @@ def test_more_than_is_wanted_is_good() -> None:
     assert list(leaf_problems(certificate, wanted)) == []
 
 
+def test_an_authority_whose_usage_forbids_it_signs_nothing() -> None:
+    """kubeadm issues from it, and refuses what it issued when it is run again."""
+    root = ca()
+    forbidden, allowed = intermediate(root, signs=False), intermediate(root, signs=True)
+    assert ca_problem(allowed.certificate) is None
+    assert ca_problem(forbidden.certificate) == "its key usage does not allow it to sign certificates"
+    assert is_signed_by(leaf(allowed), [allowed.certificate], root.certificate)
+    assert not is_signed_by(leaf(forbidden), [forbidden.certificate], root.certificate)
+
+
+def test_a_certificate_for_a_curve_that_go_does_not_know_is_reported() -> None:
+    pem = encode_certificate(intermediate(ca(), curve=ec.SECP256K1()).certificate)
+    with pytest.raises(ValueError, match=r"^holds a certificate for a key on the curve secp256k1, which Kubernetes cannot use$"):
+        load_certificates(pem)
+
+
 def test_authorities_and_keys_are_reported_apart() -> None:
     root = ca()
-    assert is_ca(root.certificate)
-    assert not is_ca(leaf(root))
+    assert ca_problem(root.certificate) is None
+    assert ca_problem(leaf(root)) == "its basic constraints do not say CA"
     assert is_for_key(root.certificate, root.key)
     assert not is_for_key(root.certificate, generate_key("ECDSA-P256"))
 

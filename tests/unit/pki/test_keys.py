@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -87,18 +87,28 @@ LOOKS_LIKE_ONE = "holds no private key in PEM form, only what looks like one: it
         (encode_private_key(EC_KEY).replace(b"EC ", b""), "holds a private key that cannot be read"),
         (encode_private_key(EC_KEY).replace(b"EC ", b"RSA "), "holds a private key that cannot be read"),
         (pkcs8(ed25519.Ed25519PrivateKey.generate()), "holds a key that is neither RSA nor ECDSA"),
+        (
+            encode_private_key(ec.generate_private_key(ec.SECP256K1())),
+            "holds a key on the curve secp256k1, which",
+        ),
         (pkcs8(EC_KEY, b"secret"), ENCRYPTED),
         (
             EC_KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"secret")),
             ENCRYPTED,
         ),
     ],
-    ids=range(12),  # other keys each time are no names: pytest-xdist compares them
+    ids=range(13),  # other keys each time are no names: pytest-xdist compares them
 )
 def test_what_is_no_usable_key_is_reported(pem: bytes, end: str) -> None:
     with pytest.raises(ValueError) as error:
         load_private_key(pem)
     assert str(error.value).startswith(end)
+
+
+@pytest.mark.parametrize("curve", [ec.SECP224R1(), ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
+def test_keys_on_any_curve_that_go_knows_can_be_used(curve: ec.EllipticCurve) -> None:
+    key = ec.generate_private_key(curve)
+    assert load_private_key(encode_private_key(key)).public_key() == key.public_key()
 
 
 def test_the_first_key_that_can_be_read_counts() -> None:
