@@ -34,6 +34,7 @@ _MERGE = object()  # the key << that merges; in quotes it is a field
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 NOTHING = "the file holds no configuration"  # of a whole file
 _NO_DOCUMENT = "an empty document, which kubeadm refuses: remove it with its three dashes, and put comments into the documents"
+_NO_DASHES = "another document begins here, with an apiVersion and a kind of its own: put a line of three dashes before it"
 _BAD_KEY = "a key must be text"
 _NO_JSON = "a document that starts with a brace must be JSON, and this is none"
 _BINARY_TAG = "tag:yaml.org,2002:binary"
@@ -329,6 +330,9 @@ def _document(source: str, root: _Node, problems: list[Problem]) -> Document | N
             Problem(source, *root.position, "", f"a document must be a mapping with apiVersion and kind, this is {what}")
         )
         return None
+    if begun := list(_further_documents(root)):
+        problems.extend(Problem(source, *place, "", _NO_DASHES) for place in begun)
+        return None
     positions: dict[Path, Position] = {(): root.position}
     keys: dict[Path, Position] = {}
     before = len(problems)
@@ -347,6 +351,16 @@ def _document(source: str, root: _Node, problems: list[Problem]) -> Document | N
     if len(problems) > before and not all(header):
         return None
     return Document(source, header[0], header[1], data, positions, keys)
+
+
+def _further_documents(root: _Node) -> Iterator[Position]:
+    """Where documents begin that no dashes part from the first one."""
+    places: dict[str, list[Position]] = {"apiVersion": [], "kind": []}
+    for key, _ in root.content:
+        if isinstance(key.content, str) and key.content in places:
+            places[key.content].append(key.position)
+    for version, kind in list(zip(*places.values(), strict=False))[1:]:
+        yield min(version, kind)
 
 
 def _plain(root: _Node, source: str, positions: dict[Path, Position], keys: dict[Path, Position], problems: list[Problem]) -> Any:

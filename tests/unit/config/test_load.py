@@ -152,6 +152,7 @@ def test_a_byte_order_mark_and_windows_line_ends() -> None:
         (f"{CLUSTER}a: &x [*x]\n", "4:8", "inside the value"),
         (f"{CLUSTER}a: 1\nb: 2\na: 3\n", "6:1", "a: is given twice; the first is in line 4"),
         (f"{CLUSTER}l:\n- {{a: 1, a: 2}}\n", "5:10", "l[0].a: is given twice"),
+        (f"{CLUSTER}kind: InitConfiguration\n", "4:1", "kind: is given twice; the first is in line 2"),
         (f"{CLUSTER}? [a]\n: b\n", "4:3", "a key must be text"),
         (f"{CLUSTER}a: .inf\n", "4:4", "infinity"),
         (f"{CLUSTER}--- x\n{CLUSTER}", "4:1", "three dashes"),
@@ -181,6 +182,13 @@ def test_one_sentence_with_the_place(text: str | bytes, where: str, words: str) 
     assert found[0].startswith(f"x.yaml:{where}: "), found
     assert words in found[0]
     assert "\n" not in found[0]
+
+
+def test_forgotten_dashes_are_one_problem_and_not_one_for_every_field_after_them() -> None:
+    """kubeadm takes a KubeletConfiguration at the end for all there is."""
+    text = f"{CLUSTER}kind: KubeletConfiguration\nmaxPods: 3\napiVersion: kubelet.config.k8s.io/v1beta1\n{CLUSTER}dns: {{}}\n"
+    sentence = "another document begins here, with an apiVersion and a kind of its own: put a line of three dashes before it"
+    assert problems(text) == [f"x.yaml:4:1: {sentence}", f"x.yaml:7:1: {sentence}"]
 
 
 def test_a_value_that_cannot_be_does_not_hide_others() -> None:
