@@ -14,8 +14,9 @@ from typing import IO, Any
 import yaml
 
 from pykubeadm.ansible.results import PlaybookEvent, Summary, TaskEnded, failure_sentence, parse
+from pykubeadm.ansible.unread import inventory_problems
 from pykubeadm.ansible.workspace import Workspace
-from pykubeadm.errors import NodeError
+from pykubeadm.errors import ConfigError, NodeError
 from pykubeadm.resources import collection_dir
 
 _LOOK = "look"  # in roles/*/tasks/main.yml
@@ -70,7 +71,8 @@ def run_playbook(
 ) -> Summary:
     """Run a playbook of the collection by its name; every event goes to `report`. With the strategy "free" no node waits for
     another one. Ansible takes seconds to start: it does so while `late` finds out the variables of that kind (`Late`). Raises
-    NodeError with a sentence for each failed node, or with what ansible-playbook said when it could not begin."""
+    NodeError with a sentence for each failed node, or with what ansible-playbook said when it could not begin, ConfigError where
+    it could not read an inventory."""
     command = [_program(), *_arguments(space, playbook, tags), f"--forks={forks}"]
     for inventory in space.inventories:
         command += ["--inventory", inventory]
@@ -94,9 +96,12 @@ def run_playbook(
             _running.discard(process)
         if failures:
             raise NodeError("\n".join(failures))
-        said = _said(output)
+        printed = _printed(output)
+        said = _said(printed)
         if "no hosts to target" in said or (summary is not None and not summary.hosts):
             raise NodeError(f'no node of the inventory matches "{limit or "all"}"; ansible-inventory --graph shows what there is')
+        if problems := inventory_problems(printed):
+            raise ConfigError(problems)
         if status != 0 or summary is None:
             raise NodeError(f"ansible-playbook ended with status {status} before it was through: {said}")
     return summary
@@ -174,9 +179,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _said(output: IO[bytes]) -> str:
-    """The errors that ansible-playbook printed, else its last lines."""
+def _printed(output: IO[bytes]) -> str:
     output.seek(0)
-    lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
+    return output.read().decode(errors="replace")
+
+
+def _said(printed: str) -> str:
+    """The errors that ansible-playbook printed, else its last lines."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("ERROR", "[ERROR]"))]
     return " / ".join((errors or lines)[-3:]) or "it said nothing"
