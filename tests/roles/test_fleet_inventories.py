@@ -239,7 +239,11 @@ def test_what_no_cluster_can_be_made_of_is_refused(of, hosts, sentence):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("hosts", "[workers]\nw1 ansible_become_password=half secret\n", r"hosts:2:1: .* put a value that has spaces into quotes$"),
+        (
+            "hosts",
+            "[workers]\nw1 ansible_become_password=half secret\n",
+            r"hosts:2:1: .* put a value that has spaces into quotes$",
+        ),
         ("hosts", "[workers]\nw1\n[all:children]\nnope\n", r"hosts:3:1: .*undefined group"),
         ("hosts", "[workers\nw1\n", r"hosts:1:1: .*a bracket begins a section, as in \[workers\]"),
         ("hosts.yml", "all:\n  hosts:\n    w1: a: b\n", r"hosts.yml:3:10: the text is not valid YAML: mapping values"),
@@ -255,3 +259,11 @@ def test_what_ansible_cannot_read_is_said_with_its_place(name, text, said, tmp_p
     with pytest.raises(ConfigError, match=said) as error:
         described(path)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("variable", ["kubelet_version", "cni_network", "pykubeadm_host"])
+def test_a_template_that_says_nothing_is_not_taken_for_the_default(variable, tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text(f"[control_planes]\nc1 {variable}='{{{{ typo }}}}'\n")
+    with pytest.raises(PykubeadmError, match=r"^c1: cannot read what is said of the host: .*'typo' is undefined"):
+        described(path)

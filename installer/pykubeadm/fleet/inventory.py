@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pykubeadm.ansible.results import PlaybookEvent
 
 POD_CIDRS = "cni_pod_cidrs"
+_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 GROUPS = {CONTROL_PLANE: "control_planes", WORKER: "workers", LOAD_BALANCER: "load_balancers", ETCD: "etcd"}
 
 
@@ -57,6 +59,9 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     options = {name: given for name, (given, _config_file) in arguments.items()}
     problems: list[Problem] = []
     own = {name: _own(name, said["host"], problems) for name, said in found.items()}
+    network = _network(found)
+    pods = _pod_cidrs(found, problems) if network.plugin != "none" else ""
+    balancer = _load_balancer((said for name, said in found.items() if LOAD_BALANCER in parts[name]), problems)
     if problems:
         raise ConfigError(problems)
     if nothing := [name for name in found if not parts[name] and own[name].state != "absent"]:
@@ -68,14 +73,9 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     versions = {str(said["kubelet_version"]) for said in found.values()} - {""}
     if len(versions) > 1:
         raise UsageError(f"--inventory: kubelet_version is {' and '.join(sorted(versions))}; a cluster has one version")
-    network = _network(found)
-    pods: list[str] = []
-    if network.plugin != "none":
-        pods = next((said["pod_cidrs"] for said in found.values() if said["pod_cidrs"]), [])
-    balancer = _load_balancer(said for name, said in found.items() if LOAD_BALANCER in parts[name])
     cluster = Cluster(hosts=hosts, network=network, load_balancer=balancer, runtime=_runtime(found))
     passwords = {name: str(said["become_password"]) for name, said in found.items() if said["become_password"]}
-    return Inventory(cluster, "".join(versions), ",".join(map(str, pods)), options, passwords)
+    return Inventory(cluster, "".join(versions), pods, options, passwords)
 
 
 def _hostvars(paths: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
@@ -100,8 +100,8 @@ def parts_of(found: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...
     plane and the others are workers; a machine that is alone is both."""
     parts = {name: tuple(part for part, group in GROUPS.items() if group in said["groups"]) for name, said in found.items()}
     for name, said in found.items():
-        if not parts[name] and said["firewall_part"] in GROUPS:
-            parts[name] = (said["firewall_part"],)
+        if not parts[name] and str(said["firewall_part"]) in GROUPS:
+            parts[name] = (str(said["firewall_part"]),)
     if not any(parts.values()) and all(set(said["groups"]) <= {"ungrouped"} for said in found.values()):
         parts = {name: (WORKER,) if at else (CONTROL_PLANE,) for at, name in enumerate(parts)}
     if list(parts.values()) == [(CONTROL_PLANE,)]:
@@ -183,16 +183,34 @@ def _runtime(found: Mapping[str, Mapping[str, Any]]) -> str:
     return "".join(runtimes) or Cluster().runtime
 
 
-def _load_balancer(balancers: Iterable[Mapping[str, Any]]) -> LoadBalancer:
+def _pod_cidrs(found: Mapping[str, Mapping[str, Any]], problems: list[Problem]) -> str:
+    """As podSubnet has them. The role goes through a list; of a text it would take each character."""
+    cidrs = next((said["pod_cidrs"] for said in found.values() if said["pod_cidrs"]), [])
+    if isinstance(cidrs, list):
+        return ",".join(map(str, cidrs))
+    sentence = f'must be a list such as ["10.244.0.0/16"], not {describe(cidrs)}'
+    problems.append(Problem("--inventory", 0, 0, "cni_cluster_cidrs", sentence))
+    return ""
+
+
+def _load_balancer(balancers: Iterable[Mapping[str, Any]], problems: list[Problem]) -> LoadBalancer:
     """As the first host says that is one."""
     for said in balancers:
         return LoadBalancer(
             address=str(said["load_balancer_address"]),
-            port=int(said["load_balancer_port"]),
+            port=_number(said, "load_balancer_port", problems),
             interface=str(said["load_balancer_interface"]),
-            prefix=int(said["load_balancer_prefix"]) or None,
+            prefix=_number(said, "load_balancer_prefix", problems) or None,
         )
     return LoadBalancer()
+
+
+def _number(said: Mapping[str, Any], name: str, problems: list[Problem]) -> int:
+    """Also in quotes, as values of INI may be."""
+    if not _NUMBER.fullmatch(str(said[name])):
+        problems.append(Problem("--inventory", 0, 0, name, f"must be a whole number, not {describe(said[name])}"))
+        return 0
+    return int(said[name])
 
 
 def _options(arguments: str, name: str) -> tuple[list[str], str]:
@@ -206,7 +224,7 @@ def _options(arguments: str, name: str) -> tuple[list[str], str]:
         flag, value = word[:2], word[2:] or next(words, "")
         if flag == "-o" and "=" in value:
             options.append(value)
-        elif flag == "-J":
+        elif flag == "-J" and value:
             options.append(f"ProxyJump={value}")
         elif flag == "-F" and value:
             config_file = value

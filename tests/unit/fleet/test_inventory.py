@@ -117,6 +117,37 @@ def described(**more) -> Described:
     return Described(replace(base, cluster=cluster), sudo_passwords={"": "of-sudo"})
 
 
+@pytest.mark.parametrize(
+    ("said", "sentences"),
+    [
+        (
+            {"network": "flannel", "pod_cidrs": "10.244.0.0/16", "load_balancer_port": "x", "load_balancer_prefix": [24]},
+            [
+                '--inventory: cni_cluster_cidrs: must be a list such as ["10.244.0.0/16"], not the text "10.244.0.0/16"',
+                '--inventory: load_balancer_port: must be a whole number, not the text "x"',
+                "--inventory: load_balancer_prefix: must be a whole number, not a list",
+            ],
+        ),
+        (
+            {"network": "flannel", "pod_cidrs": 5},
+            [r'--inventory: cni_cluster_cidrs: must be a list such as ["10.244.0.0/16"], not the number 5'],
+        ),
+    ],
+)
+def test_variables_of_other_types_are_refused_all_at_once(said, sentences, monkeypatch):
+    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {"a": every_word("control_planes", "load_balancers", **said)})
+    with pytest.raises(ConfigError) as error:
+        inventories.read_inventories(["hosts"])
+    assert list(map(str, error.value.problems)) == sentences
+
+
+def test_a_part_is_one_and_a_jump_goes_somewhere(monkeypatch):
+    assert parts_of({"a": grouped("db") | {"firewall_part": ["worker"]}}) == {"a": ()}
+    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {"a": every_word(ssh_args="-J")})
+    with pytest.raises(UsageError, match="only -o NAME=VALUE, -J and -F are understood, not -J$"):
+        inventories.read_inventories(["hosts"])
+
+
 def test_an_inventory_has_groups_ways_and_variables():
     document = complete_inventory(described())
     groups = document["all"]["children"]
