@@ -80,7 +80,7 @@ def _of_script(why: str) -> str:
 
 
 def _of_ini(why: str, line: int, lines: list[str]) -> tuple[str, int]:
-    """Why, in other words than Python's and without what may be half of a password, and the line, for which Ansible may not say."""
+    """Why, in words other than Python's and without what may be half of a password, and the line, which Ansible may not say."""
     if "values to unpack" in why:
         wrong = (number for number, text in enumerate(lines, 1) if "[" in text.split("#")[0] and not _closed(text.strip()))
         return "a bracket begins a section, as in [workers], or a range of hosts, as in node[1:3], and is closed", next(wrong, 0)
@@ -94,4 +94,4 @@ def _of_ini(why: str, line: int, lines: list[str]) -> tuple[str, int]:
 
 def _closed(text: str) -> bool:
     """Whether a line is a section's, or its host has no bracket but those of a range."""
-    return bool(_SECTION.match(text)) or "[" not in _RANGE.sub("", text.split()[0])
+    return bool(_SECTION.match(text)) or "[" not in _RANGE.sub("", text.split(maxsplit=1)[0])

@@ -144,7 +144,7 @@ def test_variables_of_other_types_are_refused_all_at_once(said, sentences, monke
 def test_a_part_is_one_and_a_jump_goes_somewhere(monkeypatch):
     assert parts_of({"a": grouped("db") | {"firewall_part": ["worker"]}}) == {"a": ()}
     monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {"a": every_word(ssh_args="-J")})
-    with pytest.raises(UsageError, match="only -o NAME=VALUE, -J and -F are understood, not -J$"):
+    with pytest.raises(UsageError, match=r"only -o NAME=VALUE, -J and -F are understood, not -J$"):
         inventories.read_inventories(["hosts"])
 
 
