@@ -75,7 +75,7 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Listed | 
     fleet = Fleet(filled(cluster), configuration, names_version, describes_cluster=given is not None, cluster_document=written)
     if inventory is not None and not reading.problems:
         fleet = _with_said(fleet, inventory, Report(reading.problems, environment.note, flags=_INVENTORY_AT))
-    check_fleet(fleet.cluster, fleet.configuration.cluster, report, is_file=environment.is_file)
+    check_fleet(fleet.cluster, fleet.configuration.cluster, report, manifest=environment.manifest)
     reading.finish()
     return fleet
 
@@ -87,7 +87,7 @@ def read_listed(inventory: Listed, environment: Environment) -> Fleet:
     fleet = Fleet(inventory.cluster, configuration, names_version=False)
     fleet = _with_said(fleet, inventory, Report(problems, environment.note, flags=_INVENTORY_AT))
     report = _of_inventory(inventory, Report(problems, environment.note))
-    check_fleet(fleet.cluster, fleet.configuration.cluster, report, is_file=environment.is_file)
+    check_fleet(fleet.cluster, fleet.configuration.cluster, report, manifest=environment.manifest)
     if problems:
         raise ConfigError(problems)
     return fleet

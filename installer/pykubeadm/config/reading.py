@@ -54,6 +54,10 @@ def _yes(_path: str) -> bool:
     return True
 
 
+def _nothing(_path: str) -> str:
+    return ""
+
+
 def _silent(_note: str) -> None:
     return
 
@@ -64,7 +68,8 @@ class Environment:
 
     `new_token` makes a bootstrap token; `ask` gives the version behind a label, None where it cannot; `phases` names those that
     can be skipped, and is None where none will run: what only a run goes by is not checked then; `is_dir` and `is_file` look at
-    the node; `note` takes each remark (a deprecation, a value that was guessed).
+    the node; `manifest` says what is wrong with the file of a network at a path, "" for nothing; `note` takes each remark (a
+    deprecation, a value that was guessed).
     """
 
     host: HostFacts
@@ -73,6 +78,7 @@ class Environment:
     phases: Callable[[], Sequence[str]] | None = None
     is_dir: Callable[[str], bool] = _yes
     is_file: Callable[[str], bool] = _yes
+    manifest: Callable[[str], str] = _nothing
     note: Notes = _silent
 
 

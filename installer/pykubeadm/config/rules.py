@@ -31,6 +31,7 @@ _DNS_LABEL = re.compile(_LABEL, re.ASCII)
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]", re.ASCII)
 _HOST_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _REGISTRY = rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_REGISTRY_ALONE = re.compile(_REGISTRY, re.ASCII)
 _FOLDER = r"[a-z0-9]+(?:(?:[._]|__|[-]+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_REGISTRY}|(?:{_REGISTRY}/)?{_FOLDER}(?:/{_FOLDER})*", re.ASCII)
 _IMAGE_TAG = re.compile(r"\w[\w.-]{0,127}(@[a-z0-9]+:[0-9a-f]{32,})?", re.ASCII)  # a digest may follow
@@ -138,6 +139,15 @@ def absolute_path(text: str) -> str:
     if "\0" in text:
         return "a path cannot hold a NUL character"
     return "" if text.startswith("/") else f'"{text}" is not absolute; write the path from /'
+
+
+def registry(text: str) -> str:
+    """The first part of an image's name, by which runtimes know a registry."""
+    return (
+        ""
+        if _REGISTRY_ALONE.fullmatch(text)
+        else f'"{text}" is not a registry such as "docker.io" or "registry.example.com:5000"'
+    )
 
 
 def image_repository(text: str) -> str:

@@ -33,15 +33,17 @@ from pykubeadm.util.ip import parse_ip
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SSH_NAME = re.compile(r"[A-Za-z0-9_:][\w.:-]*", re.ASCII)  # of a host or user: nothing that ssh(1) takes for an option
+_FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z0-9][\w.@-]{0,14}", re.ASCII)  # as long as Linux has them (IFNAMSIZ)
 _NO_PROXY = re.compile(r"[^\s,]+")
+_OTHER_REGISTRIES = "_default"  # containerd's name for them
 _SSH_PORT = 22
 _LONGEST_PREFIX = 128
 _JUMP = re.compile(rf"({_SSH_NAME.pattern}@)?{_SSH_NAME.pattern}", re.ASCII)
 
 
-def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report, *, is_file: Callable[[str], bool]) -> None:
-    """`kubeadm` is the file's ClusterConfiguration, with defaults; `is_file` looks at this machine."""
+def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report, *, manifest: Callable[[str], str]) -> None:
+    """`kubeadm` is the file's ClusterConfiguration, with defaults; `manifest` looks at a file on this machine."""
     if not cluster.hosts:
         report.problem(("hosts",), "there are no hosts; name the machines of the cluster")
     elif not cluster.having(CONTROL_PLANE):
@@ -53,7 +55,7 @@ def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report,
     _found_by_others(cluster, kubeadm, report)
     _ssh(cluster.ssh, ("ssh",), report)
     report.problem(("runtime",), rules.one_of(cluster.runtime, RUNTIMES))
-    _network(cluster.network, kubeadm, report, is_file)
+    _network(cluster.network, kubeadm, report, manifest)
     _taken_addresses(cluster, kubeadm, report)
     _load_balancer(cluster.load_balancer, cluster, kubeadm, report)
     if cluster.having(ETCD) and kubeadm.etcd.external:
@@ -98,7 +100,10 @@ def _host(host: Host, path: Path, report: Report) -> None:
 
 
 def _is_ssh_host(text: str) -> bool:
-    """What ssh(1) can be given: an address, a DNS name, an alias of ~/.ssh/config. Labels are as in RFC 1035, 2.3.4."""
+    """What ssh(1) can be given: an address, a DNS name, an alias of ~/.ssh/config. Labels are as in RFC 1035, 2.3.4. What looks
+    like an IPv4 address is one, or a mistyped one."""
+    if _FOUR_NUMBERS.fullmatch(text):
+        return parse_ip(text) is not None
     return bool(_SSH_NAME.fullmatch(text)) and all(1 <= len(label) <= 63 for label in text.removesuffix(".").split("."))
 
 
@@ -169,12 +174,14 @@ def _ssh(ssh: Ssh, path: Path, report: Report) -> None:
         report.problem((*path, "proxyJump"), f'"{ssh.proxy_jump}" is not [user@]host[:port]')
 
 
-def _network(network: Network, kubeadm: ClusterConfiguration, report: Report, is_file: Callable[[str], bool]) -> None:
+def _network(network: Network, kubeadm: ClusterConfiguration, report: Report, manifest: Callable[[str], str]) -> None:
     report.problem(("network", "plugin"), rules.one_of(network.plugin, NETWORKS))
     if network.plugin == "manifest" and not network.manifest:
         report.problem(("network",), "plugin manifest needs the manifest's path or URL in manifest")
-    if network.plugin == "manifest" and network.manifest and "://" not in network.manifest and not is_file(network.manifest):
-        report.problem(("network", "manifest"), f"{network.manifest} is not a file here, or an empty one")
+    if network.plugin == "manifest" and "://" in network.manifest:
+        _http_url(network.manifest, ("network", "manifest"), report)
+    elif network.plugin == "manifest" and network.manifest:
+        report.problem(("network", "manifest"), manifest(network.manifest))
     if network.plugin in ("bridge", "flannel") and not kubeadm.networking.pod_subnet:
         report.problem(("network", "plugin"), f"{network.plugin} needs networking.podSubnet in the ClusterConfiguration")
     if network.manifest and network.plugin != "manifest":
@@ -257,6 +264,10 @@ def _mirror_of_crio(mirror: Mirror, path: Path, report: Report) -> None:
 def _mirror(mirror: Mirror, path: Path, report: Report) -> None:
     if not mirror.registry:
         report.problem(path, "a mirror needs the registry that it stands for")
+    elif mirror.registry != _OTHER_REGISTRIES:
+        report.problem((*path, "registry"), rules.registry(mirror.registry))
+    if mirror.ca:
+        report.problem((*path, "ca"), rules.absolute_path(mirror.ca))
     if not mirror.urls:
         report.problem(path, "a mirror needs urls")
     for index, url in enumerate(mirror.urls):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
 from pykubeadm.commands.source import read_source
 from pykubeadm.config.fleet import ETCD, LOAD_BALANCER, Cluster, Fleet, Host, Ssh
 from pykubeadm.config.host import HostFacts
+from pykubeadm.config.load import MAX_BYTES, load_values
 from pykubeadm.config.model import Configuration, Etcd, ExternalEtcd, LocalEtcd, NodeRegistration
 from pykubeadm.config.read_fleet import Listed, read_fleet, read_listed
 from pykubeadm.config.reading import Environment
 from pykubeadm.config.release import look_up
+from pykubeadm.config.source import Source
 from pykubeadm.constants import CRI_SOCKETS
 from pykubeadm.errors import UsageError
 from pykubeadm.manifests.addresses import etcd_client_url
@@ -80,7 +83,7 @@ def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_
 def _environment(note: Notes) -> Environment:
     """For reading what is not of this machine: whatever a node has of its own is asked there, later."""
     nowhere = HostFacts(hostname="node", default_ipv4="192.0.2.1", cri_sockets=CRI_SOCKETS[:1])
-    return Environment(host=nowhere, new_token=lambda: PLACEHOLDER_TOKEN, ask=look_up, is_file=_is_file, note=note)
+    return Environment(host=nowhere, new_token=lambda: PLACEHOLDER_TOKEN, ask=look_up, manifest=_manifest, note=note)
 
 
 def _warn_of_variables(cluster: Cluster, note: Notes) -> None:
@@ -105,13 +108,26 @@ def _warn_of_variables(cluster: Cluster, note: Notes) -> None:
                 note(f'{where}: no role has "{name}", so it does nothing{hint}')
 
 
-def _is_file(path: str) -> bool:
-    """One with something in it. Of an empty manifest nothing is applied, and no node ever becomes Ready."""
+def _manifest(path: str) -> str:
+    """What is wrong with a network's manifest, which is applied only when the cluster is made: of one that is empty or cannot be
+    applied no node ever becomes Ready."""
     try:
-        with open(os.path.expanduser(path), "rb") as file:
-            return bool(file.read().strip())
-    except OSError:
-        return False
+        with open(os.open(os.path.expanduser(path), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            content = file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except (OSError, ValueError):
+        content = b""
+    if not content.strip():
+        return f"{path} is not a file here, or an empty one"
+    if path.endswith(".j2") or len(content) > MAX_BYTES:  # Ansible renders a template
+        return ""
+    documents, problems = load_values(Source(path, content))
+    problems = [problem for problem in problems if not problem.path]  # the text's; of its fields the cluster knows
+    problems += [
+        document.problem((), "is not an object of Kubernetes, which has apiVersion and kind")
+        for document in documents
+        if not isinstance(document.data, dict) or not {"apiVersion", "kind"} <= document.data.keys()
+    ]
+    return str(min(problems)) if problems else ""
 
 
 def _resolved(fleet: Fleet) -> Fleet:

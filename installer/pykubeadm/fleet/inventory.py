@@ -185,7 +185,7 @@ def _runtime(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _pod_cidrs(found: Mapping[str, Mapping[str, Any]], problems: list[Problem]) -> str:
     """As podSubnet has them. The role goes through a list; of a text it would take each character."""
-    cidrs = next((said["pod_cidrs"] for said in found.values() if said["pod_cidrs"]), [])
+    cidrs: Any = next((said["pod_cidrs"] for said in found.values() if said["pod_cidrs"]), [])
     if isinstance(cidrs, list):
         return ",".join(map(str, cidrs))
     sentence = f'must be a list such as ["10.244.0.0/16"], not {describe(cidrs)}'

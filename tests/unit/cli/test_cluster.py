@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from contextlib import contextmanager
@@ -67,8 +68,36 @@ def test_a_manifest_of_the_network_has_something_in_it(content, file):
     refused = run("validate").exception
     assert isinstance(refused, ConfigError)
     assert [problem.sentence for problem in refused.problems] == ["network.yaml is not a file here, or an empty one"]
-    network.write_text("kind: Namespace\n")
+    network.write_text("apiVersion: v1\nkind: Namespace\n")
     assert run("validate").stdout.startswith("The file is good")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            "kind: Pod\nspec: a: b\n",
+            "network.yaml:2:8: the text is not valid YAML: mapping values are",
+        ),
+        (
+            "apiVersion: v1\nkind: Pod\n---\n<html>\n",
+            "network.yaml:4:1: is not an object of Kubernetes",
+        ),
+    ],
+)
+def test_a_manifest_of_the_network_can_be_applied(content, sentence, file):
+    file.with_name("network.yaml").write_text(content)
+    file.write_text(file.read_text().replace("plugin: flannel", "plugin: manifest\n  manifest: network.yaml"))
+    refused = run("validate").exception
+    assert isinstance(refused, ConfigError)
+    assert [problem.sentence.startswith(sentence) for problem in refused.problems] == [True]
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe", "."])
+def test_a_manifest_of_the_network_is_a_file(path, file):
+    os.mkfifo(file.with_name("pipe"))
+    file.write_text(file.read_text().replace("plugin: flannel", f"plugin: manifest\n  manifest: {path}"))
+    assert "is not a file here, or an empty one" in str(run("validate").exception)
 
 
 @pytest.mark.usefixtures("file")

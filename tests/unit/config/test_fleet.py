@@ -48,7 +48,7 @@ def read(text: str, notes: list[str] | None = None) -> Fleet:
     environment = Environment(
         host=ANY_HOST,
         new_token=lambda: "abcdef.0123456789abcdef",
-        is_file=lambda path: path != "gone.yaml",
+        manifest=lambda path: "gone.yaml is not a file here, or an empty one" if path == "gone.yaml" else "",
         note=(notes if notes is not None else []).append,
     )
     return read_fleet(Source("cluster.yaml", text.encode()), environment)
@@ -194,6 +194,13 @@ def test_every_problem_is_said_with_its_place():
         ),
         (hosts("name: c1, parts: [control-plane]") + "network: {plugin: manifest}\n", "5:10", "needs the manifest's path"),
         (ONE + "network: {plugin: manifest, manifest: gone.yaml}\n", "5:39", "gone.yaml is not a file here, or an empty one"),
+        (ONE + "network: {plugin: manifest, manifest: 'ftp://x'}\n", "5:39", '"ftp://x" is not an http or https URL'),
+        (ONE + "network: {plugin: manifest, manifest: 'https://'}\n", "5:39", '"https://" is not an http or https URL'),
+        (
+            hosts("name: c1, address: 10.0.0.256, parts: [control-plane]"),
+            "4:23",
+            '"10.0.0.256" is not an IP address or host name',
+        ),
         (ONE + "network: {plugin: bridge}\n", "5:19", "bridge needs networking.podSubnet in the ClusterConfiguration"),
         (ONE + "network: {plugin: flannel}\n", "5:19", "flannel needs networking.podSubnet in the ClusterConfiguration"),
         (ONE + "loadBalancer: {port: 8443}\n", "5:15", "means nothing without a host that has the part load-balancer"),
@@ -229,6 +236,17 @@ def test_every_problem_is_said_with_its_place():
         (ONE + "proxy: {noProxy: [example.com, 'a b']}\n", "5:32", '"a b" is not a name or network'),
         (ONE + "proxy: {noProxy: ['']}\n", "5:19", '"" is not a name or network'),
         (ONE + "variables: {kubelet_version: 1.36.0}\n", "5:30", "the version is kubernetesVersion in the ClusterConfiguration"),
+        (
+            ONE + "registryMirrors:\n- {registry: 'https://docker.io', urls: ['https://m']}\n",
+            "6:14",
+            '"https://docker.io" is not a registry such as "docker.io"',
+        ),
+        (ONE + "registryMirrors:\n- {registry: ../../x, urls: ['https://m']}\n", "6:14", '"../../x" is not a registry'),
+        (
+            ONE + "registryMirrors:\n- {registry: _default, urls: ['https://m'], ca: ca.crt}\n",
+            "6:49",
+            '"ca.crt" is not absolute; write the path from /',
+        ),
         (
             ONE + "runtime: crio\nregistryMirrors:\n- {registry: docker.io, urls: ['https://m'], only: true}\n",
             "7:52",
