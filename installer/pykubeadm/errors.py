@@ -6,6 +6,7 @@ A traceback on the terminal is a bug. The exit statuses are documented in docs/r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -13,6 +14,11 @@ EXPIRES_SOON: Final = 7  # no error, but an answer: of `certs check-expiration -
 UNHEALTHY: Final = 10  # an answer, too: of `verify` and `doctor`, something is wrong with the cluster
 BUG: Final = 70  # an error of none of these families (EX_SOFTWARE of sysexits.h)
 INTERRUPTED: Final = 130  # the shell's status of a command ended by SIGINT
+# A bootstrap token, whose id is public, and the user and password of a URL.
+_SECRETS: Final = (
+    (r"(?<![a-z0-9.])([a-z0-9]{6})\.[a-z0-9]{16}(?![a-z0-9.])", r"\1.[removed]"),
+    (r"://[^/\s\"'@:]*:[^/\s\"']*@", "://"),
+)
 
 
 class PykubeadmError(Exception):
@@ -47,6 +53,8 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
         text = f"{where}: {self.path}: {self.sentence}" if self.path else f"{where}: {self.sentence}"
+        for secret, public in _SECRETS:  # a value may have been put into the wrong field
+            text = re.sub(secret, public, text)
         # One line, whatever the user's values hold.
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 

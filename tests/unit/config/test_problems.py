@@ -226,3 +226,25 @@ def test_a_newer_kubernetes_may_have_kubelet_fields_unknown_here() -> None:
     _, configuration = read_cluster(f"{CLUSTER.replace('v1.36.2', 'v1.37.0')}---\n{KUBELET}brandNew: 1\n", notes)
     assert configuration.kubelet["brandNew"] == 1
     assert any("brandNew" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{INIT}bootstrapTokens: [abcdef.0123456789abcdef]\n", 'not the text "abcdef.[removed]"'),
+        (f"{JOIN}discovery: {{bootstrapToken: abcdef.0123456789abcdef}}\n", 'not the text "abcdef.[removed]"'),
+        (
+            f"{JOIN}discovery: {{bootstrapToken: {{token: abcdef.0123456789abcdef, apiServerEndpoint: abcdef.0123456789abcdef}}}}\n",
+            '"abcdef.[removed]" needs a port',
+        ),
+        (
+            f"{CLUSTER}imageRepository: https://user:pa:ss@registry.example.com\n",
+            '"https://registry.example.com" is not an image',
+        ),
+    ],
+)
+def test_secrets_in_the_wrong_place_are_not_repeated(text: str, said: str) -> None:
+    found = "\n".join(problems(text))
+    assert said in found
+    assert "0123456789abcdef" not in found
+    assert "pa:ss" not in found
