@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import re
 import ssl
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from pathlib import Path
 from typing import Any
 
 from pykubeadm.config.section import DocumentError
@@ -113,7 +114,13 @@ def _trusting(credentials: Credentials) -> ssl.SSLContext:
 
 
 def _content(path: str) -> bytes:
-    return Path(path).read_bytes() if path else b""
+    """OSError where there is no such file; a named pipe, which may have nobody who writes, is none."""
+    if not path:
+        return b""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", path)
+        return file.read()
 
 
 def authorization(credentials: Credentials) -> dict[str, str]:
@@ -123,9 +130,12 @@ def authorization(credentials: Credentials) -> dict[str, str]:
     token = user.get("token")
     if file := user.get("tokenFile"):  # it has precedence
         try:
-            token = Path(_beside(credentials.path, str(file))).read_text(encoding="utf-8")
+            token = _content(_beside(credentials.path, str(file))).decode("ascii", "replace").strip()
         except (OSError, ValueError) as error:
-            raise ApiError(f"the token file {file} of {credentials.path} cannot be read: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else "that is not a file's name"
+            raise ApiError(f"the token file {file} of {credentials.path} cannot be read: {why}") from error
+        if not token:
+            raise ApiError(f"the token file {file} of {credentials.path} is empty")
     if token:
         token = str(token).strip()
         if not _SENDABLE.fullmatch(token):
@@ -139,5 +149,8 @@ def authorization(credentials: Credentials) -> dict[str, str]:
 
 def proxy_of(credentials: Credentials, environment: Mapping[str, str]) -> str:
     """The kubeconfig's proxy, else the environment's for this server; "" for none."""
-    url = checked_url(credentials.server)
+    try:
+        url = checked_url(credentials.server)
+    except ApiError as error:
+        raise ApiError(f"{credentials.path}: {error}" if credentials.path else str(error)) from error
     return str(credentials.cluster.get("proxy-url") or "") or proxy_for(url.hostname or "", environment, url.port or 443)

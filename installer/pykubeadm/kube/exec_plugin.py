@@ -49,10 +49,12 @@ def _prepared(plugin: Any, credentials: Credentials) -> tuple[list[str], dict[st
         if "/" in command:  # a bare name is looked for in PATH
             command = posixpath.join(posixpath.dirname(os.path.abspath(credentials.path)), command)
         variables = {str(entry["name"]): str(entry["value"]) for entry in plugin.get("env") or ()}
+        if not isinstance(plugin.get("args") or [], list):
+            raise TypeError  # noqa: TRY301
         arguments = [str(word) for word in plugin.get("args") or ()]
         mode = plugin.get("interactiveMode") or "IfAvailable"
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("its entry needs apiVersion, command and, in each of env, name and value") from error
+        raise ValueError("its entry needs apiVersion, command and, in each of env, name and value; args is a list") from error
     if version not in _VERSIONS:
         raise ValueError(f'its apiVersion is "{version}", not one of {", ".join(_VERSIONS)}')
     interactive = mode != "Never" and sys.stdin.isatty()
@@ -108,6 +110,6 @@ def _why(error: Exception) -> str:
         return f"it ended with status {error.returncode}"
     if isinstance(error, subprocess.TimeoutExpired):
         return f"it did not end within {_TIMEOUT:.0f} s"
-    if isinstance(error, json.JSONDecodeError):
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
         return "its answer is not JSON"
     return str(error)

@@ -234,7 +234,7 @@ def test_a_newer_kubernetes_may_have_kubelet_fields_unknown_here() -> None:
         (f"{INIT}bootstrapTokens: [abcdef.0123456789abcdef]\n", 'not the text "abcdef.[removed]"'),
         (f"{JOIN}discovery: {{bootstrapToken: abcdef.0123456789abcdef}}\n", 'not the text "abcdef.[removed]"'),
         (
-            f"{JOIN}discovery: {{bootstrapToken: {{token: abcdef.0123456789abcdef, apiServerEndpoint: abcdef.0123456789abcdef}}}}\n",
+            f"{JOIN}discovery: {{bootstrapToken: {{apiServerEndpoint: abcdef.0123456789abcdef}}}}\n",
             '"abcdef.[removed]" needs a port',
         ),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -304,7 +305,7 @@ def test_nobody_listens() -> None:
 def test_what_is_no_url_of_a_server_is_not_asked(server: str) -> None:
     with pytest.raises(ApiError) as caught:
         ClusterApi(Credentials(server, "admin.conf", user={"token": "secret"}))
-    assert str(caught.value) == f'"{server}" is not the URL of a server, which looks like https://10.0.0.1:6443'
+    assert str(caught.value) == f'admin.conf: "{server}" is not the URL of a server, which looks like https://10.0.0.1:6443'
     assert not isinstance(caught.value, ApiUnreachableError)  # which would be tried again
 
 
@@ -382,6 +383,24 @@ def test_a_token_file_lies_beside_its_kubeconfig(tmp_path) -> None:
         assert server.asked[0][2]["authorization"] == "Bearer abc"
     with pytest.raises(ApiError, match=r"the token file gone of .*admin\.conf cannot be read"):
         ClusterApi(Credentials("https://cp1", path, user={"tokenFile": "gone"}))
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("gone", "cannot be read: No such file or directory"),
+        ("pipe", "cannot be read: it is not a file"),
+        ("a\0b", "cannot be read: that is not a file's name"),
+        ("empty", "is empty"),
+    ],
+)
+def test_a_token_file_that_holds_none_is_named(file, why, tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").write_text("\n")
+    path = str(tmp_path / "admin.conf")
+    with pytest.raises(ApiError) as caught:
+        ClusterApi(Credentials("https://cp1", path, user={"tokenFile": file}))
+    assert str(caught.value) == f"the token file {file} of {path} {why}"
 
 
 def test_the_environment_s_proxy_is_asked_for_the_way_as_its_user(monkeypatch) -> None:

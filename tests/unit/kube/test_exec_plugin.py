@@ -87,6 +87,8 @@ def test_the_cluster_is_described_with_its_ca_its_proxy_and_its_extension(tmp_pa
     [
         ("exit 3", {}, "it ended with status 3"),
         ("echo no", {}, "its answer is not JSON"),
+        (r"printf '\377'", {}, "its answer is not JSON"),
+        ("", {"args": "get-token"}, "args is a list"),
         (answer().replace("status", "state"), {}, "its answer is not an ExecCredential with a status"),
         (answer(), {}, "its answer holds neither a token nor a certificate with its key"),
         (answer(clientCertificateData="cert"), {}, "its answer holds neither a token nor a certificate with its key"),
