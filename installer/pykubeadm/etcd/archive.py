@@ -109,6 +109,8 @@ def _is_tar(file: BinaryIO) -> bool:
             return True
     except tarfile.TarError:
         return False
+    except ValueError:  # of a number in an entry's header
+        return True
 
 
 def database_chunks(file: BinaryIO, archive: Archive) -> Iterator[bytes]:
@@ -129,10 +131,12 @@ def _read_tar(file: BinaryIO) -> Archive:
             for entry in tar:
                 if entry.name == DATABASE:
                     place = (entry.offset_data, entry.size)
-                elif entry.isreg() and entry.size <= LARGEST_FILE:
+                elif (
+                    entry.isreg() and not entry.issparse() and entry.size <= LARGEST_FILE
+                ):  # a few bytes could be a thousand files
                     content: IO[bytes] | None = tar.extractfile(entry)
                     files[entry.name] = content.read() if content else b""
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise DamagedSnapshotError(f"the archive is damaged or cut off: {error}") from error
     description = files.pop(_DESCRIPTION, None)
     if description is None or place is None:
@@ -143,8 +147,8 @@ def _read_tar(file: BinaryIO) -> Archive:
     if described.get("sha256") != archive.sha256:
         raise DamagedSnapshotError("the archive is damaged: its snapshot is not the one that it describes")
     digests = described.get("files")
-    if not isinstance(digests, dict) or digests != _digests(files):
-        wrong = ", ".join(sorted({*files, *(digests or {})})) if not isinstance(digests, dict) else _differing(digests, files)
+    if digests != _digests(files):
+        wrong = _differing(digests if isinstance(digests, dict) else {}, files) or _DESCRIPTION
         raise DamagedSnapshotError(f"the archive is damaged: {wrong} is not what it describes")
     return Archive(origin, archive.contents, archive.start, archive.size, archive.sha256, files)
 
@@ -159,10 +163,12 @@ def _origin(description: bytes) -> tuple[Origin, Mapping[str, Any]]:
         described = json.loads(description)
         if described["format"] != _FORMAT:
             raise DamagedSnapshotError(f"the archive has format {described['format']}, which a newer pykubeadm may read")
-        names = Origin.__dataclass_fields__
-        origin = Origin(**{name: described[name] for name in names})
+        origin = Origin(**{name: described[name] for name in Origin.__dataclass_fields__})
         parse_timestamp(origin.created)
-    except (ValueError, KeyError, TypeError) as error:
+        for name, value in asdict(origin).items():
+            if type(value) is not (int if name in ("revision", "hash") else str):
+                raise ValueError(f"{name} is {value!r:.40}")  # noqa: TRY301 - one sentence for all that may be wrong
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedSnapshotError(f"the archive is damaged: {_DESCRIPTION} cannot be read ({error})") from error
     return origin, described
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import tarfile
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -39,6 +41,57 @@ ORIGIN = Origin(
     kubernetes_version="v1.36.2",
     ca="sha256:aa",
 )
+
+
+def described(**more: object) -> bytes:
+    """An archive whose description says something else."""
+    whole = packed()
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+        entries = {entry.name: tar.extractfile(entry).read() for entry in tar}
+    entries["archive.json"] = json.dumps(json.loads(entries["archive.json"]) | more).encode()
+    return tarred(entries)
+
+
+def tarred(entries: dict[str, bytes], headers: dict[str, str] | None = None) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in entries.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.pax_headers = len(content), headers or {}
+            tar.addfile(entry, io.BytesIO(content))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"files": True},
+        {"files": [[]]},
+        {"files": None},
+        {"revision": "x"},
+        {"kubernetes_version": 1},
+        {"node": None},
+        {"format": []},
+    ],
+)
+def test_a_description_of_another_shape_is_damaged(more: dict[str, object]) -> None:
+    assert read_archive(io.BytesIO(described())).origin == ORIGIN
+    with pytest.raises(DamagedSnapshotError, match=r"damaged|newer"):
+        read_archive(io.BytesIO(described(**more)))
+
+
+def test_a_header_with_a_wrong_number_is_damage() -> None:
+    with pytest.raises(DamagedSnapshotError, match="the archive is damaged or cut off"):
+        read_archive(io.BytesIO(tarred({"a": b""}, {"GNU.sparse.size": "x"})))
+
+
+def test_a_file_of_holes_is_not_filled() -> None:
+    holes = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": str(1 << 24), "GNU.sparse.map": "0,0"}
+    tracemalloc.start()
+    with pytest.raises(DamagedSnapshotError, match="there is no"):
+        read_archive(io.BytesIO(tarred({"a": b""}, holes)))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    tracemalloc.stop()
 
 
 def packed(data: bytes = WHOLE, size: int = 1000) -> bytes:
