@@ -119,7 +119,7 @@ def _unanswered(place: str, error: UnansweredError) -> EndpointError:
 def _answer(place: str, response: Response, now: datetime) -> Answer:
     try:
         document = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or "kind" not in document:
         said = response.body[:80].decode(errors="replace").strip().splitlines()

@@ -86,7 +86,7 @@ def discover_by_token(
     again = _patiently(over_the_ca, timeout, report)
     if abs(again.ahead) > TOLERATED_SKEW:
         raise ClockError(endpoint, again.ahead)
-    if again.document.get("data", {}).get("kubeconfig") != kubeconfig:
+    if _data(again).get("kubeconfig") != kubeconfig:
         raise EndpointError(
             f"cluster-info of {endpoint} changed between two requests: somebody stands between, or it was just changed; try again"
         )
@@ -113,7 +113,7 @@ def refresh_from_file(
         raise ClockError(urlsplit(cluster.server).netloc, answer.ahead)
     if cluster.ca:  # anonymous requests may be forbidden; the TLS connection was good
         return cluster
-    kubeconfig = answer.document.get("data", {}).get("kubeconfig") if answer.status == 200 else None
+    kubeconfig = _data(answer).get("kubeconfig") if answer.status == 200 else None
     place = urlsplit(cluster.server).netloc
     ca = _cluster_of(kubeconfig, place).ca if kubeconfig else b""
     if not ca:
@@ -153,10 +153,21 @@ def _young_for(info: Answer, youth: timedelta, now: datetime) -> timedelta:
     return youth - (now + info.ahead - made)
 
 
+def _data(info: Answer) -> Mapping[str, str]:
+    """What is in the ConfigMap, if whoever answered has sent texts that can be written."""
+    found = info.document.get("data")
+    return {key: text for key, text in found.items() if _is_text(text)} if isinstance(found, dict) else {}
+
+
+def _is_text(value: object) -> bool:
+    """JSON can have halves of characters, which no bytes stand for."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
+
+
 def _signed(info: Answer, token: Token, endpoint: str, *, young_for: timedelta) -> str:
     """The kubeconfig in cluster-info, whose signature by the token must be right to the byte. `young_for` is how much longer
     the cluster's controller manager may take for its first signature: it starts and elects a leader first."""
-    data: Mapping[str, str] = info.document.get("data") or {}
+    data = _data(info)
     kubeconfig = data.get("kubeconfig")
     if not kubeconfig:
         raise _NotYetError(

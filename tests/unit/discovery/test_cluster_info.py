@@ -292,6 +292,17 @@ def test_damaged_cluster_info_is_reported():
         assert "has a whole number for clusters[0].cluster where a mapping must be" in refusal(server.endpoint)
 
 
+@pytest.mark.parametrize("data", [None, [], "x", {"kubeconfig": 5}, {"kubeconfig": {}}, {"kubeconfig": "\ud800"}])
+def test_cluster_info_of_another_shape_holds_no_kubeconfig(data):
+    with serving() as server:
+        server.answers = [(200, json.dumps({"kind": "ConfigMap", "data": data}).encode())]
+        assert "holds no kubeconfig" in refusal(server.endpoint)
+        server.answers = [(200, config_map(f"https://{server.endpoint}")), *server.answers]
+        assert "changed between two requests" in refusal(server.endpoint)
+        server.answers = [(200, b'{"kind":' + b"[" * 100_000)]
+        assert "is not an API server's endpoint" in refusal(server.endpoint)
+
+
 def test_a_ca_that_is_no_certificate_is_reported():
     with serving() as server:
         kubeconfig = cluster_only_kubeconfig("https://x:6443", b"nonsense")
