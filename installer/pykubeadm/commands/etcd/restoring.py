@@ -37,11 +37,15 @@ def read(node: Node) -> Restoring | None:
     if content is None:
         return None
     try:
-        return Restoring(**json.loads(content))
-    except (ValueError, TypeError) as error:
+        found = Restoring(**json.loads(content))
+        texts = (found.sha256, found.place, found.aside)
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(texts)  # noqa: TRY301 - one sentence for all that may be wrong
+    except (ValueError, TypeError, RecursionError) as error:
         raise PhaseError(
             f"{_PATH}, which says what an interrupted restore has done, is damaged: remove it, run this again"
         ) from error
+    return found
 
 
 def write(node: Node, record: Restoring) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, field, fields, replace
 from typing import Any, Final
 
 from pykubeadm.config.versions import parse_version
@@ -19,6 +19,13 @@ from pykubeadm.util.dataclass import dataclass
 
 PATH: Final = f"{STATE_DIR}/upgrade.json"
 SCHEMA: Final = "pykubeadm.upgrade/v1"
+# Of the record's fields in the file; the others are texts, as is what the lists and mappings hold.
+_KINDS: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("components", "files", "healthy"), list),
+    **dict.fromkeys(("replaced", "began"), dict),
+    "etcd_members": int,
+}
+_HELD: Final[Mapping[str, Any]] = {"began": (int, float)}
 TMP_DIR: Final = f"{KUBERNETES_DIR}/tmp"  # noqa: S108 - kubeadm's, root's own
 
 
@@ -51,7 +58,7 @@ def read_record(node: Node, command: str = "") -> Record | None:
         data = json.loads(content)
         schema = data["schema"]
         record = _decoded(data) if schema == SCHEMA else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PhaseError(
             f"{PATH}, which says what an interrupted run has changed, cannot be read; former manifests are in {TMP_DIR}: put "
             f"back those that are wanted, remove {PATH}, then run this again"
@@ -65,10 +72,21 @@ def read_record(node: Node, command: str = "") -> Record | None:
 
 def _decoded(data: Mapping[str, Any]) -> Record:
     """ValueError, KeyError, TypeError or AttributeError where it is damaged."""
-    tuples = {name: tuple(map(str, data[name])) for name in ("components", "files", "healthy")}
+    for of in fields(Record):
+        if of.name in data:
+            value = data[of.name]
+            if not isinstance(value, _KINDS.get(of.name, str)) or not _holds(value, _HELD.get(of.name, str)):
+                raise TypeError(of.name)
+    tuples = {name: tuple(data[name]) for name in ("components", "files", "healthy")}
     record = Record(**{name: value for name, value in data.items() if name != "schema"} | tuples)
     parse_version(record.target)
     return record
+
+
+def _holds(value: object, kind: Any) -> bool:
+    """Whether what is in a list or mapping is of this kind."""
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(isinstance(item, kind) for item in held)
 
 
 def write_record(node: Node, record: Record) -> Record:

@@ -44,6 +44,13 @@ def test_it_is_read_as_it_was_written(node: FakeNode) -> None:
         lambda data: data.update(target="x"),
         lambda data: data.update(target=None),
         lambda data: data.update(more=1),
+        lambda data: data.update(components="etcd"),
+        lambda data: data.update(files=[None]),
+        lambda data: data.update(replaced=["etcd"]),
+        lambda data: data.update(began={"etcd": "soon"}),
+        lambda data: data.update(manifests=5),
+        lambda data: data.update(cluster=None),
+        lambda data: data.update(etcd_members="1"),
     ],
 )
 def test_a_damaged_one_is_named_with_what_to_do(node: FakeNode, change: Callable[[dict[str, Any]], object]) -> None:
@@ -52,7 +59,7 @@ def test_a_damaged_one_is_named_with_what_to_do(node: FakeNode, change: Callable
         read_record(node)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "5"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "5", "[" * 100_000])
 def test_what_is_no_record(node: FakeNode, content: str) -> None:
     node.put(PATH, content)
     with pytest.raises(PhaseError, match="cannot be read"):

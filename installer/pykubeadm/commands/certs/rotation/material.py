@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from pykubeadm.commands.certs.rotation.stages import SERVICE_ACCOUNTS, Stage
+from pykubeadm.config import rules
 from pykubeadm.constants import CA_ROTATION_DIR, STATE_DIR
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.port import Directory, File, Node
@@ -123,7 +124,8 @@ def keep_key(node: Node, certificate_key: str) -> None:
 
 def kept_key(node: Node) -> str:
     """As `keep_key` has it; "" where there is none."""
-    return (node.read(_KEY) or b"").decode()
+    key = (node.read(_KEY) or b"").decode(errors="replace").strip()
+    return "" if rules.certificate_key(key) else key
 
 
 def _key_file(certificate_key: str) -> File:
@@ -171,7 +173,8 @@ def restarted_in(node: Node, rotation_id: str) -> dict[str, str]:
         data = json.loads(node.read(_RESTARTED) or b"{}")
     except ValueError:
         return {}
-    return dict(data.get("programs") or {}) if data.get("id") == rotation_id else {}
+    programs = data.get("programs") if isinstance(data, dict) and data.get("id") == rotation_id else {}
+    return dict(programs) if isinstance(programs, dict) else {}
 
 
 def note_restarted(node: Node, rotation_id: str, programs: Mapping[str, str]) -> None:
