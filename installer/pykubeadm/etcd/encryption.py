@@ -96,6 +96,11 @@ def _parsed_recipients(keys: Sequence[str]) -> list[object]:
         try:
             found.append(pyrage.x25519.Recipient.from_str(key))
         except pyrage.RecipientError as error:
+            if key.upper().startswith("AGE-SECRET-KEY"):
+                raise UsageError(
+                    "--encrypt-to: that is a private key, which belongs into a file for --identity; give its public key "
+                    "(age1…), which `age-keygen -y FILE` prints"
+                ) from error
             raise UsageError(f"--encrypt-to: {key} is not a public key of age (age1…): {error}") from error
     return found
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 from pykubeadm.errors import NodeError, UsageError
 from pykubeadm.etcd.archive import names_of
 from pykubeadm.etcd.store import Kept
+from pykubeadm.transport.proxies import without_password
 
 SCHEME: Final = "s3://"
 _URL: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/[^?#]*)?", re.ASCII)
@@ -26,6 +27,9 @@ class S3Store:
     def __init__(self, url: str, scratch: str | None) -> None:
         found = _URL.fullmatch(url)
         if found is None:
+            named = without_password(url)
+            if named != url:
+                raise UsageError(f"--store: {named} takes no keys before it; they are found as by any program of AWS")
             raise UsageError(
                 f"--store: {url} is not s3://BUCKET/PREFIX, where BUCKET has 3 to 63 lower-case letters, digits, dots and dashes"
             )

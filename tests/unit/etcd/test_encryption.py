@@ -97,6 +97,14 @@ def test_a_key_that_is_none_is_refused_before_anything_is_read() -> None:
         Encryption(("age1no",)).check()
 
 
+def test_a_private_key_in_place_of_a_public_one_is_not_repeated() -> None:
+    pytest.importorskip("pyrage")
+    for key in ("AGE-SECRET-KEY-1QQ", "age-secret-key-1qq"):
+        with pytest.raises(UsageError, match=r"^--encrypt-to: that is a private key, .*; give its public key") as error:
+            Encryption((key,)).check()
+        assert "1QQ" not in str(error.value).upper()
+
+
 def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyrage", None)
     with pytest.raises(UsageError, match=r"pip install 'pykubeadm\[encryption\]'"):

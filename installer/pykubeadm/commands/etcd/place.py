@@ -14,6 +14,7 @@ from pykubeadm.errors import UsageError
 from pykubeadm.etcd.encryption import Decryption, Encryption, is_encrypted
 from pykubeadm.etcd.store import DirectoryStore, Store
 from pykubeadm.node.opened import open_file
+from pykubeadm.transport.proxies import without_password
 from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def store_of(node: Node, named: str | None) -> Store:
 
         return S3Store(named, _private_directory())
     if named and "://" in named:
-        raise UsageError(f"--store: {named} is neither a directory nor a place in a bucket (s3://BUCKET/PREFIX)")
+        raise UsageError(
+            f"--store: {without_password(named)} is neither a directory nor a place in a bucket (s3://BUCKET/PREFIX)"
+        )
     return DirectoryStore(node, os.path.abspath(named) if named else SNAPSHOTS_DIR)
 
 

@@ -268,6 +268,12 @@ def test_a_store_that_is_no_place_is_refused(node: ControlPlaneNode) -> None:
     for url in ("s3://", "s3://b/cp1", "s3://Backups/cp1"):
         with pytest.raises(UsageError, match=rf"{url} is not s3://BUCKET/PREFIX, where BUCKET has 3 to 63 lower-case letters"):
             store_of(node, url)
+    for keys, sentence in (
+        ("s3://AKIA:sec/ret@backups/cp1", r"--store: s3://backups/cp1 takes no keys before it; they are found as by any"),
+        ("https://me:sec/ret@s3.example.com/b", r"--store: https://s3.example.com/b is neither"),
+    ):
+        with pytest.raises(UsageError, match=rf"^{sentence}"):
+            store_of(node, keys)
     for unset in ("", " "):  # a variable of a script
         with pytest.raises(UsageError, match=r"--store: is empty; give a directory or s3://BUCKET/PREFIX"):
             store_of(node, unset)
