@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pykubeadm.util.ip import parse_ip
 
-_WITH_PORT = re.compile(r"(?P<host>[^:]+|\[.*\]):(?P<port>\d+)")
+_WITH_PORT = re.compile(r"(?P<host>[^:]+|\[.*\]):(?P<port>[0-9]{1,5})")
 
 
 def proxy_for(host: str, environment: Mapping[str, str], port: int = 443) -> str:

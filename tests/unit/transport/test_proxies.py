@@ -24,6 +24,7 @@ from pykubeadm.transport.proxies import proxy_for, without_password
         ("notexample.org", "example.org", True),
         ("10.0.0.9", "10.0.0.9:6443", False),
         ("10.0.0.9", "10.0.0.9:443", True),
+        pytest.param("10.0.0.9", f"10.0.0.9:{'9' * 5000}", True, id="a port with 5000 digits"),
         ("fd00::9", "[fd00::9]:6443", False),
         ("k8s.example.org", "example.org:6443", False),
         ("k8s.example.org", "example.org:443", True),
