@@ -69,6 +69,8 @@ def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_
     for inventory in inventories:
         if not os.path.exists(inventory):
             raise UsageError(f"--inventory: {inventory} does not exist")
+        if not (os.path.isfile(inventory) or os.path.isdir(inventory)):  # of pipes and devices Ansible finds no end
+            raise UsageError(f"--inventory: {inventory} is neither a file nor a directory")
     found = read_inventories(inventories)
     listed = Listed(found.cluster, found.kubernetes_version, found.pod_subnet)
     fleet = (

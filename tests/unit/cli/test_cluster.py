@@ -100,6 +100,13 @@ def test_a_manifest_of_the_network_is_a_file(path, file):
     assert "is not a file here, or an empty one" in str(run("validate").exception)
 
 
+def test_an_inventory_is_a_file_or_a_directory(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        refused = run("validate", "-i", str(path)).exception
+        assert str(refused) == f"--inventory: {path} is neither a file nor a directory"
+
+
 @pytest.mark.usefixtures("file")
 def test_the_inventory_is_one_that_can_be_read():
     document = yaml.safe_load(run("inventory").stdout)
