@@ -14,9 +14,9 @@ from typing import IO, Any
 import yaml
 
 from pykubeadm.ansible.results import PlaybookEvent, Summary, TaskEnded, failure_sentence, parse
-from pykubeadm.ansible.unread import inventory_problems
+from pykubeadm.ansible.unread import UnreadInventoryError, inventory_problems
 from pykubeadm.ansible.workspace import Workspace
-from pykubeadm.errors import ConfigError, NodeError
+from pykubeadm.errors import NodeError
 from pykubeadm.resources import collection_dir
 
 _LOOK = "look"  # in roles/*/tasks/main.yml
@@ -71,8 +71,7 @@ def run_playbook(
 ) -> Summary:
     """Run a playbook of the collection by its name; every event goes to `report`. With the strategy "free" no node waits for
     another one. Ansible takes seconds to start: it does so while `late` finds out the variables of that kind (`Late`). Raises
-    NodeError with a sentence for each failed node, or with what ansible-playbook said when it could not begin, ConfigError where
-    it could not read an inventory."""
+    NodeError with a sentence for each failed node, or with what ansible-playbook said when it could not begin."""
     command = [_program(), *_arguments(space, playbook, tags), f"--forks={forks}"]
     for inventory in space.inventories:
         command += ["--inventory", inventory]
@@ -101,7 +100,7 @@ def run_playbook(
         if "no hosts to target" in said or (summary is not None and not summary.hosts):
             raise NodeError(f'no node of the inventory matches "{limit or "all"}"; ansible-inventory --graph shows what there is')
         if problems := inventory_problems(printed):
-            raise ConfigError(problems)
+            raise UnreadInventoryError(problems)
         if status != 0 or summary is None:
             raise NodeError(f"ansible-playbook ended with status {status} before it was through: {said}")
     return summary

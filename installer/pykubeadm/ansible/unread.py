@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pykubeadm.config.load import load_values
 from pykubeadm.config.source import Source
-from pykubeadm.errors import Problem
+from pykubeadm.errors import NodeError, Problem
 
 _FAILED = "Completely failed to parse inventory source"
 _ENTRY = re.compile(r"^ *(?:\[[A-Z ]+\]: |ERROR! )", re.MULTILINE)
@@ -25,6 +25,14 @@ _NOT_STARTED = re.compile(r"\[Errno \d+\] ([^:]+)")
 _GOT = re.compile(r"(Expected .*), got: (.*)")
 _SECTION = re.compile(r"\[[^\]]+\]")
 _RANGE = re.compile(r"\[\w+:\w+(:\d+)?\]")
+
+
+class UnreadInventoryError(NodeError):
+    """ansible-playbook could not read inventories, for these problems."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, problems)))
 
 
 def inventory_problems(printed: str) -> list[Problem]:

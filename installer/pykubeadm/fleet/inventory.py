@@ -49,7 +49,7 @@ class Inventory:
 
 def read_inventories(paths: Sequence[str]) -> Inventory:
     """What the inventories say of their hosts, as Ansible itself reads them. UsageError where they cannot be a cluster's,
-    ConfigError with all that is wrong with hosts' own variables, NodeError with Ansible's words where it cannot read them."""
+    ConfigError with all that is wrong with files and with hosts' own variables, NodeError with Ansible's words on others."""
     found = _hostvars(paths)
     others = [name for name, said in found.items() if said["connection"] not in ("ssh", "smart", "paramiko", "paramiko_ssh")]
     if others:
@@ -81,6 +81,7 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
 def _hostvars(paths: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     from pykubeadm.ansible.playbook import run_playbook
     from pykubeadm.ansible.results import TaskEnded
+    from pykubeadm.ansible.unread import UnreadInventoryError
     from pykubeadm.ansible.workspace import workspace
 
     found: dict[str, dict[str, Any]] = {}
@@ -90,7 +91,10 @@ def _hostvars(paths: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
             found.setdefault(event.host, {}).update(event.facts)
 
     with workspace({}, tuple(os.path.abspath(path) for path in paths)) as space:
-        run_playbook(space, "inventory", report, forks=1)
+        try:
+            run_playbook(space, "inventory", report, forks=1)
+        except UnreadInventoryError as error:
+            raise ConfigError(error.problems) from error
     return found
 
 
