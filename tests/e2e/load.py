@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +145,24 @@ def api_servers(hosts: Sequence[str], *, pause: float = 0.3) -> Iterator[list[fr
 
 @contextmanager
 def web_requests(hosts: Sequence[str], *, per_second: float = 10.0) -> Iterator[Count]:
-    """Ask the web server through the Service's port on each of the nodes in turn."""
+    """Ask the web server through the port of its Service on each of the nodes in turn, once all of them know that port."""
     count = Count()
 
-    def once(name: str) -> str:
-        status = _Client(hosts[int(name.rpartition("-")[2]) % len(hosts)], PORT).ask("GET", "/")
+    def reason(host: str) -> str:
+        status = _Client(host, PORT).ask("GET", "/")
         return "" if status == 200 else f"status {status}"
 
+    def once(name: str) -> str:
+        return reason(hosts[int(name.rpartition("-")[2]) % len(hosts)])
+
+    def missing(host: str) -> str | None:
+        try:
+            return reason(host) or None
+        except (OSError, http.client.HTTPException) as error:
+            return str(error)
+
+    for host in hosts:
+        cluster.eventually(partial(missing, host), f"an answer of the web server through {host}", 60)
     with _asking(once, count, per_second):
         yield count
 

@@ -130,7 +130,7 @@ def test_a_failure_says_node_role_task_reason_and_what_to_do(nodes, prepare):
     reported = " ".join(prepare(status=5).split())
     nodes["chosen"].shell("rmdir /etc/crictl.yaml")
     assert (
-        "chosen: role kubelet: cannot write the kubelet's unit, crictl's configuration and shell completion:"
+        "chosen: role kubelet: cannot enable the kubelet, with crictl's configuration and shell completion:"
         " /etc/crictl.yaml must be a file, but a directory is in its place; move it away" in reported
     )
 
