@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import yaml
 
@@ -81,8 +82,13 @@ def _join(seed: Node, node: Node, program: str, *, control_plane: bool) -> float
 
 
 def _leave(seed: Node, node: Node) -> None:
+    """etcd lets nobody go until all members have been connected for five seconds (HealthInterval)."""
     for line in seed.run(*_ETCD, "member", "list").stdout.splitlines():
         if f" {node.name}," in line:
-            seed.run(*_ETCD, "member", "remove", line.split(",")[0])
+            cluster.eventually(partial(_remove_member, seed, line.split(",")[0]), f"etcd without {node.name}", 60)
     node.remove()
     kubectl(seed, "delete", "node", node.name, "--ignore-not-found")
+
+
+def _remove_member(seed: Node, member: str) -> None:
+    seed.run(*_ETCD, "member", "remove", member)
