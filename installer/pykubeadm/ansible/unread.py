@@ -12,7 +12,8 @@ from pykubeadm.config.source import Source
 from pykubeadm.errors import NodeError, Problem
 
 _FAILED = "Completely failed to parse inventory source"
-_ENTRY = re.compile(r"^ *(?:\[[A-Z ]+\]: |ERROR! )", re.MULTILINE)
+_ENTRY = re.compile(r"^(?= *(?:\[[A-Z ]+\]: |ERROR! ))", re.MULTILINE)
+_WIDTH = 79  # columns of ansible-core before 2.19, which breaks lines at blanks, after hyphens, and in words that are longer
 _SINCE_2_19 = re.compile(
     r"Failed to parse inventory with '(?P<plugin>\w+)' plugin: (?P<why>.*?)\n\n.*^Origin: "
     r"(?:<[^\n]* source '(?P<source>[^\n]+)'>|(?P<path>[^\n]+?)(?::(?P<line>\d+)(?::\d+)?)?)$",
@@ -41,7 +42,7 @@ def inventory_problems(printed: str) -> list[Problem]:
         return []
     found: dict[str, list[Problem]] = {}
     for entry in _ENTRY.split(printed):
-        said = _SINCE_2_19.match(entry) or _BEFORE.match(" ".join(entry.split()))
+        said = _SINCE_2_19.search(entry) or _BEFORE.search(_unbroken(entry))
         if said is None:
             continue
         of = said.groupdict()
@@ -49,6 +50,12 @@ def inventory_problems(printed: str) -> list[Problem]:
         if path not in found and of["plugin"] == _kind(path):
             found[path] = list(_problems(path, " ".join(of["why"].split()), int(of["line"] or 0)))
     return [problem for problems in found.values() for problem in problems]
+
+
+def _unbroken(entry: str) -> str:
+    lines = entry.splitlines()
+    joined = "".join(line if line.endswith("-") or len(line) >= _WIDTH else f"{line} " for line in lines)
+    return " ".join(joined.split())
 
 
 def _kind(path: str) -> str:

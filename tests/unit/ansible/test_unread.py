@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
+
+import pytest
+
 from pykubeadm.ansible.unread import inventory_problems
 
-# ansible-core 2.16, which breaks its lines.
-OLD = """\
-[WARNING]:  * Failed to parse {0} with yaml plugin: We were unable
-to read either as JSON nor YAML, these are the errors we got from each: JSON:
-Expecting value: line 1 column 2 (char 1)  Syntax Error while loading YAML.
-[WARNING]:  * Failed to parse {0} with ini plugin:
-{0}:6: Section [workers:children] includes undefined group: nope
-ERROR! Completely failed to parse inventory source {0}
-"""
+# ansible-core 2.16.
+OLD = (
+    "[WARNING]:  * Failed to parse {0} with yaml plugin: We were unable to read either as JSON nor YAML",
+    "[WARNING]:  * Failed to parse {0} with ini plugin: {0}:6: Section [workers:children] includes undefined group: nope",
+    "ERROR! Completely failed to parse inventory source {0}",
+)
 
 
-def test_the_kind_of_the_file_is_the_one_that_counts(tmp_path):
-    path = tmp_path / "hosts"
+def old(path: Path) -> str:
+    """As it breaks lines where there is no terminal (ansible/utils/display.py)."""
+    return "".join("\n".join(textwrap.wrap(entry.format(path), 79)) + "\n" for entry in OLD)
+
+
+@pytest.mark.parametrize("folder", ["short", "of-a-name-with-hyphens/" * 3, "ofaverylongname" * 8])
+def test_the_kind_of_the_file_is_the_one_that_counts(folder, tmp_path):
+    path = tmp_path / folder / "hosts"
+    path.parent.mkdir(parents=True)
     path.write_text("[workers:children]\nnope\n")
-    assert list(map(str, inventory_problems(OLD.format(path)))) == [
+    assert list(map(str, inventory_problems(old(path)))) == [
         f"{path}:6:1: Ansible cannot read the inventory: Section [workers:children] includes undefined group: nope"
     ]
 
