@@ -244,15 +244,16 @@ def test_what_no_cluster_can_be_made_of_is_refused(of, hosts, sentence):
             "[workers]\nw1 ansible_become_password=half secret\n",
             r"hosts:2:1: .* put a value that has spaces into quotes$",
         ),
-        ("hosts", "[workers]\nw1\n[all:children]\nnope\n", r"hosts:3:1: .*undefined group"),
+        ("hosts", "[workers]\nw1\n[all:children]\nnope\n", r"hosts:[34]:1: .*undefined group"),
         ("hosts", "[workers\nw1\n", r"hosts:1:1: .*a bracket begins a section, as in \[workers\]"),
         ("hosts.yml", "all:\n  hosts:\n    w1: a: b\n", r"hosts.yml:3:10: the text is not valid YAML: mapping values"),
-        ("script", "#!/bin/sh\nexit 3\n", r"script: the script failed with status 3; run it with --list to see why$"),
+        ("script", "#!/bin/sh\nexit 3\n", r"script: the script failed( with status 3)?; run it with --list to see why$"),
         ("script", "#!/bin/sh\necho no\n", r"script: what the script prints is not an inventory in JSON"),
         ("script", "no program\n", r"script: the script cannot be started: Exec format error$"),
     ],
 )
 def test_what_ansible_cannot_read_is_said_with_its_place(name, text, said, tmp_path):
+    """Before ansible-core 2.19 it is the line after the undefined group, and the status of a script is not known."""
     path = tmp_path / name
     path.write_text(text)
     path.chmod(0o755 if name == "script" else 0o644)

@@ -14,6 +14,7 @@ from pykubeadm.errors import NodeError, Problem
 _FAILED = "Completely failed to parse inventory source"
 _ENTRY = re.compile(r"^(?= *(?:\[[A-Z ]+\]: |ERROR! ))", re.MULTILINE)
 _WIDTH = 79  # columns of ansible-core before 2.19, which breaks lines at blanks, after hyphens, and in words that are longer
+_PIECE = re.compile(r"[\s-]")
 _SINCE_2_19 = re.compile(
     r"Failed to parse inventory with '(?P<plugin>\w+)' plugin: (?P<why>.*?)\n\n.*^Origin: "
     r"(?:<[^\n]* source '(?P<source>[^\n]+)'>|(?P<path>[^\n]+?)(?::(?P<line>\d+)(?::\d+)?)?)$",
@@ -53,8 +54,11 @@ def inventory_problems(printed: str) -> list[Problem]:
 
 
 def _unbroken(entry: str) -> str:
-    lines = entry.splitlines()
-    joined = "".join(line if line.endswith("-") or len(line) >= _WIDTH else f"{line} " for line in lines)
+    joined = before = ""
+    for line in entry.splitlines():
+        within = len(_PIECE.split(before)[-1] + _PIECE.split(line)[0]) > _WIDTH
+        joined += line if before.endswith("-") or within else f" {line}"
+        before = line
     return " ".join(joined.split())
 
 
