@@ -19,6 +19,7 @@ from tests.support.control_plane_files import CONFIG
 
 PYKUBEADM = (sys.executable, "-m", "pykubeadm")
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+ERASED = b"\x1b[2K"  # a line
 HIDDEN, SHOWN = b"\x1b[?25l", b"\x1b[?25h"  # the cursor, on a terminal
 CA = ("init", "phase", "certs", "ca", "--config", "/kubeadm.yaml")
 
@@ -74,6 +75,33 @@ def test_the_display_is_live_where_the_terminal_can_show_it(tree: Path, variable
     assert process.wait(120) == 0, shown
     assert b"made the certificate authority" in shown
     assert (b"\x1b[" in shown) is live
+
+
+WARNED = """
+from pykubeadm.cli.display import LiveDisplay
+from pykubeadm.workflow.events import Note, PhaseStarted
+
+show = LiveDisplay(0)
+show(PhaseStarted(phase="preflight", summary="Look at the node"))
+show(Note(level="warning", topic="preflight", message="beware"))
+"""
+
+
+def test_a_warning_begins_a_line_of_its_own() -> None:
+    """Whatever moves on the terminal is taken back before."""
+    ours, theirs = os.openpty()
+    environment = ENVIRONMENT | {"TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    process = subprocess.Popen([sys.executable, "-c", WARNED], env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # EIO: the other side is closed
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    os.close(ours)
+    assert process.wait(20) == 0, shown
+    before = shown.partition(b"[preflight] beware")[0].rpartition(b"Look at the node")
+    assert before[0], shown
+    assert ERASED in before[2], shown
 
 
 def test_characters_that_the_output_does_not_have_do_no_harm(tree: Path) -> None:

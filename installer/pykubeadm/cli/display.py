@@ -146,6 +146,7 @@ class LiveDisplay(PlainDisplay):
         super().__init__(verbosity)
         self._status: Status | None = None
         self._phase: PhaseStarted | None = None
+        self._text = ""
 
     @cached_property
     def _console(self) -> Console:
@@ -187,6 +188,7 @@ class LiveDisplay(PlainDisplay):
         from rich.markup import escape
         from rich.status import Status
 
+        self._text = text
         shown = f"{escape(self._phase.phase) if self._phase else ''} [dim]{escape(text[:120])}[/]"
         if self._status is None:
             self._status = Status(shown, console=self._console)
@@ -206,6 +208,14 @@ class LiveDisplay(PlainDisplay):
 
     def line(self, text: str) -> None:
         self._console.print(text, markup=False)
+
+    def note(self, event: Note) -> None:
+        """Warnings go to another stream, past what moves on this one, which would stay beside them."""
+        moving = self._status is not None
+        self._hide()
+        super().note(event)
+        if moving:
+            self._show(self._text)
 
 
 def _summary(event: PhaseFinished) -> str:
