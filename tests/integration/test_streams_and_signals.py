@@ -60,11 +60,9 @@ def test_a_reader_that_goes_away_is_no_bug(tree: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.parametrize(("variables", "live"), [({"LC_ALL": "C"}, False), ({"TERM": ""}, False), ({}, True)])
-def test_the_display_is_live_where_the_terminal_can_show_it(tree: Path, variables: dict[str, str], live: bool) -> None:
-    environment = ENVIRONMENT | {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} | variables
+def _shown(command: list[str], environment: dict[str, str]) -> bytes:
+    """What a terminal gets of a command that succeeds."""
     ours, theirs = os.openpty()
-    command = [*PYKUBEADM, "--rootfs", str(tree), *CA]
     process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = b""
@@ -73,6 +71,13 @@ def test_the_display_is_live_where_the_terminal_can_show_it(tree: Path, variable
             shown += chunk
     os.close(ours)
     assert process.wait(120) == 0, shown
+    return shown
+
+
+@pytest.mark.parametrize(("variables", "live"), [({"LC_ALL": "C"}, False), ({"TERM": ""}, False), ({}, True)])
+def test_the_display_is_live_where_the_terminal_can_show_it(tree: Path, variables: dict[str, str], live: bool) -> None:
+    environment = ENVIRONMENT | {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} | variables
+    shown = _shown([*PYKUBEADM, "--rootfs", str(tree), *CA], environment)
     assert b"made the certificate authority" in shown
     assert (b"\x1b[" in shown) is live
 
@@ -89,16 +94,7 @@ show(Note(level="warning", topic="preflight", message="beware"))
 
 def test_a_warning_begins_a_line_of_its_own() -> None:
     """Whatever moves on the terminal is taken back before."""
-    ours, theirs = os.openpty()
-    environment = ENVIRONMENT | {"TERM": "xterm", "LC_ALL": "C.UTF-8"}
-    process = subprocess.Popen([sys.executable, "-c", WARNED], env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    with suppress(OSError):  # EIO: the other side is closed
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    os.close(ours)
-    assert process.wait(20) == 0, shown
+    shown = _shown([sys.executable, "-c", WARNED], ENVIRONMENT | {"TERM": "xterm", "LC_ALL": "C.UTF-8"})
     before = shown.partition(b"[preflight] beware")[0].rpartition(b"Look at the node")
     assert before[0], shown
     assert ERASED in before[2], shown

@@ -13,8 +13,8 @@ from typing import IO, Any
 
 import yaml
 
+from pykubeadm.ansible.inventory_errors import UnreadInventoryError, inventory_problems
 from pykubeadm.ansible.results import PlaybookEvent, Summary, TaskEnded, failure_sentence, parse
-from pykubeadm.ansible.unread import UnreadInventoryError, inventory_problems
 from pykubeadm.ansible.workspace import Workspace
 from pykubeadm.errors import NodeError
 from pykubeadm.resources import collection_dir

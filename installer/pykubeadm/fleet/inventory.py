@@ -79,9 +79,9 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
 
 
 def _hostvars(paths: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    from pykubeadm.ansible.inventory_errors import UnreadInventoryError
     from pykubeadm.ansible.playbook import run_playbook
     from pykubeadm.ansible.results import TaskEnded
-    from pykubeadm.ansible.unread import UnreadInventoryError
     from pykubeadm.ansible.workspace import workspace
 
     found: dict[str, dict[str, Any]] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pykubeadm.ansible.unread import inventory_problems
+from pykubeadm.ansible.inventory_errors import inventory_problems
 
 # ansible-core 2.16.
 OLD = (
