@@ -77,20 +77,6 @@ def node_variables(
     }
 
 
-def role_variables() -> dict[str, frozenset[str]]:
-    """The variables of each node role, by its argument specs."""
-    import yaml
-
-    from pykubeadm.resources import collection_dir
-
-    roles = sorted(collection_dir().glob("roles/*/meta/argument_specs.yml"))
-    found = {}
-    for path in roles:
-        specs = yaml.safe_load(path.read_bytes())["argument_specs"]
-        found[path.parts[-3]] = frozenset(name for entry in specs.values() for name in entry.get("options") or ())
-    return found
-
-
 def swap_for(kubelet: Mapping[str, Any], arguments: Sequence[Arg]) -> str:
     """What the role cgroups is to do about swap, for a kubelet with this configuration and these flags."""
     return "kept" if starts_with_swap(kubelet, arguments) else "disabled"

@@ -16,6 +16,7 @@ from pykubeadm.config.report import Report
 from pykubeadm.config.source import Path, Source
 from pykubeadm.config.validate_cluster import check_cluster
 from pykubeadm.config.validate_fleet import check_fleet
+from pykubeadm.config.validate_variables import check_variables
 from pykubeadm.config.versions import NEWEST_KNOWN, parse_version
 from pykubeadm.errors import ConfigError, Problem
 from pykubeadm.util.dataclass import dataclass
@@ -63,6 +64,7 @@ def read_fleet(source: Source, environment: Environment, *, inventory: Listed | 
             reading.problems.append(Problem(source.name, 1, 1, "", sentence))
         reading.finish()
     cluster, report = reading.decoded(Cluster)
+    check_variables(cluster, report, environment.role_options)
     if inventory is not None:
         if cluster.hosts:
             report.problem(("hosts",), "the hosts are those of the inventory; name them there or here")

@@ -58,6 +58,10 @@ def _nothing(_path: str) -> str:
     return ""
 
 
+def _no_options(_variable: str) -> Mapping[str, Mapping[str, Any]]:
+    return {}
+
+
 def _silent(_note: str) -> None:
     return
 
@@ -68,8 +72,9 @@ class Environment:
 
     `new_token` makes a bootstrap token; `ask` gives the version behind a label, None where it cannot; `phases` names those that
     can be skipped, and is None where none will run: what only a run goes by is not checked then; `is_dir` and `is_file` look at
-    the node; `manifest` says what is wrong with the file of a network at a path, "" for nothing; `note` takes each remark (a
-    deprecation, a value that was guessed).
+    the node; `manifest` says what is wrong with the file of a network at a path, "" for nothing; `role_options` gives the
+    options of the role that a variable is named as, {} for none; `note` takes each remark (a deprecation, a value that was
+    guessed).
     """
 
     host: HostFacts
@@ -79,6 +84,7 @@ class Environment:
     is_dir: Callable[[str], bool] = _yes
     is_file: Callable[[str], bool] = _yes
     manifest: Callable[[str], str] = _nothing
+    role_options: Callable[[str], Mapping[str, Mapping[str, Any]]] = _no_options
     note: Notes = _silent
 
 

@@ -28,9 +28,11 @@ class Report:
     broken: frozenset[Path] = frozenset()
 
     def unknown(self, path: Path, sentence: str) -> None:
-        """A field of the document that does not exist."""
+        """A field that does not exist."""
         if self.document:
             self.problems.append(self.document.key_problem(path, sentence))
+        else:
+            self.problem(path, sentence)
 
     def problem(self, path: Path, sentence: str) -> None:
         """Nothing where `sentence` is empty, so that rules can be applied in one line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from pykubeadm.config import rules
@@ -31,7 +31,6 @@ from pykubeadm.constants import API_SERVER_PORT
 from pykubeadm.transport.proxies import without_password
 from pykubeadm.util.ip import parse_ip
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SSH_NAME = re.compile(r"[A-Za-z0-9_:][\w.:-]*", re.ASCII)  # of a host or user: nothing that ssh(1) takes for an option
 _FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z0-9][\w.@-]{0,14}", re.ASCII)  # as long as Linux has them (IFNAMSIZ)
@@ -70,7 +69,6 @@ def check_fleet(cluster: Cluster, kubeadm: ClusterConfiguration, report: Report,
     for index, entry in enumerate(cluster.proxy.no_proxy):
         if not _NO_PROXY.fullmatch(entry):
             report.problem(("proxy", "noProxy", index), f'"{entry}" is not a name or network, such as .example.com or 10.0.0.0/8')
-    _variables(cluster.variables, ("variables",), report)
 
 
 def _host(host: Host, path: Path, report: Report) -> None:
@@ -96,7 +94,6 @@ def _host(host: Host, path: Path, report: Report) -> None:
         report.problem((*path, "labels", key), rules.qualified_name(key) or rules.label_value(value))
     check_taints(host.taints or (), (*path, "taints"), report)
     check_arguments(host.kubelet_extra_args, (*path, "kubeletExtraArgs"), report)
-    _variables(host.variables, (*path, "variables"), report)
 
 
 def _is_ssh_host(text: str) -> bool:
@@ -282,11 +279,3 @@ def _http_url(text: str, path: Path, report: Report) -> None:
         good = False
     if not good:
         report.problem(path, f'"{without_password(text)}" is not an http or https URL')
-
-
-def _variables(variables: Mapping[str, object], path: Path, report: Report) -> None:
-    for name in variables:
-        if not _VARIABLE.fullmatch(name) or name.startswith("ansible_"):
-            report.problem((*path, name), f'"{name}" is not a variable of a role; put how the machine is reached into ssh')
-        elif name == "kubelet_version":
-            report.problem((*path, name), "the version is kubernetesVersion in the ClusterConfiguration")

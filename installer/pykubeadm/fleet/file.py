@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from pykubeadm.ansible.argument_specs import role_options
 from pykubeadm.commands.environment import PLACEHOLDER_TOKEN
 from pykubeadm.commands.source import read_source
 from pykubeadm.config.fleet import ETCD, LOAD_BALANCER, Cluster, Fleet, Host, Ssh
@@ -64,7 +65,6 @@ def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_
     passwords = {"": sudo_password} if sudo_password else {}
     if not inventories:
         fleet = read_fleet(read_source(path or DEFAULT_FILE, "/"), _environment(note))
-        _warn_of_variables(fleet.cluster, note)
         return Described(_resolved(fleet), sudo_passwords=passwords)
     for inventory in inventories:
         if not os.path.exists(inventory):
@@ -85,29 +85,14 @@ def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_
 def _environment(note: Notes) -> Environment:
     """For reading what is not of this machine: whatever a node has of its own is asked there, later."""
     nowhere = HostFacts(hostname="node", default_ipv4="192.0.2.1", cri_sockets=CRI_SOCKETS[:1])
-    return Environment(host=nowhere, new_token=lambda: PLACEHOLDER_TOKEN, ask=look_up, manifest=_manifest, note=note)
-
-
-def _warn_of_variables(cluster: Cluster, note: Notes) -> None:
-    """Of those that are named as a role's, and that none has. Others may be the user's own, for values of these."""
-    given = {
-        "variables": cluster.variables,
-        **{f"hosts[{at}].variables": host.variables for at, host in enumerate(cluster.hosts)},
-    }
-    if not any(given.values()):
-        return
-    from difflib import get_close_matches
-
-    from pykubeadm.ansible.variables import role_variables
-
-    roles = role_variables()
-    known = frozenset().union(*roles.values())
-    for where, variables in given.items():
-        for name in variables:
-            if name not in known and any(name.startswith(f"{role}_") for role in roles):
-                near = get_close_matches(name, sorted(known), 1, 0.8)
-                hint = f'; did you mean "{near[0]}"?' if near else ""
-                note(f'{where}: no role has "{name}", so it does nothing{hint}')
+    return Environment(
+        host=nowhere,
+        new_token=lambda: PLACEHOLDER_TOKEN,
+        ask=look_up,
+        manifest=_manifest,
+        role_options=role_options,
+        note=note,
+    )
 
 
 def _manifest(path: str) -> str:

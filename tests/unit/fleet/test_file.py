@@ -178,14 +178,91 @@ def test_what_is_wrong_is_said_of_the_host_of_an_inventory_or_of_the_place_in_th
     assert proxy.endswith('cluster.yaml:3:15: proxy.http: "squid" is not an http or https URL')
 
 
-def test_a_variable_that_no_role_has_is_warned_of_with_the_one_that_may_be_meant(tmp_path):
-    file, notes = tmp_path / "cluster.yaml", []
-    variables = "{cni_plugin_source: package, cni_unheard_of_by_anybody: 1, cni_plugins_version: '1.7.1', mine: 1}"
-    hosts = "hosts:\n- {name: c1, parts: [control-plane], variables: {kernel_sysctl: {}, prepare_tags: [cni]}}\n"
-    file.write_text(f"{CLUSTER}{hosts}variables: {variables}\n")
-    describe(str(file), [], notes.append)
-    assert notes == [
-        'variables: no role has "cni_plugin_source", so it does nothing; did you mean "cni_plugins_source"?',
-        'variables: no role has "cni_unheard_of_by_anybody", so it does nothing',
-        'hosts[0].variables: no role has "kernel_sysctl", so it does nothing; did you mean "kernel_sysctls"?',
+@pytest.fixture
+def refused(tmp_path, monkeypatch):
+    """What is said of a file with these variables of all hosts, and of one."""
+    monkeypatch.chdir(tmp_path)
+
+    def refusing(variables: str, of_host: str = "{}") -> list[str]:
+        hosts = f"hosts:\n- name: c1\n  parts: [control-plane]\n  variables: {of_host}\n"
+        (tmp_path / "cluster.yaml").write_text(f"{CLUSTER}{hosts}variables:\n{variables}")
+        with pytest.raises(ConfigError) as error:
+            describe(None, [], pytest.fail)
+        return str(error.value).splitlines()
+
+    return refusing
+
+
+def test_a_variable_that_no_role_has_is_refused_with_the_one_that_may_be_meant(refused):
+    variables = """\
+  cni_plugin_source: package
+  cni_unheard_of_by_anybody:
+    a: 1
+  cni_plugins_version: 1.7.1
+  prepare_hardning: true
+  mine: 1
+"""
+    assert refused(variables, "{kernel_sysctl: {}, mine: {}}") == [
+        'cluster.yaml:6:15: hosts[0].variables.kernel_sysctl: no role has this variable; did you mean "kernel_sysctls"?',
+        'cluster.yaml:8:3: variables.cni_plugin_source: no role has this variable; did you mean "cni_plugins_source"?',
+        "cluster.yaml:9:3: variables.cni_unheard_of_by_anybody: no role has this variable",
+        'cluster.yaml:12:3: variables.prepare_hardning: no role has this variable; did you mean "prepare_hardening"?',
     ]
+
+
+def test_values_that_roles_would_refuse_are_refused_all_at_once(refused):
+    variables = """\
+  cni_mtu: jumbo
+  cni_plugins_source: packages
+  containerd_proxy: {https: "http://proxy:3128", noproxy: [a]}
+  containerd_registries:
+  - mirrors:
+    - url: https://mirror.example.com
+      skip_verify: so
+    - {}
+  kernel_ip_families: [ipv4, ipv5]
+  kernel_modules: br_netfilter
+  kernel_sysctls: [vm.swappiness]
+  kubelet_folder:
+  prepare_runtime: docker
+"""
+    assert refused(variables, "{images_jobs: [1], firewall_ports: ~, kubelet_hold: sometimes}") == [
+        "cluster.yaml:6:28: hosts[0].variables.images_jobs: must be a whole number, not a list",
+        "cluster.yaml:6:33: hosts[0].variables.firewall_ports: must be a list, not nothing (null)",
+        'cluster.yaml:6:66: hosts[0].variables.kubelet_hold: must be true or false, not the text "sometimes"',
+        'cluster.yaml:8:12: variables.cni_mtu: must be a whole number, not the text "jumbo"',
+        'cluster.yaml:9:23: variables.cni_plugins_source: must be one of archive, package, none, not the text "packages"',
+        'cluster.yaml:10:50: variables.containerd_proxy.noproxy: there is no such field; did you mean "no_proxy"?',
+        'cluster.yaml:12:5: variables.containerd_registries[0]: the field "host" is missing',
+        'cluster.yaml:14:20: variables.containerd_registries[0].mirrors[0].skip_verify: must be true or false, not the text "so"',
+        'cluster.yaml:15:7: variables.containerd_registries[0].mirrors[1]: the field "url" is missing',
+        'cluster.yaml:16:30: variables.kernel_ip_families[1]: must be one of ipv4, ipv6, not the text "ipv5"',
+        'cluster.yaml:17:19: variables.kernel_modules: must be a list, not the text "br_netfilter"',
+        "cluster.yaml:18:19: variables.kernel_sysctls: must be a mapping, not a list",
+        "cluster.yaml:19:3: variables.kubelet_folder: must be text, not nothing (null)",
+        'cluster.yaml:20:20: variables.prepare_runtime: must be one of containerd, crio, none, not the text "docker"',
+    ]
+
+
+def test_what_roles_take_for_the_type_that_they_want_is_taken(tmp_path):
+    variables = """\
+  cni_mtu: "1400"
+  cni_plugins_version: 1.7
+  containerd_restrict_oom_score_adj: ~
+  cgroups_allow_v1: "yes"
+  kubelet_hold: 0
+  kernel_modules: ["{{ mine }}"]
+  images_jobs: "{{ mine }}"
+  kernel_sysctls: {vm.swappiness: 1, mine: [1]}
+  firewall_ports: []
+  mine: 4
+"""
+    hosts = "hosts:\n- {name: c1, parts: [control-plane], variables: {containerd_registries: [{host: docker.io}]}}\n"
+    (tmp_path / "cluster.yaml").write_text(f"{CLUSTER}{hosts}variables:\n{variables}")
+    found = describe(str(tmp_path / "cluster.yaml"), [], pytest.fail)
+    assert found.cluster.variables["images_jobs"] == "{{ mine }}"
+
+
+def test_variables_in_a_file_beside_an_inventory_are_checked_too(said):
+    with pytest.raises(ConfigError, match=r"cluster\.yaml:3:26: variables\.cni_mtu: must be a whole number, not a mapping$"):
+        said(CLUSTER + "variables: {cni_mtu:     {}}\n", c1={})
