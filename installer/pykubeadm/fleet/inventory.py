@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
 
+from pykubeadm.ansible.argument_specs import role_options
 from pykubeadm.config.decode import decode, describe, unknown_field
 from pykubeadm.config.fleet import (
     CONTROL_PLANE,
@@ -24,7 +25,9 @@ from pykubeadm.config.fleet import (
     Ssh,
 )
 from pykubeadm.config.model import field_alias
+from pykubeadm.config.report import Report
 from pykubeadm.config.source import Document, Path
+from pykubeadm.config.validate_variables import check_value
 from pykubeadm.errors import ConfigError, Problem, UsageError
 from pykubeadm.util.dataclass import dataclass
 
@@ -62,6 +65,8 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     network = _network(found)
     pods = _pod_cidrs(found, problems) if network.plugin != "none" else ""
     balancer = _load_balancer((said for name, said in found.items() if LOAD_BALANCER in parts[name]), problems)
+    named = {problem.path for problem in problems}
+    problems += [problem for problem in _wrong_variables(found) if problem.path not in named]
     if problems:
         raise ConfigError(problems)
     if nothing := [name for name in found if not parts[name] and own[name].state != "absent"]:
@@ -169,6 +174,24 @@ def _roles_variables(said: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the node roles; None where the value is not known before the machine is asked. The version is the cluster's."""
     values: Mapping[str, Any] = said.get("variables") or {}
     return {str(name): values.get(name) for name in said["names"] if name != "kubelet_version"}
+
+
+def _wrong_variables(found: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    """What is wrong with variables of the node roles, once for all hosts of which it is; Ansible does not say where in the
+    inventories they stand. A name that no role has may be of roles of the user's."""
+    hosts: dict[Problem, list[str]] = {}
+    for name, said in found.items():
+        problems: list[Problem] = []
+        for variable, value in _roles_variables(said).items():
+            spec = role_options(variable).get(variable)
+            if spec and value is not None:
+                check_value(value, spec, (variable,), Report(problems, note=lambda _note: None))
+        for problem in problems:
+            hosts.setdefault(problem, []).append(name)
+    return [
+        problem._replace(source="--inventory" if len(names) == len(found) else f"--inventory: {', '.join(names)}")
+        for problem, names in hosts.items()
+    ]
 
 
 def _network(found: Mapping[str, Mapping[str, Any]]) -> Network:

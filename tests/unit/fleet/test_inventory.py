@@ -132,6 +132,10 @@ def described(**more) -> Described:
             {"network": "flannel", "pod_cidrs": 5},
             [r'--inventory: cni_cluster_cidrs: must be a list such as ["10.244.0.0/16"], not the number 5'],
         ),
+        (
+            {"load_balancer_port": "x", "names": ["load_balancer_port"], "variables": {"load_balancer_port": "x"}},
+            ['--inventory: load_balancer_port: must be a whole number, not the text "x"'],
+        ),
     ],
 )
 def test_variables_of_other_types_are_refused_all_at_once(said, sentences, monkeypatch):
@@ -139,6 +143,27 @@ def test_variables_of_other_types_are_refused_all_at_once(said, sentences, monke
     with pytest.raises(ConfigError) as error:
         inventories.read_inventories(["hosts"])
     assert list(map(str, error.value.problems)) == sentences
+
+
+def test_values_that_roles_would_refuse_are_said_once_for_all_hosts_that_have_them(monkeypatch):
+    """Of a value that only the machine can say, and of a variable that may be of roles of the user's, nothing is said."""
+    registries = [{"host": "docker.io", "mirrors": [{"urls": "https://m.example.com"}]}]
+    shared = {"cni_mtu": "jumbo", "kernel_mine": [], "firewall_zone": None}
+    own = {
+        "a": shared | {"containerd_registries": registries},
+        "b": shared | {"kernel_modules": "overlay"},
+        "c": shared | {"kernel_modules": "overlay"},
+    }
+    words = {name: every_word(variables=of, names=[*of, "images_jobs"]) for name, of in own.items()}
+    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: words)
+    with pytest.raises(ConfigError) as refused:
+        inventories.read_inventories(["hosts"])
+    assert str(refused.value).splitlines() == [
+        '--inventory: cni_mtu: must be a whole number, not the text "jumbo"',
+        '--inventory: a: containerd_registries[0].mirrors[0]: the field "url" is missing',
+        '--inventory: a: containerd_registries[0].mirrors[0].urls: there is no such field; did you mean "url"?',
+        '--inventory: b, c: kernel_modules: must be a list, not the text "overlay"',
+    ]
 
 
 def test_a_part_is_one_and_a_jump_goes_somewhere(monkeypatch):
