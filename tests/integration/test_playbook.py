@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from pykubeadm.ansible import playbook
 from pykubeadm.ansible.playbook import run_playbook
 from pykubeadm.ansible.results import TaskEnded, TaskStarted
 from pykubeadm.ansible.workspace import Late, Workspace, workspace
-from pykubeadm.errors import NodeError
+from pykubeadm.cli.cluster import cluster
+from pykubeadm.errors import ConfigError, NodeError
 from pykubeadm.resources import collection_dir
 
 
@@ -208,3 +212,37 @@ def test_it_ends_with_the_process_that_began_it(tmp_path):
     for name in nodes:
         assert eventually(lambda name=name: not runs(int((tmp_path / f"{name}.began").read_text()))), name
     assert eventually(lambda: not Path(workspace_of_it).exists()), "passwords may be in it"
+
+
+HANGING = """\
+#!/bin/sh
+trap '' INT TERM
+sleep 300 &
+echo $$ $! > {began}.new
+mv {began}.new {began}
+wait
+"""
+
+
+@pytest.mark.parametrize("given", ["hosts/b", "hosts"])
+def test_a_script_that_does_not_end_is_named_and_ended(given, tmp_path, monkeypatch):
+    script, began = tmp_path / "hosts" / "b", tmp_path / "began"
+    script.parent.mkdir()
+    script.with_name("a").write_text("n1\n")
+    script.write_text(HANGING.format(began=began))
+    script.chmod(0o755)
+    monkeypatch.setattr(playbook, "_GRACE", 0.5)
+    with workspace({}, (str(tmp_path / given),)) as space, pytest.raises(NodeError) as failed:
+        run_playbook(space, "facts", lambda _event: None, late=lambda: {"began": eventually(began.exists)}, reading_within=1.0)
+    assert str(failed.value) == f"{script}: the script did not end within 1 s; run it with --list to see why"
+    for process in map(int, began.read_text().split()):
+        assert eventually(lambda process=process: not runs(process))
+
+
+def test_the_time_of_a_run_ends_the_reading_of_its_inventory(tmp_path):
+    script = tmp_path / "hosts"
+    script.write_text("#!/bin/sh\nsleep 30\n")
+    script.chmod(0o755)
+    refused = CliRunner().invoke(cluster, ["apply", "-i", str(script), "--timeout", "2s"]).exception
+    assert isinstance(refused, ConfigError)
+    assert re.match(rf"{script}: (the script did not end|Ansible did not read the inventory) within 2 s", str(refused))

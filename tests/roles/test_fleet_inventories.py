@@ -106,7 +106,7 @@ def of(said, monkeypatch):
     path, hostvars = said
 
     def fleet(*hosts):
-        monkeypatch.setattr(inventory, "_hostvars", lambda _paths: {host: hostvars[host] for host in hosts})
+        monkeypatch.setattr(inventory, "_hostvars", lambda *_: {host: hostvars[host] for host in hosts})
         return described(path)
 
     return fleet

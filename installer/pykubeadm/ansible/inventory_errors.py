@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from pykubeadm.config.load import load_values
@@ -27,6 +28,7 @@ _NOT_STARTED = re.compile(r"\[Errno \d+\] ([^:]+)")
 _GOT = re.compile(r"(Expected .*), got: (.*)")
 _SECTION = re.compile(r"\[[^\]]+\]")
 _RANGE = re.compile(r"\[\w+:\w+(:\d+)?\]")
+_SEE_WHY = "run it with --list to see why"
 
 
 class UnreadInventoryError(NodeError):
@@ -51,6 +53,16 @@ def inventory_problems(printed: str) -> list[Problem]:
         if path not in found and of["plugin"] == _kind(path):
             found[path] = list(_problems(path, " ".join(of["why"].split()), int(of["line"] or 0)))
     return [problem for problems in found.values() for problem in problems]
+
+
+def unread_in_time(paths: Sequence[str], running: Sequence[Sequence[str]], seconds: float) -> list[Problem]:
+    """Of inventories that ansible-playbook has not read after so many seconds; `running` are the commands that it waits for."""
+    words = [word for command in running for word in command]
+    scripts = [word for word in words if any(word == path or word.startswith(f"{path.rstrip('/')}/") for path in paths)]
+    if scripts:
+        return [Problem(scripts[0], 0, 0, "", f"the script did not end within {seconds:.0f} s; {_SEE_WHY}")]
+    why = f": it waits for `{shlex.join(running[0])}`" if running else ""
+    return [Problem(path, 0, 0, "", f"Ansible did not read the inventory within {seconds:.0f} s{why}") for path in paths]
 
 
 def _unbroken(entry: str) -> str:
@@ -95,7 +107,7 @@ def _of_script(why: str) -> str:
     ended = _ENDED.search(why)
     status = f" with status {ended[1]}" if ended and ended[1] else ""
     sentence = f"the script failed{status}" if ended else "what the script prints is not an inventory in JSON"
-    return f"{sentence}; run it with --list to see why"
+    return f"{sentence}; {_SEE_WHY}"
 
 
 def _of_ini(why: str, line: int, lines: list[str]) -> tuple[str, int]:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
 import yaml
 
-from pykubeadm.ansible.inventory_errors import UnreadInventoryError, inventory_problems
+from pykubeadm.ansible.inventory_errors import UnreadInventoryError, inventory_problems, unread_in_time
 from pykubeadm.ansible.results import PlaybookEvent, Summary, TaskEnded, failure_sentence, parse
 from pykubeadm.ansible.workspace import Workspace
 from pykubeadm.errors import NodeError
 from pykubeadm.resources import collection_dir
 
+READING_WITHIN = 600.0  # seconds for inventories to be read: what asks a large cloud takes minutes
 _LOOK = "look"  # in roles/*/tasks/main.yml
-_GRACE = 5.0  # seconds that an interrupted ansible-playbook gets to end its connections
+_GRACE = 5.0  # seconds that an interrupted ansible-playbook, and what it began, get to end
 
 _running: set[subprocess.Popen[bytes]] = set()  # those that some thread follows
 
@@ -68,10 +72,12 @@ def run_playbook(
     verbosity: int = 0,
     strategy: str = "linear",
     late: Callable[[], Mapping[str, Any]] | None = None,
+    reading_within: float = READING_WITHIN,
 ) -> Summary:
     """Run a playbook of the collection by its name; every event goes to `report`. With the strategy "free" no node waits for
     another one. Ansible takes seconds to start: it does so while `late` finds out the variables of that kind (`Late`). Raises
-    NodeError with a sentence for each failed node, or with what ansible-playbook said when it could not begin."""
+    NodeError with a sentence for each failed node, or with what ansible-playbook said when it could not begin;
+    UnreadInventoryError also where the user's inventories are not read within so many seconds (`reading_within`)."""
     command = [_program(), *_arguments(space, playbook, tags), f"--forks={forks}"]
     for inventory in space.inventories:
         command += ["--inventory", inventory]
@@ -86,6 +92,7 @@ def run_playbook(
             with os.fdopen(reading, encoding="utf-8") as lines:
                 if late:
                     space.begin(late())
+                _require_read(space, process, lines, reading_within)
                 summary, failures = _follow(lines, report)
             status = process.wait()
         except BaseException:
@@ -167,15 +174,47 @@ def _program() -> str:
     return beside if os.access(beside, os.X_OK) else "ansible-playbook"
 
 
+def _require_read(space: Workspace, process: subprocess.Popen[bytes], lines: IO[str], seconds: float) -> None:
+    """Wait for the first event, which says that inventories are read, or the end; UnreadInventoryError where neither comes in
+    time."""
+    watched = select.poll()
+    watched.register(lines, select.POLLIN)
+    if space.given and not watched.poll(seconds * 1000):
+        raise UnreadInventoryError(unread_in_time(space.given, list(_children(process.pid)), seconds))
+
+
+def _children(process: int) -> Iterator[list[str]]:
+    """The commands of the processes that this one waits for; none where there is no /proc."""
+    with suppress(OSError):  # they may end meanwhile
+        for path in glob.glob(f"/proc/{process}/task/*/children"):
+            with open(path, encoding="ascii") as children:
+                numbers = children.read().split()
+            for number in numbers:
+                with open(f"/proc/{number}/cmdline", encoding="utf-8", errors="replace") as command:
+                    yield command.read().rstrip("\0").split("\0")
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ctrl-C and errors of ours must not leave ansible-playbook behind. SIGINT lets it clean up on the nodes."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
+    """Ctrl-C and errors of ours must leave behind neither ansible-playbook nor what it began, such as the script of an inventory.
+    SIGINT lets it clean up on the nodes."""
+    deadline = time.monotonic() + _GRACE
+    there = _send(process, signal.SIGINT)
+    while there and time.monotonic() < deadline:
+        time.sleep(0.02)
+        process.poll()  # else it stays in its group when it has ended
+        there = _send(process, 0)
+    if there:
+        _send(process, signal.SIGKILL)
+    process.wait()
+
+
+def _send(process: subprocess.Popen[bytes], what: int) -> bool:
+    """Send a signal to its process group; whether it reaches anybody."""
     try:
-        process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        os.killpg(process.pid, what)
+    except (ProcessLookupError, PermissionError):  # the latter where only another user's are left, by sudo
+        return False
+    return True
 
 
 def _printed(output: IO[bytes]) -> str:

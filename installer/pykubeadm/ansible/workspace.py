@@ -46,6 +46,11 @@ class Workspace:
     def playbook(self, name: str) -> str:
         return str(collection_dir() / "playbooks" / f"{name}.yml")
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The inventories that are the user's."""
+        return tuple(path for path in self.inventories if os.path.dirname(path) != self.directory)
+
     def write(self, name: str, document: object) -> str:
         """A file of its own, as JSON, which Ansible takes for YAML: templates stay templates. Its path."""
         path = os.path.join(self.directory, name)

@@ -9,6 +9,7 @@ import click
 from pykubeadm.cli.confirm import confirmed
 from pykubeadm.cli.fleet_options import (
     begin_log,
+    begun,
     choosing,
     described_of,
     emit_of,
@@ -38,9 +39,9 @@ def _plan(ctx: click.Context, **values: Any) -> int:
     from pykubeadm.fleet.command import CHANGES_WANTED, further, planned, run_plan
     from pykubeadm.fleet.plan import lines
 
-    described = described_of(values)
+    described, options = begun(values)
     emit = emit_of(ctx, described)
-    found = run_plan(described, options_of(values), emit)
+    found = run_plan(described, options, emit)
     if ctx.ensure_object(Globals).output == "json":
         for event in planned(found.plan):
             emit(event)
@@ -61,8 +62,8 @@ def _plan(ctx: click.Context, **values: Any) -> int:
 def _apply(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.fleet.command import run_apply
 
-    described = described_of(values)
-    options, log = options_of(values), begin_log(described, "cluster apply")
+    described, options = begun(values)
+    log = begin_log(described, "cluster apply")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_apply(described, options, emit, log=log)
@@ -167,8 +168,8 @@ def _reset(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.fleet.file import without_hosts
     from pykubeadm.fleet.resetting import run_reset
 
-    described = described_of(values)
-    options, log = options_of(values), begin_log(described, "cluster reset")
+    described, options = begun(values)
+    log = begin_log(described, "cluster reset")
     names = [host.name for host in described.limited(options.limit)]
     if not values["yes"]:
         click.echo(
@@ -194,8 +195,8 @@ def _status(ctx: click.Context, **values: Any) -> int:
     from pykubeadm.fleet.status import run_status, table
 
     form = chosen_form(ctx, values) if values["output"] != "text" else None
-    described = described_of(values)
-    status = run_status(described, options_of(values), lambda _event: None)
+    described, options = begun(values)
+    status = run_status(described, options, lambda _event: None)
     if form is not None:
         click.echo(form.printed([status.document()]), nl=False)
     else:
@@ -213,7 +214,7 @@ def _status(ctx: click.Context, **values: Any) -> int:
 def _kubeconfig(**values: Any) -> None:
     from pykubeadm.fleet.asking import admin_kubeconfig
 
-    click.echo(admin_kubeconfig(described_of(values), options_of(values)), nl=False)
+    click.echo(admin_kubeconfig(*begun(values)), nl=False)
 
 
 def _run(command: tuple[str, ...], **values: Any) -> int:
@@ -221,8 +222,8 @@ def _run(command: tuple[str, ...], **values: Any) -> int:
     from pykubeadm.fleet.asking import run_on_each
     from pykubeadm.node.port import Completed
 
-    described = described_of(values)
-    options, log = options_of(values), begin_log(described, "cluster run")
+    described, options = begun(values)
+    log = begin_log(described, "cluster run")
     width = max(len(host.name) for host in described.cluster.hosts)
 
     def show(name: str, ended: Completed | PykubeadmError) -> None:
@@ -290,8 +291,8 @@ cluster.add_command(
 def _upgrade(ctx: click.Context, **values: Any) -> None:
     from pykubeadm.fleet.upgrading import run_upgrade
 
-    described = described_of(values)
-    options, log = options_of(values), begin_log(described, "cluster upgrade")
+    described, options = begun(values)
+    log = begin_log(described, "cluster upgrade")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_upgrade(
@@ -331,8 +332,8 @@ cluster.add_command(
 def _reconfigure(ctx: click.Context, *, dry_run: bool, **values: Any) -> None:
     from pykubeadm.fleet.reconfiguring import run_reconfigure
 
-    described = described_of(values)
-    options, log = options_of(values), begin_log(described, "cluster reconfigure")
+    described, options = begun(values)
+    log = begin_log(described, "cluster reconfigure")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_reconfigure(described, options, emit, dry_run=dry_run, log=log)

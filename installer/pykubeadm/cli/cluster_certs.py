@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.fleet_options import begin_log, choosing, described_of, emit_of, ending_well, options_of, running, sources
+from pykubeadm.cli.fleet_options import begin_log, begun, choosing, emit_of, ending_well, running, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option, warn_days_option
 from pykubeadm.cli.rotate_ca import rotate_ca
@@ -29,8 +29,8 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
     from pykubeadm.fleet.certs import expirations
 
     form = chosen_form(ctx, values)
-    described = described_of(values)
-    found = expirations(described, options_of(values), lambda _event: None)
+    described, options = begun(values)
+    found = expirations(described, options, lambda _event: None)
     known: dict[str, Expirations] = {name: each for name, each in found.items() if not isinstance(each, PykubeadmError)}
     if form.name == "text":
         click.echo("\n".join(f"{name}\n{printed(each, form)}" for name, each in known.items()), nl=False)
@@ -63,8 +63,8 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
 def _renew(ctx: click.Context, name: str, **values: Any) -> None:
     from pykubeadm.fleet.certs import run_renew
 
-    described = described_of(values)
-    options, log = options_of(values), begin_log(described, "cluster certs renew")
+    described, options = begun(values)
+    log = begin_log(described, "cluster certs renew")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_renew(described, name, options, emit, log=log)
@@ -73,8 +73,8 @@ def _renew(ctx: click.Context, name: str, **values: Any) -> None:
 def _rotate(ctx: click.Context, names: tuple[str, ...], **values: Any) -> None:
     from pykubeadm.fleet.rotating import run_rotate
 
-    described = described_of(values)
-    options, log = options_of(values), begin_log(described, "cluster certs rotate-ca")
+    described, options = begun(values)
+    log = begin_log(described, "cluster certs rotate-ca")
     emit = log.keeping(emit_of(ctx, described))
     with ending_well(log, emit):
         run_rotate(described, names, values, options, emit, log=log)

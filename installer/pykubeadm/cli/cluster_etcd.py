@@ -8,7 +8,7 @@ import click
 
 from pykubeadm.cli.etcd import printed, show
 from pykubeadm.cli.etcd_snapshot import save_options
-from pykubeadm.cli.fleet_options import begin_log, choosing, described_of, ending_well, options_of, sources
+from pykubeadm.cli.fleet_options import begin_log, begun, choosing, ending_well, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option
 from pykubeadm.cli.reporting import reporting
@@ -22,7 +22,7 @@ def _members(ctx: click.Context, /, **values: Any) -> None:
     from pykubeadm.fleet.etcd import members
 
     form = chosen_form(ctx, values)
-    report = members(described_of(values), options_of(values), show)
+    report = members(*begun(values), show)
     click.echo(printed(report, form), nl=False)
     if report.no_majority:
         raise ClusterUnhealthyError(f"etcd has no majority, and takes no writes: {report.no_majority}")
@@ -31,10 +31,10 @@ def _members(ctx: click.Context, /, **values: Any) -> None:
 def _save(ctx: click.Context, /, output: str, **values: Any) -> None:
     from pykubeadm.fleet.etcd import save_snapshot
 
-    described = described_of(values)
+    described, options = begun(values)
     log = begin_log(described, "cluster etcd snapshot save")
     with ending_well(log), reporting(ctx, output) as emit:
-        save_snapshot(described, values, options_of(values), log.keeping(emit), log=log)
+        save_snapshot(described, values, options, log.keeping(emit), log=log)
 
 
 etcd.add_command(

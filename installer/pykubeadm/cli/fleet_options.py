@@ -45,17 +45,31 @@ def running() -> list[click.Parameter]:
     return [*choosing(), click.Option(["--timeout"], metavar="DURATION", help=end)]
 
 
-def described_of(values: dict[str, Any]) -> Described:
-    from pykubeadm.fleet.file import describe
+def begun(values: dict[str, Any]) -> tuple[Described, Options]:
+    """What a run is for, and how it goes. Of its time an inventory that is read takes its part, a question of ours none."""
+    password = _sudo_password(values)
+    options = options_of(values)
+    return _described(values, password, options.left), options
 
-    password = os.environ.get("PYKUBEADM_BECOME_PASS", "")
+
+def described_of(values: dict[str, Any]) -> Described:
+    """For commands that ask no machine."""
+    return _described(values, _sudo_password(values))
+
+
+def _sudo_password(values: dict[str, Any]) -> str:
     if values["ask_become_pass"]:
-        password = click.prompt("sudo password", hide_input=True, err=True)
+        return str(click.prompt("sudo password", hide_input=True, err=True))
+    return os.environ.get("PYKUBEADM_BECOME_PASS", "")
+
+
+def _described(values: dict[str, Any], password: str, left: float | None = None) -> Described:
+    from pykubeadm.fleet.file import describe
 
     def note(message: str) -> None:
         click.echo(f"warning: {message}", err=True)
 
-    return describe(values["file"], values["inventory"], note, sudo_password=password)
+    return describe(values["file"], values["inventory"], note, sudo_password=password, left=left)
 
 
 def options_of(values: dict[str, Any]) -> Options:

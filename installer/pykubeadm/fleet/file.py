@@ -58,8 +58,11 @@ class Described:
         return tuple(host for host in self.cluster.hosts if not names or host.name in names)
 
 
-def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_password: str = "") -> Described:
-    """The fleet of the file at `path` and of `inventories`. UsageError where neither is there, ConfigError with every problem."""
+def describe(
+    path: str | None, inventories: Sequence[str], note: Notes, *, sudo_password: str = "", left: float | None = None
+) -> Described:
+    """The fleet of the file at `path` and of `inventories`; `left` are the seconds until these have to be read. UsageError where
+    neither is there, ConfigError with every problem."""
     from pykubeadm.fleet.inventory import read_inventories
 
     passwords = {"": sudo_password} if sudo_password else {}
@@ -71,7 +74,7 @@ def describe(path: str | None, inventories: Sequence[str], note: Notes, *, sudo_
             raise UsageError(f"--inventory: {inventory} does not exist")
         if not (os.path.isfile(inventory) or os.path.isdir(inventory)):  # of pipes and devices Ansible finds no end
             raise UsageError(f"--inventory: {inventory} is neither a file nor a directory")
-    found = read_inventories(inventories)
+    found = read_inventories(inventories, left)
     listed = Listed(found.cluster, found.kubernetes_version, found.pod_subnet)
     fleet = (
         read_fleet(read_source(path, "/"), _environment(note), inventory=listed)

@@ -50,10 +50,11 @@ class Inventory:
     sudo_passwords: Mapping[str, str] = field(repr=False)
 
 
-def read_inventories(paths: Sequence[str]) -> Inventory:
-    """What the inventories say of their hosts, as Ansible itself reads them. UsageError where they cannot be a cluster's,
-    ConfigError with all that is wrong with files and with hosts' own variables, NodeError with Ansible's words on others."""
-    found = _hostvars(paths)
+def read_inventories(paths: Sequence[str], left: float | None = None) -> Inventory:
+    """What the inventories say of their hosts, as Ansible itself reads them; `left` are the seconds until it has to be through.
+    UsageError where they cannot be a cluster's, ConfigError with all that is wrong with files and with hosts' own variables,
+    NodeError with Ansible's words on others."""
+    found = _hostvars(paths, left)
     others = [name for name, said in found.items() if said["connection"] not in ("ssh", "smart", "paramiko", "paramiko_ssh")]
     if others:
         raise UsageError(f"--inventory: {', '.join(others)} {'is' if len(others) == 1 else 'are'} not reached by ssh")
@@ -83,9 +84,9 @@ def read_inventories(paths: Sequence[str]) -> Inventory:
     return Inventory(cluster, "".join(versions), pods, options, passwords)
 
 
-def _hostvars(paths: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+def _hostvars(paths: Sequence[str], left: float | None = None) -> Mapping[str, Mapping[str, Any]]:
     from pykubeadm.ansible.inventory_errors import UnreadInventoryError
-    from pykubeadm.ansible.playbook import run_playbook
+    from pykubeadm.ansible.playbook import READING_WITHIN, run_playbook
     from pykubeadm.ansible.results import TaskEnded
     from pykubeadm.ansible.workspace import workspace
 
@@ -95,9 +96,10 @@ def _hostvars(paths: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         if isinstance(event, TaskEnded) and event.facts:
             found.setdefault(event.host, {}).update(event.facts)
 
+    within = READING_WITHIN if left is None else min(left, READING_WITHIN)
     with workspace({}, tuple(os.path.abspath(path) for path in paths)) as space:
         try:
-            run_playbook(space, "inventory", report, forks=1)
+            run_playbook(space, "inventory", report, forks=1, reading_within=within)
         except UnreadInventoryError as error:
             raise ConfigError(error.problems) from error
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pykubeadm.ansible.inventory_errors import inventory_problems
+from pykubeadm.ansible.inventory_errors import inventory_problems, unread_in_time
 
 # ansible-core 2.16.
 OLD = (
@@ -34,3 +34,12 @@ def test_the_kind_of_the_file_is_the_one_that_counts(folder, tmp_path):
 
 def test_what_failed_for_another_reason_is_no_inventory():
     assert inventory_problems("ERROR! the role 'x' was not found\n") == []
+
+
+def test_what_keeps_ansible_from_reading_an_inventory_that_is_no_script_is_named():
+    said = unread_in_time(["/etc/hosts.yml"], [["/usr/bin/pass", "show", "of the vault"]], 600.0)
+    assert list(map(str, said)) == [
+        "/etc/hosts.yml: Ansible did not read the inventory within 600 s: it waits for `/usr/bin/pass show 'of the vault'`"
+    ]
+    [of_plugin] = unread_in_time(["/etc/aws_ec2.yml"], [], 600.0)
+    assert str(of_plugin) == "/etc/aws_ec2.yml: Ansible did not read the inventory within 600 s"

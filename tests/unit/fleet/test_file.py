@@ -24,7 +24,7 @@ def said(tmp_path, monkeypatch):
     def describing(text: str = "", /, password: str = "", **hosts) -> Described:
         found = hosts or {"c1": {}}
         words = {name: every_word(**({"address": f"10.0.0.{at}"} | own)) for at, (name, own) in enumerate(found.items(), 1)}
-        monkeypatch.setattr(inventories, "_hostvars", lambda _paths: words)
+        monkeypatch.setattr(inventories, "_hostvars", lambda *_: words)
         file, inventory = tmp_path / "cluster.yaml", tmp_path / "hosts"
         file.write_text(text)
         inventory.touch()

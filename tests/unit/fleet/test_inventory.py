@@ -37,9 +37,7 @@ def test_groups_then_variables_then_the_order_say_what_a_host_is(found, parts):
 def test_a_host_that_nothing_is_said_of_is_not_guessed_into_a_cluster(monkeypatch):
     kubespray = {"m1": grouped("kube_control_plane", "etcd"), "w1": grouped("kube_node"), "w2": grouped("kube_node")}
     gone = {"old": grouped("db") | {"host": {"state": "absent"}}}
-    monkeypatch.setattr(
-        inventories, "_hostvars", lambda _paths: {name: every_word(**of) for name, of in (kubespray | gone).items()}
-    )
+    monkeypatch.setattr(inventories, "_hostvars", lambda *_: {name: every_word(**of) for name, of in (kubespray | gone).items()})
     with pytest.raises(UsageError, match=r"is known of w1, w2; .* groups control_planes, workers, load_balancers, etcd"):
         inventories.read_inventories(["hosts"])
 
@@ -63,7 +61,7 @@ def test_hosts_in_groups_of_other_names_are_not_guessed():
 
 def test_what_a_host_has_of_its_own_is_in_its_variable(monkeypatch):
     own = {"state": "absent", "labels": {"disk": "ssd"}, "internal_address": "10.1.0.1", "ignore_preflight_errors": ["all"]}
-    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {"a": every_word(host=own)})
+    monkeypatch.setattr(inventories, "_hostvars", lambda *_: {"a": every_word(host=own)})
     (found,) = inventories.read_inventories(["hosts"]).cluster.hosts
     assert (found.state, found.labels, found.internal_address) == ("absent", {"disk": "ssd"}, "10.1.0.1")
     assert found.ignore_preflight_errors == ("all",)
@@ -76,7 +74,7 @@ def test_taints_and_flags_of_the_kubelet_are_said_as_in_the_cluster_file(monkeyp
         arguments: [{"name": "node-ip", "value": "10.1.0.1"}],
     }
     said_of = {"a": every_word(host=own), "b": every_word(host={"taints": []}), "c": every_word()}
-    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: said_of)
+    monkeypatch.setattr(inventories, "_hostvars", lambda *_: said_of)
     a, b, c = inventories.read_inventories(["hosts"]).cluster.hosts
     assert a.taints == (Taint(key="gpu", value="a100", effect="NoSchedule"),)
     assert a.kubelet_extra_args == (Arg(name="node-ip", value="10.1.0.1"),)
@@ -90,7 +88,7 @@ def test_all_that_is_wrong_with_hosts_variables_is_said_at_once(monkeypatch):
         "c": {"lables": {}, "internalAdress": "::1"},
         "d": {"internal_address": "::1", "internalAddress": "::2", "taints": "gpu", "kubeletExtraArgs": [{"nam": "v"}]},
     }
-    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {name: every_word(host=host) for name, host in own.items()})
+    monkeypatch.setattr(inventories, "_hostvars", lambda *_: {name: every_word(host=host) for name, host in own.items()})
     with pytest.raises(ConfigError) as refused:
         inventories.read_inventories(["hosts"])
     assert str(refused.value).splitlines() == [
@@ -139,7 +137,7 @@ def described(**more) -> Described:
     ],
 )
 def test_variables_of_other_types_are_refused_all_at_once(said, sentences, monkeypatch):
-    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {"a": every_word("control_planes", "load_balancers", **said)})
+    monkeypatch.setattr(inventories, "_hostvars", lambda *_: {"a": every_word("control_planes", "load_balancers", **said)})
     with pytest.raises(ConfigError) as error:
         inventories.read_inventories(["hosts"])
     assert list(map(str, error.value.problems)) == sentences
@@ -168,7 +166,7 @@ def test_values_that_roles_would_refuse_are_said_once_for_all_hosts_that_have_th
 
 def test_a_part_is_one_and_a_jump_goes_somewhere(monkeypatch):
     assert parts_of({"a": grouped("db") | {"firewall_part": ["worker"]}}) == {"a": ()}
-    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: {"a": every_word(ssh_args="-J")})
+    monkeypatch.setattr(inventories, "_hostvars", lambda *_: {"a": every_word(ssh_args="-J")})
     with pytest.raises(UsageError, match=r"only -o NAME=VALUE, -J and -F are understood, not -J$"):
         inventories.read_inventories(["hosts"])
 
