@@ -30,7 +30,7 @@ _running: set[subprocess.Popen[bytes]] = set()  # those that some thread follows
 
 
 def end_playbooks() -> None:
-    """End the playbooks that other threads follow: after an interrupt nobody wants their outcome."""
+    """End the playbooks that other threads follow: when a run is over nobody wants their outcome."""
     for process in tuple(_running):
         _end(process)
 

@@ -126,12 +126,12 @@ def ending_well(log: RunLog, emit: Subscriber = _silent) -> Iterator[None]:
     except KeyboardInterrupt:
         emit(RunFinished(outcome="interrupted", changed=0, exit_status=INTERRUPTED))
         log.line("", "interrupted")
-        end_playbooks()
         raise
     except Exception:
         emit(RunFinished(outcome="failed", changed=0, exit_status=BUG))
         raise
     finally:
+        end_playbooks()  # also one that --timeout did not wait for, and that may not have begun to watch whether we are there
         log.flush()
         if log.problem:
             click.echo(f"warning: {log.problem}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from pykubeadm.ansible import playbook
 from pykubeadm.cli.cluster import cluster
 from pykubeadm.cli.fleet_display import PlainFleet, fleet_subscriber
-from pykubeadm.cli.fleet_options import options_of
+from pykubeadm.cli.fleet_options import ending_well, options_of
 from pykubeadm.commands.certs.expiration import Expirations
 from pykubeadm.errors import EXPIRES_SOON, ConfigError, DeclinedError, NodeError, UsageError
+from pykubeadm.fleet.log import RunLog
 from pykubeadm.phases.certs.expiration import Expiration
 from pykubeadm.workflow.events import NodeProgress, Note, RunFinished, RunStarted
 from tests.support.node import FakeNode, completed
@@ -294,3 +297,16 @@ def test_a_time_that_is_none_is_refused(timeout):
     with pytest.raises(UsageError, match="--timeout: ") as refused:
         options_of({"timeout": timeout, "limit": None, "forks": 1})
     assert timeout in str(refused.value)
+
+
+@pytest.mark.parametrize("end", [NodeError("w1: it was not done when --timeout ended the run"), KeyboardInterrupt(), OSError()])
+def test_a_playbook_that_is_still_running_ends_with_the_run(end, tmp_path, monkeypatch):
+    running = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    monkeypatch.setattr(playbook, "_running", {running})
+    try:
+        with pytest.raises(type(end)), ending_well(RunLog(str(tmp_path / "log"))):
+            raise end
+        assert running.poll() is not None
+    finally:
+        running.kill()
+        running.wait()
