@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -246,3 +246,43 @@ def test_the_time_of_a_run_ends_the_reading_of_its_inventory(tmp_path):
     refused = CliRunner().invoke(cluster, ["apply", "-i", str(script), "--timeout", "2s"]).exception
     assert isinstance(refused, ConfigError)
     assert re.match(rf"{script}: (the script did not end|Ansible did not read the inventory) within 2 s", str(refused))
+
+
+RAW = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Reach it
+      ansible.builtin.raw: "true"
+"""
+# In place of ssh(1): it is dropped so many times before somebody lets it in.
+DROPPED = """\
+#!/bin/sh
+case "$*" in *192.0.2.1*) ;; *) exit 0 ;; esac
+echo >>{folder}/calls
+[ "$(wc -l <{folder}/calls)" -gt {times} ] && exit 0
+echo "kex_exchange_identification: Connection closed by remote host" >&2
+exit 255
+"""
+
+
+@pytest.mark.parametrize(("times", "retries", "reached"), [(2, None, True), (9, "1", False)])
+def test_an_sshd_that_drops_some_of_many_is_tried_again_or_as_often_as_the_user_says(
+    times, retries, reached, tmp_path, monkeypatch
+):
+    (tmp_path / "raw.yml").write_text(RAW)
+    (tmp_path / "ssh").write_text(DROPPED.format(folder=tmp_path, times=times))
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))  # where Ansible keeps sockets
+    monkeypatch.delenv("ANSIBLE_SSH_RETRIES", raising=False)
+    if retries:
+        monkeypatch.setenv("ANSIBLE_SSH_RETRIES", retries)
+    monkeypatch.setattr(Workspace, "playbook", lambda _self, name: str(tmp_path / f"{name}.yml"))
+    events = []
+    ending = nullcontext() if reached else pytest.raises(NodeError, match="n1 cannot be reached: ")
+    with workspace({}, hosts={"all": {"hosts": {"n1": {"ansible_host": "192.0.2.1"}}}}) as space, ending:
+        run_playbook(space, "raw", events.append)
+    [ended] = [event for event in events if isinstance(event, TaskEnded)]
+    assert ended.failed is not reached
+    assert len((tmp_path / "calls").read_text()) == (times + 1 if reached else 1 + int(retries))

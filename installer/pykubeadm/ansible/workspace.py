@@ -19,6 +19,10 @@ from pykubeadm.util.dataclass import dataclass
 LOCAL_HOST = "localhost"
 # Ansible's own, and that a machine which says nothing for 45 s is gone: else ssh waits for a quarter of an hour.
 _SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
+# How often ssh is tried again, at once, after one second, and after three: of many who come by way of the same jump host, its
+# sshd drops some (MaxStartups). Ansible does not tell that from a key or a host key that is refused; a wrong password is not
+# tried again.
+_SSH_RETRIES = "3"
 # How often Ansible looks whether a task is through and what is next on each host. Every millisecond, which is its default, the
 # strategy "free" takes a tenth of a processor for that, and more with each host. This setting has no environment variable.
 _SETTINGS = "[defaults]\ninternal_poll_interval = 0.01\n"
@@ -29,6 +33,7 @@ _KEPT = (
     "ANSIBLE_REMOTE_USER",
     "ANSIBLE_SSH_ARGS",
     "ANSIBLE_SSH_COMMON_ARGS",
+    "ANSIBLE_SSH_RETRIES",
 )
 
 
@@ -168,7 +173,7 @@ def _environment(directory: str) -> dict[str, str]:
     # The user's own collections stay visible, for the connection plugins that an inventory may name.
     collections = [directory, *filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":"))]
     return (
-        {"ANSIBLE_SSH_ARGS": _SSH_ARGS}
+        {"ANSIBLE_SSH_ARGS": _SSH_ARGS, "ANSIBLE_SSH_RETRIES": _SSH_RETRIES}
         | kept
         | {
             "ANSIBLE_CONFIG": os.path.join(directory, "ansible.cfg"),
