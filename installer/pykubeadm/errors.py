@@ -120,6 +120,26 @@ class LockedError(PykubeadmError):
     exit_status = 8
 
 
+class BugError(PykubeadmError):
+    """An error of none of these families, on one machine of several: only there nothing goes on."""
+
+    exit_status = BUG
+
+    def __init__(self, bug: BaseException) -> None:
+        super().__init__(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})")
+        self.__cause__ = bug
+
+    def show_in(self, error: PykubeadmError) -> None:
+        """Have what ends the run end it as a bug, with this one as its cause."""
+        if error is not self:
+            error.exit_status, error.__cause__ = BUG, self
+
+
+def is_of_output(error: BaseException) -> bool:
+    """Whether it is of writing what there is to report; what a node refuses comes as NodeError."""
+    return isinstance(error, OSError) and error.filename is None
+
+
 def with_state(error: PykubeadmError, state: str) -> PykubeadmError:
     """An error of the same family, the first line of which also says in which state things are now. Of preflight, after which
     nothing would be changed, it becomes a PhaseError."""

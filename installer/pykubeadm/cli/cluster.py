@@ -14,6 +14,7 @@ from pykubeadm.cli.fleet_options import (
     described_of,
     emit_of,
     ending_well,
+    failed,
     options_of,
     running,
     show_log,
@@ -35,7 +36,6 @@ _UNTIL = ("prepare", "init", "join")
 
 
 def _plan(ctx: click.Context, **values: Any) -> int:
-    from pykubeadm.errors import NodeError
     from pykubeadm.fleet.command import CHANGES_WANTED, further, planned, run_plan
     from pykubeadm.fleet.plan import lines
 
@@ -54,8 +54,8 @@ def _plan(ctx: click.Context, **values: Any) -> int:
             click.echo(f"{'Nothing to do for `pykubeadm cluster apply`;' if found.plan.empty else 'After that'} run {commands}")
         elif found.plan.empty and not found.plan.problems:
             click.echo("Nothing to do: the cluster is as the file says")
-    if found.plan.problems:
-        return NodeError.exit_status
+    if found.plan.problems or found.bug:
+        return failed(ctx, found.bug)
     return CHANGES_WANTED if found.plan.actions or found.plan.drift else 0
 
 
@@ -190,7 +190,6 @@ def _reset(ctx: click.Context, **values: Any) -> None:
 
 def _status(ctx: click.Context, **values: Any) -> int:
     from pykubeadm.cli.output import chosen_form
-    from pykubeadm.errors import NodeError
     from pykubeadm.fleet.command import CHANGES_WANTED
     from pykubeadm.fleet.status import run_status, table
 
@@ -206,8 +205,8 @@ def _status(ctx: click.Context, **values: Any) -> int:
             click.echo(line, err=True)
         for line in status.drift:
             click.echo(f"to do: {line}", err=True)
-    if status.problems:
-        return NodeError.exit_status
+    if status.problems or status.bug:
+        return failed(ctx, status.bug)
     return CHANGES_WANTED if status.drift else 0
 
 
@@ -217,16 +216,18 @@ def _kubeconfig(**values: Any) -> None:
     click.echo(admin_kubeconfig(*begun(values)), nl=False)
 
 
-def _run(command: tuple[str, ...], **values: Any) -> int:
-    from pykubeadm.errors import NodeError, PykubeadmError
+def _run(ctx: click.Context, command: tuple[str, ...], **values: Any) -> int:
+    from pykubeadm.errors import BugError, PykubeadmError
     from pykubeadm.fleet.asking import run_on_each
     from pykubeadm.node.port import Completed
 
     described, options = begun(values)
     log = begin_log(described, "cluster run")
     width = max(len(host.name) for host in described.cluster.hosts)
+    bugs: list[BugError] = []
 
     def show(name: str, ended: Completed | PykubeadmError) -> None:
+        bugs.extend([ended] if isinstance(ended, BugError) else [])
         if isinstance(ended, PykubeadmError):
             click.echo(f"{name:<{width}}  {ended}", err=True)
             return
@@ -237,10 +238,10 @@ def _run(command: tuple[str, ...], **values: Any) -> int:
             click.echo(f"{name:<{width}}  ended with status {ended.status}", err=True)
 
     with ending_well(log):
-        failed = run_on_each(described, command, options, show, log=log)
-        if failed:
+        number = run_on_each(described, command, options, show, log=log)
+        if number:
             show_log(log)
-    return NodeError.exit_status if failed else 0
+    return failed(ctx, *bugs[:1]) if number else 0
 
 
 cluster.add_command(
@@ -280,7 +281,7 @@ cluster.add_command(
 cluster.add_command(
     CliCommand(
         "run",
-        callback=_run,
+        callback=click.pass_context(_run),
         params=[*sources(), *running(), click.Argument(["command"], nargs=-1, required=True, metavar="-- COMMAND...")],
         help="Run a command as root on every host, side by side.",
         short_help="Run a command on every host",

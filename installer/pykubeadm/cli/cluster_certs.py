@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pykubeadm.cli.fleet_options import begin_log, begun, choosing, emit_of, ending_well, running, sources
+from pykubeadm.cli.fleet_options import begin_log, begun, choosing, emit_of, ending_well, failed, running, sources
 from pykubeadm.cli.lazy import CliCommand, CliGroup
 from pykubeadm.cli.options import document_options, output_option, warn_days_option
 from pykubeadm.cli.rotate_ca import rotate_ca
@@ -25,7 +25,7 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
     from pykubeadm.cli.check_expiration import document, printed
     from pykubeadm.cli.output import chosen_form
     from pykubeadm.config.fleet import FLEET_API
-    from pykubeadm.errors import EXPIRES_SOON, NodeError, PhaseError, PykubeadmError
+    from pykubeadm.errors import EXPIRES_SOON, BugError, PhaseError, PykubeadmError
     from pykubeadm.fleet.certs import expirations
 
     form = chosen_form(ctx, values)
@@ -56,7 +56,7 @@ def _check_expiration(ctx: click.Context, warn_days: int | None, **values: Any) 
     for line in (*soon, *others):
         click.echo(f"warning: {line}", err=True)
     if problems or len(known) < len(found):
-        return NodeError.exit_status
+        return failed(ctx, next((each for each in found.values() if isinstance(each, BugError)), None))
     return EXPIRES_SOON if soon else PhaseError.exit_status if others else 0
 
 

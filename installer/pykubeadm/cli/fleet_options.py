@@ -12,6 +12,7 @@ import click
 from pykubeadm.cli.lazy import Globals
 
 if TYPE_CHECKING:
+    from pykubeadm.errors import BugError
     from pykubeadm.fleet.file import Described
     from pykubeadm.fleet.log import RunLog
     from pykubeadm.fleet.options import Options
@@ -142,3 +143,14 @@ def show_log(log: RunLog) -> None:
     log.flush()
     if log.made:
         click.echo(f"The log of this run is {log.path}", err=True)
+
+
+def failed(ctx: click.Context, bug: BugError | None = None) -> int:
+    """The exit status where something is wrong on a host: a bug's where that is one, which is raised where `-v 5` asks for it."""
+    from pykubeadm.errors import NodeError
+
+    if bug is None:
+        return NodeError.exit_status
+    if ctx.ensure_object(Globals).verbosity >= 5:
+        raise bug
+    return bug.exit_status

@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from pykubeadm.cli.lazy import CliGroup, Globals
-from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError
+from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError, is_of_output
 
 
 @click.group(
@@ -63,7 +63,7 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         _leave(settings)
-    except OSError as error:  # of writing what there is to report; what a node refuses comes as NodeError
+    except OSError as error:  # of writing what there is to report: errors.is_of_output
         if not isinstance(error, BrokenPipeError):  # who reads no further, as head(1), wants no message
             with suppress(OSError):
                 click.echo(
@@ -86,12 +86,14 @@ def _run(settings: Globals) -> int:
         error.show()
         return error.exit_code
     except PykubeadmError as error:
+        if error.exit_status == BUG and settings.verbosity >= 5:
+            raise
         _report(error, settings)
         return error.exit_status
     except click.Abort:
         raise
     except Exception as error:  # users get a sentence, whatever it is
-        if isinstance(error, OSError) and error.filename is None:
+        if is_of_output(error):
             raise
         return _bug(error, settings)
 

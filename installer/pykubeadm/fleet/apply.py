@@ -159,10 +159,8 @@ def _host(run: Applying, name: str) -> None:
         for action in run.plan.for_host(name):
             if action.kind != "network":
                 changes += _DO[action.kind](run, action)
-    except PykubeadmError as failure:
-        error = failure
-    except Exception as bug:  # noqa: BLE001 - in one host's way it must not be silent, nor stop the others
-        error = PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})")
+    except Exception as failure:  # noqa: BLE001 - whoever waits for this host gets to know
+        error = run.machines.error_of(name, failure)
     # First of all: those who wait for this host end with the same error then, and it is this one's.
     run.outcomes[name] = Outcome(name, time.monotonic() - began, error, changes)
     if error:
@@ -193,10 +191,8 @@ def _open_cluster(run: Applying) -> None:
         if joining := [run.found.host(action.host) for action in run.plan.of("join")]:
             admit(found, run.described, address, joining, of_host(seed.name, "admit", run.emit))
         run.cluster.set_result(found)
-    except PykubeadmError as error:
-        run.cluster.set_exception(error)
-    except Exception as bug:  # noqa: BLE001 - whoever waits for the cluster gets to know
-        run.cluster.set_exception(PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})"))
+    except Exception as failure:  # noqa: BLE001 - whoever waits for the cluster gets to know
+        run.cluster.set_exception(run.machines.error_of(facts.seed, failure))
 
 
 def _do_prepare(run: Applying, action: Action) -> int:
@@ -442,12 +438,10 @@ def _network(run: Applying, host: str) -> None:
             emit=of_host(host, "network", run.emit),
             joined=run.joined.result,
         )
-    except PykubeadmError as failure:
-        error = failure
+    except Exception as failure:  # noqa: BLE001 - it must not be silent
+        error = run.machines.error_of(host, failure)
         with suppress(OSError):  # of an output that cannot be written, which is for the main thread to say
-            run.emit(NodeProgress(node=host, step="network", outcome="failed", message=str(failure)))
-    except Exception as bug:  # noqa: BLE001 - it must not be silent
-        error = PhaseError(f"this is a bug in pykubeadm ({type(bug).__name__}: {bug})")
+            run.emit(NodeProgress(node=host, step="network", outcome="failed", message=str(error)))
     run.network.set_result(Outcome(host, time.monotonic() - began, error, changes=1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pykubeadm.config.fleet import CONTROL_PLANE
@@ -45,11 +46,7 @@ def run_on_each(
 
         def shown(host: Host) -> None:
             nonlocal failed
-            ended: Completed | PykubeadmError
-            try:
-                ended = one(host)
-            except PykubeadmError as error:
-                ended = error
+            ended = machines.attempt(host.name, partial(one, host))
             with showing:
                 show(host.name, ended)
                 failed += isinstance(ended, PykubeadmError) or ended.status != 0

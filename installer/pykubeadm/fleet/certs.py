@@ -86,4 +86,4 @@ def run_renew(
 
         run = OneByOne(machines, options, emit, "renew")
         run.on_each(hosts, call)
-    finish(run.outcomes, run.problems, emit)
+    finish(run.outcomes, run.problems, emit, bug=machines.bug)

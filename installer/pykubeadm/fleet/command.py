@@ -43,7 +43,7 @@ def plan_fleet(described: Described, machines: Machines, options: Options, emit:
     plan = make_plan(wanted, facts, digests, hosts)
     for host, sentence in (*plan.notes, *plan.remarks, *((each.host, each.sentence) for each in plan.drift)):
         emit(Note(level="warning", topic=host, message=sentence))
-    return Found(described, hosts, facts, plan, digests)
+    return Found(described, hosts, facts, plan, digests, machines.bug)
 
 
 def _version(described: Described, facts: Facts) -> str:
@@ -118,4 +118,4 @@ def run_apply(
     except PykubeadmError as error:
         emit(RunFinished(outcome="failed", changed=0, exit_status=error.exit_status))
         raise
-    finish(outcomes, problems, emit)
+    finish(outcomes, problems, emit, bug=machines.bug)

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pykubeadm.errors import NodeError, PhaseError, PykubeadmError
+from pykubeadm.errors import BugError, NodeError, PhaseError, PykubeadmError
 from pykubeadm.workflow.events import NodeProgress, RunFinished, Subscriber
 
 if TYPE_CHECKING:
     from pykubeadm.fleet.apply import Outcome
 
 
-def finish(outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]], emit: Subscriber) -> None:
-    """Say how each host did, and end the run. Raises an error with each cause once, the first one's exit status. `outcomes` are
-    in the order in which hosts ended; `problems` are what stood in the way from the start, by host ("" for all)."""
+def finish(
+    outcomes: Mapping[str, Outcome], problems: Sequence[tuple[str, str]], emit: Subscriber, *, bug: BugError | None = None
+) -> None:
+    """Say how each host did, and end the run. Raises an error with each cause once, and the exit status of a bug, if there was
+    one, else the first cause's. `outcomes` are in the order in which hosts ended; `problems` are what stood in the way from the
+    start, by host ("" for all)."""
     changed = sum(outcome.changes for outcome in outcomes.values())
     for name, outcome in outcomes.items():
         last = "failed" if outcome.error else "changed"
         message = str(outcome.error).splitlines()[0] if outcome.error else ""
         emit(NodeProgress(node=name, step="", outcome=last, message=message, seconds=outcome.seconds))
-    error = _error(outcomes, problems)
+    error = _error(outcomes, problems) or bug
+    if error and bug:
+        bug.show_in(error)
     if error:
         emit(RunFinished(outcome="failed", changed=changed, exit_status=error.exit_status))
         raise error

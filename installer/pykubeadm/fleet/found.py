@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pykubeadm.config.fleet import Host
+from pykubeadm.errors import BugError
 from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described, internal_address
 from pykubeadm.fleet.plan import Plan
@@ -14,13 +15,14 @@ from pykubeadm.util.dataclass import dataclass
 @dataclass(frozen=True, slots=True)
 class Found:
     """A fleet as it is described and as it was found. `hosts` are those that the run is for; `digests` stand for what each would
-    be prepared with (host → stage → digest)."""
+    be prepared with (host → stage → digest); `bug` is the first that was found while a machine was looked at."""
 
     described: Described
     hosts: tuple[Host, ...]
     facts: Facts
     plan: Plan
     digests: Mapping[str, Mapping[str, str]]
+    bug: BugError | None = None
 
     def host(self, name: str) -> Host:
         return next(host for host in self.described.cluster.hosts if host.name == name)

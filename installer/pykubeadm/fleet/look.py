@@ -56,11 +56,10 @@ def look(described: Described, machines: Machines, hosts: Sequence[Host], report
     control planes are, where no API server answers: one of them may have a cluster."""
 
     def one(host: Host) -> NodeFacts:
-        try:
-            found = look_at_node(described, host, machines.node(host))
-        except PykubeadmError as error:
-            report(host.name, str(error))
-            return NodeFacts(host.name, error=_named(host.name, str(error)), gone=_is_gone(error))
+        found = machines.attempt(host.name, lambda: look_at_node(described, host, machines.node(host)))
+        if isinstance(found, PykubeadmError):
+            report(host.name, str(found))
+            return NodeFacts(host.name, error=_named(host.name, str(found)), gone=_is_gone(found))
         report(host.name, "")
         return found
 

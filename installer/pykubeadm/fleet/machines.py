@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
@@ -11,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pykubeadm.config.fleet import Host
-from pykubeadm.errors import NodeError, PykubeadmError
+from pykubeadm.errors import BugError, NodeError, PykubeadmError, is_of_output
 from pykubeadm.fleet.file import Described, ssh_of
 from pykubeadm.fleet.log import RunLog, logged
 from pykubeadm.fleet.variables import sudo_password
@@ -30,7 +31,8 @@ _FILES_OF_HOST = 8  # a socket, what wakes who reads, the agent, a jump host, an
 
 class Machines:
     """Connections to hosts, closed at the end. A host that could not be reached is not tried again in this run. `left` says how
-    many seconds are left for what is done on each, None for no end."""
+    many seconds are left for what is done on each, None for no end. `bug` is the first that was found on a host, if any: whatever
+    ends the run, it ends as one with a bug."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Machines:
         self._log = log
         self._left = left
         self.forks = forks
+        self.bug: BugError | None = None
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._nodes: dict[str, Node | NodeError] = {}
@@ -62,6 +65,8 @@ class Machines:
                 list(pool.map(lambda connection: connection.__exit__(None, None, None), self._open))
         if self._log:
             self._log.flush()
+        if self.bug and isinstance(error, PykubeadmError):
+            self.bug.show_in(error)
 
     def node(self, host: Host) -> Node:
         """The host's node; NodeError, again each time, where it cannot be reached."""
@@ -98,9 +103,27 @@ class Machines:
         """`report`, with what a playbook does on machines written down in the log, where there is one."""
         return self._log.keeping_tasks(report) if self._log else report
 
+    def attempt(self, host: str, call: Callable[[], T]) -> T | PykubeadmError:
+        """What the call returns, or what went wrong on this host."""
+        try:
+            return call()
+        except Exception as failure:  # noqa: BLE001 - what is wrong with one host must neither be silent nor stop the others
+            return self.error_of(host, failure)
+
+    def error_of(self, host: str, failure: BaseException) -> PykubeadmError:
+        """A failure on this host ("" for several) as its error. Where a bug is, the log has, and `-v 5` shows."""
+        if isinstance(failure, PykubeadmError):
+            return failure
+        error = BugError(failure)
+        self.bug = self.bug or error
+        if self._log:
+            self._log.line(host, "".join(traceback.format_exception(failure)))
+        return error
+
     def on_each(self, call: Callable[[Host], T], hosts: Sequence[Host], *, at_a_time: int = 0) -> dict[str, T | PykubeadmError]:
-        """`call` for each host, side by side, `at_a_time` of them where that is given; what it returned or the error that it
-        raised, by host; NodeError where the time was over first. An interrupt is raised at once."""
+        """`call` for each host, side by side, `at_a_time` of them where that is given; what it returned or what went wrong, by
+        host; NodeError where the time was over first. An interrupt is raised at once, and so is that the output cannot be
+        written."""
         if not hosts:
             return {}
         left = self._left()
@@ -110,8 +133,10 @@ class Machines:
         def one(host: Host) -> T | PykubeadmError:
             try:
                 return call(host)
-            except PykubeadmError as error:
-                return error
+            except Exception as failure:
+                if is_of_output(failure):
+                    raise
+                return self.error_of(host.name, failure)
 
         pool = ThreadPoolExecutor(min(at_a_time or self.forks, len(hosts)), thread_name_prefix="host")
         calls = {host.name: pool.submit(one, host) for host in hosts}
@@ -119,7 +144,7 @@ class Machines:
         try:
             done, late = wait(late, left, FIRST_EXCEPTION)
             for each in done:
-                each.result()  # raises what is no PykubeadmError
+                each.result()  # raises what is no host's error
         finally:
             pool.shutdown(wait=not late, cancel_futures=True)
         return {name: _late(name, each) if each in late else each.result() for name, each in calls.items()}

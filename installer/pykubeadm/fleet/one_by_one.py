@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pykubeadm.errors import NodeError, PykubeadmError
@@ -43,22 +44,18 @@ class OneByOne:
         for host in hosts:
             if self.failed:
                 return
-            try:
-                node = self.machines.node(host)
-            except PykubeadmError as failure:
-                self.problems.append((host.name, str(failure)))
-                continue
-            self._take(host, node, call)
+            node = self.machines.attempt(host.name, partial(self.machines.node, host))
+            if isinstance(node, PykubeadmError):
+                self.problems.append((host.name, str(node)))
+            else:
+                self._take(host, node, call)
 
     def _take(self, host: Host, node: Node, call: Call) -> None:
         began, events = time.monotonic(), of_host(host.name, self.action, self.emit)
-        error: PykubeadmError | None = None
-        try:
-            if self.options.left == 0:
-                raise NodeError(f"{host.name} was not begun when --timeout ended the run")
-            call(host, node, events)
-        except PykubeadmError as failure:
-            error = failure
+        if self.options.left == 0:
+            error: PykubeadmError | None = NodeError(f"{host.name} was not begun when --timeout ended the run")
+        else:
+            error = self.machines.attempt(host.name, partial(call, host, node, events))
         before = self.outcomes.get(host.name, Outcome(host.name, 0.0))
         seconds = before.seconds + time.monotonic() - began
         self.outcomes[host.name] = Outcome(host.name, seconds, error, before.changes + events.changes)

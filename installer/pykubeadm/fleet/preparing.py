@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pykubeadm.ansible.assets import Assets, find_assets
 from pykubeadm.config.fleet import LOAD_BALANCER, RUNTIMES, Host
 from pykubeadm.constants import STATE_DIR
-from pykubeadm.errors import NodeError, PykubeadmError
+from pykubeadm.errors import NodeError
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.found import Found
 from pykubeadm.fleet.look import PREPARED
@@ -110,7 +110,7 @@ class Preparation:
             done, waiting = wait(waiting, _PATIENCE)
             for mark in done:
                 if error := mark.exception():
-                    self._fail(marking[mark], _sentence(error))
+                    self._fail(marking[mark], self._sentence(marking[mark], error))
             if marked := [name for mark, name in marking.items() if mark in done and not mark.exception()]:
                 plays.append(_in_thread(partial(self._play, marked), "play"))
         wait(plays)
@@ -122,7 +122,7 @@ class Preparation:
             self._run(names)
             sentence = _NO_RESULT
         except Exception as error:  # noqa: BLE001 - whoever waits for a machine gets to know
-            sentence = _sentence(error)
+            sentence = self._sentence("", error)
         self._give_up([name for name in names if name not in self._finishing], sentence)
 
     def _run(self, names: Sequence[str]) -> None:
@@ -177,7 +177,7 @@ class Preparation:
             stamp(self._machines.node(host), PREPARED, self._stamps(host))
             self._machines.node(host).remove([MARK])
         except Exception as error:  # noqa: BLE001 - whoever waits for the machine gets to know
-            self._fail(name, _sentence(error))
+            self._fail(name, self._sentence(name, error))
             return
         with suppress(OSError):  # of an output that cannot be written, which is for the main thread to say
             self._emit(NodeProgress(node=name, step=STEP, outcome="changed", changes=tuple(self._changes[name])))
@@ -194,6 +194,9 @@ class Preparation:
             self.ready[name].set_exception(NodeError(sentence))
             with suppress(OSError):  # of an output that cannot be written, which is for the main thread to say
                 self._emit(NodeProgress(node=name, step=STEP, outcome="failed", message=sentence))
+
+    def _sentence(self, name: str, error: BaseException) -> str:
+        return str(self._machines.error_of(name, error))
 
     def _give_up(self, names: Sequence[str], sentence: str) -> None:
         """What is said of one machine is not the others' reason."""
@@ -222,10 +225,6 @@ def _in_thread(work: Callable[[], None], name: str) -> Future[None]:
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return ended
-
-
-def _sentence(error: BaseException) -> str:
-    return str(error) if isinstance(error, PykubeadmError) else f"this is a bug in pykubeadm ({type(error).__name__}: {error})"
 
 
 def inventory_of(described: Described, hosts: Sequence[Host]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def run_reconfigure(
     except PykubeadmError as error:
         emit(RunFinished(outcome="failed", changed=0, exit_status=error.exit_status))
         raise
-    finish(run.outcomes, run.problems, emit)
+    finish(run.outcomes, run.problems, emit, bug=machines.bug)
 
 
 def in_order(hosts: Sequence[Host], facts: Facts) -> list[Host]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pykubeadm.errors import PykubeadmError
 from pykubeadm.fleet.apply import Outcome
 from pykubeadm.fleet.ending import finish
 from pykubeadm.fleet.leaving import reset_node
@@ -31,15 +30,15 @@ def run_reset(
 
         def one(host: Host) -> Outcome:
             began, events = time.monotonic(), of_host(host.name, "reset", emit)
-            error = None
-            try:
-                directory = described.configuration.cluster.certificates_dir
+            directory = described.configuration.cluster.certificates_dir
+
+            def reset() -> None:
                 reset_node(machines.node(host), events, certificates_dir=directory, skip_phases=("remove-etcd-member",))
-            except PykubeadmError as failure:
-                error = failure
-                emit(NodeProgress(node=host.name, step="reset", outcome="failed", message=str(failure)))
+
+            if error := machines.attempt(host.name, reset):
+                emit(NodeProgress(node=host.name, step="reset", outcome="failed", message=str(error)))
             return Outcome(host.name, time.monotonic() - began, error, events.changes)
 
         found = machines.on_each(one, hosts)
     ended = [each if isinstance(each, Outcome) else Outcome(name, options.timeout, each) for name, each in found.items()]
-    finish({outcome.host: outcome for outcome in sorted(ended, key=lambda outcome: outcome.seconds)}, (), emit)
+    finish({outcome.host: outcome for outcome in sorted(ended, key=lambda outcome: outcome.seconds)}, (), emit, bug=machines.bug)

@@ -53,7 +53,7 @@ def run_rotate(
         raise
     if said is not None and not (run.failed or run.problems):
         emit(said)
-    finish(run.outcomes, run.problems, emit)
+    finish(run.outcomes, run.problems, emit, bug=machines.bug)
 
 
 def _members(hosts: Sequence[Host], facts: Facts) -> dict[str, Host]:

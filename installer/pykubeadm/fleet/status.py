@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pykubeadm.config.fleet import CONTROL_PLANE, ETCD, Host
-from pykubeadm.errors import PhaseError, PykubeadmError
+from pykubeadm.errors import BugError, PhaseError, PykubeadmError
 from pykubeadm.fleet.addons import AddOn, look_at_addons
 from pykubeadm.fleet.certs import place
 from pykubeadm.fleet.cluster import api_of
@@ -30,13 +30,14 @@ WARN_DAYS = 30  # before a certificate's end it is said
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`problems` are sentences: where there are any, the cluster is not well."""
+    """`problems` are sentences: where there are any, the cluster is not well. `bug` is the first that was found on a machine."""
 
     version: str
     hosts: tuple[Mapping[str, Any], ...]
     addons: tuple[AddOn, ...]
     drift: tuple[str, ...]
     problems: tuple[str, ...]
+    bug: BugError | None = None
 
     def document(self) -> dict[str, Any]:
         """For -o."""
@@ -73,7 +74,7 @@ def run_status(described: Described, options: Options, emit: Subscriber, *, conn
     problems += [_named(host, sentence) for host, sentence in (*found.plan.problems, *found.plan.notes)]
     version = found.facts.cluster.version if found.facts.cluster else ""
     drift = (*lines(found.plan), *(_named(each.host, each.sentence) for each in found.plan.drift))
-    return Status(version, rows, addons, drift, tuple(dict.fromkeys(problems)))
+    return Status(version, rows, addons, drift, tuple(dict.fromkeys(problems)), machines.bug)
 
 
 def _addons(found: Found, machines: Machines, problems: list[str]) -> tuple[AddOn, ...]:

@@ -122,7 +122,7 @@ def run_upgrade(
     except PykubeadmError as error:
         emit(RunFinished(outcome="failed", changed=0, exit_status=error.exit_status))
         raise
-    finish(run.outcomes, problems, emit)
+    finish(run.outcomes, problems, emit, bug=machines.bug)
 
 
 @dataclass(slots=True)
@@ -208,11 +208,7 @@ def _take(run: _Upgrading, turn: Turn) -> None:
         run.outcomes[name] = Outcome(name, 0.0, NodeError(f"{name} was not begun when --timeout ended the run"))
         return
     began, events = time.monotonic(), of_host(name, "upgrade", run.emit)
-    error: PykubeadmError | None = None
-    try:
-        _upgrade(run, turn, events)
-    except PykubeadmError as failure:
-        error = failure
+    error = run.machines.attempt(name, lambda: _upgrade(run, turn, events))
     run.outcomes[name] = Outcome(name, time.monotonic() - began, error, events.changes)
 
 

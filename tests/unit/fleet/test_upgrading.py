@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from pykubeadm.errors import NodeError, PhaseError, PykubeadmError, UsageError
+from pykubeadm.errors import BUG, NodeError, PhaseError, PykubeadmError, UsageError
 from pykubeadm.fleet import command
+from pykubeadm.fleet import look as looking
 from pykubeadm.fleet.facts import Facts
 from pykubeadm.fleet.file import Described
 from pykubeadm.fleet.options import Options
@@ -280,3 +281,35 @@ def test_programs_come_with_the_roles_that_run_here_and_go_through_the_file_s_pr
     assert (played["limit"], played["tags"]) == ("c1", ["kubelet"])
     assert "https_proxy: http://proxy:3128" in played["variables"]
     assert any(isinstance(event, NodeProgress) and event.node == "c1" for event in desk.events)
+
+
+BROKEN, BUG_SENTENCE = KeyError("spec"), "this is a bug in pykubeadm (KeyError: 'spec')"
+
+
+@pytest.mark.parametrize(("name", "done"), [("c2", ["apply c1"]), ("w1", ["apply c1", "node c2"])])
+def test_a_bug_lets_no_machine_begin_after_it(name, done, monkeypatch):
+    desk = Desk(monkeypatch, *HOSTS)
+    desk.does[name] = raising(BROKEN)
+    with pytest.raises(PykubeadmError) as failed:
+        desk.run()
+    assert str(failed.value).splitlines()[0] == f"{name}: {BUG_SENTENCE}"
+    assert (desk.done, failed.value.exit_status) == (done, BUG)
+    assert desk.events[-1] == RunFinished(outcome="failed", changed=0, exit_status=BUG)
+
+
+def test_a_control_plane_where_looking_finds_a_bug_is_as_one_that_cannot_be_reached(monkeypatch):
+    desk = Desk(monkeypatch, *HOSTS)
+
+    def look_at_node(_described, which, _node):
+        if which.name == "c2":
+            raise BROKEN
+        return desk.machine(which)
+
+    monkeypatch.setattr(command, "look", looking.look)
+    monkeypatch.setattr(looking, "look_at_node", look_at_node)
+    monkeypatch.setattr(looking, "_cluster", lambda *_: desk.look(None, None, HOSTS, None).cluster)
+    with pytest.raises(NodeError, match="nothing was upgraded") as failed:
+        desk.run()
+    assert str(failed.value).splitlines()[0] == f"c2: {BUG_SENTENCE}"
+    assert (desk.done, failed.value.exit_status) == ([], BUG)
+    assert desk.events[-1] == RunFinished(outcome="failed", changed=0, exit_status=BUG)
