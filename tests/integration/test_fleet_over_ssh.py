@@ -6,10 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from pykubeadm.errors import NodeError
+from pykubeadm.fleet.machines import Machines
+from pykubeadm.node.port import Command
+from tests.support.fleets import host
 from tests.support.sshd import running_sshd
 
 INSTALLER = Path(__file__).resolve().parents[2] / "installer"
@@ -70,3 +75,25 @@ def test_without_a_cluster_there_is_no_kubeconfig(desk):
     refused = run(desk, "kubeconfig")
     assert refused.returncode == 4
     assert "no control plane's API server answers" in refused.stderr
+
+
+def test_a_connection_of_its_own_ends_what_others_still_do_there():
+    sshd, of, begun, ended = running_sshd(), host("n1"), threading.Event(), []
+
+    def work(node):
+        begun.set()
+        try:
+            node.run(Command(("sleep", "60"), "wait"))
+        except NodeError as error:
+            ended.append(str(error))
+
+    with Machines(lambda _host: sshd.connected()) as machines:
+        thread = threading.Thread(target=work, args=(machines.node(of),), daemon=True)
+        thread.start()
+        assert begun.wait(20)
+        with machines.apart(of) as node:
+            thread.join(20)
+            assert node.stat("/") is not None
+        assert ended == ["n1: the connection was lost in the middle of the work; run this again when it can be reached"]
+        with pytest.raises(NodeError, match="the connection was lost"):
+            machines.node(of).stat("/")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import field, replace
 from datetime import timedelta
 from functools import partial
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from pykubeadm.kube.port import Api
     from pykubeadm.node.port import File
     from pykubeadm.util.kube_object import KubeObject
-    from pykubeadm.workflow.events import Subscriber
+    from pykubeadm.workflow.events import Event, Subscriber
 
 _NODE_WITHIN = timedelta(minutes=2)
 _TICK = 0.2  # seconds between two looks whether an interrupt or the end of the time came
@@ -103,19 +103,25 @@ class Applying:
 
 def apply(found: Found, machines: Machines, options: Options, emit: Subscriber) -> dict[str, Outcome]:
     """Carry out the plan that was found; how it went, by host. The caller says what failed."""
-    plan = found.plan
-    run = Applying(found, plan, machines, options, emit, threading.Semaphore(options.forks))
+    plan, over = found.plan, threading.Event()
+
+    def in_time(event: Event) -> None:
+        if not over.is_set():  # then threads that nobody waits for any more say that their connections end
+            emit(event)
+
+    run = Applying(found, plan, machines, options, in_time, threading.Semaphore(options.forks))
     machines.hide((run.admission.token.partition(".")[2], run.admission.certificate_key))
     run.leaving = {action.host: Future() for action in plan.of("remove", "forget")}
     run.members = {action.host: Future() for action in plan.of("etcd")}
     try:
-        _work(run)
+        return _work(run)
     finally:
-        _close(run)
-    return run.outcomes
+        over.set()
+        _close(run, emit)
 
 
-def _work(run: Applying) -> None:
+def _work(run: Applying) -> dict[str, Outcome]:
+    """How it went until all were through, or the time was: what becomes of threads that are still at work is not the run's."""
     threads = []
     if preparing := run.plan.of("prepare"):
         hosts = [run.found.host(action.host) for action in preparing]
@@ -136,6 +142,7 @@ def _work(run: Applying) -> None:
     for action in run.plan.of("network"):
         late = NodeError(f"{action.host}: the pod network was not applied when --timeout ended the run")
         _add(run, run.network.result() if run.network.done() else Outcome(action.host, run.options.timeout, late))
+    return dict(run.outcomes)
 
 
 def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
@@ -445,23 +452,26 @@ def _network(run: Applying, host: str) -> None:
     run.network.set_result(Outcome(host, time.monotonic() - began, error, changes=1))
 
 
-def _close(run: Applying) -> None:
-    """Nothing that lets machines in outlasts the run, however it ended."""
+def _close(run: Applying, emit: Subscriber) -> None:
+    """Nothing that lets machines in outlasts the run, however it ended: where a thread may still be about to make it, that one is
+    cut off before."""
     joining, facts = run.plan.of("join"), run.found.facts.cluster
     begun = [action.host for action in run.plan.of("init")]
     seed = begun[0] if begun else facts.seed if joining and facts else ""
     if not seed:
         return
-    opened = run.cluster.done() and not run.cluster.exception()
+    made = run.cluster.done()
+    opened = made and not run.cluster.exception()
 
     def note(message: str) -> None:
         if opened or not begun:  # an init that was cut off may have made no API server yet, and nothing known to it
-            run.emit(Note(level="warning", topic="", message=message))
+            emit(Note(level="warning", topic="", message=message))
 
+    host = run.found.host(seed)
+    shared = any(action.part == CONTROL_PLANE for action in joining)
     try:
-        api: Api = run.cluster.result().api if opened else api_of(run.machines.node(run.found.host(seed)))
+        with nullcontext(run.machines.node(host)) if made else run.machines.apart(host) as node:
+            api: Api = run.cluster.result().api if opened else api_of(node)
+            withdraw(api, run.admission, note, shared=shared)
     except PykubeadmError as error:
         note(f"what lets machines in could not be deleted, and ends by itself within two hours: {error}")
-        return
-    shared = any(action.part == CONTROL_PLANE for action in joining)
-    withdraw(api, run.admission, note, shared=shared)

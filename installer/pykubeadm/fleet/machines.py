@@ -5,9 +5,9 @@ from __future__ import annotations
 import resource
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -50,7 +50,8 @@ class Machines:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._nodes: dict[str, Node | NodeError] = {}
-        self._open: list[AbstractContextManager[Node]] = []
+        self._open: dict[str, AbstractContextManager[Node]] = {}
+        self._taken: set[str] = set()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -62,7 +63,7 @@ class Machines:
             self._closed = True
         if self._open:
             with ThreadPoolExecutor(min(self.forks, len(self._open)), thread_name_prefix="close") as pool:
-                list(pool.map(lambda connection: connection.__exit__(None, None, None), self._open))
+                list(pool.map(lambda connection: connection.__exit__(None, None, None), self._open.values()))
         if self._log:
             self._log.flush()
         if self.bug and isinstance(error, PykubeadmError):
@@ -87,11 +88,26 @@ class Machines:
         except NodeError as error:
             return error
         with self._lock:
-            if not (late := self._closed):
-                self._open.append(connection)
+            if not (late := self._closed or host.name in self._taken):
+                self._open[host.name] = connection
         if late:
             connection.__exit__(None, None, None)
             return NodeError(f"{host.name} was reached when the run was over")
+        return self._logged(node, host)
+
+    @contextmanager
+    def apart(self, host: Host) -> Iterator[Node]:
+        """The host by a connection of its own. The one that all others share ends before, and with it whatever they still do
+        there; they get no other one. NodeError where the host cannot be reached."""
+        with self._lock:
+            self._taken.add(host.name)
+            shared = self._open.pop(host.name, None)
+        if shared:
+            shared.__exit__(None, None, None)
+        with self._connect(host) as node:
+            yield self._logged(node, host)
+
+    def _logged(self, node: Node, host: Host) -> Node:
         return logged(node, host.name, self._log) if self._log else node
 
     def hide(self, values: Iterable[str]) -> None:
@@ -115,6 +131,8 @@ class Machines:
         if isinstance(failure, PykubeadmError):
             return failure
         error = BugError(failure)
+        if self._closed or host in self._taken:  # what is still at work there may fail in any way as its connection ends
+            return error
         self.bug = self.bug or error
         if self._log:
             self._log.line(host, "".join(traceback.format_exception(failure)))

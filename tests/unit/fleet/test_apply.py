@@ -503,3 +503,53 @@ def test_a_control_plane_whose_api_is_away_is_not_brought_to_another_version(mon
     desk.api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "c1"}})
     desk.apply()
     assert f"kubernetesVersion: {version}\n" in read[0]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("begins", [False, True])
+def test_what_lets_nodes_in_is_not_made_when_it_was_deleted(begins, interrupted, monkeypatch):
+    """By a thread that is still at work when --timeout or Ctrl-C ends the run: its connection ends before."""
+    hosts = [host("c1", "control-plane"), host("w1")]
+    seed, found = (bare("c1"), None) if begins else (control_plane("c1"), cluster("c1", node("c1")))
+    desk, connections = Desk(monkeypatch, *hosts, facts=[seed, bare("w1")], found=found), {}
+    making, deleted, tried = threading.Event(), threading.Event(), threading.Event()
+
+    @contextmanager
+    def connect(which):
+        ended = connections[which.name] = threading.Event()
+        try:
+            yield desk.nodes[which.name]
+        finally:
+            ended.set()
+
+    def make(*_):
+        mine = connections["c1"]
+        making.set()
+        if not interrupted:
+            monkeypatch.setattr("pykubeadm.fleet.options.Options.left", 0.0)
+        assert deleted.wait(20)
+        if mine.is_set():
+            tried.set()
+            raise NodeError("c1: the connection was lost in the middle of the work")
+        desk.api.create(secret("bootstrap-token-abcdef"))
+        tried.set()
+
+    def withdraw(*_, **_shared):
+        deleted.set()
+        assert tried.wait(20)
+
+    def interrupt(*_):
+        assert making.wait(20)
+        raise KeyboardInterrupt
+
+    desk.connect, desk.does["init", "c1"] = connect, make
+    monkeypatch.setattr(apply, "admit", make)
+    monkeypatch.setattr(apply, "withdraw", withdraw)
+    if interrupted:
+        monkeypatch.setattr(apply, "_wait", interrupt)
+    with pytest.raises(KeyboardInterrupt if interrupted else PykubeadmError) as ended:
+        desk.apply(timeout=60)
+    assert secrets(desk.api) == []
+    if not interrupted:
+        assert all("--timeout ended the run" in line for line in str(ended.value).splitlines()[:-1])
+    assert not any("connection was lost" in getattr(event, "message", "") for event in desk.events)
