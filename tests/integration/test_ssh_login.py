@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import getpass
 import os
@@ -49,6 +50,15 @@ def test_a_changed_host_key_is_refused(sshd: Sshd, tmp_path: Path) -> None:
     sentence = why_not(configured(sshd, tmp_path, f"Host *\n  UserKnownHostsFile {tmp_path}/known\n"), HostKeyError)
     assert len(re.findall(r"SHA256:[\w+/]{43} ", sentence)) == 2
     assert f"`ssh-keygen -R '[127.0.0.1]:{sshd.port}'" in sentence
+
+
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp521"])
+@pytest.mark.parametrize("holding", ["", "\0\0", "\0\0\0\1\2"])
+def test_half_a_line_of_known_hosts_is_ignored(sshd: Sshd, tmp_path: Path, kind: str, holding: str) -> None:
+    half = base64.b64encode(len(kind).to_bytes(4, "big") + f"{kind}{holding}".encode()).decode()
+    (tmp_path / "known").write_text(f"other {kind} {half}\n{(sshd.folder / 'known_hosts').read_text()}")
+    with connect(configured(sshd, tmp_path, f"Host *\n  UserKnownHostsFile {tmp_path}/known\n")) as node:
+        assert node.stat("/") is not None
 
 
 @pytest.mark.parametrize("nowhere", ["/dev/null", "none"])

@@ -30,14 +30,14 @@ class KnownHosts:
 
     def load_into(self, client: paramiko.SSHClient) -> None:
         """Have the client know this host's keys; files that are not there hold none."""
-        from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+        from paramiko.hostkeys import HostKeyEntry
 
         keys = client.get_host_keys()
         for line in (line for path in (*self._files, _SYSTEM) for line in _lines(path)):
             # Lines with markers (@cert-authority, @revoked) are none of keys that are trusted.
             entry = None
             if line.strip() and not line.startswith(("#", "@")):
-                with suppress(InvalidHostKey):
+                with suppress(Exception):  # paramiko has many for half a line, which holds no key, as for ssh(1)
                     entry = HostKeyEntry.from_line(line.strip())
             for name in entry.hostnames or () if entry else ():
                 if entry and entry.key and (name == self._name or name.startswith(_HASHED)):
