@@ -224,6 +224,26 @@ def test_settings_that_are_not_there(sshd: Sshd, tmp_path: Path) -> None:
         assert "connection refused" in why_not(sshd.settings(config_file=none, port=1), UnreachableError)
 
 
+@pytest.mark.parametrize("text", ["", "Host other\n  Port 22\n"])
+def test_a_user_without_a_name_is_told_to_have_one(
+    sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """As in a container that runs with a number of its own."""
+
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    sentence = why_not(configured(sshd, tmp_path, text), SshError)
+    assert sentence == "n1: no user of this machine has the number 12345: set $LOGNAME, and which user to log in as"
+
+
+def test_a_configuration_that_cannot_be_used_is_named(sshd: Sshd, tmp_path: Path) -> None:
+    settings = configured(sshd, tmp_path, "Host *\n  CanonicalizeHostname always\n", host="node")
+    assert why_not(settings, SshError).startswith(f"n1: {settings.config_file} cannot be used: ")
+
+
 def test_nobody_answers(sshd: Sshd) -> None:
     assert "127.0.0.1 port 1: connection refused" in why_not(sshd.settings(port=1), UnreachableError)
     for name in ("no.such.host.invalid", "a..b", f"{'a' * 64}.invalid"):

@@ -228,9 +228,19 @@ def _place(settings: SshSettings) -> _Place:
                 text += content.read()
         options = dict(paramiko.SSHConfig.from_text(text).lookup(settings.host))
         port = int(options.get("port", 22))
-    except (OSError, ValueError, paramiko.SSHException) as error:
-        raise SshError(f"{settings.title}: {file} cannot be used: {error}") from error
-    return _Place(options.get("hostname", settings.host), port, options.get("user") or getpass.getuser(), options)
+        user = options.get("user") or getpass.getuser()
+    except (OSError, ValueError, KeyError, ImportError, paramiko.SSHException) as error:
+        raise SshError(f"{settings.title}: {_nobody() or f'{file} cannot be used: {error}'}") from error
+    return _Place(options.get("hostname", settings.host), port, user, options)
+
+
+def _nobody() -> str:
+    """Why there is no name for the user that this runs as, which paramiko may want to know, too; "" where there is one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # the latter since Python 3.13
+        return f"no user of this machine has the number {os.getuid()}: set $LOGNAME, and which user to log in as"
+    return ""
 
 
 def _identities(settings: SshSettings, place: _Place) -> list[str]:
