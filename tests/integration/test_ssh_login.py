@@ -200,6 +200,19 @@ def test_a_proxy_command_that_ends_at_once_is_named(sshd: Sshd, tmp_path: Path) 
         assert node.stat("/") is not None
 
 
+def test_a_proxy_command_that_cannot_be_started_is_this_machine_s_affair(
+    sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    settings = configured(sshd, tmp_path, "Host *\n  ProxyCommand true\n")
+    monkeypatch.setattr(subprocess, "Popen", full)
+    caught = why_not_at_all(settings)
+    assert "n1 was not connected to: its ProxyCommand cannot be started: Resource temporarily unavailable" in str(caught)
+    assert not isinstance(caught, UnreachableError)
+
+
 def test_a_proxy_command_that_does_not_end_is_killed(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_login, "_GRACE", 0.2)
     stubborn = relaying(tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")

@@ -270,7 +270,7 @@ def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
                 f"{settings.title} cannot be reached at {place.host} port {place.port} from the jump host {last}: check address "
                 "and firewalls, and that sshd there allows it (AllowTcpForwarding)"
             ) from error
-    return _proxy(place.proxy_command, opened) if place.proxy_command else None
+    return _proxy(settings, place.proxy_command, opened) if place.proxy_command else None
 
 
 def _jump_host(settings: SshSettings, word: str, before: str) -> SshSettings:
@@ -293,12 +293,19 @@ def _split(host: str) -> tuple[str, str]:
     return name, port
 
 
-def _proxy(command: str, opened: ExitStack) -> socket.socket:
+def _proxy(settings: SshSettings, command: str, opened: ExitStack) -> socket.socket:
     """What leads to the standard input and output of a ProxyCommand, which a shell runs (ssh_config(5))."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        ends = theirs.fileno()
-        process = subprocess.Popen(["/bin/sh", "-c", f"exec {command}"], stdin=ends, stdout=ends, start_new_session=True)
+    try:
+        ours, theirs = socket.socketpair()
+        opened.callback(ours.close)
+        with theirs:
+            ends = theirs.fileno()
+            process = subprocess.Popen(["/bin/sh", "-c", f"exec {command}"], stdin=ends, stdout=ends, start_new_session=True)
+    except OSError as error:
+        raise SshError(
+            f"{settings.title} was not connected to: its ProxyCommand cannot be started: {error.strerror}; raise the limits of "
+            "this machine (`ulimit -n`, `ulimit -u`), or let --forks be fewer"
+        ) from error
     opened.callback(_end, process)
     return ours
 
