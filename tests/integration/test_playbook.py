@@ -286,3 +286,22 @@ def test_an_sshd_that_drops_some_of_many_is_tried_again_or_as_often_as_the_user_
     [ended] = [event for event in events if isinstance(event, TaskEnded)]
     assert ended.failed is not reached
     assert len((tmp_path / "calls").read_text()) == (times + 1 if reached else 1 + int(retries))
+
+
+KILLED = """\
+#!{python}
+import os, signal
+os.write(int(os.environ["PYKUBEADM_EVENTS_FD"]), b'{{"event": "task", "ro')
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_ansible_that_is_killed_while_it_reports_is_said_to_have_ended(tmp_path, monkeypatch):
+    """As where memory runs out."""
+    program = tmp_path / "ansible-playbook"
+    program.write_text(KILLED.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setattr(playbook, "_program", lambda: str(program))
+    with workspace({}) as space, pytest.raises(NodeError) as failed:
+        run_playbook(space, "facts", lambda _event: None)
+    assert str(failed.value) == "ansible-playbook ended with status -9 before it was through: it said nothing"

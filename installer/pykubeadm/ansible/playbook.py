@@ -157,6 +157,8 @@ def _follow(lines: Iterable[str], report: Callable[[PlaybookEvent], None]) -> tu
     summary: Summary | None = None
     failures: list[str] = []
     for line in lines:
+        if not line.endswith("\n"):  # it was killed while it wrote
+            break
         event = parse(line)
         if event is None:
             continue
