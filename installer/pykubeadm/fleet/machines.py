@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -156,16 +157,31 @@ class Machines:
                     raise
                 return self.error_of(host.name, failure)
 
-        pool = ThreadPoolExecutor(min(at_a_time or self.forks, len(hosts)), thread_name_prefix="host")
-        calls = {host.name: pool.submit(one, host) for host in hosts}
-        late: set[Future[T | PykubeadmError]] = set(calls.values())
+        begun: list[tuple[Host, Future[T | PykubeadmError]]] = [(host, Future()) for host in hosts]
+        calls = {host.name: future for host, future in begun}
+        waiting = iter([(partial(one, host), future) for host, future in begun])
+        for number in range(min(at_a_time or self.forks, len(hosts))):
+            threading.Thread(target=_work, args=(waiting,), name=f"host {number}", daemon=True).start()
+        late = set(calls.values())
         try:
             done, late = wait(late, left, FIRST_EXCEPTION)
             for each in done:
                 each.result()  # raises what is no host's error
         finally:
-            pool.shutdown(wait=not late, cancel_futures=True)
+            for _host, each in begun:
+                each.cancel()
         return {name: _late(name, each) if each in late else each.result() for name, each in calls.items()}
+
+
+def _work(waiting: Iterator[tuple[Callable[[], T], Future[T]]]) -> None:
+    """One call after the other, of those that no other thread has taken. A thread of a pool would keep the process from its end
+    until its call is through, though the time is over."""
+    for call, future in waiting:
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it
+                future.set_exception(error)
 
 
 def _late(name: str, call: Future[Any]) -> NodeError:

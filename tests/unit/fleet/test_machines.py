@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -142,3 +144,18 @@ def test_there_is_room_for_connections_to_many_machines():
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 3000
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+HANGING = """
+import threading
+from pykubeadm.fleet.machines import Machines
+from tests.support.fleets import host
+
+with Machines(None, left=lambda: 0.2) as machines:
+    print(machines.on_each(lambda _host: threading.Event().wait(60), [host("w0")])["w0"])
+"""
+
+
+def test_a_machine_that_hangs_does_not_keep_the_process_when_the_time_is_over():
+    ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=40, check=True)
+    assert ended.stdout == "w0: it was not done when --timeout ended the run\n"
