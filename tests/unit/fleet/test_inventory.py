@@ -153,7 +153,7 @@ def test_values_that_roles_would_refuse_are_said_once_for_all_hosts_that_have_th
         "c": shared | {"kernel_modules": "overlay"},
     }
     words = {name: every_word(variables=of, names=[*of, "images_jobs"]) for name, of in own.items()}
-    monkeypatch.setattr(inventories, "_hostvars", lambda _paths: words)
+    monkeypatch.setattr(inventories, "_hostvars", lambda _paths, _left: words)
     with pytest.raises(ConfigError) as refused:
         inventories.read_inventories(["hosts"])
     assert str(refused.value).splitlines() == [
