@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from pykubeadm.node.port import Node
@@ -16,3 +17,12 @@ def written_routes(node: Node) -> list[tuple[str, str]]:
     lines = (node.read(ROUTES) or b"").decode(errors="replace").splitlines()
     words = [line.split() for line in lines if line.startswith("route replace ")]
     return [(each[2], each[4]) for each in words if len(each) == 5]
+
+
+def written_subnets(node: Node) -> list[str]:
+    """Those that pods get their addresses from; none where the configuration cannot be read."""
+    try:
+        ranges = json.loads(node.read(BRIDGE_CONFIGURATION) or b"{}")["plugins"][0]["ipam"]["ranges"]
+        return [str(each["subnet"]) for alternatives in ranges for each in alternatives]
+    except (ValueError, LookupError, TypeError):
+        return []

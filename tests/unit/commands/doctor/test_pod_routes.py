@@ -1,4 +1,4 @@
-"""What `doctor` says of the routes to the pods of other nodes, where they are those of our bridge network."""
+"""What `doctor` says of the addresses of pods and the routes to those of other nodes, where they are of our bridge network."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pykubeadm.kubeconfig.document import build_kubeconfig
 from pykubeadm.node.port import Completed
 from pykubeadm.util.kube_object import KubeObject
 from tests.support.node import FakeNode, completed
+from tests.support.servers import ca_pem, serving
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 PODS = "the pods of w1 (10.244.1.0/24)"
@@ -61,11 +62,66 @@ def node() -> FakeNode:
     return found
 
 
-def said(node: FakeNode, *nodes: KubeObject, listed: Callable[[], Sequence[KubeObject]] | None = None) -> list[str]:
+def said(
+    node: FakeNode,
+    *nodes: KubeObject,
+    listed: Callable[[], Sequence[KubeObject]] | None = None,
+    name: str = "node/pod-routes",
+) -> list[str]:
     """ "level: what was found -> what to run" of every remark."""
-    checks = [check for check in CHECKS if check.name == "node/pod-routes"]
+    checks = [check for check in CHECKS if check.name == name]
     here = Here(node, NOW, listed or (lambda: nodes))
     return [f"{remark.level}: {remark.found} -> {remark.run}" for each in examine(checks, here) for remark in each.remarks]
+
+
+def bridge(node: FakeNode, *subnets: str) -> None:
+    """Have these in the configuration that the runtime goes by, as role cni writes it."""
+    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}] for subnet in subnets]}
+    node.put("/etc/cni/net.d/10-bridge.conflist", json.dumps({"plugins": [{"type": "bridge", "ipam": ipam}]}))
+
+
+def said_of_addresses(node: FakeNode, *cidrs: str) -> list[str]:
+    """Of a worker, whose Node its kubelet may read: the API server knows it with these."""
+    with serving() as server:
+        server.answers = [(200, json.dumps(member("w1", cidrs, "10.0.0.2")).encode())]
+        user = {"cluster": "kubernetes", "user": "system:node:w1", "ca": ca_pem(), "certificate": b"", "key": b""}
+        node.put("/etc/kubernetes/kubelet.conf", build_kubeconfig(server=f"https://{server.endpoint}", **user))
+        found = said(node, name="node/pod-addresses")
+    assert set(server.asked) <= {"/api/v1/nodes/w1"}
+    return found
+
+
+@pytest.mark.parametrize(
+    "cidrs", [["10.244.1.0/24"], ["10.244.0.0/23"], ["10.244.1.0/24", "fd01:0:0:1::/64"], ["fd01:0:0:1::/64"], []]
+)
+def test_addresses_that_the_node_is_given(node: FakeNode, cidrs: list[str]) -> None:
+    bridge(node, "10.244.1.0/24")
+    assert said_of_addresses(node, *cidrs) == []
+
+
+def test_a_node_that_was_created_again_with_other_addresses(node: FakeNode) -> None:
+    bridge(node, "10.244.1.0/24", "fd01:0:0:1::/64")
+    assert said_of_addresses(node, "10.244.3.0/24", "fd01:0:0:1::/64") == [
+        (
+            "problem: pods of this node get addresses of 10.244.1.0/24, but its Node is given 10.244.3.0/24, as after it was"
+            " deleted and created again: other nodes do not reach these pods, or reach another node's in their place"
+            " -> `pykubeadm cluster apply`, or the playbook pykubeadm.kube.bridge with"
+            " cni_pod_cidrs: [10.244.3.0/24, fd01:0:0:1::/64]; then restart this machine, whose bridge and pods keep their"
+            " addresses until then"
+        )
+    ]
+
+
+def test_addresses_that_are_nobodys_to_compare(node: FakeNode) -> None:
+    """Of a bridge without a list of ours, of a machine that is no node, and where no API server answers."""
+    assert said_of_addresses(node, "10.244.3.0/24") == []
+    bridge(node, "10.244.1.0/24")
+    [unanswered] = said(node, name="node/pod-addresses")
+    assert unanswered.startswith("note: the addresses of this node's pods were not compared with those that its Node is given: ")
+    node.remove(["/etc/kubernetes/kubelet.conf"])
+    assert said(node, name="node/pod-addresses") == []
+    node.remove([FILE])
+    assert said_of_addresses(node, "10.244.3.0/24") == []
 
 
 def test_routes_that_are_all_there(node: FakeNode) -> None:

@@ -1,4 +1,4 @@
-"""The bridge network that pykubeadm sets up: routes from this node to the pods of the others."""
+"""The bridge network that pykubeadm sets up: the addresses of this node's pods, and routes to those of the others."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any, Final
 
 from pykubeadm.commands.doctor.check import Check, Remark, note, problem, unknown, warning
 from pykubeadm.commands.doctor.here import Here
+from pykubeadm.constants import KUBERNETES_DIR
 from pykubeadm.errors import ApiError, NodeError
-from pykubeadm.node.bridge import BRIDGE_CONFIGURATION, ROUTES, ROUTES_UNIT, written_routes
+from pykubeadm.kube.client import ClusterApi
+from pykubeadm.kube.credentials import parse_kubeconfig
+from pykubeadm.node.bridge import BRIDGE_CONFIGURATION, ROUTES, ROUTES_UNIT, written_routes, written_subnets
 from pykubeadm.phases.cluster.found import node_name
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject
@@ -19,6 +22,7 @@ from pykubeadm.util.kube_object import KubeObject
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 _BY_THE_CLOUD: Final = "RouteCreated"  # the reason that its route controller gives for NetworkUnavailable=False
+_KUBELET_CONF: Final = f"{KUBERNETES_DIR}/kubelet.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,41 @@ class _Route:
     metric: int
 
 
-def _routes(here: Here) -> Iterable[Remark]:
+def _is_ours(here: Here) -> bool:
     """Other networks have ways of their own, and so has a bridge that somebody else configured."""
-    if here.network_configurations[:1] != (posixpath.basename(BRIDGE_CONFIGURATION),) or here.node.stat(ROUTES) is None:
+    return here.network_configurations[:1] == (posixpath.basename(BRIDGE_CONFIGURATION),) and here.node.stat(ROUTES) is not None
+
+
+def _pod_addresses(here: Here) -> Iterable[Remark]:
+    """The bridge keeps the addresses that it was given when it was written, whatever the Node gets when it is created again."""
+    subnets = [ip_network(subnet, strict=False) for subnet in written_subnets(here.node)] if _is_ours(here) else []
+    try:
+        given = _pod_networks(_own_node(here)) if subnets else []
+    except ApiError as error:
+        yield note(f"the addresses of this node's pods were not compared with those that its Node is given: {error}")
+        return
+    for subnet in subnets:
+        networks = [network for network in given if network.version == subnet.version]
+        if networks and not any(_holds(network, subnet) for network in networks):
+            yield problem(
+                f"pods of this node get addresses of {subnet}, but its Node is given {networks[0]}, as after it was deleted and"
+                " created again: other nodes do not reach these pods, or reach another node's in their place",
+                "`pykubeadm cluster apply`, or the playbook pykubeadm.kube.bridge with"
+                f" cni_pod_cidrs: [{', '.join(map(str, given))}]; then restart this machine, whose bridge and pods keep their"
+                " addresses until then",
+            )
+
+
+def _own_node(here: Here) -> KubeObject:
+    """As the kubelet may read it, also on a worker; {} where this machine is none of a cluster's."""
+    name, content = node_name(here.node), here.node.read(_KUBELET_CONF)
+    if not name or content is None:
+        return {}
+    return ClusterApi(parse_kubeconfig(content, _KUBELET_CONF, here.node.read)).get("v1", "Node", name) or {}
+
+
+def _routes(here: Here) -> Iterable[Remark]:
+    if not _is_ours(here):
         return
     written = {ip_network(cidr): ip_address(via) for cidr, via in written_routes(here.node)}
     try:
@@ -92,12 +128,15 @@ def _routed_by_the_cloud(node: KubeObject) -> bool:
 
 
 def _targets(node: KubeObject) -> Iterator[_Target]:
-    """None as long as the controller manager has given the node no addresses for pods."""
-    spec = node.get("spec") or {}
-    for cidr in spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")]):
-        network = ip_network(cidr)
+    for network in _pod_networks(node):
         own = tuple(address for address in _addresses(node) if address.version == network.version)
         yield _Target(str(node["metadata"]["name"]), network, own)
+
+
+def _pod_networks(node: KubeObject) -> list[Network]:
+    """None as long as the controller manager has given the node no addresses for pods."""
+    spec = node.get("spec") or {}
+    return [ip_network(cidr) for cidr in spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")])]
 
 
 def _addresses(node: KubeObject) -> list[Address]:
@@ -177,5 +216,6 @@ def _astray(target: _Target, route: _Route, again: str, owners: Mapping[Address,
 
 
 CHECKS: Final = (
+    Check("node/pod-addresses", "the other nodes have routes to the addresses that its Node is given, no others", _pod_addresses),
     Check("node/pod-routes", "in a bridge network pods reach those of other nodes by routes from node to node", _routes),
 )
