@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from pykubeadm.errors import PhaseError
 from pykubeadm.phases.run import ClusterRun
-from pykubeadm.pki.check import ca_problem, is_for_key, load_certificates, period_problem
+from pykubeadm.pki.check import ca_problem, is_for_key, load_certificates, not_allowed, period_problem
 from pykubeadm.pki.issue import Authority
 from pykubeadm.pki.keys import PrivateKey, load_private_key
 from pykubeadm.pki.pem import EncryptedKeyError
-from pykubeadm.pki.table import BY_NAME, CertificateSpec
+from pykubeadm.pki.sans import Names
+from pykubeadm.pki.table import BY_NAME, CertificateSpec, Usage
 from pykubeadm.util.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def load_ca(path: str, pem: bytes) -> x509.Certificate:
     except ValueError as error:
         raise PhaseError(f"{path} {error}; {_RESTORE}") from error
     if (problem := ca_problem(certificate)) is not None:
-        raise PhaseError(f"{path} is not a certificate authority: {problem}")
+        raise PhaseError(f"{path} cannot be used as a certificate authority: {problem}")
     return certificate
 
 
@@ -116,6 +117,15 @@ def require_valid(ca: x509.Certificate, ca_path: str, now: datetime) -> None:
         early = now < ca.not_valid_before_utc
         remedy = f"set the clock, which says {now:%Y-%m-%d %H:%M}" if early else "the CA itself has to be replaced"
         raise PhaseError(f"{ca_path} {problem}, so nothing can be signed with it: {remedy}")
+
+
+def require_allowed(ca: x509.Certificate, ca_path: str, path: str, usages: Sequence[Usage], names: Names) -> None:
+    """PhaseError where nobody would accept what `ca` signs for these, to be written to `path`."""
+    if refused := list(not_allowed(ca, usages, names)):
+        raise PhaseError(
+            f"{path} would be accepted by nobody: the name constraints or extended key usages of its CA {ca_path} exclude"
+            f" {', '.join(refused)}; use a CA that has none, or wider ones"
+        )
 
 
 def warn_of_end(run: ClusterRun, ca: x509.Certificate, ca_path: str, names: Sequence[str]) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any, Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from pykubeadm.pki.issue import Subject
 from pykubeadm.pki.keys import PrivateKey, foreign_curve
 from pykubeadm.pki.pem import certificate_blocks
-from pykubeadm.pki.sans import covers
+from pykubeadm.pki.sans import Names, covers
 from pykubeadm.pki.table import Usage
 
+T = TypeVar("T")
 _USAGES = {Usage.SERVER_AUTH: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT_AUTH: ExtendedKeyUsageOID.CLIENT_AUTH}
+# What Go knows of critical extensions, and of the kinds of names in constraints (crypto/x509/parser.go, processExtensions).
+_KNOWN: Final = frozenset(f"2.5.29.{number}" for number in (14, 15, 17, 19, 30, 31, 32, 33, 35, 36, 37, 54))
+_KNOWN_NAMES: Final = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
 
 
 @lru_cache(maxsize=64)
@@ -48,14 +54,57 @@ def period_problem(certificate: x509.Certificate, now: datetime) -> str | None:
 
 
 def ca_problem(certificate: x509.Certificate) -> str | None:
-    """Why nobody accepts what it signs (Go: x509.Certificate.CheckSignatureFrom)."""
+    """Why nobody accepts what it signs, whatever that is (Go: x509.Certificate.CheckSignatureFrom and isValid)."""
     found = {type(extension.value): extension.value for extension in certificate.extensions}
     constraints, usage = found.get(x509.BasicConstraints), found.get(x509.KeyUsage)
     if not (isinstance(constraints, x509.BasicConstraints) and constraints.ca):
         return "its basic constraints do not say CA"
     if isinstance(usage, x509.KeyUsage) and not usage.key_cert_sign:
         return "its key usage does not allow it to sign certificates"
+    if unknown := [each.oid.dotted_string for each in certificate.extensions if each.critical and not _is_known(each)]:
+        return f"it has a critical extension that Kubernetes' programs do not know ({', '.join(unknown)})"
     return None
+
+
+def _is_known(extension: x509.Extension[x509.ExtensionType]) -> bool:
+    value, names = extension.value, list[x509.GeneralName]()
+    if isinstance(value, x509.NameConstraints):
+        names = [*(value.permitted_subtrees or ()), *(value.excluded_subtrees or ())]
+    known = extension.oid.dotted_string in _KNOWN or extension.oid == ExtensionOID.AUTHORITY_INFORMATION_ACCESS
+    return known and all(isinstance(name, _KNOWN_NAMES) for name in names)
+
+
+def not_allowed(ca: x509.Certificate, usages: Sequence[Usage], names: Names) -> Iterator[str]:
+    """Those that `ca` itself may not be used for: nobody accepts a certificate with one of them that it signs all the same (Go:
+    x509.Certificate.checkNameConstraints, checkChainForKeyUsage)."""
+    have = _extended_usages(ca)
+    yield from (f"the extended key usage {usage}" for usage in usages if have is not None and _USAGES[usage] not in have)
+    try:
+        constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return
+    yield from (name for name in names.dns if not _permits(constraints, x509.DNSName, name, _is_below))
+    yield from (str(address) for address in names.ips if not _permits(constraints, x509.IPAddress, address, _is_in))
+
+
+def _permits(
+    constraints: x509.NameConstraints, kind: type[x509.GeneralName], value: T, falls_under: Callable[[T, Any], bool]
+) -> bool:
+    """Kinds of names that no constraint is of are free."""
+    permitted = [each.value for each in constraints.permitted_subtrees or () if isinstance(each, kind)]
+    excluded = [each.value for each in constraints.excluded_subtrees or () if isinstance(each, kind)]
+    allowed = not permitted or any(falls_under(value, each) for each in permitted)
+    return allowed and not any(falls_under(value, each) for each in excluded)
+
+
+def _is_below(name: str, domain: str) -> bool:
+    """A domain stands for itself and what is below it, with a dot before it for the latter alone; an empty one for all."""
+    name, domain = name.lower(), domain.lower()
+    return not domain or name == domain or name.endswith(f".{domain.removeprefix('.')}")
+
+
+def _is_in(address: IPv4Address | IPv6Address, network: IPv4Network | IPv6Network) -> bool:
+    return address in network
 
 
 def is_for_key(certificate: x509.Certificate, key: PrivateKey) -> bool:

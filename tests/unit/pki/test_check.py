@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 
 import pytest
 from cryptography import x509
@@ -9,11 +10,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pykubeadm.pki.check import ca_problem, is_for_key, is_signed_by, leaf_problems, load_certificates, period_problem
+from pykubeadm.pki.check import (
+    ca_problem,
+    is_for_key,
+    is_signed_by,
+    leaf_problems,
+    load_certificates,
+    not_allowed,
+    period_problem,
+)
 from pykubeadm.pki.issue import Authority, Subject, encode_certificate, issue_ca, issue_leaf
 from pykubeadm.pki.keys import generate_key
-from pykubeadm.pki.sans import names_of
+from pykubeadm.pki.sans import Names, names_of
 from pykubeadm.pki.table import Usage
+from tests.support.authorities import authority_with
 from tests.support.init_runs import NOW
 
 DAY = timedelta(days=1)
@@ -97,6 +107,67 @@ def test_an_authority_whose_usage_forbids_it_signs_nothing() -> None:
     assert ca_problem(forbidden.certificate) == "its key usage does not allow it to sign certificates"
     assert is_signed_by(leaf(allowed), [allowed.certificate], root.certificate)
     assert not is_signed_by(leaf(forbidden), [forbidden.certificate], root.certificate)
+
+
+POLICY = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)])
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+WITHIN = x509.NameConstraints([x509.DNSName("example.com")], None)
+ORGANIZATION = x509.DirectoryName(x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "ACME")]))
+
+
+@pytest.mark.parametrize(
+    ("extension", "critical", "named"),
+    [
+        (UNKNOWN, True, "1.3.6.1.4.1.99999.1"),
+        (UNKNOWN, False, ""),
+        (x509.IssuerAlternativeName([x509.DNSName("a")]), True, "2.5.29.18"),
+        (x509.NameConstraints([ORGANIZATION], None), True, "2.5.29.30"),
+        (x509.NameConstraints(None, [ORGANIZATION]), False, ""),
+        (WITHIN, True, ""),
+        (POLICY, True, ""),
+    ],
+)
+def test_an_authority_with_a_critical_extension_that_nobody_knows(
+    extension: x509.ExtensionType, critical: bool, named: str
+) -> None:
+    """kubeadm issues from it, and all of Kubernetes refuses what it issued."""
+    found = ca_problem(authority_with((extension, critical)).certificate)
+    assert found == (f"it has a critical extension that Kubernetes' programs do not know ({named})" if named else None)
+
+
+@pytest.mark.parametrize(
+    ("permitted", "excluded", "refused"),
+    [
+        ([], ["example.org"], []),
+        (["example.com"], [], ["kubernetes"]),
+        (["Example.COM", "kubernetes"], [], []),
+        ([".example.com", "kubernetes"], [], ["example.com"]),
+        (["ample.com", "kubernetes"], [], ["example.com", "*.example.com", "a.example.com"]),
+        ([""], [], []),
+        ([], [""], ["kubernetes", "example.com", "*.example.com", "a.example.com"]),
+        (["example.com", "kubernetes"], ["a.example.com"], ["a.example.com"]),
+        (["10.0.0.0/8"], [], ["192.0.2.1", "::1"]),
+        (["10.0.0.0/8", "192.0.2.1/32", "::/0"], ["10.96.0.0/12"], ["10.96.0.1"]),
+        ([], ["::/0"], ["::1"]),
+    ],
+)
+def test_names_that_an_authoritys_constraints_exclude(permitted: list[str], excluded: list[str], refused: list[str]) -> None:
+    """As Go has it: each kind of names is free where no constraint permits one of that kind."""
+
+    def subtrees(texts: list[str]) -> list[x509.GeneralName] | None:
+        return [x509.IPAddress(ip_network(text)) if "/" in text else x509.DNSName(text) for text in texts] or None
+
+    constraints = x509.NameConstraints(subtrees(permitted), subtrees(excluded))
+    addresses = tuple(map(ip_address, ("10.96.0.1", "192.0.2.1", "::1")))
+    names = Names(("kubernetes", "example.com", "*.example.com", "a.example.com"), addresses)
+    assert list(not_allowed(authority_with((constraints, True)).certificate, tuple(Usage), names)) == refused
+
+
+def test_usages_that_an_authority_is_not_for() -> None:
+    clients = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH])
+    anything = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
+    for extension, refused in ((clients, ["the extended key usage serverAuth"]), (anything, [])):
+        assert list(not_allowed(authority_with((extension, False)).certificate, tuple(Usage), Names())) == refused
 
 
 def test_a_certificate_for_a_curve_that_go_does_not_know_is_reported() -> None:

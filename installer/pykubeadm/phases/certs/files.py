@@ -22,14 +22,16 @@ from pykubeadm.phases.ca import (
     load_ca,
     load_key,
     read_pair,
+    require_allowed,
     require_match,
     require_valid,
 )
 from pykubeadm.phases.run import ClusterRun
-from pykubeadm.pki.check import is_for_key, is_signed_by, leaf_problems, load_certificates, period_problem
+from pykubeadm.pki.check import is_for_key, is_signed_by, leaf_problems, load_certificates, not_allowed, period_problem
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_ca, issue_leaf, subject_of
 from pykubeadm.pki.keys import PrivateKey, encode_private_key, encode_public_key, load_private_key, load_public_keys
 from pykubeadm.pki.pem import EncryptedKeyError
+from pykubeadm.pki.renewal import names_of_certificate
 from pykubeadm.pki.table import BY_NAME, CertificateSpec, Usage
 from pykubeadm.workflow.phase import Changes
 
@@ -108,8 +110,10 @@ def check_leaf(run: ClusterRun, entry: CertificateSpec) -> str | None:
 def make_leaf(run: ClusterRun, entry: CertificateSpec) -> Changes:
     pair = read_pair(run, entry)
     authority = load_authority(run, BY_NAME[entry.signer])
-    require_valid(authority.certificate, certificate_path(run, f"{BY_NAME[entry.signer].base}.crt"), run.now())
+    ca_path = certificate_path(run, f"{BY_NAME[entry.signer].base}.crt")
+    require_valid(authority.certificate, ca_path, run.now())
     subject = subject_of(entry, run.configuration, run.now())
+    require_allowed(authority.certificate, ca_path, pair.certificate_path, subject.usages, subject.names)
     _warn_of_ignored_names(run, pair, subject)
     key, files = _key_for(run, pair)
     certificate = issue_leaf(subject, key.public_key(), authority)
@@ -198,6 +202,8 @@ def _leaf_problems(run: ClusterRun, entry: CertificateSpec, pair: Pair, subject:
         require_valid(ca, ca_path, run.now())
         if not is_signed_by(certificate, intermediates, ca):
             yield f"{path} is not signed by {ca_path}; {_remedy(pair)}"
+        if refused := list(not_allowed(ca, subject.usages, names_of_certificate(certificate))):
+            yield f"{path} is for {', '.join(refused)}, which {ca_path} excludes for what it signs, so that nobody accepts it"
     if (period := period_problem(certificate, run.now())) is not None:
         yield f"{path} {period}; {_remedy(pair)}"
     if key is None:

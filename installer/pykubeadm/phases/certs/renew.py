@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pykubeadm.errors import PhaseError
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
-from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_valid, warn_of_end
+from pykubeadm.phases.ca import certificate_path, is_external, load_authority, require_allowed, require_valid, warn_of_end
 from pykubeadm.phases.certs.expiration import leaf_file
 from pykubeadm.phases.certs.leaves import LEAVES, Leaf
 from pykubeadm.phases.certs.present import leaf_certificate, place_of
@@ -87,6 +87,9 @@ def _require_authority(run: ClusterRun, name: str, leaves: Mapping[Leaf, x509.Ce
     if others := [leaf.name for leaf in leaves if not _is_of(run, leaf, path)]:
         _require_signer(run, name, path)
         run.note("warning", f"{path} did not sign {', '.join(others)}, which gets a certificate of this CA now")
+    for leaf, certificate in leaves.items():
+        added = Names() if as_before else _added_names(run, leaf, certificate)
+        require_allowed(authority.certificate, path, _path(run, leaf), (), added)
     end = authority.certificate.not_valid_after_utc
     periods = {leaf.name: _period(run, certificate, authority, as_before) for leaf, certificate in leaves.items()}
     if early := [each for each, period in periods.items() if run.now() + period > end]:

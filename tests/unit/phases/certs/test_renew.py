@@ -3,21 +3,25 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 import yaml
+from cryptography import x509
 
 from pykubeadm.config.model import APIServer, Etcd, ExternalEtcd
 from pykubeadm.errors import PhaseError
 from pykubeadm.node.journaled import JournaledNode
 from pykubeadm.node.port import File
 from pykubeadm.phases.certs.leaves import LEAVES
+from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.certs.renew import renew, require_renewable, why_not
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.pki.check import is_for_key, is_signed_by, load_certificates
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_ca
-from pykubeadm.pki.keys import generate_key, load_private_key
+from pykubeadm.pki.keys import encode_private_key, generate_key, load_private_key
 from pykubeadm.pki.renewal import algorithm_of, names_of_certificate
+from tests.support.authorities import authority_with
 from tests.support.init_runs import NOW, certified, configuration, init_run, perform, warnings
 from tests.support.node import FakeNode
 
@@ -84,6 +88,20 @@ def test_names_that_the_configuration_wants_by_now_are_added_and_others_stay() -
     assert {"old.example.org", "new.example.org", "kubernetes"} <= set(names.dns)
     assert "192.0.2.7" in map(str, names.ips)
     assert changes == ["certificate for serving the Kubernetes API renewed, now for new.example.org, 192.0.2.7 too"]
+
+
+def test_names_that_the_authority_excludes_are_not_added() -> None:
+    node = FakeNode()
+    constraints = x509.NameConstraints(None, [x509.IPAddress(ip_network("192.0.2.0/24"))])
+    authority = authority_with((constraints, True))
+    node.put(f"{PKI}/ca.crt", encode_certificate(authority.certificate))
+    node.put(f"{PKI}/ca.key", encode_private_key(authority.key))
+    perform(init_run(node)[0], certs)
+    require_renewable(later(node), [BY_NAME["apiserver"]], as_before=False)
+    more = later(node, api_server=APIServer(cert_sans=("192.0.2.7", "198.51.100.7")))
+    with pytest.raises(PhaseError, match=r"apiserver\.crt would be accepted by nobody: .*ca\.crt exclude 192\.0\.2\.7; use a CA"):
+        require_renewable(more, [BY_NAME["apiserver"]], as_before=False)
+    require_renewable(more, [BY_NAME["apiserver"]], as_before=True)
 
 
 def test_without_the_configuration_no_names_are_added_and_period_and_algorithm_stay() -> None:
