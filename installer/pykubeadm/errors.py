@@ -14,17 +14,27 @@ EXPIRES_SOON: Final = 7  # no error, but an answer: of `certs check-expiration -
 UNHEALTHY: Final = 10  # an answer, too: of `verify` and `doctor`, something is wrong with the cluster
 BUG: Final = 70  # an error of none of these families (EX_SOFTWARE of sysexits.h)
 INTERRUPTED: Final = 130  # the shell's status of a command ended by SIGINT
-# A bootstrap token, whose id is public, and the user and password of a URL.
-_SECRETS: Final = (
-    (r"(?<![a-z0-9.])([a-z0-9]{6})\.[a-z0-9]{16}(?![a-z0-9.])", r"\1.[removed]"),
-    (r"://[^/\s\"'@:]*:[^/\s\"']*@", "://"),
-)
+_TOKEN: Final = (r"(?<![a-z0-9.])([a-z0-9]{6})\.[a-z0-9]{16}(?![a-z0-9.])", r"\1.[removed]")  # its id is public
+_USER_OF_URL: Final = (r"(:/{1,2})[^/\s\"'@:]*:[^/\s\"']*@", r"\1")  # one slash, where it was taken for a path
+
+
+def without_passwords(text: str) -> str:
+    """URLs in it without user and password."""
+    return re.sub(*_USER_OF_URL, text)
+
+
+def without_secrets(text: str) -> str:
+    """What a user typed may be a secret in the wrong place: a bootstrap token, or the password of a URL."""
+    return re.sub(*_TOKEN, without_passwords(text))
 
 
 class PykubeadmError(Exception):
     """Anything that ends a command with a sentence instead of a traceback."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return without_passwords(super().__str__())
 
 
 class UsageError(PykubeadmError):
@@ -53,8 +63,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
         text = f"{where}: {self.path}: {self.sentence}" if self.path else f"{where}: {self.sentence}"
-        for secret, public in _SECRETS:  # a value may have been put into the wrong field
-            text = re.sub(secret, public, text)
+        text = without_secrets(text)
         # One line, whatever the user's values hold.
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 

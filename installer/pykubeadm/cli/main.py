@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from pykubeadm.cli.lazy import CliGroup, Globals
-from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError, is_of_output
+from pykubeadm.errors import BUG, INTERRUPTED, ConfigError, PykubeadmError, is_of_output, without_secrets
 
 
 @click.group(
@@ -83,6 +83,7 @@ def _run(settings: Globals) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
+        error.message = without_secrets(error.message)  # type: ignore[misc]  # an argument that the command does not take
         error.show()
         return error.exit_code
     except PykubeadmError as error:

@@ -35,7 +35,8 @@ def _read(path: str, root: str, what: str) -> bytes:
         with open(place, "rb") as file:
             return file.read(MAX_INPUT)
     except OSError as error:
-        raise UsageError(f'the {what} file "{path}" cannot be read: {error.strerror}') from None
+        why = "a URL is not read; download it first" if "://" in path else error.strerror
+        raise UsageError(f'the {what} file "{path}" cannot be read: {why}') from None
     except ValueError:
         raise UsageError(f"{path!r} is not a file name") from None
 

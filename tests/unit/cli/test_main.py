@@ -119,6 +119,31 @@ def test_wrong_command_lines_are_reported_in_a_sentence(run: Run, argv: list[str
     assert "Traceback" not in done.stderr
 
 
+URL = "https://someone:pa:ss@example.com/c.yaml"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["config", "validate", "--config", URL],
+        ["cluster", "validate", "--file", URL],
+        ["token", "list", "--kubeconfig", URL],
+        ["certs", "check-expiration", "--kubeconfig", URL],
+        ["config", "images", "list", "--kubernetes-version", "v1.36.2", "--image-repository", URL],
+        ["init", URL],
+        ["init", "--config", URL, "-o", "json"],
+    ],
+)
+def test_passwords_in_urls_are_not_repeated(run: Run, argv: list[str]) -> None:
+    done = run(*argv)
+    said = done.stdout + done.stderr
+    assert (done.returncode, "example.com/c.yaml" in said, "pa:ss" in said) == (2, True, False), said
+
+
+def test_a_configuration_file_is_not_downloaded(run: Run) -> None:
+    assert "cannot be read: a URL is not read; download it first" in run("config", "validate", "--config", URL).stderr
+
+
 def test_with_json_output_errors_are_events(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "kubeadm.yaml"
     config.write_text(

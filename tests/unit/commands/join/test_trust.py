@@ -11,7 +11,7 @@ import yaml
 from pykubeadm.commands.join import trust
 from pykubeadm.config.model import Discovery, FileDiscovery, JoinConfiguration
 from pykubeadm.discovery.cluster_info import Cluster
-from pykubeadm.errors import PhaseError
+from pykubeadm.errors import ApiError, PhaseError
 from pykubeadm.kubeconfig.document import for_cluster
 from pykubeadm.util.yaml_output import to_yaml
 from tests.support.node import FakeNode
@@ -163,3 +163,23 @@ def test_the_bootstrap_kubeconfig_names_the_cluster_and_may_lead_elsewhere(monke
     document = yaml.safe_load(found.kubeconfig("prod", "https://10.0.0.9:6443"))
     assert document["current-context"] == "tls-bootstrap-token-user@prod"
     assert document["clusters"] == [{"name": "prod", "cluster": {**CLUSTER, "server": "https://10.0.0.9:6443"}}]
+
+
+def test_the_password_in_the_url_of_a_discovery_file_is_not_repeated(monkeypatch):
+    url, asked, said = "https://someone:pa:ss@example.com/x", [], []
+    document = to_yaml(for_cluster("x", {"server": "https://api:6443", "insecure-skip-tls-verify": True}, "u", {}))
+    monkeypatch.setattr(trust, "download", lambda named, **_options: asked.append(named) or document.encode())
+    monkeypatch.setattr(trust, "refresh_from_file", lambda cluster, **_options: replace(cluster, ca=b"CA"))
+    join = JoinConfiguration(discovery=Discovery(file=FileDiscovery(kube_config_path=url)))
+    options = {"now": lambda: datetime.now(UTC), "report": said.append, "say": lambda _level, message: said.append(message)}
+    with pytest.raises(PhaseError) as refused:
+        trust.discover(join, FakeNode(), **options)
+    assert asked == [url]
+    assert [text.startswith("https://example.com/x ") for text in (*said, str(refused.value))] == [True, True]
+
+    def fails(_url, **_options):
+        raise OSError("no route")
+
+    monkeypatch.setattr(trust, "download", fails)
+    with pytest.raises(ApiError, match=r"^the discovery file https://example.com/x cannot be downloaded: no route$"):
+        trust.discover(join, FakeNode(), **options)
