@@ -130,9 +130,9 @@ def check_tokens(tokens: tuple[BootstrapToken, ...], report: Report) -> None:
     seen = set()
     for index, token in enumerate(tokens):
         where: Path = ("bootstrapTokens", index)
-        report.problem((*where, "token"), rules.token(token.token))
-        identity = token.token.partition(".")[0]
-        if identity in seen:
+        why, identity = rules.token(token.token), token.token.partition(".")[0]
+        report.problem((*where, "token"), why)
+        if not why and identity in seen:  # of what is none, this may be the secret
             report.problem((*where, "token"), f'the token ID "{identity}" is given twice')
         seen.add(identity)
         if token.expires is not None or report.wrote((*where, "expires")):

@@ -231,6 +231,10 @@ def test_a_newer_kubernetes_may_have_kubelet_fields_unknown_here() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (
+            f"{INIT}bootstrapTokens: [{{token: 0123456789abcdef}}, {{token: 0123456789abcdef}}]\n",
+            "bootstrapTokens[1].token: is not a bootstrap token",
+        ),
         (f"{INIT}bootstrapTokens: [abcdef.0123456789abcdef]\n", 'not the text "abcdef.[removed]"'),
         (f"{JOIN}discovery: {{bootstrapToken: abcdef.0123456789abcdef}}\n", 'not the text "abcdef.[removed]"'),
         (

@@ -67,6 +67,8 @@ def _text(path: str | None, flag: str, node: Node) -> str:
     if not path.strip():
         raise UsageError(f"{flag}: is empty; give the path of a file")
     content = node.read(os.path.abspath(path))
+    if content is None and not path.startswith(("/", ".")):
+        raise UsageError(f"{flag}: there is no such file; what was given is not repeated, as it may be the secret itself")
     if content is None:
         raise UsageError(f"{flag}: {path} does not exist")
     try:

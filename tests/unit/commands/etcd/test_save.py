@@ -14,7 +14,7 @@ from pykubeadm.commands.etcd import save
 from pykubeadm.commands.etcd.kept import prune_store, status
 from pykubeadm.commands.etcd.maintenance import defragment, disarm
 from pykubeadm.commands.etcd.members import report_of
-from pykubeadm.commands.etcd.place import encryption_of, store_of
+from pykubeadm.commands.etcd.place import decryption_of, encryption_of, store_of
 from pykubeadm.commands.existing import Existing
 from pykubeadm.errors import NodeError, PhaseError, UsageError
 from pykubeadm.etcd.archive import read_archive
@@ -295,12 +295,18 @@ def test_a_passphrase_is_the_first_line_of_a_file(node: ControlPlaneNode) -> Non
         ({"passphrase_file": "/root/blank"}, "the first line of /root/blank is empty"),
         ({"passphrase_file": "/root/bare"}, "the first line of /root/bare is empty"),
         ({"passphrase_file": "/root/none"}, "/root/none does not exist"),
+        ({"passphrase_file": "correct horse"}, "^--passphrase-file: there is no such file; what was given is not repeated"),
         ({"passphrase_file": ""}, "--passphrase-file: is empty; give the path of a file"),
         ({"passphrase_file": "/root/empty"}, "the first line of /root/empty is empty"),
         ({"passphrase_file": "/root/words", "encrypt_to": ("age1",)}, "exclude each other"),
     ):
         with pytest.raises(UsageError, match=said):
             encryption_of(options, node)
+
+
+def test_a_private_key_in_the_place_of_its_file_is_not_repeated(node: ControlPlaneNode) -> None:
+    with pytest.raises(UsageError, match=r"^--identity: there is no such file; what was given is not repeated, as it may be the"):
+        decryption_of({"identity": "AGE-SECRET-KEY-1ABC"}, node)
 
 
 @pytest.mark.parametrize("unset", ["", " "])
