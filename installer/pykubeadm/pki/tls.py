@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 import ssl
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from pykubeadm.pki.pem import certificate_blocks, private_key_blocks
+
+# X509_V_FLAG_PARTIAL_CHAIN: a certificate that is trusted need not have signed itself, as with Go. (Python has a name for it from
+# 3.10 on.)
+_PARTIAL_CHAIN: Final = ssl.VerifyFlags(0x80000)
 
 
 class _ContextFor(ssl.SSLContext):
@@ -32,6 +36,7 @@ def client_context(ca: bytes | None, server_name: str = "") -> ssl.SSLContext:
     if ca is None:
         context.load_default_certs()
         return context
+    context.verify_flags |= _PARTIAL_CHAIN
     for block in certificate_blocks(ca):
         with suppress(ssl.SSLError):
             context.load_verify_locations(cadata=block.content)

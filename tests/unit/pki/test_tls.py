@@ -8,11 +8,12 @@ from contextlib import suppress
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from pykubeadm.pki.issue import encode_certificate
+from pykubeadm.pki.issue import Authority, cross_sign, encode_certificate
 from pykubeadm.pki.keys import encode_private_key, generate_key
 from pykubeadm.pki.pem import Block
 from pykubeadm.pki.tls import client_context, show_certificate
-from tests.support.servers import authority, ca_pem
+from pykubeadm.transport.http import UnansweredError, exchange
+from tests.support.servers import authority, ca_pem, serving
 
 KEY = authority().key
 PEM_KEY = encode_private_key(KEY)
@@ -24,6 +25,17 @@ def test_every_certificate_that_can_be_read_is_trusted() -> None:
     context = client_context(b"text\n" + NONSENSE + ca_pem() + encode_certificate(authority("other").certificate))
     assert context.cert_store_stats()["x509_ca"] == 2
     assert context.check_hostname
+
+
+def test_an_authority_that_another_one_signed_is_trusted_alone() -> None:
+    """Users bring CAs that their company's CA signed, which nobody in the cluster knows."""
+    own = authority("cluster")
+    signed = Authority(cross_sign(own.certificate, authority("company")), own.key)
+    with serving(ca=signed) as server:
+        url = f"https://{server.endpoint}/version"
+        assert exchange(url, timeout=10, tls=client_context(encode_certificate(signed.certificate))).status == 200
+        with pytest.raises(UnansweredError):
+            exchange(url, timeout=10, tls=client_context(encode_certificate(authority("other").certificate)))
 
 
 @pytest.mark.parametrize(

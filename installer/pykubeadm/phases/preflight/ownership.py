@@ -18,6 +18,7 @@ from pykubeadm.constants import KUBERNETES_DIR, MANIFESTS_DIR
 from pykubeadm.errors import PykubeadmError
 from pykubeadm.phases.preflight.machine import Once
 from pykubeadm.phases.run import ClusterRun
+from pykubeadm.pki.tls import client_context
 from pykubeadm.transport.route import Dial
 from pykubeadm.util.dataclass import dataclass
 
@@ -211,13 +212,12 @@ def _dial(host: str, port: int, timeout: float) -> socket.socket:
 
 def _is_trusted(dial: Dial, address: str, port: int, ca: bytes) -> bool:
     """Whether what listens there shows a certificate of `ca` (PEM), or nothing does."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
     try:
-        context.load_verify_locations(cadata=ca.decode("ascii"))
+        context = client_context(ca)
+        context.check_hostname = False
         with dial(address, port, _PATIENCE) as plain, context.wrap_socket(plain):
             return True
     except ssl.SSLCertVerificationError as error:
         return error.verify_code in (_NOT_YET_VALID, _EXPIRED)
-    except OSError:
+    except (OSError, ValueError):  # the latter of a file that holds no CA
         return True
