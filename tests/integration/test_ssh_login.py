@@ -130,6 +130,15 @@ def test_through_jump_hosts(sshd: Sshd, tmp_path: Path) -> None:
     assert "from the jump host jump" in sentence
 
 
+def test_a_jump_host_that_would_lead_through_itself(sshd: Sshd, tmp_path: Path) -> None:
+    """As for all hosts, without an exception for this one. ssh(1) ends there, too."""
+    sentence = why_not(configured(sshd, tmp_path, "Host *\n  ProxyJump jump.invalid\n"), SshError)
+    assert sentence == (
+        f"n1: the jump hosts in {tmp_path}/config lead through each other without end, the last one through jump.invalid: leave"
+        " that out where it is named, as with `Host * !jump.invalid`"
+    )
+
+
 def test_what_keeps_from_using_a_jump_host_says_nothing_of_the_node(sshd: Sshd, tmp_path: Path) -> None:
     """Where a cluster forgets machines that do not answer, it is not to forget one for that."""
     text = f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  StrictHostKeyChecking accept-new\n"

@@ -32,6 +32,8 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds, more or less, before a server that dr
 # What sshd says before it drops somebody: to 9.7, and since.
 _DROPPING = (b"Exceeded MaxStartups", b"Not allowed at this time")
 _GRACE = 5.0  # seconds for a ProxyCommand to end
+_MOST_JUMPS = 16
+_TITLE = ": the jump host "  # behind that of the node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class SshSettings:
     config_file: str = _CONFIG
     options: tuple[str, ...] = ()
     connect_timeout: float = 15.0  # seconds, for each step of connecting
+    jumps: int = 0  # of those that lead to one another, which of them this is
 
     @property
     def title(self) -> str:
@@ -255,6 +258,11 @@ def _identities(settings: SshSettings, place: _Place) -> list[str]:
 def _way(settings: SshSettings, place: _Place, opened: ExitStack) -> Any:
     """What the connection goes through, None where it is the network itself."""
     if jump := place.jump:
+        if settings.jumps == _MOST_JUMPS:
+            raise SshError(
+                f"{settings.title.partition(_TITLE)[0]}: the jump hosts in {settings.config_file} lead through each other without"
+                f" end, the last one through {jump}: leave that out where it is named, as with `Host * !{jump}`"
+            )
         before, _, last = jump.rpartition(",")
         try:
             through = log_in(_jump_host(settings, last, before), opened)
@@ -281,8 +289,9 @@ def _jump_host(settings: SshSettings, word: str, before: str) -> SshSettings:
         number = int(port or 0)
     except ValueError:
         raise SshError(f"{settings.title}: the jump host {word!r} is not of the form user@host:port") from None
-    title = f"{settings.title}: the jump host {name}"
-    return replace(settings, host=name, name=title, user=user, port=number, jump=before, sudo_password=None)
+    title = f"{settings.title}{_TITLE}{name}"
+    jumps = settings.jumps + 1
+    return replace(settings, host=name, name=title, user=user, port=number, jump=before, jumps=jumps, sudo_password=None)
 
 
 def _split(host: str) -> tuple[str, str]:
