@@ -165,7 +165,8 @@ _Dumper.add_representer(Late, _represent_late)
 def _environment(directory: str) -> dict[str, str]:
     """Ours alone: the user's ansible.cfg could switch on anything. The user's settings of SSH and of vaults are kept, the latter
     with whole paths, as Ansible runs elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_") or name in _KEPT}
+    others = {name: value for name, value in os.environ.items() if name != "LANGUAGE"}  # which comes before LC_ALL
+    kept = {name: value for name, value in others.items() if not name.startswith("ANSIBLE_") or name in _KEPT}
     if password := os.environ.get(_VAULT_PASSWORD):
         kept[_VAULT_PASSWORD] = _whole(password)
     if identities := os.environ.get(_VAULT_IDENTITIES):

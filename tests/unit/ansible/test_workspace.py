@@ -53,6 +53,15 @@ def test_inventories_of_the_user_come_after_ours():
         assert space.inventories[1:] == ("/etc/hosts.yml",)
 
 
+def test_ansible_and_the_programs_it_starts_speak_english(monkeypatch):
+    """What they say is looked through for what is wrong."""
+    monkeypatch.setenv("LANGUAGE", "de")
+    monkeypatch.setenv("LC_MESSAGES", "de_DE.UTF-8")
+    with workspace({}) as space:
+        assert "LANGUAGE" not in space.environment
+        assert space.environment["LC_ALL"] == "C.UTF-8"
+
+
 def test_the_users_ansible_settings_are_left_out(monkeypatch):
     monkeypatch.setenv("ANSIBLE_STRATEGY", "debug")
     monkeypatch.setenv("ANSIBLE_PRIVATE_KEY_FILE", "/k")
