@@ -9,6 +9,10 @@ from functools import partial
 import yaml
 from hypothesis import settings
 
+from tests.support.environment import forget_what_is_set_for_others
+
+forget_what_is_set_for_others()
+
 # Thousands of modules and tests come and stay. Without this, Python's garbage collector looks through them again and again, for a
 # sixth of the whole time.
 gc.disable()

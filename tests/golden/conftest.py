@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pykubeadm.pki import keys
-from tests.support.proxies import no_proxies
+from tests.support.environment import no_proxies
 
 __all__ = ["no_proxies"]  # for pytest, which takes the fixtures that it finds here
 

@@ -37,7 +37,7 @@ hosts:
 
 
 def run(desk: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(INSTALLER)}
+    environment = {**os.environ, "PYTHONPATH": str(INSTALLER), "XDG_STATE_HOME": str(desk / "state")}
     command = [sys.executable, "-m", "pykubeadm", "cluster", *arguments]
     return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, check=False)
 

@@ -238,8 +238,9 @@ def test_a_proxy_command_that_does_not_end_is_killed(sshd: Sshd, tmp_path: Path,
     assert not thread.is_alive()
 
 
-def test_settings_that_are_not_there(sshd: Sshd, tmp_path: Path) -> None:
+def test_settings_that_are_not_there(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for ~/.ssh/config, which nobody has to have. ssh(1) refuses them, too."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     sentence = why_not(sshd.settings(config_file=str(tmp_path / "confg")), SshError)
     assert sentence == f"n1: {tmp_path}/confg, which is to be read in place of ~/.ssh/config, does not exist"
     for none in ("none", "/dev/null", "~/.ssh/config"):

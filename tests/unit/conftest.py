@@ -8,7 +8,7 @@ import pytest
 
 from pykubeadm.kube import waits
 from pykubeadm.util import retry
-from tests.support.proxies import no_proxies
+from tests.support.environment import no_proxies
 
 __all__ = ["no_proxies"]  # for pytest, which takes the fixtures that it finds here
 
