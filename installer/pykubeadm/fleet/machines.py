@@ -121,10 +121,13 @@ class Machines:
         return self._log.keeping_tasks(report) if self._log else report
 
     def attempt(self, host: str, call: Callable[[], T]) -> T | PykubeadmError:
-        """What the call returns, or what went wrong on this host."""
+        """What the call returns, or what went wrong on this host: that must neither be silent nor stop the others. That the
+        output cannot be written is nothing of the host's, and raised."""
         try:
             return call()
-        except Exception as failure:  # noqa: BLE001 - what is wrong with one host must neither be silent nor stop the others
+        except Exception as failure:
+            if is_of_output(failure):
+                raise
             return self.error_of(host, failure)
 
     def error_of(self, host: str, failure: BaseException) -> PykubeadmError:
@@ -148,18 +151,9 @@ class Machines:
         left = self._left()
         if left == 0:
             return {host.name: _not_begun(host.name) for host in hosts}
-
-        def one(host: Host) -> T | PykubeadmError:
-            try:
-                return call(host)
-            except Exception as failure:
-                if is_of_output(failure):
-                    raise
-                return self.error_of(host.name, failure)
-
         begun: list[tuple[Host, Future[T | PykubeadmError]]] = [(host, Future()) for host in hosts]
         calls = {host.name: future for host, future in begun}
-        waiting = iter([(partial(one, host), future) for host, future in begun])
+        waiting = iter([(partial(self.attempt, host.name, partial(call, host)), future) for host, future in begun])
         for number in range(min(at_a_time or self.forks, len(hosts))):
             threading.Thread(target=_work, args=(waiting,), name=f"host {number}", daemon=True).start()
         late = set(calls.values())

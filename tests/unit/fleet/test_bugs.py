@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 
 import pytest
@@ -18,7 +19,7 @@ from pykubeadm.fleet.log import RunLog
 from pykubeadm.fleet.machines import Machines
 from pykubeadm.fleet.options import Options
 from pykubeadm.fleet.resetting import run_reset
-from pykubeadm.workflow.events import RunFinished
+from pykubeadm.workflow.events import Note, RunFinished
 from tests.support.fleet_desk import Desk, raising
 from tests.support.fleets import bare, cluster, fleet, host, node
 from tests.support.fleets import control_plane as of_control_plane
@@ -83,6 +84,25 @@ def test_no_further_machine_gets_other_certificates(monkeypatch):
         run_renew(described, "all", Options(), events.append, connect=connect)
     assert str(failed.value).splitlines()[0] == f"c1: {SENTENCE}"
     assert (begun, failed.value.exit_status, ended(events)) == (["c1"], BUG, [BUG])
+
+
+def test_what_a_machine_does_cannot_be_written(monkeypatch):
+    """That is no bug of a machine: it ends the run, and is said by the main thread."""
+    unwritten = OSError(errno.ENOSPC, "No space left on device")
+
+    def renew(_name, _options, emit, *, machine):
+        assert machine.name == "c1"
+        emit(Note(level="warning", topic="", message="late"))
+
+    def emit(event):
+        if isinstance(event, Note):
+            raise unwritten
+
+    monkeypatch.setattr("pykubeadm.commands.certs.renew.renew", renew)
+    described = Described(fleet(host("c1", "control-plane"), host("c2", "control-plane")))
+    with pytest.raises(OSError, match="No space left") as failed:
+        run_renew(described, "all", Options(), emit, connect=connect)
+    assert failed.value is unwritten
 
 
 def test_the_others_are_reset(monkeypatch):
