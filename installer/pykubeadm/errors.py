@@ -15,7 +15,8 @@ UNHEALTHY: Final = 10  # an answer, too: of `verify` and `doctor`, something is 
 BUG: Final = 70  # an error of none of these families (EX_SOFTWARE of sysexits.h)
 INTERRUPTED: Final = 130  # the shell's status of a command ended by SIGINT
 _TOKEN: Final = (r"(?<![a-z0-9.])([a-z0-9]{6})\.[a-z0-9]{16}(?![a-z0-9.])", r"\1.[removed]")  # its id is public
-_USER_OF_URL: Final = (r"(:/{1,2})[^/\s\"'@:]*:[^/\s\"']*@", r"\1")  # one slash, where it was taken for a path
+# One slash, where it was taken for a path; what is before the digest of an image is no user.
+_USER_OF_URL: Final = (r"(:/{1,2})[^/\s\"'@:]*:[^/\s\"']*@(?!sha\d+:)", r"\1")
 
 
 def without_passwords(text: str) -> str:

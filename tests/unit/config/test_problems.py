@@ -10,7 +10,7 @@ import pytest
 from pykubeadm.config.init_flags import InitFlags
 from pykubeadm.config.read_init import read_init
 from pykubeadm.config.source import Source
-from pykubeadm.errors import ConfigError
+from pykubeadm.errors import ConfigError, NodeError
 from tests.unit.config.texts import (
     CLUSTER,
     DISCOVERY,
@@ -252,3 +252,9 @@ def test_secrets_in_the_wrong_place_are_not_repeated(text: str, said: str) -> No
     assert said in found
     assert "0123456789abcdef" not in found
     assert "pa:ss" not in found
+
+
+def test_a_digest_is_not_taken_for_the_host_behind_a_password() -> None:
+    image = "docker://etcd:3.6@sha256:0123"
+    assert str(NodeError(f"{image} is not there")) == f"{image} is not there"
+    assert str(NodeError(f"https://user:pass@h, {image}")) == f"https://h, {image}"
