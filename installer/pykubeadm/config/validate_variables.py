@@ -1,8 +1,8 @@
 """Checks variables of the node roles by the roles' argument specs, as Ansible does when a role begins.
 
 Text may stand for a number or for true and false where Ansible reads it as one, and each of these for text. Text for a list or a
-mapping, and these for text, may not, as Ansible converts values for its check alone: the role gets what was written. What a
-template gives only Ansible knows.
+mapping, and these for text, may not: Ansible converts values for its check alone, and a role gets what was written, which only
+some modules take apart. What a template gives only Ansible knows.
 """
 
 from __future__ import annotations
