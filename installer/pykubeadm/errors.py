@@ -19,14 +19,15 @@ _TOKEN: Final = (r"(?<![a-z0-9.])([a-z0-9]{6})\.[a-z0-9]{16}(?![a-z0-9.])", r"\1
 _USER_OF_URL: Final = (r"(:/{1,2})[^/\s\"'@:]*:[^/\s\"']*@(?!sha\d+:)", r"\1")
 
 
-def without_passwords(text: str) -> str:
-    """URLs in it without user and password."""
+def without_passwords_in_urls(text: str) -> str:
+    """A text with its URLs, as far as they are such, without user and password; of one that is to be a URL,
+    `transport.proxies.without_password` takes away more."""
     return re.sub(*_USER_OF_URL, text)
 
 
 def without_secrets(text: str) -> str:
     """What a user typed may be a secret in the wrong place: a bootstrap token, or the password of a URL."""
-    return re.sub(*_TOKEN, without_passwords(text))
+    return re.sub(*_TOKEN, without_passwords_in_urls(text))
 
 
 class PykubeadmError(Exception):
@@ -35,7 +36,7 @@ class PykubeadmError(Exception):
     exit_status = 1
 
     def __str__(self) -> str:
-        return without_passwords(super().__str__())
+        return without_passwords_in_urls(super().__str__())
 
 
 class UsageError(PykubeadmError):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pykubeadm.config.section import DocumentError
 from pykubeadm.constants import KUBELET_DIR, KUBELET_FLAGS_ENV, KUBERNETES_DIR
 from pykubeadm.discovery.cluster_info import Cluster, discover_by_token, refresh_from_file
-from pykubeadm.errors import ApiError, PhaseError, without_passwords
+from pykubeadm.errors import ApiError, PhaseError, without_passwords_in_urls
 from pykubeadm.kube.client import ClusterApi
 from pykubeadm.kube.credentials import Credentials, parse_kubeconfig
 from pykubeadm.kubeconfig.document import for_cluster
@@ -156,7 +156,7 @@ def discover(
             "discovery file is given"
         )
     is_url = urlsplit(file.kube_config_path).scheme == "https"
-    path = without_passwords(file.kube_config_path) if is_url else os.path.abspath(file.kube_config_path)
+    path = without_passwords_in_urls(file.kube_config_path) if is_url else os.path.abspath(file.kube_config_path)
     content = _download(file.kube_config_path) if is_url else node.read(path)
     if content is None:
         raise PhaseError(f"there is no file {path}")
