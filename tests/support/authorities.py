@@ -7,9 +7,10 @@ from datetime import timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from pykubeadm.pki.issue import Authority
-from pykubeadm.pki.keys import generate_key
+from pykubeadm.pki.issue import Authority, encode_certificate
+from pykubeadm.pki.keys import encode_private_key, generate_key
 from tests.support.init_runs import NOW
+from tests.support.node import FakeNode
 
 
 def authority_with(*extensions: tuple[x509.ExtensionType, bool]) -> Authority:
@@ -21,3 +22,11 @@ def authority_with(*extensions: tuple[x509.ExtensionType, bool]) -> Authority:
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     return Authority(builder.sign(key, SHA256()), key)
+
+
+def put_authority(node: FakeNode, name: str, *extensions: tuple[x509.ExtensionType, bool]) -> Authority:
+    """Have such a CA on the node, as `name` below its pki folder."""
+    found = authority_with(*extensions)
+    node.put(f"/etc/kubernetes/pki/{name}.crt", encode_certificate(found.certificate))
+    node.put(f"/etc/kubernetes/pki/{name}.key", encode_private_key(found.key))
+    return found

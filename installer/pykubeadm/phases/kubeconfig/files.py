@@ -11,7 +11,7 @@ from pykubeadm.kubeconfig.document import build_kubeconfig
 from pykubeadm.kubeconfig.read import Kubeconfig, read_kubeconfig
 from pykubeadm.kubeconfig.table import KubeconfigFile
 from pykubeadm.node.port import File
-from pykubeadm.phases.ca import certificate_path, load_authority, require_valid, uses_external_ca
+from pykubeadm.phases.ca import certificate_path, load_authority, require_allowed, require_valid, uses_external_ca
 from pykubeadm.phases.run import ClusterRun
 from pykubeadm.pki.check import is_signed_by, load_certificates, period_problem
 from pykubeadm.pki.issue import Subject, encode_certificate, issue_leaf
@@ -42,9 +42,9 @@ def check_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> str | None:
 
 
 def make_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> Changes:
-    path, cluster = kubeconfig_path(run, entry), run.configuration.cluster
+    path, cluster, ca_path = kubeconfig_path(run, entry), run.configuration.cluster, certificate_path(run, "ca.crt")
     authority = load_authority(run, BY_NAME["ca"])
-    require_valid(authority.certificate, certificate_path(run, "ca.crt"), run.now())
+    require_valid(authority.certificate, ca_path, run.now())
     user = entry.user_name(run.configuration)
     subject = Subject(
         common_name=user,
@@ -53,6 +53,7 @@ def make_kubeconfig(run: ClusterRun, entry: KubeconfigFile) -> Changes:
         not_before=authority.certificate.not_valid_before_utc,  # kubeadm backdates these to the CA
         not_after=run.now() + cluster.certificate_validity_period,
     )
+    require_allowed(authority.certificate, ca_path, path, subject.usages, subject.names)
     key = run.keys.take()
     content = build_kubeconfig(
         server=entry.server(run.configuration),

@@ -24,7 +24,7 @@ from pykubeadm.pki.keys import encode_private_key, generate_key, load_private_ke
 from pykubeadm.pki.sans import names_of
 from pykubeadm.pki.table import TABLE, Usage
 from pykubeadm.workflow.phase import Phase
-from tests.support.authorities import authority_with
+from tests.support.authorities import put_authority
 from tests.support.init_runs import NOW, certified, configuration, init_run, perform, warnings
 from tests.support.join_runs import joining
 from tests.support.node import FakeNode
@@ -330,17 +330,9 @@ def test_nothing_is_made_for_an_authority_that_nobody_would_accept(step: str, mi
     assert contents(node) == before
 
 
-def with_authority(node: FakeNode, name: str, *extensions: tuple[x509.ExtensionType, bool]) -> Authority:
-    """Have a CA there that the user brought."""
-    found = authority_with(*extensions)
-    node.put(f"{PKI}/{name}.crt", encode_certificate(found.certificate))
-    node.put(f"{PKI}/{name}.key", encode_private_key(found.key))
-    return found
-
-
 def test_an_authority_with_a_critical_extension_that_nobody_knows_is_refused() -> None:
     node = FakeNode()
-    with_authority(node, "front-proxy-ca", (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True))
+    put_authority(node, "front-proxy-ca", (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True))
     with pytest.raises(PhaseError, match=r"front-proxy-ca\.crt cannot be used as .* a critical extension .* \(1\.2\.3\.4\)$"):
         perform(init_run(node)[0], only("front-proxy-ca"))
 
@@ -350,8 +342,8 @@ INSIDE = x509.NameConstraints([x509.IPAddress(ip_network("10.0.0.0/8"))], None)
 
 def test_nothing_is_issued_that_the_authoritys_constraints_exclude() -> None:
     node = FakeNode()
-    with_authority(node, "ca", (INSIDE, True))
-    with_authority(node, "etcd/ca", (INSIDE, True))
+    put_authority(node, "ca", (INSIDE, True))
+    put_authority(node, "etcd/ca", (INSIDE, True))
     perform(init_run(node)[0], *(only(name) for name in ("ca", "apiserver", "apiserver-kubelet-client", "etcd-ca")))
     before = contents(node)
     with pytest.raises(
@@ -367,7 +359,7 @@ def test_nothing_is_issued_that_the_authoritys_constraints_exclude() -> None:
 
 def test_a_certificate_of_the_users_that_its_authority_may_not_sign_is_refused() -> None:
     node = FakeNode()
-    authority = with_authority(node, "ca", (INSIDE, True))
+    authority = put_authority(node, "ca", (INSIDE, True))
     perform(init_run(node)[0], only("apiserver"))
     names = names_of(["10.96.0.1", "10.0.0.9", "192.0.2.1"], dns=("cp1", "kubernetes"))
     key = load_private_key(contents(node)[f"{PKI}/apiserver.key"])

@@ -13,6 +13,7 @@ from pykubeadm.node.port import File
 from pykubeadm.phases.certs.phase import certs
 from pykubeadm.phases.kubeconfig.phase import kubeconfig
 from pykubeadm.pki.check import is_signed_by, load_certificates
+from tests.support.authorities import put_authority
 from tests.support.init_runs import NOW, certified, configuration, init_run, perform, warnings
 from tests.support.node import FakeNode
 
@@ -54,6 +55,16 @@ def test_who_and_where(name: str, user: str, organizations: list[str], server: s
     assert is_signed_by(certificate, [], ca)
     assert certificate.not_valid_before_utc == ca.not_valid_before_utc
     assert certificate.not_valid_after_utc == NOW + timedelta(days=365)
+
+
+def test_a_ca_that_may_not_sign_for_clients_is_refused() -> None:
+    node = FakeNode()
+    put_authority(node, "ca", (x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), False))
+    with pytest.raises(
+        PhaseError, match=r"admin\.conf would be accepted by nobody: .* exclude the extended key usage .*; use a CA"
+    ):
+        perform(init_run(node)[0], kubeconfig)
+    assert ADMIN not in node.files
 
 
 def test_another_ca_is_an_error_and_nothing_is_overwritten() -> None:
