@@ -30,6 +30,11 @@ def without_secrets(text: str) -> str:
     return re.sub(*_TOKEN, without_passwords_in_urls(text))
 
 
+def one_line(text: str) -> str:
+    """For a terminal, whatever a user's values hold: what cannot be printed, a line's end included, is escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 class PykubeadmError(Exception):
     """Anything that ends a command with a sentence instead of a traceback."""
 
@@ -65,9 +70,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
         text = f"{where}: {self.path}: {self.sentence}" if self.path else f"{where}: {self.sentence}"
-        text = without_secrets(text)
-        # One line, whatever the user's values hold.
-        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+        return one_line(without_secrets(text))
 
 
 class ConfigError(PykubeadmError):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pykubeadm.config.load import load_values
 from pykubeadm.config.source import Path, Source, Value, render
+from pykubeadm.errors import one_line
 from pykubeadm.util.dataclass import dataclass
 from pykubeadm.util.kube_object import KubeObject, plain_copy
 
@@ -21,6 +22,9 @@ _NAMES: dict[type, str] = {dict: "a mapping", list: "a list", str: "text", bool:
 
 class DocumentError(ValueError):
     """What is wrong with a document, as the end of a sentence whose subject is its file: "is empty"."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pykubeadm.errors import one_line
+
 
 class TemplateError(Exception):
     """One sentence; `at` is the offset in the template, counted in characters."""
@@ -14,8 +16,7 @@ class TemplateError(Exception):
         """The sentence with its place, `source:line:column`, both from 1; on one line whatever the template holds."""
         before = template[: self.at]
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        text = f"{source}:{line}:{column}: {self}"
-        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+        return one_line(f"{source}:{line}:{column}: {self}")
 
 
 class MisfitError(Exception):

@@ -128,6 +128,13 @@ def test_who_comes_is_known_by_a_token_a_password_a_pair_or_a_program(user: dict
     assert has_credentials(user) is known
 
 
+def test_what_a_terminal_would_act_on_is_escaped() -> None:
+    """Such as a character that turns the direction of what follows."""
+    with pytest.raises(DocumentError) as refused:
+        usable_kubeconfig(GOOD.replace(b"current-context:", b"current-context: \xe2\x80\xae"))
+    assert str(refused.value).startswith('has no context "\\u202e')
+
+
 @given(st.integers(0, len(GOOD)), st.binary(max_size=6), st.integers(0, 12))
 def test_damage_ends_in_a_kubeconfig_or_a_sentence(at: int, inserted: bytes, cut: int) -> None:
     damaged = GOOD[:at] + inserted + GOOD[at + cut :]
